@@ -1,0 +1,54 @@
+/*
+ * memory.h: a target's memory, behind one contract, whatever it comes from.
+ *
+ * Sources: a live process, a frozen fork of one, a byte image (tests), and a wrapper that fails or
+ * tears chosen reads (tests). A page cache stands on any of them. Nothing here knows CPython.
+ *
+ * A read returns how many bytes it got, counted from the start; it never fails in another way. Bytes
+ * past that are left untouched. Each read that comes short is counted in `short_reads`, which the
+ * result shows as unreadable; lt_memory_probe() is for addresses that may well be nothing and does not count.
+ */
+#ifndef LT_TARGET_MEMORY_H
+#define LT_TARGET_MEMORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* An address in the target. Never a pointer. */
+typedef uint64_t lt_addr;
+
+struct lt_memory;
+
+struct lt_memory_ops {
+	/* Bytes read from the start of the range, at most `size`. */
+	size_t (*read)(struct lt_memory *memory, lt_addr addr, void *buffer, size_t size);
+	/* Releases everything, `memory` itself too. */
+	void (*close)(struct lt_memory *memory);
+};
+
+/* The first member of each source. */
+struct lt_memory {
+	const struct lt_memory_ops *ops;
+	uint64_t reads;       /* calls */
+	uint64_t bytes;       /* bytes delivered */
+	uint64_t short_reads; /* counted reads that got less than they asked for */
+};
+
+size_t lt_memory_read(struct lt_memory *memory, lt_addr addr, void *buffer, size_t size);
+size_t lt_memory_probe(struct lt_memory *memory, lt_addr addr, void *buffer, size_t size);
+
+/* True when all `size` bytes came. On false the buffer may be filled in part. */
+bool lt_memory_get(struct lt_memory *memory, lt_addr addr, void *buffer, size_t size);
+
+bool lt_memory_u8(struct lt_memory *memory, lt_addr addr, uint8_t *ret_value);
+bool lt_memory_u32(struct lt_memory *memory, lt_addr addr, uint32_t *ret_value);
+bool lt_memory_u64(struct lt_memory *memory, lt_addr addr, uint64_t *ret_value);
+
+/* A C string of at most `capacity` - 1 bytes; always terminated. True when its end was found or the buffer is full. */
+bool lt_memory_string(struct lt_memory *memory, lt_addr addr, char *buffer, size_t capacity);
+
+/* Closes a source; NULL is allowed. */
+void lt_memory_close(struct lt_memory *memory);
+
+#endif

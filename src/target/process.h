@@ -1,0 +1,58 @@
+/*
+ * process.h: a process as the kernel shows it in /proc: its mappings, files, identity and limits.
+ *
+ * Paths of the target are read through /proc/PID/root, so other mount and PID namespaces work.
+ */
+#ifndef LT_TARGET_PROCESS_H
+#define LT_TARGET_PROCESS_H
+
+#include "base/session.h"
+#include "base/vec.h"
+#include "target/memory.h"
+
+#include <sys/types.h>
+
+struct lt_mapping {
+	lt_addr start; /* page aligned */
+	lt_addr end;
+	uint64_t file_offset;
+	uint64_t inode; /* 0: no file */
+	uint32_t device_major, device_minor;
+	bool readable, writable, executable, shared;
+	const char *path; /* as the target sees it, "" for anonymous, "[heap]" and so on; owned by the process */
+};
+LT_VEC(lt_mappings, struct lt_mapping);
+
+struct lt_process {
+	pid_t pid;
+	uint64_t start_time;   /* in clock ticks since boot: tells a reused PID */
+	uint64_t uptime_ms;
+	uint64_t rss_bytes;
+	unsigned thread_count;
+	char executable[4096]; /* as the target sees it, "" when it cannot be read */
+	char *command_line;    /* arguments joined by spaces, control bytes made visible; owned */
+	struct lt_mappings mappings; /* ascending */
+	struct lt_arena *strings;    /* owns the paths */
+};
+
+/*
+ * LT_E_GONE: no such process, or it is a zombie. LT_E_PERMISSION with the remedy (sudo, ptrace_scope,
+ * CAP_SYS_PTRACE, container) when it may not be looked at.
+ */
+LT_MUST_CHECK enum lt_status lt_process_open(struct lt_session *session, pid_t pid,
+					     struct lt_process **ret_process);
+/* Reads the mappings again: they change in a live target. */
+LT_MUST_CHECK enum lt_status lt_process_refresh(struct lt_session *session, struct lt_process *process);
+void lt_process_close(struct lt_process *process);
+
+/* The mapping that holds `addr`, NULL for none. */
+const struct lt_mapping *lt_process_mapping(const struct lt_process *process, lt_addr addr);
+
+/* True while the same process (PID and start time) lives and is no zombie. */
+bool lt_process_alive(const struct lt_process *process);
+
+/* The memory of the live process: /proc/PID/mem first (it does not copy pages that a fork shares), process_vm_readv next. */
+LT_MUST_CHECK enum lt_status lt_process_memory(struct lt_session *session, const struct lt_process *process,
+					       struct lt_memory **ret_memory);
+
+#endif
