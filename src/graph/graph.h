@@ -1,0 +1,68 @@
+/*
+ * graph.h: directed graphs of up to 2^32 - 2 nodes as compressed sparse rows, dominators, retained
+ * sizes, shortest paths, components. Knows no target and no Python.
+ */
+#ifndef LT_GRAPH_GRAPH_H
+#define LT_GRAPH_GRAPH_H
+
+#include "base/session.h"
+
+/*
+ * Successors of node v: target[first[v] .. first[v + 1]). Parallel edges are allowed, self-loops too.
+ * Memory: 8 bytes a node and 4 bytes an edge for each direction.
+ */
+struct lt_rows {
+	uint64_t *first;  /* node_count + 1 entries */
+	uint32_t *target;
+};
+
+struct lt_graph {
+	uint32_t node_count;
+	uint64_t edge_count;
+	struct lt_rows out;
+	struct lt_rows in; /* NULL pointers until lt_graph_reverse() */
+};
+
+/* Builds rows from edge lists as they come: add the edges of node 0, then of node 1, and so on. */
+struct lt_graph_builder;
+LT_MUST_CHECK enum lt_status lt_graph_builder_create(struct lt_session *session, struct lt_graph_builder **ret_builder);
+/* Edges of the next node. */
+LT_MUST_CHECK enum lt_status lt_graph_builder_row(struct lt_graph_builder *builder, const uint32_t *targets, size_t count);
+/* Moves the rows into *ret_graph and destroys the builder. Targets must be < rows added: checked. */
+LT_MUST_CHECK enum lt_status lt_graph_builder_finish(struct lt_graph_builder *builder, struct lt_graph *ret_graph);
+void lt_graph_builder_destroy(struct lt_graph_builder *builder);
+
+LT_MUST_CHECK enum lt_status lt_graph_reverse(struct lt_session *session, struct lt_graph *graph);
+void lt_graph_deinit(struct lt_graph *graph);
+
+enum { LT_GRAPH_NONE = UINT32_MAX };
+
+/*
+ * Immediate dominators over a virtual root that has an edge to each of `roots` (semi-NCA, Georgiadis
+ * 2005). ret_dominator[v] is the node, LT_GRAPH_NONE when the virtual root dominates v or v is not
+ * reachable; ret_order lists the reachable nodes in preorder (*ret_reachable of them). Caller frees.
+ */
+struct lt_dominators {
+	uint32_t *dominator;
+	uint32_t *order;
+	uint32_t reachable;
+};
+LT_MUST_CHECK enum lt_status lt_graph_dominators(struct lt_session *session, struct lt_graph *graph, const uint32_t *roots,
+						 size_t root_count, struct lt_dominators *ret_dominators);
+void lt_dominators_deinit(struct lt_dominators *dominators);
+
+/* Retained bytes of each node: own sizes summed over the dominator tree. `sizes` by callback. Caller frees. */
+LT_MUST_CHECK enum lt_status lt_graph_retained(struct lt_session *session, const struct lt_graph *graph,
+					       const struct lt_dominators *dominators,
+					       uint64_t (*size)(void *ctx, uint32_t node), void *ctx,
+					       uint64_t **ret_retained);
+
+/* Breadth-first tree from the roots in their order: ret_parent[v], LT_GRAPH_NONE for roots and unreached nodes; ret_distance UINT32_MAX when unreached. */
+LT_MUST_CHECK enum lt_status lt_graph_shortest(struct lt_session *session, const struct lt_graph *graph, const uint32_t *roots,
+					       size_t root_count, uint32_t **ret_parent, uint32_t **ret_distance);
+
+/* Strongly connected components: ret_component[v] in reverse topological order; *ret_count of them. */
+LT_MUST_CHECK enum lt_status lt_graph_components(struct lt_session *session, const struct lt_graph *graph,
+						 uint32_t **ret_component, uint32_t *ret_count);
+
+#endif

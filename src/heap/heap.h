@@ -1,0 +1,72 @@
+/*
+ * heap.h: all objects of a target.
+ *
+ * Two depths, both from one frozen picture. The census counts the tracked objects by type (seconds for
+ * millions become tenths). The graph adds every object that they reach, tracked or not, and the
+ * references between all of them.
+ */
+#ifndef LT_HEAP_HEAP_H
+#define LT_HEAP_HEAP_H
+
+#include "graph/graph.h"
+#include "heap/decode.h"
+
+struct lt_heap;
+
+LT_MUST_CHECK enum lt_status lt_heap_open(const struct lt_view *view, struct lt_heap **ret_heap);
+void lt_heap_close(struct lt_heap *heap);
+
+struct lt_types *lt_heap_types(struct lt_heap *heap);
+struct lt_decoder *lt_heap_decoder(struct lt_heap *heap);
+
+struct lt_type_total {
+	const struct lt_type *type;
+	uint64_t count;
+	uint64_t bytes; /* as sys.getsizeof, GC headers included */
+};
+LT_VEC(lt_type_totals, struct lt_type_total);
+
+struct lt_census {
+	struct lt_type_totals totals; /* largest bytes first */
+	uint64_t count, bytes;
+	uint64_t tracked;             /* objects in the collector's lists, all generations and interpreters */
+	uint64_t permanent;           /* of them in the permanent generation */
+	bool proved;                  /* the scan was proved complete against the lists (docs/heap.md) */
+};
+
+/* Tracked objects only: what gc.get_objects() counts, and the permanent generation. */
+LT_MUST_CHECK enum lt_status lt_heap_census_tracked(struct lt_heap *heap, struct lt_census *ret_census);
+void lt_census_deinit(struct lt_census *census);
+
+/* Every object reachable from tracked ones and from roots, with references. Node order: see lt_heap_graph. */
+struct lt_heap_graph {
+	struct lt_graph graph;      /* nodes 0 .. graph.node_count - 1 */
+	lt_addr *address;           /* of each node, ascending: lt_heap_graph_find() bisects */
+	uint32_t *type;             /* index into the types, of each node */
+	uint32_t *size;             /* bytes, of each node; 4 GiB - 1 when larger, see big_sizes */
+	struct lt_map big_sizes;    /* node -> bytes, for those */
+	uint8_t *flags;             /* LT_NODE_* of each node */
+	uint64_t tracked;
+	uint64_t conservative_refs; /* references found by conservative scans */
+	uint64_t total_bytes;
+};
+
+enum {
+	LT_NODE_TRACKED = 1,
+	LT_NODE_PERMANENT = 2, /* in the permanent generation */
+	LT_NODE_IMMORTAL = 4,
+	LT_NODE_STATIC = 8,    /* lies in a mapped file, not in a heap */
+};
+
+enum { LT_NO_NODE = UINT32_MAX };
+
+/* `roots`: extra objects to start from (interpreter and thread state, frames, static types). */
+LT_MUST_CHECK enum lt_status lt_heap_build_graph(struct lt_heap *heap, const lt_addr *roots, size_t root_count,
+						 struct lt_heap_graph *ret_graph);
+void lt_heap_graph_deinit(struct lt_heap_graph *graph);
+
+/* Node of an object's address, LT_NO_NODE for none. */
+uint32_t lt_heap_graph_find(const struct lt_heap_graph *graph, lt_addr address);
+uint64_t lt_heap_graph_size(const struct lt_heap_graph *graph, uint32_t node);
+
+#endif
