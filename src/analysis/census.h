@@ -1,0 +1,37 @@
+/*
+ * census.h: what the heap is made of: objects and bytes of each type.
+ */
+#ifndef LT_ANALYSIS_CENSUS_H
+#define LT_ANALYSIS_CENSUS_H
+
+#include "analysis/open.h"
+#include "base/arena.h"
+
+struct lt_composition_row {
+	const char *type;   /* qualified name, "Cart.Item" */
+	const char *module; /* "builtins", "shop.pricing"; "" when it could not be read */
+	uint64_t count;
+	uint64_t bytes;     /* as sys.getsizeof gives them, GC headers included */
+};
+
+/* All zero is the empty result. The strings live in `strings`. */
+struct lt_composition {
+	struct lt_composition_row *rows; /* most bytes first */
+	size_t row_count;
+	uint64_t count, bytes;           /* sums over all rows */
+	uint64_t tracked;                /* objects that the collector knows */
+	uint64_t permanent;              /* of them in the permanent generation (gc.freeze) */
+	bool all;                        /* untracked objects are in the rows too */
+	bool proved;                     /* the tracked objects were proved complete */
+	struct lt_arena strings;
+};
+
+/*
+ * `all` false: tracked objects, as gc.get_objects() counts them (fast). True: every object that can be
+ * reached. Two types of the same module and name are one row.
+ */
+LT_MUST_CHECK enum lt_status lt_composition_take(struct lt_look *look, bool all,
+						 struct lt_composition *ret_composition);
+void lt_composition_deinit(struct lt_composition *composition);
+
+#endif
