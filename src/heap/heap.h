@@ -10,14 +10,17 @@
 
 #include "graph/graph.h"
 #include "heap/decode.h"
+#include "heap/interpreters.h"
 
 struct lt_heap;
+struct lt_objmap;
 
 LT_MUST_CHECK enum lt_status lt_heap_open(const struct lt_view *view, struct lt_heap **ret_heap);
 void lt_heap_close(struct lt_heap *heap);
 
 struct lt_types *lt_heap_types(struct lt_heap *heap);
 struct lt_decoder *lt_heap_decoder(struct lt_heap *heap);
+const struct lt_interpreters *lt_heap_interpreters(struct lt_heap *heap);
 
 struct lt_type_total {
 	const struct lt_type *type;
@@ -31,24 +34,35 @@ struct lt_census {
 	uint64_t count, bytes;
 	uint64_t tracked;             /* objects in the collector's lists, all generations and interpreters */
 	uint64_t permanent;           /* of them in the permanent generation */
+	uint64_t *permanent_of;       /* the same of each interpreter, in the order of lt_heap_interpreters() */
+	size_t interpreter_count;
 	bool proved;                  /* the scan was proved complete against the lists (docs/heap.md) */
 };
 
-/* Tracked objects only: what gc.get_objects() counts, and the permanent generation. */
+/*
+ * Tracked objects only: what gc.get_objects() counts, and the permanent generation. LT_E_GONE when the
+ * target ended before the count did.
+ */
 LT_MUST_CHECK enum lt_status lt_heap_census_tracked(struct lt_heap *heap, struct lt_census *ret_census);
 void lt_census_deinit(struct lt_census *census);
 
-/* Every object reachable from tracked ones and from roots, with references. Node order: see lt_heap_graph. */
+/*
+ * Every object reachable from tracked ones and from roots, with the references between them. Nodes are
+ * numbered by ascending address. Use the functions below: the arrays are packed. Parallel references
+ * are kept as they are. A node needs 9 bytes here and 8 + 4 an edge in `graph`.
+ */
 struct lt_heap_graph {
 	struct lt_graph graph;      /* nodes 0 .. graph.node_count - 1 */
-	lt_addr *address;           /* of each node, ascending: lt_heap_graph_find() bisects */
+	struct lt_objmap *objects;  /* address <-> node; owned */
 	uint32_t *type;             /* index into the types, of each node */
-	uint32_t *size;             /* bytes, of each node; 4 GiB - 1 when larger, see big_sizes */
+	uint32_t *size;             /* bytes, of each node; UINT32_MAX: see big_sizes */
 	struct lt_map big_sizes;    /* node -> bytes, for those */
 	uint8_t *flags;             /* LT_NODE_* of each node */
-	uint64_t tracked;
+	uint64_t tracked;           /* nodes with LT_NODE_TRACKED */
+	uint64_t permanent;         /* nodes with LT_NODE_PERMANENT */
 	uint64_t conservative_refs; /* references found by conservative scans */
 	uint64_t total_bytes;
+	bool proved;                /* as in struct lt_census */
 };
 
 enum {
@@ -67,6 +81,9 @@ void lt_heap_graph_deinit(struct lt_heap_graph *graph);
 
 /* Node of an object's address, LT_NO_NODE for none. */
 uint32_t lt_heap_graph_find(const struct lt_heap_graph *graph, lt_addr address);
+
+/* Of a node below graph.node_count. */
+lt_addr lt_heap_graph_address(const struct lt_heap_graph *graph, uint32_t node);
 uint64_t lt_heap_graph_size(const struct lt_heap_graph *graph, uint32_t node);
 
 #endif

@@ -9,12 +9,14 @@
 #include "layout/layout.h"
 #include "layout/python.h"
 #include "target/memory.h"
+#include "target/process.h"
 
 struct lt_view {
 	struct lt_session *session;
 	struct lt_memory *memory;          /* frozen, or live in the live mode */
 	const struct lt_python *python;    /* the interpreter found: addresses, version, symbols */
 	const struct lt_layout *layout;    /* == python->layout */
+	const struct lt_process *process;  /* its mappings and whether it lives; NULL for a byte image */
 };
 
 #endif

@@ -1,0 +1,68 @@
+/*
+ * interpreters.h: the interpreters of a target, the state of their collectors, and their threads.
+ *
+ * Everything is a copy, good after the memory is gone.
+ */
+#ifndef LT_HEAP_INTERPRETERS_H
+#define LT_HEAP_INTERPRETERS_H
+
+#include "heap/view.h"
+
+#include <sys/types.h>
+
+enum { LT_GC_GENERATIONS = 3 };
+
+struct lt_gc_generation {
+	lt_addr head;      /* of the list: a PyGC_Head that is no object */
+	int64_t threshold; /* gc.get_threshold() */
+	int64_t count;     /* gc.get_count() */
+	uint64_t collections, collected, uncollectable; /* gc.get_stats() */
+};
+
+struct lt_gc_state {
+	bool enabled;
+	bool collecting; /* a collection runs: lists and links are not what they seem */
+	struct lt_gc_generation generations[LT_GC_GENERATIONS];
+	lt_addr permanent; /* head of the permanent generation's list */
+	lt_addr garbage;   /* the list gc.garbage, 0 for none */
+	lt_addr callbacks; /* the list gc.callbacks, 0 for none */
+	uint32_t debug;    /* gc.get_debug() */
+	uint64_t long_lived_total, long_lived_pending; /* of the 25 % rule; 0 where it does not exist */
+};
+
+struct lt_thread {
+	lt_addr address;    /* of its PyThreadState */
+	uint64_t thread_id; /* as pthread_self() gave it */
+	pid_t native_id;    /* kernel thread id as the target sees it, 0 when unknown */
+	bool holds_gil;
+};
+
+struct lt_interpreter {
+	lt_addr address; /* of its PyInterpreterState */
+	int64_t id;      /* 0 is the main one */
+	struct lt_gc_state gc;
+	struct lt_thread *threads;
+	size_t thread_count;
+};
+
+/* All zero is the empty list. */
+struct lt_interpreters {
+	struct lt_interpreter *data; /* the main interpreter first */
+	size_t count;                /* at most LT_INTERPRETERS_MAX */
+};
+
+enum { LT_INTERPRETERS_MAX = 1024, LT_THREADS_MAX = 65536 };
+
+/*
+ * Reads all interpreters. What cannot be read of one is counted in the session and left zero;
+ * LT_E_NOT_PYTHON when there is no interpreter at all, LT_E_GONE when the target ended.
+ */
+LT_MUST_CHECK enum lt_status lt_interpreters_read(const struct lt_view *view,
+						  struct lt_interpreters *ret_interpreters);
+void lt_interpreters_deinit(struct lt_interpreters *interpreters);
+
+/* For struct lt_freeze_probe; ctx is a struct lt_view, whose own memory is not used. */
+bool lt_interpreters_collecting(void *ctx, struct lt_memory *live);
+pid_t lt_interpreters_gil_holder(void *ctx, struct lt_memory *live);
+
+#endif
