@@ -61,6 +61,19 @@ LT_MUST_CHECK enum lt_status lt_graph_retained(struct lt_session *session, const
 LT_MUST_CHECK enum lt_status lt_graph_shortest(struct lt_session *session, const struct lt_graph *graph, const uint32_t *roots,
 					       size_t root_count, uint32_t **ret_parent, uint32_t **ret_distance);
 
+/*
+ * Cheapest paths from the roots where entering node v costs enter[v] and leaving it costs leave[v]
+ * (small numbers, 0 to 255; the sum of a step counts). Root i starts at start[i]. The result is as
+ * that of lt_graph_shortest() with costs as the distances.
+ */
+LT_MUST_CHECK enum lt_status lt_graph_cheapest(struct lt_session *session, const struct lt_graph *graph, const uint32_t *roots,
+					       const uint8_t *start, size_t root_count, const uint8_t *enter,
+					       const uint8_t *leave, uint32_t **ret_parent, uint32_t **ret_distance);
+
+/* Marks in `reached` (one byte a node, 0 or 1; seeds count themselves) all nodes that the seeds reach. */
+LT_MUST_CHECK enum lt_status lt_graph_mark(struct lt_session *session, const struct lt_graph *graph, const uint32_t *seeds,
+					   size_t seed_count, uint8_t *reached);
+
 /* Strongly connected components: ret_component[v] in reverse topological order; *ret_count of them. */
 LT_MUST_CHECK enum lt_status lt_graph_components(struct lt_session *session, const struct lt_graph *graph,
 						 uint32_t **ret_component, uint32_t *ret_count);
