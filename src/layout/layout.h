@@ -24,7 +24,7 @@ enum lt_field {
 };
 
 enum lt_fact {
-#define LT_FACT(name, meaning) LT_FACT_##name,
+#define LT_FACT(name, meaning, ...) LT_FACT_##name,
 #include "layout/facts.def"
 #undef LT_FACT
 	LT_FACT_COUNT
@@ -54,7 +54,26 @@ static inline int64_t lt_fact(const struct lt_layout *layout, enum lt_fact fact)
 	return layout->fact[fact];
 }
 
-/* "PyDictObject.ma_keys", for messages and tests. */
+/* "PyDictObject.ma_keys", "sizeof(PyDictObject)", for messages and tests. */
 const char *lt_field_name(enum lt_field field);
+
+/* "inline_values", and what it means. */
+const char *lt_fact_name(enum lt_fact fact);
+const char *lt_fact_meaning(enum lt_fact fact);
+
+/* The releases known, ascending. A column is one of them without any target's own offsets. */
+struct lt_column {
+	const char *name;     /* "3.13.8" */
+	uint32_t first, last; /* as PY_VERSION_HEX, inclusive */
+	bool verified;        /* made from headers or debug information of a release in this range */
+};
+unsigned lt_column_count(void);
+const struct lt_column *lt_column_at(unsigned index);
+
+/* The index of the column for a release, -1 for none. */
+int lt_column_find(uint32_t hex);
+
+/* Fills *ret_layout with a column, index < lt_column_count(). */
+void lt_column_layout(unsigned index, struct lt_layout *ret_layout);
 
 #endif
