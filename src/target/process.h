@@ -12,6 +12,9 @@
 
 #include <sys/types.h>
 
+struct lt_arena;
+struct lt_text;
+
 struct lt_mapping {
 	lt_addr start; /* page aligned */
 	lt_addr end;
@@ -50,6 +53,9 @@ const struct lt_mapping *lt_process_mapping(const struct lt_process *process, lt
 
 /* True while the same process (PID and start time) lives and is no zombie. */
 bool lt_process_alive(const struct lt_process *process);
+
+/* Appends bytes that the target chose, control bytes made visible ("\n", "\x1b"), for a terminal. */
+void lt_process_show(struct lt_text *text, const char *bytes, size_t length);
 
 /* The memory of the live process: /proc/PID/mem first (it does not copy pages that a fork shares), process_vm_readv next. */
 LT_MUST_CHECK enum lt_status lt_process_memory(struct lt_session *session, const struct lt_process *process,

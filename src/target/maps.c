@@ -1,0 +1,138 @@
+#include "target/maps.h"
+
+#include <string.h>
+
+struct cursor {
+	const char *at, *end;
+};
+
+static int digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	return -1;
+}
+
+/* A number in `base` and the character behind it, which is eaten. */
+static bool number(struct cursor *cursor, unsigned base, char behind, uint64_t *ret_value)
+{
+	uint64_t value = 0;
+	const char *start = cursor->at;
+	while (cursor->at < cursor->end) {
+		int d = digit(*cursor->at);
+		if (d < 0 || (unsigned)d >= base)
+			break;
+		if (value > (UINT64_MAX - (unsigned)d) / base)
+			return false;
+		value = value * base + (unsigned)d;
+		cursor->at++;
+	}
+	if (cursor->at == start || cursor->at == cursor->end || *cursor->at != behind)
+		return false;
+	cursor->at++;
+	*ret_value = value;
+	return true;
+}
+
+/* Undoes "\012", the only escape that maps has: other backslashes of a path stand as they are. */
+static size_t unescape(char *path, size_t length)
+{
+	size_t out = 0;
+	for (size_t in = 0; in < length; in++) {
+		if (length - in >= 4 && memcmp(path + in, "\\012", 4) == 0) {
+			path[out++] = '\n';
+			in += 3;
+		} else {
+			path[out++] = path[in];
+		}
+	}
+	path[out] = '\0';
+	return out;
+}
+
+static bool parse_line(struct cursor line, struct lt_mapping *ret_mapping, struct cursor *ret_path)
+{
+	struct lt_mapping mapping = {0};
+	uint64_t major, minor;
+	if (!number(&line, 16, '-', &mapping.start) || !number(&line, 16, ' ', &mapping.end) ||
+	    mapping.start >= mapping.end)
+		return false;
+	if (line.end - line.at < 5 || line.at[4] != ' ')
+		return false;
+	mapping.readable = line.at[0] == 'r';
+	mapping.writable = line.at[1] == 'w';
+	mapping.executable = line.at[2] == 'x';
+	mapping.shared = line.at[3] == 's';
+	line.at += 5;
+	if (!number(&line, 16, ' ', &mapping.file_offset) || !number(&line, 16, ':', &major) ||
+	    !number(&line, 16, ' ', &minor) || major > UINT32_MAX || minor > UINT32_MAX)
+		return false;
+	mapping.device_major = (uint32_t)major;
+	mapping.device_minor = (uint32_t)minor;
+	/* The inode ends the line of an anonymous mapping, with or without a blank behind it. */
+	const char *digits = line.at;
+	while (line.at < line.end && *line.at >= '0' && *line.at <= '9') {
+		if (mapping.inode > (UINT64_MAX - 9) / 10)
+			return false;
+		mapping.inode = mapping.inode * 10 + (uint64_t)(*line.at++ - '0');
+	}
+	if (line.at == digits)
+		return false;
+	while (line.at < line.end && *line.at == ' ')
+		line.at++;
+	*ret_mapping = mapping;
+	*ret_path = line;
+	return true;
+}
+
+bool lt_maps_parse(const char *text, size_t size, struct lt_mappings *mappings, struct lt_arena *strings)
+{
+	const char *end = text + size;
+	while (text < end) {
+		const char *line_end = memchr(text, '\n', (size_t)(end - text));
+		if (line_end == NULL)
+			line_end = end;
+		struct cursor line = {text, line_end}, path;
+		struct lt_mapping mapping;
+		text = line_end + 1;
+		if (!parse_line(line, &mapping, &path))
+			continue;
+		const struct lt_mapping *last =
+			mappings->count > 0 ? &mappings->data[mappings->count - 1] : NULL;
+		if (last != NULL && mapping.start < last->end)
+			continue;
+		size_t length = (size_t)(path.end - path.at);
+		if (last != NULL && strlen(last->path) == length && memcmp(last->path, path.at, length) == 0) {
+			mapping.path = last->path;
+		} else if (length == 0) {
+			mapping.path = "";
+		} else {
+			char *copy = lt_arena_copy(strings, path.at, length);
+			if (copy == NULL)
+				return false;
+			unescape(copy, length);
+			mapping.path = copy;
+		}
+		if (!lt_mappings_push(mappings, mapping))
+			return false;
+	}
+	return true;
+}
+
+const struct lt_mapping *lt_maps_find(const struct lt_mappings *mappings, lt_addr addr)
+{
+	size_t low = 0, high = mappings->count;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		const struct lt_mapping *mapping = &mappings->data[middle];
+		if (addr < mapping->start)
+			high = middle;
+		else if (addr >= mapping->end)
+			low = middle + 1;
+		else
+			return mapping;
+	}
+	return NULL;
+}

@@ -1,0 +1,20 @@
+/*
+ * maps.h: the text of /proc/PID/maps as mappings.
+ */
+#ifndef LT_TARGET_MAPS_H
+#define LT_TARGET_MAPS_H
+
+#include "base/arena.h"
+#include "target/process.h"
+
+/*
+ * Appends the mappings of the text, paths in `strings`. A line that makes no sense, or that does not
+ * ascend, is left out. The kernel's escape of a line feed in a path is undone; a " (deleted)" at its
+ * end stays, since a path may really end so. False: no memory.
+ */
+bool lt_maps_parse(const char *text, size_t size, struct lt_mappings *mappings, struct lt_arena *strings);
+
+/* The mapping that holds `addr` in an ascending vector, NULL for none. */
+const struct lt_mapping *lt_maps_find(const struct lt_mappings *mappings, lt_addr addr);
+
+#endif
