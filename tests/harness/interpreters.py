@@ -1,0 +1,161 @@
+"""Every CPython that the tests can run on: those of PATH and pyenv, and those in the Debian testing root.
+
+Standard library only: scripts/pythons.py uses it before anything is installed.
+"""
+from __future__ import annotations
+
+import functools
+import glob
+import json
+import os
+import re
+import shlex
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+OLDEST = (3, 9)
+NEWEST = (3, 15)
+# Versions that `make pythons` gets from Debian testing when the machine lacks them.
+DEBIAN_TESTING = ("3.13", "3.14", "3.15")
+
+PROBE = (
+    "import json,os,sys,sysconfig\n"
+    "print(json.dumps({'version':list(sys.version_info[:3]),'level':sys.version_info[3],"
+    "'serial':sys.version_info[4],'name':sys.implementation.name,"
+    "'executable':os.path.realpath(sys.executable),"
+    "'venv':sys.prefix!=sys.base_prefix,'debug':bool(sysconfig.get_config_var('Py_DEBUG')),"
+    "'free_threaded':bool(sysconfig.get_config_var('Py_GIL_DISABLED')),"
+    "'shared':'/libpython3' in open('/proc/self/maps').read(),"
+    "'include':sysconfig.get_paths()['include']}))\n"
+)
+
+
+@dataclass(frozen=True)
+class Interpreter:
+    """One CPython. `path` and `include` are as seen inside `root`, when there is one."""
+
+    version: tuple[int, int, int]
+    path: str
+    include: str
+    shared: bool
+    label: str
+    root: str | None = None
+
+    @property
+    def minor(self) -> str:
+        return "%d.%d" % self.version[:2]
+
+    @property
+    def id(self) -> str:
+        return self.label
+
+    @property
+    def include_dir(self) -> Path:
+        """The folder of Python.h in this mount namespace; it may not exist."""
+        return Path((self.root or "") + self.include)
+
+    def argv(self, *arguments: str, binds: tuple[str, ...] = ()) -> list[str]:
+        """The command that runs this interpreter.
+
+        One in a root of its own runs in a private mount namespace, where the repository and `binds`
+        have the same path as outside: all its mounts end with the process. No process stays
+        between: the process that is started becomes the interpreter.
+        """
+        if self.root is None:
+            return [self.path, *arguments]
+        return enter(self.root, [self.path, *arguments], (str(REPOSITORY), *binds))
+
+
+def enter(root: str, command: list[str], binds: tuple[str, ...] = ()) -> list[str]:
+    """`command` in `root`, with /proc and /dev there and `binds` at the same path, in a private mount namespace."""
+    quoted = shlex.quote
+    steps = ["set -e", f"mount --rbind /proc {quoted(root)}/proc", f"mount --rbind /dev {quoted(root)}/dev"]
+    for path in binds:
+        inside = quoted(root + os.path.abspath(path))
+        steps += [f"mkdir -p {inside}", f"mount --bind {quoted(os.path.abspath(path))} {inside}"]
+    steps.append(f'cd /; exec chroot {quoted(root)} "$@"')
+    own = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+    return ["unshare", *own, "--mount", "--propagation", "private", "--", "sh", "-c", "; ".join(steps), "sh", *command]
+
+
+def pythons_dir() -> Path:
+    """Where fetched interpreters are: LOWTIDE_PYTHONS, else .pythons here, else that of the main worktree."""
+    named = os.environ.get("LOWTIDE_PYTHONS")
+    if named:
+        return Path(named).resolve()
+    own = REPOSITORY / ".pythons"
+    git = REPOSITORY / ".git"
+    if not own.exists() and git.is_file():
+        found = re.match(r"gitdir: (.*)/\.git/worktrees/", git.read_text())
+        if found and Path(found.group(1), ".pythons").is_dir():
+            return Path(found.group(1), ".pythons")
+    return own
+
+
+def _probe(command: list[str]) -> dict | None:
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "VIRTUAL_ENV", "__PYVENV"))}
+    try:
+        done = subprocess.run([*command, "-I", "-c", PROBE], stdin=subprocess.DEVNULL, capture_output=True,
+                              timeout=30, env=environment, check=False)
+        facts = json.loads(done.stdout)
+    except (OSError, ValueError, subprocess.TimeoutExpired):
+        return None
+    minor = tuple(facts["version"][:2])
+    wanted = facts["name"] == "cpython" and OLDEST <= minor <= NEWEST
+    if not wanted or facts["venv"] or facts["debug"] or facts["free_threaded"] or facts["level"] != "final":
+        return None
+    return facts
+
+
+def _candidates() -> list[str]:
+    found = []
+    for directory in os.environ.get("PATH", "").split(os.pathsep) + ["/usr/bin", "/usr/local/bin"]:
+        for name in ["python3"] + ["python3.%d" % i for i in range(OLDEST[1], NEWEST[1] + 1)]:
+            path = os.path.join(directory, name)
+            if directory and os.access(path, os.X_OK) and "/shims" not in directory:
+                found.append(path)
+    pyenv = os.environ.get("PYENV_ROOT", os.path.expanduser("~/.pyenv"))
+    found += sorted(glob.glob(os.path.join(pyenv, "versions", "3.*", "bin", "python3")))
+    return found
+
+
+@functools.lru_cache(maxsize=None)
+def interpreters() -> tuple[Interpreter, ...]:
+    """All that can be run here, oldest first; each has its own label, such as "3.13.15"."""
+    found = []
+    seen = set()
+    for path in _candidates():
+        real = os.path.realpath(path)
+        if real in seen:
+            continue
+        seen.add(real)
+        facts = _probe([path])
+        if facts is None or facts["executable"] in {f["executable"] for _, f in found}:
+            continue
+        found.append((None, facts))
+    root = pythons_dir() / "testing"
+    if root.is_dir():
+        for minor in DEBIAN_TESTING:
+            path = "/usr/bin/python" + minor
+            facts = _probe(enter(str(root), [path])) if Path(str(root) + path).exists() else None
+            if facts is not None:
+                found.append((str(root), facts))
+    found.sort(key=lambda item: (item[1]["version"], item[0] or "", item[1]["executable"]))
+    result = []
+    for root_of, facts in found:
+        base = label = "%d.%d.%d" % tuple(facts["version"])
+        again = 2
+        while label in {i.label for i in result}:
+            label = f"{base}-{again}"
+            again += 1
+        result.append(Interpreter(tuple(facts["version"]), facts["executable"], facts["include"],
+                                  facts["shared"], label, root_of))
+    return tuple(result)
+
+
+def missing_minors() -> list[str]:
+    """Minor versions between the oldest and the newest that no interpreter here has."""
+    have = {i.minor for i in interpreters()}
+    return [m for m in ("3.%d" % i for i in range(OLDEST[1], NEWEST[1] + 1)) if m not in have]
