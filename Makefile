@@ -1,21 +1,56 @@
-# The front door: each target does its own set-up. The build itself is Meson's (meson.build).
+# The front door: each target does its own set-up, then its work. The build itself is Meson's (meson.build).
 .DEFAULT_GOAL := build
 BUILD := build
-PYTHON := .venv/bin/python
+PREFIX := /usr/local
+VENV := .venv/bin/python
 
-.PHONY: build setup pythons test bench demo lint format sanitize install clean fresh help
+.PHONY: help build demo test bench lint format sanitize pythons install clean fresh
 
 help: ## This list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
 
-setup: ## Install what the build and the tests need (apt, a virtual environment)
-	@scripts/setup.sh
-
-build: setup ## build/lowtide
+build: ## Build build/lowtide
+	@scripts/setup.sh build
 	@scripts/build.sh $(BUILD)
+
+demo: build ## Start a leaking web shop and show what doctor says about it
+	@scripts/demo.sh $(BUILD)
+
+test: ## Run every test
+	@scripts/setup.sh test
+	@scripts/build.sh $(BUILD)
+	@python3 scripts/pythons.py
+	@$(VENV) scripts/run_tests.py --build $(BUILD)
+
+bench: ## Measure stall, speed and memory, with the peer beside it
+	@scripts/setup.sh bench
+	@scripts/build.sh build-release --buildtype=release
+	@python3 scripts/pythons.py
+	@$(VENV) scripts/bench.py --build build-release
+
+lint: ## Check format, clang-tidy, shell and Python scripts
+	@scripts/setup.sh lint
+	@scripts/lint.sh
+
+format: ## Format the C sources
+	@git ls-files '*.[ch]' | xargs clang-format -i
+
+sanitize: ## Unit and CLI tests with AddressSanitizer and UBSan
+	@scripts/setup.sh test
+	@scripts/build.sh build-sanitize -Db_sanitize=address,undefined -Db_lundef=false
+	@python3 scripts/pythons.py
+	@scripts/sanitize.sh build-sanitize
 
 pythons: ## List the interpreters to test with; get the missing ones from Debian testing
 	@python3 scripts/pythons.py
 
-test: build pythons ## Every test
-	@$(PYTHON) scripts/run_tests.py --build $(BUILD)
+install: ## Install to PREFIX (default /usr/local)
+	@scripts/setup.sh build
+	@scripts/build.sh build-install --buildtype=release --prefix=$(PREFIX) -Dtests=false
+	@meson install -C build-install --no-rebuild
+
+clean: ## Remove what the build made (not .venv and .pythons)
+	@rm -rf build build-*
+
+fresh: ## Try `make demo` and `make test` in a bare Debian
+	@scripts/fresh-machine.sh

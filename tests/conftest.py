@@ -15,10 +15,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from harness import interpreters, lowtide_path, residue, run_lowtide  # noqa: E402
 from harness.interpreters import missing_minors  # noqa: E402
 
-_run = uuid.uuid4().hex
+# Every process that the tests start inherits the mark.
+_run = os.environ.setdefault(residue.MARK, uuid.uuid4().hex)
 _mounts_before = residue.mounts()
-# Every process that the tests start inherits it.
-os.environ[residue.MARK] = _run
 
 
 def pytest_generate_tests(metafunc):
