@@ -17,7 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 sys.dont_write_bytecode = True
-from harness import interpreters as known  # noqa: E402
+from harness import pythons as known  # noqa: E402
 
 MIRROR = os.environ.get("LOWTIDE_DEBIAN_MIRROR", "http://deb.debian.org/debian")
 TIMEOUT = 900

@@ -13,7 +13,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from harness import interpreters, lowtide_path, residue, run_lowtide  # noqa: E402
-from harness.interpreters import missing_minors  # noqa: E402
+from harness.pythons import missing_minors  # noqa: E402
 
 # Every process that the tests start inherits the mark.
 _run = os.environ.setdefault(residue.MARK, uuid.uuid4().hex)

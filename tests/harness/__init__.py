@@ -1,5 +1,5 @@
 """The shared harness of the live tests, the CLI tests and the benchmarks."""
-from .interpreters import REPOSITORY, Interpreter, enter, interpreters
+from .pythons import REPOSITORY, Interpreter, enter, interpreters
 from .run import Result, build_dir, lowtide_path, run_command, run_lowtide
 from .target import Target, TargetFailed, end_session, reset_signals
 

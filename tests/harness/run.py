@@ -8,7 +8,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from .interpreters import REPOSITORY
+from .pythons import REPOSITORY
 from .target import clean_environment, end_session, reset_signals
 
 # Long enough for a sanitizer build on a loaded machine; no test waits for it in a good run.

@@ -21,7 +21,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from .interpreters import Interpreter
+from .pythons import Interpreter
 
 # Given to the script. It leaves three names in builtins and nothing in the script's own namespace.
 PRELUDE = r'''
