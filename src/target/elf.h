@@ -1,5 +1,9 @@
 /*
  * elf.h: symbols, sections and notes of the files that a process has mapped (elfutils underneath).
+ *
+ * The file belongs to the target and may say anything: sizes and counts are bounded, and it is read,
+ * never mapped, so that one that shrinks meanwhile does no harm. When it has no .symtab of its own, the
+ * one of its separate debug file (/usr/lib/debug/.build-id) is used too.
  */
 #ifndef LT_TARGET_ELF_H
 #define LT_TARGET_ELF_H
@@ -33,5 +37,18 @@ bool lt_elf_section(const struct lt_elf *elf, const char *name, lt_addr *ret_sta
 
 /* Bytes of the file at a target address of a read-only segment (for constants of stripped files). False: not in the file. */
 bool lt_elf_read(const struct lt_elf *elf, lt_addr addr, void *buffer, size_t size);
+
+/* What is added to an address in the file to get the one in the target; 0 for a program at fixed addresses. */
+lt_addr lt_elf_bias(const struct lt_elf *elf);
+
+/* The build id in hex digits, "" when the file has none. */
+const char *lt_elf_build_id(const struct lt_elf *elf);
+
+/*
+ * The description of the `index`-th note with this owner and type ("stapsdt", 3), valid until the file
+ * is closed; false: there are not so many.
+ */
+bool lt_elf_note(const struct lt_elf *elf, const char *owner, uint32_t type, unsigned index,
+		 const void **ret_bytes, size_t *ret_size);
 
 #endif
