@@ -1,0 +1,308 @@
+#include "heap/interpreters.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* glibc, nptl/descr.h: struct pthread.tid on x86-64, the same from 2.4 on. Only 3.9 and 3.10 need it. */
+enum { GLIBC_PTHREAD_TID = 0x2d0 };
+
+enum { STATS_RING_MAX = 64 };
+
+static lt_addr pointer_at(struct lt_memory *memory, const struct lt_layout *layout, lt_addr base,
+			  enum lt_field field)
+{
+	uint64_t value = 0;
+	if (base == 0 || !lt_has(layout, field) ||
+	    !lt_memory_u64(memory, base + lt_off(layout, field), &value))
+		return 0;
+	return value;
+}
+
+static int64_t int_at(struct lt_memory *memory, const struct lt_layout *layout, lt_addr base,
+		      enum lt_field field)
+{
+	uint32_t value = 0;
+	if (!lt_has(layout, field) || !lt_memory_u32(memory, base + lt_off(layout, field), &value))
+		return 0;
+	return (int32_t)value;
+}
+
+static lt_addr first_interpreter(struct lt_memory *memory, const struct lt_view *view)
+{
+	return pointer_at(memory, view->layout, view->python->runtime,
+			  LT__PyRuntimeState_interpreters_head);
+}
+
+static lt_addr gc_address(const struct lt_layout *layout, lt_addr interpreter)
+{
+	if (!lt_has(layout, LT_PyInterpreterState_gc))
+		return 0;
+	return interpreter + lt_off(layout, LT_PyInterpreterState_gc);
+}
+
+static uint64_t counter_at(struct lt_memory *memory, const struct lt_layout *layout, lt_addr record,
+			   enum lt_field field)
+{
+	uint64_t value = pointer_at(memory, layout, record, field);
+	return (int64_t)value < 0 ? 0 : value;
+}
+
+static void read_stats_record(const struct lt_view *view, lt_addr record, struct lt_gc_generation *gen)
+{
+	const struct lt_layout *layout = view->layout;
+	gen->collections = counter_at(view->memory, layout, record, LT_gc_generation_stats_collections);
+	gen->collected = counter_at(view->memory, layout, record, LT_gc_generation_stats_collected);
+	gen->uncollectable =
+		counter_at(view->memory, layout, record, LT_gc_generation_stats_uncollectable);
+}
+
+/*
+ * 3.15 (pycore_interp_structs.h, struct gc_stats): a ring of records for each generation, counters
+ * cumulative; `index` is the newest record.
+ */
+static void read_stats_ring(const struct lt_view *view, lt_addr stats, int i, struct lt_gc_generation *gen)
+{
+	const struct lt_layout *layout = view->layout;
+	int64_t length = lt_fact(layout, i == 0 ? LT_FACT_gc_young_ring : LT_FACT_gc_old_ring);
+	enum lt_field at = i == 0 ? LT_gc_stats_young : LT_gc_stats_old;
+	enum lt_field items = i == 0 ? LT_gc_young_stats_buffer_items : LT_gc_old_stats_buffer_items;
+	enum lt_field index = i == 0 ? LT_gc_young_stats_buffer_index : LT_gc_old_stats_buffer_index;
+	if (stats == 0 || length <= 0 || length > STATS_RING_MAX || !lt_has(layout, at) ||
+	    !lt_has(layout, items) || !lt_has(layout, index))
+		return;
+	lt_addr ring = stats + lt_off(layout, at);
+	if (i > 1)
+		ring += lt_off(layout, LT_sizeof_gc_old_stats_buffer) * (uint64_t)(i - 1);
+	uint8_t newest = 0;
+	if (!lt_memory_u8(view->memory, ring + lt_off(layout, index), &newest) || newest >= length) {
+		view->session->unreadable++;
+		return;
+	}
+	read_stats_record(view,
+			  ring + lt_off(layout, items) +
+				  newest * lt_off(layout, LT_sizeof_gc_generation_stats),
+			  gen);
+}
+
+static void read_gc(const struct lt_view *view, lt_addr gc, struct lt_gc_state *state)
+{
+	const struct lt_layout *layout = view->layout;
+	struct lt_memory *memory = view->memory;
+	state->enabled = int_at(memory, layout, gc, LT__gc_runtime_state_enabled) != 0;
+	state->collecting = int_at(memory, layout, gc, LT__gc_runtime_state_collecting) != 0;
+	state->debug = (uint32_t)int_at(memory, layout, gc, LT__gc_runtime_state_debug);
+	state->garbage = pointer_at(memory, layout, gc, LT__gc_runtime_state_garbage);
+	state->callbacks = pointer_at(memory, layout, gc, LT__gc_runtime_state_callbacks);
+	state->long_lived_total = pointer_at(memory, layout, gc, LT__gc_runtime_state_long_lived_total);
+	state->long_lived_pending =
+		pointer_at(memory, layout, gc, LT__gc_runtime_state_long_lived_pending);
+
+	uint64_t size = lt_has(layout, LT_sizeof_gc_generation) ? lt_off(layout, LT_sizeof_gc_generation)
+								: 24;
+	lt_addr lists[LT_GC_GENERATIONS] = {0};
+	if (lt_has(layout, LT__gc_runtime_state_generations)) {
+		for (int i = 0; i < LT_GC_GENERATIONS; i++)
+			lists[i] = gc + lt_off(layout, LT__gc_runtime_state_generations) + size * (unsigned)i;
+	} else if (lt_has(layout, LT__gc_runtime_state_young) && lt_has(layout, LT__gc_runtime_state_old)) {
+		/* 3.14.0 to 3.14.4, the incremental collector. */
+		lists[0] = gc + lt_off(layout, LT__gc_runtime_state_young);
+		lists[1] = gc + lt_off(layout, LT__gc_runtime_state_old);
+		lists[2] = lists[1] + size;
+	}
+	if (lt_has(layout, LT__gc_runtime_state_permanent_generation))
+		state->permanent = gc + lt_off(layout, LT__gc_runtime_state_permanent_generation);
+
+	bool ring = lt_fact(layout, LT_FACT_gc_stats_ring) != 0;
+	lt_addr stats = 0;
+	if (lt_has(layout, LT__gc_runtime_state_generation_stats)) {
+		stats = gc + lt_off(layout, LT__gc_runtime_state_generation_stats);
+		if (ring)
+			stats = pointer_at(memory, layout, gc, LT__gc_runtime_state_generation_stats);
+	}
+	for (int i = 0; i < LT_GC_GENERATIONS; i++) {
+		struct lt_gc_generation *gen = &state->generations[i];
+		gen->head = lists[i];
+		if (gen->head == 0)
+			continue;
+		gen->threshold = int_at(memory, layout, gen->head, LT_gc_generation_threshold);
+		gen->count = int_at(memory, layout, gen->head, LT_gc_generation_count);
+		if (stats == 0)
+			continue;
+		if (ring)
+			read_stats_ring(view, stats, i, gen);
+		else
+			read_stats_record(
+				view, stats + lt_off(layout, LT_sizeof_gc_generation_stats) * (unsigned)i,
+				gen);
+	}
+}
+
+/* The thread state that holds the GIL of `interpreter`, 0 for none. */
+static lt_addr gil_holder(struct lt_memory *memory, const struct lt_view *view, lt_addr interpreter)
+{
+	const struct lt_layout *layout = view->layout;
+	lt_addr gil;
+	if (lt_fact(layout, LT_FACT_gil_pointer) != 0) {
+		gil = pointer_at(memory, layout, interpreter, LT_PyInterpreterState_ceval_gil);
+	} else {
+		/* <= 3.11: who runs is said by the runtime itself, and is 0 while nobody does. */
+		if (lt_has(layout, LT__PyRuntimeState_gilstate_tstate_current))
+			return pointer_at(memory, layout, view->python->runtime,
+					  LT__PyRuntimeState_gilstate_tstate_current);
+		gil = lt_has(layout, LT__PyRuntimeState_ceval_gil)
+			      ? view->python->runtime + lt_off(layout, LT__PyRuntimeState_ceval_gil)
+			      : 0;
+	}
+	if (gil == 0 || int_at(memory, layout, gil, LT__gil_runtime_state_locked) != 1)
+		return 0;
+	return pointer_at(memory, layout, gil, LT__gil_runtime_state_last_holder);
+}
+
+static pid_t plausible_tid(const struct lt_view *view, uint64_t value)
+{
+	if (value == 0 || value > (1u << 22) || view->process == NULL)
+		return 0;
+	return (pid_t)value;
+}
+
+static pid_t native_id(struct lt_memory *memory, const struct lt_view *view, lt_addr tstate)
+{
+	const struct lt_layout *layout = view->layout;
+	if (lt_has(layout, LT_PyThreadState_native_thread_id))
+		return plausible_tid(view, pointer_at(memory, layout, tstate,
+						      LT_PyThreadState_native_thread_id));
+	uint64_t thread = pointer_at(memory, layout, tstate, LT_PyThreadState_thread_id);
+	uint32_t tid = 0;
+	if (thread < 4096 || lt_memory_probe(memory, thread + GLIBC_PTHREAD_TID, &tid, sizeof(tid)) !=
+				     sizeof(tid))
+		return 0;
+	return plausible_tid(view, tid);
+}
+
+static enum lt_status read_threads(const struct lt_view *view, struct lt_interpreter *interpreter)
+{
+	const struct lt_layout *layout = view->layout;
+	lt_addr holder = gil_holder(view->memory, view, interpreter->address);
+	lt_addr thread =
+		pointer_at(view->memory, layout, interpreter->address, LT_PyInterpreterState_threads_head);
+	size_t capacity = 0;
+	while (thread != 0) {
+		if (interpreter->thread_count >= LT_THREADS_MAX || (thread & 7) != 0 ||
+		    (interpreter->thread_count > 0 && thread == interpreter->threads[0].address)) {
+			view->session->unreadable++;
+			break;
+		}
+		lt_addr owner = pointer_at(view->memory, layout, thread, LT_PyThreadState_interp);
+		if (owner != interpreter->address) {
+			view->session->unreadable++;
+			break;
+		}
+		if (interpreter->thread_count == capacity) {
+			capacity = capacity == 0 ? 8 : capacity * 2;
+			struct lt_thread *grown =
+				realloc(interpreter->threads, capacity * sizeof(*interpreter->threads));
+			if (grown == NULL)
+				return lt_fail_memory(view->session);
+			interpreter->threads = grown;
+		}
+		interpreter->threads[interpreter->thread_count++] = (struct lt_thread){
+			.address = thread,
+			.thread_id = pointer_at(view->memory, layout, thread, LT_PyThreadState_thread_id),
+			.native_id = native_id(view->memory, view, thread),
+			.holds_gil = thread == holder,
+		};
+		thread = pointer_at(view->memory, layout, thread, LT_PyThreadState_next);
+	}
+	return LT_OK;
+}
+
+static int by_id(const void *left, const void *right)
+{
+	int64_t a = ((const struct lt_interpreter *)left)->id;
+	int64_t b = ((const struct lt_interpreter *)right)->id;
+	return (a > b) - (a < b);
+}
+
+enum lt_status lt_interpreters_read(const struct lt_view *view, struct lt_interpreters *ret_interpreters)
+{
+	struct lt_interpreters found = {0};
+	enum lt_status status = LT_OK;
+	lt_addr address = first_interpreter(view->memory, view);
+	while (address != 0 && status == LT_OK) {
+		bool again = false;
+		for (size_t i = 0; i < found.count && !again; i++)
+			again = found.data[i].address == address;
+		if (again || found.count >= LT_INTERPRETERS_MAX || (address & 7) != 0) {
+			view->session->unreadable++;
+			break;
+		}
+		struct lt_interpreter *grown =
+			realloc(found.data, (found.count + 1) * sizeof(*found.data));
+		if (grown == NULL) {
+			status = lt_fail_memory(view->session);
+			break;
+		}
+		found.data = grown;
+		struct lt_interpreter *interpreter = &found.data[found.count++];
+		*interpreter = (struct lt_interpreter){.address = address};
+		interpreter->id =
+			(int64_t)pointer_at(view->memory, view->layout, address, LT_PyInterpreterState_id);
+		lt_addr gc = gc_address(view->layout, address);
+		if (gc != 0)
+			read_gc(view, gc, &interpreter->gc);
+		status = read_threads(view, interpreter);
+		address = pointer_at(view->memory, view->layout, address, LT_PyInterpreterState_next);
+	}
+	if (status == LT_OK && found.count == 0) {
+		if (view->process != NULL && !lt_process_alive(view->process))
+			status = lt_fail(view->session, LT_E_GONE, "process %d ended while it was read",
+					 (int)view->process->pid);
+		else
+			status = lt_fail(view->session, LT_E_NOT_PYTHON,
+					 "the runtime of CPython holds no interpreter: not initialised "
+					 "yet, or finalized");
+	}
+	if (status != LT_OK) {
+		lt_interpreters_deinit(&found);
+		return status;
+	}
+	qsort(found.data, found.count, sizeof(*found.data), by_id);
+	*ret_interpreters = found;
+	return LT_OK;
+}
+
+void lt_interpreters_deinit(struct lt_interpreters *interpreters)
+{
+	for (size_t i = 0; i < interpreters->count; i++)
+		free(interpreters->data[i].threads);
+	free(interpreters->data);
+	*interpreters = (struct lt_interpreters){0};
+}
+
+bool lt_interpreters_collecting(void *ctx, struct lt_memory *live)
+{
+	const struct lt_view *view = ctx;
+	lt_addr address = first_interpreter(live, view);
+	for (int i = 0; i < LT_INTERPRETERS_MAX && address != 0; i++) {
+		lt_addr gc = gc_address(view->layout, address);
+		if (gc != 0 &&
+		    int_at(live, view->layout, gc, LT__gc_runtime_state_collecting) != 0)
+			return true;
+		address = pointer_at(live, view->layout, address, LT_PyInterpreterState_next);
+	}
+	return false;
+}
+
+pid_t lt_interpreters_gil_holder(void *ctx, struct lt_memory *live)
+{
+	const struct lt_view *view = ctx;
+	lt_addr address = first_interpreter(live, view);
+	for (int i = 0; i < LT_INTERPRETERS_MAX && address != 0; i++) {
+		lt_addr holder = gil_holder(live, view, address);
+		if (holder != 0)
+			return native_id(live, view, holder);
+		address = pointer_at(live, view->layout, address, LT_PyInterpreterState_next);
+	}
+	return 0;
+}
