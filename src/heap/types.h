@@ -15,7 +15,7 @@ enum lt_kind {
 #define LT_KIND(name, module, type_name) LT_KIND_##name,
 #include "heap/kinds.def"
 #undef LT_KIND
-	LT_KIND_COUNT
+	LT_KIND_TOTAL
 };
 
 struct lt_type {
@@ -25,6 +25,7 @@ struct lt_type {
 	bool exact;           /* the kind is this very type, not a base of it */
 	bool is_type_type;    /* instances are types */
 	bool heap_type;
+	bool python_class;    /* made by a class statement or a call of its metatype, not by C */
 	bool gc;              /* instances carry a PyGC_Head (Py_TPFLAGS_HAVE_GC) */
 	bool has_is_gc;       /* tp_is_gc decides for each instance (type objects) */
 	bool managed_dict, managed_weakref, inline_values;
