@@ -57,9 +57,10 @@ static inline int64_t lt_fact(const struct lt_layout *layout, enum lt_fact fact)
 /* "PyDictObject.ma_keys", "sizeof(PyDictObject)", for messages and tests. */
 const char *lt_field_name(enum lt_field field);
 
-/* "inline_values", and what it means. */
+/* "immortal", what it means, and the file of CPython that says so. */
 const char *lt_fact_name(enum lt_fact fact);
 const char *lt_fact_meaning(enum lt_fact fact);
+const char *lt_fact_source(enum lt_fact fact);
 
 /* The releases known, ascending. A column is one of them without any target's own offsets. */
 struct lt_column {
