@@ -121,8 +121,9 @@ class Interpreter:
         for directory in (self.prefix / "lib", self.prefix / "lib" / "x86_64-linux-gnu"):
             found += sorted(directory.glob(f"libpython{self.minor}.so.1.0"))
         dynload = self.prefix / "lib" / f"python{self.minor}" / "lib-dynload"
+        tag = self.minor.replace(".", "")
         for module in names.MODULES:
-            found += sorted(dynload.glob(f"{module}.cpython-*.so"))
+            found += sorted(dynload.glob(f"{module}.cpython-{tag}-*.so"))
         return found
 
     def include(self):
