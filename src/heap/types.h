@@ -15,7 +15,7 @@ enum lt_kind {
 #define LT_KIND(name, module, type_name) LT_KIND_##name,
 #include "heap/kinds.def"
 #undef LT_KIND
-	LT_KIND_TOTAL
+	LT_KIND_COUNT
 };
 
 struct lt_type {
