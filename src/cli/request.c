@@ -1,0 +1,393 @@
+#include "cli/request.h"
+
+#include "cli/table.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum {
+	PID_MOST = 4194304, /* PID_MAX_LIMIT of 64-bit Linux */
+	EDITS_MOST = 2,     /* a suggestion is at most this far from what was typed */
+	WORD_MOST = 31,
+};
+
+struct parser {
+	struct lt_session *session;
+	struct lt_request *request;
+	unsigned seen;           /* LT_OPT_BIT()s */
+	const char *operands[3]; /* the command, its operand, one too many */
+	size_t operand_count;
+};
+
+/* Levenshtein distance of two short words; UINT_MAX when one is too long to be a slip. */
+static unsigned distance(const char *a, const char *b)
+{
+	size_t n = strlen(a), m = strlen(b);
+	if (n > WORD_MOST || m > WORD_MOST)
+		return UINT32_MAX;
+	unsigned row[WORD_MOST + 1];
+	for (size_t j = 0; j <= m; j++)
+		row[j] = (unsigned)j;
+	for (size_t i = 1; i <= n; i++) {
+		unsigned diagonal = row[0];
+		row[0] = (unsigned)i;
+		for (size_t j = 1; j <= m; j++) {
+			unsigned best = diagonal + (a[i - 1] != b[j - 1]);
+			if (row[j] + 1 < best)
+				best = row[j] + 1;
+			if (row[j - 1] + 1 < best)
+				best = row[j - 1] + 1;
+			diagonal = row[j];
+			row[j] = best;
+		}
+	}
+	return row[m];
+}
+
+static void keep_nearest(const char *typed, const char *candidate, unsigned *best,
+			 const char **ret_name)
+{
+	unsigned edits = distance(typed, candidate);
+	if (edits > EDITS_MOST || edits >= strlen(candidate))
+		edits = strlen(typed) >= 2 && strncmp(typed, candidate, strlen(typed)) == 0
+				? EDITS_MOST
+				: UINT32_MAX;
+	if (edits < *best) {
+		*best = edits;
+		*ret_name = candidate;
+	}
+}
+
+static bool is_number(const char *text)
+{
+	if (*text == '\0')
+		return false;
+	return text[strspn(text, "0123456789")] == '\0';
+}
+
+/* False: not a plain decimal number between the bounds. */
+static bool parse_number(const char *text, uint64_t least, uint64_t most, uint64_t *ret_number)
+{
+	if (!is_number(text))
+		return false;
+	errno = 0;
+	unsigned long long number = strtoull(text, NULL, 10);
+	if (errno != 0 || number < least || number > most)
+		return false;
+	*ret_number = number;
+	return true;
+}
+
+static size_t choice_index(const char *const *choices, const char *argument)
+{
+	size_t i = 0;
+	while (choices[i] != NULL && strcmp(choices[i], argument) != 0)
+		i++;
+	return i;
+}
+
+static enum lt_status bad_argument(struct parser *parser, const struct lt_option *option,
+				   const char *argument)
+{
+	enum lt_status status =
+		lt_fail(parser->session, LT_E_USAGE, "'%s' is not an argument that --%s takes",
+			argument, option->name);
+	if (option->choices == NULL) {
+		lt_remedy(parser->session, "Give a whole number from %llu to %llu.",
+			  (unsigned long long)option->least, (unsigned long long)option->most);
+		return status;
+	}
+	char list[128] = "";
+	for (size_t i = 0; option->choices[i] != NULL; i++) {
+		strncat(list,
+			i == 0                           ? ""
+			: option->choices[i + 1] != NULL ? ", "
+							 : " or ",
+			sizeof(list) - strlen(list) - 1);
+		strncat(list, option->choices[i], sizeof(list) - strlen(list) - 1);
+	}
+	lt_remedy(parser->session, "Give %s.", list);
+	return status;
+}
+
+static enum lt_status apply(struct parser *parser, enum lt_option_id id, const char *argument)
+{
+	const struct lt_option *option = &lt_options[id];
+	struct lt_request *request = parser->request;
+	uint64_t number = 0;
+	size_t choice = 0;
+	if (option->choices != NULL) {
+		choice = choice_index(option->choices, argument);
+		if (option->choices[choice] == NULL)
+			return bad_argument(parser, option, argument);
+	} else if (option->most != 0 &&
+		   !parse_number(argument, option->least, option->most, &number)) {
+		return bad_argument(parser, option, argument);
+	}
+	parser->seen |= LT_OPT_BIT(id);
+	switch (id) {
+	case LT_OPT_JSON:
+		request->json = true;
+		break;
+	case LT_OPT_OUTPUT:
+		if (*argument == '\0') {
+			lt_remedy(parser->session, "Give the name of a file to --output.");
+			return lt_fail(parser->session, LT_E_USAGE,
+				       "the file name of --output is empty");
+		}
+		request->output = argument;
+		break;
+	case LT_OPT_COLOR:
+		request->color = (enum lt_color)choice;
+		break;
+	case LT_OPT_QUIET:
+		request->verbosity = -1;
+		break;
+	case LT_OPT_VERBOSE:
+		request->verbosity = request->verbosity < 0 ? 1 : request->verbosity + 1;
+		break;
+	case LT_OPT_MODE:
+		request->mode = (enum lt_mode)choice;
+		break;
+	case LT_OPT_IGNORE_HEADROOM:
+		request->ignore_headroom = true;
+		break;
+	case LT_OPT_ALL:
+		request->all = true;
+		break;
+	case LT_OPT_TOP:
+		request->top = number;
+		break;
+	case LT_OPT_FAIL_ON:
+		request->has_fail_on = true;
+		request->fail_on = (enum lt_severity)choice;
+		break;
+	case LT_OPT_HELP:
+		request->help = true;
+		break;
+	case LT_OPT_VERSION:
+		request->version = true;
+		break;
+	case LT_OPT_GENERATE:
+		request->generate = option->choices[choice];
+		break;
+	case LT_OPT_COUNT:
+		break;
+	}
+	return LT_OK;
+}
+
+static bool name_is(const char *name, const char *typed, size_t length)
+{
+	return name != NULL && strlen(name) == length && memcmp(name, typed, length) == 0;
+}
+
+static enum lt_status unknown_option(struct parser *parser, const char *typed, size_t length)
+{
+	char word[WORD_MOST + 1] = "";
+	unsigned best = UINT32_MAX;
+	const char *nearest = NULL;
+	if (length <= WORD_MOST) {
+		memcpy(word, typed, length);
+		for (size_t i = 0; i < LT_OPT_COUNT; i++)
+			if (!lt_options[i].hidden)
+				keep_nearest(word, lt_options[i].name, &best, &nearest);
+	}
+	if (nearest != NULL)
+		lt_remedy(parser->session, "Did you mean --%s?", nearest);
+	else
+		lt_remedy(parser->session, "Run 'lowtide --help' for all commands and options.");
+	return lt_fail(parser->session, LT_E_USAGE, "there is no option --%.*s", (int)length,
+		       typed);
+}
+
+static enum lt_status missing_argument(struct parser *parser, const struct lt_option *option)
+{
+	lt_remedy(parser->session, "Write --%s=%s.", option->name, option->argument);
+	return lt_fail(parser->session, LT_E_USAGE, "the option --%s takes an argument",
+		       option->name);
+}
+
+/* `typed` is what follows "--"; `next` the argument after it, NULL for none. */
+static enum lt_status parse_long(struct parser *parser, const char *typed, const char *next,
+				 bool *ret_took_next)
+{
+	const char *equals = strchr(typed, '=');
+	size_t length = equals != NULL ? (size_t)(equals - typed) : strlen(typed);
+	for (size_t i = 0; i < LT_OPT_COUNT; i++) {
+		const struct lt_option *option = &lt_options[i];
+		if (!name_is(option->name, typed, length) && !name_is(option->alias, typed, length))
+			continue;
+		if (option->argument == NULL) {
+			if (equals == NULL)
+				return apply(parser, (enum lt_option_id)i, NULL);
+			lt_remedy(parser->session, "Write --%s alone.", option->name);
+			return lt_fail(parser->session, LT_E_USAGE,
+				       "the option --%s takes no argument", option->name);
+		}
+		if (equals != NULL)
+			return apply(parser, (enum lt_option_id)i, equals + 1);
+		if (next == NULL)
+			return missing_argument(parser, option);
+		*ret_took_next = true;
+		return apply(parser, (enum lt_option_id)i, next);
+	}
+	return unknown_option(parser, typed, length);
+}
+
+/* `typed` is what follows "-": letters, the last of which may take the rest or `next` as its argument. */
+static enum lt_status parse_short(struct parser *parser, const char *typed, const char *next,
+				  bool *ret_took_next)
+{
+	if (is_number(typed)) {
+		lt_remedy(parser->session,
+			  "A PID is a number from 1 to %d; 'lowtide ps' lists them.", PID_MOST);
+		return lt_fail(parser->session, LT_E_USAGE, "-%s is not a process ID", typed);
+	}
+	for (const char *letter = typed; *letter != '\0'; letter++) {
+		size_t i = 0;
+		while (i < LT_OPT_COUNT && lt_options[i].letter != *letter)
+			i++;
+		if (i == LT_OPT_COUNT) {
+			lt_remedy(parser->session,
+				  "Run 'lowtide --help' for all commands and options.");
+			return lt_fail(parser->session, LT_E_USAGE, "there is no option -%c",
+				       *letter);
+		}
+		const struct lt_option *option = &lt_options[i];
+		if (option->argument == NULL) {
+			LT_TRY(apply(parser, (enum lt_option_id)i, NULL));
+			continue;
+		}
+		if (letter[1] != '\0')
+			return apply(parser, (enum lt_option_id)i, letter + 1);
+		if (next == NULL)
+			return missing_argument(parser, option);
+		*ret_took_next = true;
+		return apply(parser, (enum lt_option_id)i, next);
+	}
+	return LT_OK;
+}
+
+static enum lt_status find_command(struct parser *parser, const char *name,
+				   const struct lt_command **ret_command)
+{
+	const struct lt_command *command = lt_command_find(name);
+	if (command != NULL) {
+		*ret_command = command;
+		return LT_OK;
+	}
+	if (is_number(name)) {
+		lt_remedy(parser->session, "Run 'lowtide doctor %.20s' to examine that process.",
+			  name);
+		return lt_fail(parser->session, LT_E_USAGE,
+			       "a command comes before the process ID %.20s", name);
+	}
+	unsigned best = UINT32_MAX;
+	const char *nearest = NULL;
+	for (size_t i = 0; i < lt_command_count; i++)
+		keep_nearest(name, lt_commands[i].name, &best, &nearest);
+	if (nearest != NULL)
+		lt_remedy(parser->session, "Did you mean 'lowtide %s'?", nearest);
+	else
+		lt_remedy(parser->session, "Run 'lowtide --help' for all commands.");
+	return lt_fail(parser->session, LT_E_USAGE, "there is no command '%.100s'", name);
+}
+
+static enum lt_status check_options(struct parser *parser, const struct lt_command *command)
+{
+	for (size_t i = 0; i < LT_OPT_COUNT; i++) {
+		if ((parser->seen & ~command->options & LT_OPT_BIT(i)) == 0)
+			continue;
+		lt_remedy(parser->session, "Run 'lowtide help %s' for its options.", command->name);
+		return lt_fail(parser->session, LT_E_USAGE, "the command %s has no option --%s",
+			       command->name, lt_options[i].name);
+	}
+	return LT_OK;
+}
+
+static enum lt_status parse_operands(struct parser *parser)
+{
+	struct lt_request *request = parser->request;
+	struct lt_session *session = parser->session;
+	const struct lt_command *command = NULL;
+	LT_TRY(find_command(parser, parser->operands[0], &command));
+	request->command = command;
+	const char *operand = parser->operand_count > 1 ? parser->operands[1] : NULL;
+	if (request->help) {
+		request->topic = command;
+		return LT_OK;
+	}
+	LT_TRY(check_options(parser, command));
+	size_t most = command->operand != NULL ? 2 : 1;
+	if (parser->operand_count > most) {
+		lt_remedy(session, "Write 'lowtide %s%s%s'.", command->name,
+			  command->operand != NULL ? " " : "",
+			  command->operand != NULL ? command->operand : "");
+		return lt_fail(session, LT_E_USAGE, "'%.100s' is one argument too many for %s",
+			       parser->operands[most], command->name);
+	}
+	if (command->completion == LT_COMPLETE_COMMAND) {
+		request->help = true;
+		return operand == NULL ? LT_OK : find_command(parser, operand, &request->topic);
+	}
+	if (command->completion != LT_COMPLETE_PID)
+		return LT_OK;
+	if (operand == NULL) {
+		lt_remedy(session, "Write 'lowtide %s %s'; 'lowtide ps' lists the processes.",
+			  command->name, command->operand);
+		return lt_fail(session, LT_E_USAGE, "the command %s takes a process ID",
+			       command->name);
+	}
+	uint64_t pid = 0;
+	if (!parse_number(operand, 1, PID_MOST, &pid)) {
+		lt_remedy(session, "A PID is a number from 1 to %d; 'lowtide ps' lists them.",
+			  PID_MOST);
+		return lt_fail(session, LT_E_USAGE, "'%.100s' is not a process ID", operand);
+	}
+	request->pid = (pid_t)pid;
+	return LT_OK;
+}
+
+static enum lt_status parse(struct parser *parser, int argc, char **argv)
+{
+	bool only_operands = false;
+	for (int i = 1; i < argc; i++) {
+		const char *argument = argv[i];
+		const char *next = i + 1 < argc ? argv[i + 1] : NULL;
+		bool took_next = false;
+		if (!only_operands && strcmp(argument, "--") == 0) {
+			only_operands = true;
+		} else if (!only_operands && argument[0] == '-' && argument[1] == '-') {
+			LT_TRY(parse_long(parser, argument + 2, next, &took_next));
+		} else if (!only_operands && argument[0] == '-' && argument[1] != '\0') {
+			LT_TRY(parse_short(parser, argument + 1, next, &took_next));
+		} else if (parser->operand_count <
+			   sizeof(parser->operands) / sizeof(parser->operands[0])) {
+			parser->operands[parser->operand_count++] = argument;
+		}
+		i += took_next;
+	}
+	if (parser->request->generate != NULL || parser->request->version)
+		return LT_OK;
+	if (parser->operand_count > 0)
+		return parse_operands(parser);
+	if (parser->request->help)
+		return LT_OK;
+	lt_remedy(parser->session,
+		  "Run 'lowtide ps' to see the CPython processes here, 'lowtide --help' for "
+		  "all commands.");
+	return lt_fail(parser->session, LT_E_USAGE, "no command is given");
+}
+
+enum lt_status lt_request_parse(struct lt_session *session, int argc, char **argv,
+				struct lt_request *ret_request)
+{
+	*ret_request = (struct lt_request){0};
+	struct parser parser = {.session = session, .request = ret_request};
+	enum lt_status status = parse(&parser, argc, argv);
+	/* An error is wanted as JSON wherever --json stands, also after the argument that is wrong. */
+	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+		ret_request->json |= strcmp(argv[i], "--json") == 0;
+	return status;
+}

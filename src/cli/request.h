@@ -1,0 +1,43 @@
+/*
+ * request.h: what a command line asks for, read by the one table of commands and options (table.h).
+ */
+#ifndef LT_CLI_REQUEST_H
+#define LT_CLI_REQUEST_H
+
+#include "analysis/doctor.h"
+#include "base/session.h"
+#include "target/freeze.h"
+
+enum lt_color { LT_COLOR_AUTO, LT_COLOR_ALWAYS, LT_COLOR_NEVER };
+
+struct lt_command;
+
+/* Strings point into argv. */
+struct lt_request {
+	const struct lt_command *command; /* NULL: only help, version or generate */
+	const struct lt_command *topic;   /* of help; NULL: the program */
+	bool help;
+	bool version;
+	const char *generate; /* "man", "bash", "zsh", "fish"; NULL: no */
+
+	bool json;
+	const char *output; /* -o; NULL: standard output */
+	enum lt_color color;
+	int verbosity; /* -1 with -q, else the number of -v */
+	enum lt_mode mode;
+	bool ignore_headroom;
+	bool all;
+	uint64_t top; /* rows; 0: the default of the command */
+	bool has_fail_on;
+	enum lt_severity fail_on;
+	pid_t pid; /* 0: the command takes none */
+};
+
+/*
+ * Reads a command line. LT_E_USAGE with sentence and remedy in the session when it is wrong; then
+ * ret_request->json still tells in which form the error is wanted.
+ */
+LT_MUST_CHECK enum lt_status lt_request_parse(struct lt_session *session, int argc, char **argv,
+					      struct lt_request *ret_request);
+
+#endif

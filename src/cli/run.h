@@ -1,0 +1,36 @@
+/*
+ * run.h: one run of a command: what was asked for, the report so far, and where it goes.
+ */
+#ifndef LT_CLI_RUN_H
+#define LT_CLI_RUN_H
+
+#include "cli/request.h"
+#include "report/report.h"
+
+struct lt_run {
+	const struct lt_request *request;
+	struct lt_session *session;
+	struct lt_report report;
+	struct lt_identity identity; /* of the target, once known; owned */
+	uint64_t started_ns;
+	struct lt_text out; /* the report */
+	bool found;         /* something at or above the level asked for: exit code 1 */
+};
+
+/* Opens and freezes the process asked for. The caller closes the look, on failure too (then NULL). */
+LT_MUST_CHECK enum lt_status lt_run_look(struct lt_run *run, struct lt_look **ret_look);
+
+/* Lets the target go, and takes who it was and what the look cost into the report. */
+LT_MUST_CHECK enum lt_status lt_run_look_end(struct lt_run *run, struct lt_look *look);
+
+/* What a run without a look cost: time and memory of lowtide itself. */
+void lt_run_cost(struct lt_run *run);
+
+void lt_run_deinit(struct lt_run *run);
+
+/* The commands. Each fills run->out; a failure is in the session. */
+LT_MUST_CHECK enum lt_status lt_cmd_doctor(struct lt_run *run);
+LT_MUST_CHECK enum lt_status lt_cmd_ps(struct lt_run *run);
+LT_MUST_CHECK enum lt_status lt_cmd_types(struct lt_run *run);
+
+#endif

@@ -1,0 +1,99 @@
+#include "cli/table.h"
+
+#include "cli/run.h"
+
+#include <string.h>
+
+static const char *const colors[] = {"auto", "always", "never", NULL};
+static const char *const modes[] = {"fork", "stop", "live", NULL};
+static const char *const levels[] = {"info", "low", "medium", "high", "critical", NULL};
+static const char *const generators[] = {"man", "bash", "zsh", "fish", NULL};
+
+const struct lt_option lt_options[LT_OPT_COUNT] = {
+	[LT_OPT_JSON] = {.name = "json", .help = "Write JSON (docs/json.md), also for errors"},
+	[LT_OPT_OUTPUT] =
+		{.name = "output",
+		 .letter = 'o',
+		 .argument = "FILE",
+		 .completion = LT_COMPLETE_FILE,
+		 .help = "Write the report to FILE, which appears complete or not at all"},
+	[LT_OPT_COLOR] =
+		{.name = "color",
+		 .argument = "WHEN",
+		 .choices = colors,
+		 .help = "Colour the report: auto (on a terminal, unless NO_COLOR is set), "
+			 "always or never"},
+	[LT_OPT_QUIET] = {.name = "quiet",
+			  .letter = 'q',
+			  .help = "No progress bar, no warnings, only the heart of the report"},
+	[LT_OPT_VERBOSE] = {.name = "verbose",
+			    .letter = 'v',
+			    .help = "Show more: all arguments, addresses, how the look went"},
+	[LT_OPT_MODE] =
+		{.name = "mode",
+		 .argument = "MODE",
+		 .choices = modes,
+		 .help = "How to look: fork (a frozen copy, the default), stop (the target "
+			 "stands while it is read) or live (nothing stops, reads may be torn)"},
+	[LT_OPT_IGNORE_HEADROOM] =
+		{.name = "ignore-headroom",
+		 .help = "Fork even when the memory limit of the target's cgroup "
+			 "is near"},
+	[LT_OPT_ALL] = {.name = "all",
+			.letter = 'a',
+			.help = "Count every object that can be reached, not only those that the "
+				"collector tracks"},
+	[LT_OPT_TOP] = {.name = "top",
+			.alias = "limit",
+			.letter = 'n',
+			.argument = "N",
+			.least = 1,
+			.most = 1000000,
+			.help = "Show the N biggest rows"},
+	[LT_OPT_FAIL_ON] = {.name = "fail-on",
+			    .argument = "LEVEL",
+			    .choices = levels,
+			    .help = "Exit with 1 when a finding is at or above LEVEL: info, low, "
+				    "medium, high or critical"},
+	[LT_OPT_HELP] = {.name = "help", .letter = 'h', .help = "Show help and exit"},
+	[LT_OPT_VERSION] = {.name = "version", .letter = 'V', .help = "Show the version and exit"},
+	[LT_OPT_GENERATE] = {.name = "generate",
+			     .hidden = true,
+			     .argument = "WHAT",
+			     .choices = generators,
+			     .help = "Write the man page or a shell completion"},
+};
+
+static const char *const help_examples[] = {"lowtide help types", "All options of types", NULL};
+
+const struct lt_command lt_commands[] = {
+	{.name = "help",
+	 .operand = "[COMMAND]",
+	 .completion = LT_COMPLETE_COMMAND,
+	 .options = LT_OPT_BIT(LT_OPT_HELP),
+	 .summary = "show help on lowtide or on one command",
+	 .description = "Shows what lowtide can do, or all about one command.",
+	 .examples = help_examples},
+};
+const size_t lt_command_count = sizeof(lt_commands) / sizeof(lt_commands[0]);
+
+const struct lt_exit_code lt_exit_codes[] = {
+	{0, "Done."},
+	{1, "doctor found something at or above the level of --fail-on."},
+	{2, "The command line is wrong."},
+	{3, "The process is not CPython, or a build that is not supported."},
+	{4, "Not permitted; the message names the remedy."},
+	{5, "The process ended, or there is none with this PID."},
+	{6, "A file is missing, damaged or cannot be written."},
+	{70, "lowtide could not do it: its own fault, no memory, or the process was busy at every "
+	     "try."},
+};
+const size_t lt_exit_code_count = sizeof(lt_exit_codes) / sizeof(lt_exit_codes[0]);
+
+const struct lt_command *lt_command_find(const char *name)
+{
+	for (size_t i = 0; i < lt_command_count; i++)
+		if (strcmp(lt_commands[i].name, name) == 0)
+			return &lt_commands[i];
+	return NULL;
+}

@@ -1,0 +1,72 @@
+/*
+ * table.h: the one table of commands and options. The parser, the help, the man page and the shell
+ * completions all read it and nothing else.
+ */
+#ifndef LT_CLI_TABLE_H
+#define LT_CLI_TABLE_H
+
+#include "cli/request.h"
+
+struct lt_run;
+
+enum lt_option_id {
+	LT_OPT_JSON,
+	LT_OPT_OUTPUT,
+	LT_OPT_COLOR,
+	LT_OPT_QUIET,
+	LT_OPT_VERBOSE,
+	LT_OPT_MODE,
+	LT_OPT_IGNORE_HEADROOM,
+	LT_OPT_ALL,
+	LT_OPT_TOP,
+	LT_OPT_FAIL_ON,
+	LT_OPT_HELP,
+	LT_OPT_VERSION,
+	LT_OPT_GENERATE,
+	LT_OPT_COUNT
+};
+
+#define LT_OPT_BIT(id) (1u << (id))
+
+/* What is completed after an option or in the place of the operand. */
+enum lt_completion { LT_COMPLETE_NONE, LT_COMPLETE_FILE, LT_COMPLETE_PID, LT_COMPLETE_COMMAND };
+
+struct lt_option {
+	const char *name;  /* long name without its dashes */
+	const char *alias; /* second long name, NULL for none */
+	char letter;       /* short name, 0 for none */
+	bool hidden;
+	const char *argument;       /* name of its argument in the help, NULL: it takes none */
+	const char *const *choices; /* NULL-terminated; NULL: any argument */
+	uint64_t least, most;       /* bounds of a number; both 0: not a number */
+	enum lt_completion completion;
+	const char *help; /* one sentence without its full stop */
+};
+
+struct lt_command {
+	const char *name;
+	const char *operand;           /* "PID", "[COMMAND]"; NULL: none */
+	enum lt_completion completion; /* of the operand */
+	unsigned options;              /* LT_OPT_BIT()s */
+	const char *summary;           /* one line for the list, no full stop */
+	const char *description;       /* paragraphs, a blank line between two */
+	const char *const *examples;   /* NULL-terminated pairs: command line, what it does */
+	enum lt_status (*run)(struct lt_run *run); /* NULL: help */
+};
+
+extern const struct lt_option lt_options[LT_OPT_COUNT];
+extern const struct lt_command lt_commands[];
+extern const size_t lt_command_count;
+
+/* The exit codes of the program, for help and man page. */
+struct lt_exit_code {
+	int code;
+	const char *meaning;
+};
+extern const struct lt_exit_code lt_exit_codes[];
+extern const size_t lt_exit_code_count;
+
+/* NULL: no such command. */
+const struct lt_command *lt_command_find(const char *name);
+
+#endif

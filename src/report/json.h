@@ -1,0 +1,28 @@
+/*
+ * json.h: the envelope and the results as JSON. docs/json.md describes every member.
+ *
+ * Each lt_json_* function returns a new reference, NULL when memory runs out.
+ */
+#ifndef LT_REPORT_JSON_H
+#define LT_REPORT_JSON_H
+
+#include "report/report.h"
+
+#include <jansson.h>
+
+/* A string of unknown origin; broken UTF-8 becomes \xNN escapes. */
+json_t *lt_json_string(const char *string);
+/* The same, null when it is NULL or empty: what is not known. */
+json_t *lt_json_known(const char *string);
+/* JSON integers are signed; a larger count becomes the largest. */
+json_t *lt_json_count(uint64_t count);
+
+json_t *lt_json_types(const struct lt_composition *composition, uint64_t top);
+json_t *lt_json_ps(const struct lt_ps *ps);
+json_t *lt_json_doctor(const struct lt_doctor *doctor);
+
+/* Writes the envelope with `content` under `name` ("result" or "error"); takes over the reference. */
+void lt_json_write(const struct lt_report *report, const char *name, json_t *content,
+		   struct lt_text *out);
+
+#endif

@@ -1,0 +1,23 @@
+/*
+ * print.h: the text form of each result.
+ */
+#ifndef LT_REPORT_PRINT_H
+#define LT_REPORT_PRINT_H
+
+#include "report/report.h"
+#include "report/screen.h"
+
+void lt_print_types(const struct lt_report *report, const struct lt_composition *composition,
+		    uint64_t top, struct lt_text *out);
+void lt_print_ps(const struct lt_report *report, const struct lt_ps *ps, struct lt_text *out);
+void lt_print_doctor(const struct lt_report *report, const struct lt_doctor *doctor,
+		     struct lt_text *out);
+
+/* The first lines of a look's report: who was looked at, and what the look cost. */
+void lt_print_head(struct lt_screen *screen, const struct lt_report *report);
+
+/* The table of kinds of object, as types and doctor show it; shares are of `all_bytes`. */
+void lt_print_kinds(struct lt_screen *screen, const struct lt_composition_row *rows, size_t count,
+		    uint64_t all_bytes);
+
+#endif

@@ -1,0 +1,30 @@
+#include "report/report.h"
+
+#include "report/json.h"
+#include "report/print.h"
+
+void lt_report_types(const struct lt_report *report, const struct lt_composition *composition,
+		     uint64_t top, struct lt_text *out)
+{
+	if (report->json)
+		lt_json_write(report, "result", lt_json_types(composition, top), out);
+	else
+		lt_print_types(report, composition, top, out);
+}
+
+void lt_report_ps(const struct lt_report *report, const struct lt_ps *ps, struct lt_text *out)
+{
+	if (report->json)
+		lt_json_write(report, "result", lt_json_ps(ps), out);
+	else
+		lt_print_ps(report, ps, out);
+}
+
+void lt_report_doctor(const struct lt_report *report, const struct lt_doctor *doctor,
+		      struct lt_text *out)
+{
+	if (report->json)
+		lt_json_write(report, "result", lt_json_doctor(doctor), out);
+	else
+		lt_print_doctor(report, doctor, out);
+}

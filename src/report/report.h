@@ -1,0 +1,46 @@
+/*
+ * report.h: the results of src/analysis as a text for people or as JSON for programs.
+ *
+ * Each function appends a whole report to `out`; no memory shows in out->failed. Strings that come
+ * from the target are hostile: in both forms nothing of them can move the cursor, change a colour or
+ * the reading direction, and JSON is always valid ASCII.
+ */
+#ifndef LT_REPORT_REPORT_H
+#define LT_REPORT_REPORT_H
+
+#include "analysis/census.h"
+#include "analysis/doctor.h"
+#include "analysis/open.h"
+#include "analysis/ps.h"
+#include "base/text.h"
+
+/* How a text report looks. JSON does not depend on it. */
+struct lt_style {
+	bool color;
+	bool utf8;      /* false: ASCII only */
+	unsigned width; /* columns of the terminal; 0: not a terminal, nothing is cut */
+	int verbosity;  /* -1 quiet, 0 normal, 1 and more: more detail */
+};
+
+/* What every report has. */
+struct lt_report {
+	const char *command; /* "" while the command is not known */
+	bool json;
+	struct lt_style style;
+	const struct lt_session *session;   /* its warnings, unreadable count and error */
+	pid_t pid;                          /* the one asked for, 0 for none */
+	const struct lt_identity *identity; /* NULL while the target is not identified */
+	struct lt_cost cost;
+};
+
+/* `top` rows at most; 0: 30 in a text, all in JSON. */
+void lt_report_types(const struct lt_report *report, const struct lt_composition *composition,
+		     uint64_t top, struct lt_text *out);
+void lt_report_ps(const struct lt_report *report, const struct lt_ps *ps, struct lt_text *out);
+void lt_report_doctor(const struct lt_report *report, const struct lt_doctor *doctor,
+		      struct lt_text *out);
+
+/* The session's error: as JSON in the envelope, or as a sentence and its remedy, each on a line. */
+void lt_report_error(const struct lt_report *report, struct lt_text *out);
+
+#endif
