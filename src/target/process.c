@@ -101,6 +101,26 @@ static bool read_identity(struct lt_process *process)
 	return true;
 }
 
+/*
+ * The kernel shows the paths of a target in a chroot as lowtide's root has them: from there on they are
+ * cut to what the target itself sees.
+ */
+static size_t read_root(pid_t pid, char *buffer, size_t capacity)
+{
+	char path[64];
+	proc_path(pid, "root", path, sizeof(path));
+	ssize_t length = readlink(path, buffer, capacity - 1);
+	if (length < 0 || (length == 1 && buffer[0] == '/'))
+		length = 0;
+	buffer[length] = '\0';
+	return (size_t)length;
+}
+
+static const char *below_root(const char *path, const char *root, size_t length)
+{
+	return length > 0 && strncmp(path, root, length) == 0 && path[length] == '/' ? path + length : path;
+}
+
 enum lt_status lt_process_refresh(struct lt_session *session, struct lt_process *process)
 {
 	char path[64];
@@ -118,6 +138,10 @@ enum lt_status lt_process_refresh(struct lt_session *session, struct lt_process 
 		lt_mappings_deinit(&mappings);
 		return lt_fail_memory(session);
 	}
+	char root[PATH_MAX];
+	size_t length = read_root(process->pid, root, sizeof(root));
+	for (size_t i = 0; i < mappings.count; i++)
+		mappings.data[i].path = below_root(mappings.data[i].path, root, length);
 	lt_mappings_deinit(&process->mappings);
 	if (process->strings != NULL)
 		lt_arena_deinit(process->strings);
@@ -125,6 +149,20 @@ enum lt_status lt_process_refresh(struct lt_session *session, struct lt_process 
 	process->mappings = mappings;
 	process->strings = strings;
 	return LT_OK;
+}
+
+static bool read_executable(struct lt_process *process)
+{
+	char path[64], root[PATH_MAX], executable[sizeof(process->executable)];
+	proc_path(process->pid, "exe", path, sizeof(path));
+	ssize_t length = readlink(path, executable, sizeof(executable) - 1);
+	if (length <= 0)
+		return false;
+	executable[length] = '\0';
+	size_t root_length = read_root(process->pid, root, sizeof(root));
+	const char *seen = below_root(executable, root, root_length);
+	memcpy(process->executable, seen, strlen(seen) + 1);
+	return true;
 }
 
 enum lt_status lt_process_open(struct lt_session *session, pid_t pid, struct lt_process **ret_process)
@@ -144,10 +182,10 @@ enum lt_status lt_process_open(struct lt_session *session, pid_t pid, struct lt_
 		lt_process_close(process);
 		return status;
 	}
-	char path[64];
-	proc_path(pid, "exe", path, sizeof(path));
-	ssize_t length = readlink(path, process->executable, sizeof(process->executable) - 1);
-	process->executable[length > 0 ? length : 0] = '\0';
+	if (!read_executable(process) && process->mappings.count == 0 && lt_process_alive(process)) {
+		lt_process_close(process);
+		return lt_fail(session, LT_E_NOT_PYTHON, "process %d is a part of the kernel, not a program", (int)pid);
+	}
 	process->command_line = read_command_line(pid);
 	if (process->command_line == NULL) {
 		lt_process_close(process);
