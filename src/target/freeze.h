@@ -15,7 +15,11 @@
 
 enum lt_mode { LT_MODE_FORK, LT_MODE_STOP, LT_MODE_LIVE };
 
-/* What the layer above knows of the runtime inside; called while the target stands and before. */
+/*
+ * What the layer above knows of the runtime inside; called while the target stands and before. The calls
+ * are made in the guard, a fork of lowtide made in lt_freeze_begin(): what they change is lost. They must
+ * be quick, and `live` is read anew at each call.
+ */
 struct lt_freeze_probe {
 	void *ctx;
 	/* True while a collection runs: the freeze lets go and tries again. */
@@ -33,7 +37,7 @@ struct lt_freeze_options {
 struct lt_freeze {
 	enum lt_mode mode;
 	struct lt_memory *memory; /* owned; readable until lt_freeze_end() */
-	uint64_t stall_ns;        /* how long the target stood still; in LT_MODE_STOP known after the end */
+	uint64_t stall_ns;        /* how long the target stood still; final after lt_freeze_release() */
 	unsigned retries;         /* attempts that a running collection made vain */
 };
 
@@ -46,7 +50,13 @@ LT_MUST_CHECK enum lt_status lt_freeze_begin(struct lt_session *session, struct 
 					     const struct lt_freeze_options *options,
 					     struct lt_freeze **ret_freeze);
 
-/* Lets everything go; NULL is allowed. A failure to clean up is a warning in the session. */
+/*
+ * Ends the picture but keeps its figures: closes the memory, lets the target go. A failure to clean up is
+ * a warning in the session. A second call does nothing.
+ */
+void lt_freeze_release(struct lt_session *session, struct lt_freeze *freeze);
+
+/* Releases and frees; NULL is allowed. */
 void lt_freeze_end(struct lt_session *session, struct lt_freeze *freeze);
 
 #endif

@@ -1,0 +1,305 @@
+#include "target/freeze.h"
+
+#include "base/cleanup.h"
+#include "target/arch.h"
+#include "target/freeze_guard.h"
+#include "target/live.h"
+#include "target/permission.h"
+#include "target/proc.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+struct freeze {
+	struct lt_freeze shown; /* first: what callers see */
+	pid_t guard, janitor;   /* 0: none */
+	int socket;             /* to the guard, -1: none */
+};
+
+enum { CODE_MAX = 64 << 20 }; /* bytes of one mapping that are searched for an instruction */
+
+enum lt_status lt_freeze_refuse_traced(struct lt_session *session, pid_t pid, pid_t tracer)
+{
+	char path[64], name[64] = "";
+	snprintf(path, sizeof(path), "/proc/%d/comm", (int)tracer);
+	if (lt_proc_read(path, name, sizeof(name)))
+		name[strcspn(name, "\n")] = '\0';
+	lt_fail(session, LT_E_PERMISSION, "process %d is being traced by process %d%s%s%s", (int)pid, (int)tracer,
+		name[0] != '\0' ? " (" : "", name, name[0] != '\0' ? ")" : "");
+	lt_remedy(session, "end that debugger or tracer first, or use --mode live");
+	return LT_E_PERMISSION;
+}
+
+/* A number of /proc/PID/status; 0 when there is none. */
+static unsigned long status_number(const char *text, const char *name)
+{
+	char value[64];
+	return lt_proc_field(text, name, value, sizeof(value)) ? strtoul(value, NULL, 10) : 0;
+}
+
+static bool same_link(pid_t pid, const char *one, const char *other)
+{
+	char path[64];
+	struct stat first, second;
+	snprintf(path, sizeof(path), "/proc/%d/ns/%s", (int)pid, one);
+	if (stat(path, &first) != 0)
+		return true;
+	snprintf(path, sizeof(path), "/proc/%d/ns/%s", (int)pid, other);
+	if (stat(path, &second) != 0)
+		return true;
+	return first.st_ino == second.st_ino && first.st_dev == second.st_dev;
+}
+
+/* What forbids a stop, or a fork, of this process. */
+static enum lt_status check_target(struct lt_session *session, const struct lt_process *process, enum lt_mode mode)
+{
+	char path[64], text[8192];
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)process->pid);
+	if (!lt_proc_read(path, text, sizeof(text)))
+		return lt_permission_fail(session, process->pid, errno, "stop");
+	pid_t tracer = (pid_t)status_number(text, "TracerPid");
+	if (tracer != 0)
+		return lt_freeze_refuse_traced(session, process->pid, tracer);
+	if (mode != LT_MODE_FORK)
+		return LT_OK;
+	if (status_number(text, "Seccomp") != 0) {
+		lt_fail(session, LT_E_PERMISSION,
+			"process %d runs under a seccomp filter, which may not allow it to be copied",
+			(int)process->pid);
+		lt_remedy(session, "use --mode stop (it stands while it is read) or --mode live");
+		return LT_E_PERMISSION;
+	}
+	if (!same_link(process->pid, "pid", "pid_for_children")) {
+		lt_fail(session, LT_E_PERMISSION,
+			"children of process %d are born into another PID namespace: a copy would be its init",
+			(int)process->pid);
+		lt_remedy(session, "use --mode stop or --mode live");
+		return LT_E_PERMISSION;
+	}
+	return LT_OK;
+}
+
+/* A system call instruction within one mapping, 0: none. */
+static lt_addr search(struct lt_memory *live, const struct lt_mapping *mapping)
+{
+	uint64_t size = mapping->end - mapping->start;
+	if (size > CODE_MAX)
+		size = CODE_MAX;
+	LT_FREE uint8_t *code = malloc(size);
+	if (code == NULL)
+		return 0;
+	size_t got = lt_memory_probe(live, mapping->start, code, size);
+	const uint8_t *at = memmem(code, got, lt_arch_syscall_insn, lt_arch_syscall_insn_size);
+	return at != NULL ? mapping->start + (lt_addr)(at - code) : 0;
+}
+
+/* In the vdso, which each process has, or else in any code. */
+static enum lt_status find_insn(struct lt_session *session, const struct lt_process *process,
+				struct lt_memory *live, lt_addr *ret_insn)
+{
+	for (unsigned pass = 0; pass < 2; pass++) {
+		for (size_t i = 0; i < process->mappings.count; i++) {
+			const struct lt_mapping *mapping = &process->mappings.data[i];
+			bool vdso = strcmp(mapping->path, "[vdso]") == 0;
+			/* [vsyscall] is not really there. */
+			if (!mapping->executable || !mapping->readable || vdso != (pass == 0) ||
+			    mapping->start > INT64_MAX)
+				continue;
+			lt_addr insn = search(live, mapping);
+			if (insn != 0) {
+				*ret_insn = insn;
+				return LT_OK;
+			}
+		}
+	}
+	lt_fail(session, LT_E_BUSY, "no system call instruction was found in process %d", (int)process->pid);
+	lt_remedy(session, "use --mode live");
+	return LT_E_BUSY;
+}
+
+static bool receive_reply(int socket, struct lt_guard_reply *reply, int *ret_fd)
+{
+	struct iovec io = {reply, sizeof(*reply)};
+	union {
+		struct cmsghdr head;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct msghdr message = {
+		.msg_iov = &io, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
+	ssize_t got;
+	do
+		got = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+	while (got < 0 && errno == EINTR);
+	if (got != (ssize_t)sizeof(*reply))
+		return false;
+	const struct cmsghdr *head = CMSG_FIRSTHDR(&message);
+	if (head != NULL && head->cmsg_type == SCM_RIGHTS)
+		memcpy(ret_fd, CMSG_DATA(head), sizeof(*ret_fd));
+	return true;
+}
+
+static void await_exit(pid_t *pid)
+{
+	if (*pid > 0)
+		while (waitpid(*pid, NULL, 0) < 0 && errno == EINTR)
+			;
+	*pid = 0;
+}
+
+/* Starts guard and janitor. All signals are blocked in them from their first instruction. */
+static enum lt_status start(struct lt_session *session, struct freeze *freeze, struct lt_guard *guard)
+{
+	int sockets[2], notes[2];
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) != 0)
+		return lt_fail_errno(session, LT_E_INTERNAL, errno, "no socket for the guard process");
+	if (pipe2(notes, O_CLOEXEC) != 0) {
+		int error = errno;
+		close(sockets[0]);
+		close(sockets[1]);
+		return lt_fail_errno(session, LT_E_INTERNAL, error, "no pipe for the guard process");
+	}
+	sigset_t all, before;
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &before);
+	int error = 0;
+	freeze->janitor = fork();
+	if (freeze->janitor == 0) {
+		close(sockets[0]);
+		close(sockets[1]);
+		close(notes[1]);
+		lt_janitor_run(session, guard->process, guard->insn, notes[0]);
+	}
+	if (freeze->janitor > 0)
+		freeze->guard = fork();
+	if (freeze->janitor > 0 && freeze->guard == 0) {
+		close(sockets[0]);
+		close(notes[0]);
+		guard->socket = sockets[1];
+		guard->notes = notes[1];
+		lt_guard_run(guard);
+	}
+	if (freeze->janitor < 0 || freeze->guard < 0)
+		error = errno;
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	close(sockets[1]);
+	close(notes[0]);
+	close(notes[1]);
+	if (error != 0) {
+		close(sockets[0]);
+		await_exit(&freeze->janitor); /* its pipe has ended: it ends too */
+		freeze->guard = 0;
+		return lt_fail_errno(session, LT_E_INTERNAL, error, "no guard process");
+	}
+	freeze->socket = sockets[0];
+	return LT_OK;
+}
+
+static void finish(struct freeze *freeze)
+{
+	if (freeze->socket >= 0)
+		close(freeze->socket);
+	freeze->socket = -1;
+	await_exit(&freeze->guard);
+	await_exit(&freeze->janitor);
+}
+
+static enum lt_status take(struct lt_session *session, struct lt_process *process,
+			   const struct lt_freeze_probe *probe, const struct lt_freeze_options *options,
+			   struct freeze *freeze)
+{
+	LT_TRY(check_target(session, process, freeze->shown.mode));
+	struct lt_memory *live = NULL;
+	LT_TRY(lt_process_memory(session, process, &live));
+	struct lt_guard guard = {
+		.session = session,
+		.process = process,
+		.probe = probe,
+		.live = live,
+		.mode = freeze->shown.mode,
+		.attempts = options != NULL ? options->attempts : 0,
+	};
+	enum lt_status status = LT_OK;
+	if (freeze->shown.mode == LT_MODE_FORK)
+		status = find_insn(session, process, live, &guard.insn);
+	if (status == LT_OK)
+		status = start(session, freeze, &guard);
+	lt_memory_close(live);
+	LT_TRY(status);
+
+	struct lt_guard_reply reply;
+	int fd = -1;
+	if (!receive_reply(freeze->socket, &reply, &fd)) {
+		lt_fail(session, LT_E_INTERNAL, "the guard process ended before the picture was taken");
+		lt_remedy(session, "try again");
+		return LT_E_INTERNAL;
+	}
+	freeze->shown.retries = reply.retries;
+	freeze->shown.stall_ns = reply.stall_ns;
+	if (reply.warning[0] != '\0')
+		lt_warn(session, "%s", reply.warning);
+	if (reply.status != LT_OK) {
+		lt_fail(session, reply.status, "%s", reply.message);
+		session->saved_errno = reply.saved_errno;
+		if (reply.remedy[0] != '\0')
+			lt_remedy(session, "%s", reply.remedy);
+		return reply.status;
+	}
+	if (fd < 0)
+		return lt_fail(session, LT_E_INTERNAL, "the guard process gave no memory");
+	return lt_live_from_fd(session, fd, &freeze->shown.memory);
+}
+
+enum lt_status lt_freeze_begin(struct lt_session *session, struct lt_process *process,
+			       const struct lt_freeze_probe *probe, const struct lt_freeze_options *options,
+			       struct lt_freeze **ret_freeze)
+{
+	struct freeze *freeze = calloc(1, sizeof(*freeze));
+	if (freeze == NULL)
+		return lt_fail_memory(session);
+	freeze->socket = -1;
+	freeze->shown.mode = options != NULL ? options->mode : LT_MODE_FORK;
+	enum lt_status status;
+	if (freeze->shown.mode == LT_MODE_LIVE)
+		status = lt_process_memory(session, process, &freeze->shown.memory);
+	else
+		status = take(session, process, probe, options, freeze);
+	if (status != LT_OK) {
+		finish(freeze);
+		free(freeze);
+		return status;
+	}
+	*ret_freeze = &freeze->shown;
+	return LT_OK;
+}
+
+void lt_freeze_release(struct lt_session *session, struct lt_freeze *shown)
+{
+	struct freeze *freeze = (struct freeze *)shown;
+	lt_memory_close(freeze->shown.memory);
+	freeze->shown.memory = NULL;
+	if (freeze->socket < 0)
+		return;
+	struct lt_guard_reply reply;
+	int fd = -1;
+	if (send(freeze->socket, "", 1, MSG_NOSIGNAL) == 1 && receive_reply(freeze->socket, &reply, &fd)) {
+		freeze->shown.stall_ns = reply.stall_ns;
+		if (reply.warning[0] != '\0')
+			lt_warn(session, "%s", reply.warning);
+	} else {
+		lt_warn(session, "the guard process was killed: what was read after that is missing");
+	}
+	finish(freeze);
+}
+
+void lt_freeze_end(struct lt_session *session, struct lt_freeze *freeze)
+{
+	if (freeze == NULL)
+		return;
+	lt_freeze_release(session, freeze);
+	free((struct freeze *)freeze);
+}

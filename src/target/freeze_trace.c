@@ -1,0 +1,496 @@
+#include "target/freeze_trace.h"
+
+#include "target/arch.h"
+#include "target/freeze_guard.h"
+#include "target/permission.h"
+#include "target/proc.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+#include <time.h>
+
+/* glibc's <sys/ptrace.h> and <linux/ptrace.h> do not go together. */
+enum { EVENT_STOP = 128 };
+
+enum {
+	ROUNDS_MAX = 1000,   /* signals delivered before one system call gets through */
+	PASSES_MAX = 1000,   /* looks at the list of threads until no new one is there */
+	THREADS_MAX = 1 << 20,
+	RESTART_LAST = -512, /* -ERESTARTSYS .. -ERESTART_RESTARTBLOCK: never seen by user mode */
+	RESTART_FIRST = -516,
+};
+
+static const uint64_t MS = 1000000;
+static const uint64_t STOP_PATIENCE_NS = 2000 * 1000000ull;  /* a loaded machine schedules late */
+static const uint64_t SLEEP_PATIENCE_NS = 5 * 1000000ull;   /* before a thread in state D is taken as it is */
+
+enum stop {
+	STOP_TRAP,    /* interrupted, or in a group-stop */
+	STOP_SYSCALL, /* at the entry or the exit of a system call */
+	STOP_CLONE,   /* has made a process */
+	STOP_SIGNAL,  /* a signal is about to be delivered */
+	STOP_GONE,
+	STOP_LATE,    /* not stopped until the deadline */
+};
+
+void lt_tracer_deinit(struct lt_tracer *tracer)
+{
+	lt_traced_threads_deinit(&tracer->threads);
+}
+
+static struct lt_traced *find(struct lt_tracer *tracer, pid_t tid)
+{
+	for (size_t i = 0; i < tracer->threads.count; i++)
+		if (tracer->threads.data[i].tid == tid && tracer->threads.data[i].state != LT_TRACED_GONE)
+			return &tracer->threads.data[i];
+	return NULL;
+}
+
+/* Waits for a change of `tid`. 1: *ret_status holds, 0: none until the deadline, -1: not ours any more. */
+static int await_status(pid_t tid, uint64_t deadline_ns, int *ret_status)
+{
+	sigset_t child;
+	sigemptyset(&child);
+	sigaddset(&child, SIGCHLD);
+	for (;;) {
+		pid_t got = waitpid(tid, ret_status, WNOHANG | __WALL);
+		if (got == tid)
+			return 1;
+		if (got < 0 && errno != EINTR)
+			return -1;
+		uint64_t now = lt_now_ns();
+		if (now >= deadline_ns)
+			return 0;
+		/* The signal of a change that came before this call is pending, so none is missed. */
+		uint64_t left = deadline_ns - now < 10 * MS ? deadline_ns - now : 10 * MS;
+		struct timespec wait = {0, (long)left};
+		sigtimedwait(&child, NULL, &wait);
+	}
+}
+
+/* How `thread` stops next; *ret_signal: the signal of a STOP_SIGNAL. Keeps thread->state. */
+static enum stop await_stop(struct lt_traced *thread, uint64_t deadline_ns, int *ret_signal)
+{
+	int status = 0;
+	int got = await_status(thread->tid, deadline_ns, &status);
+	if (got == 0)
+		return STOP_LATE;
+	if (got < 0 || WIFEXITED(status) || WIFSIGNALED(status)) {
+		thread->state = LT_TRACED_GONE;
+		return STOP_GONE;
+	}
+	thread->state = LT_TRACED_STOPPED;
+	int event = status >> 16;
+	int signal_number = WSTOPSIG(status);
+	if (event == EVENT_STOP)
+		return STOP_TRAP;
+	if (event == PTRACE_EVENT_CLONE)
+		return STOP_CLONE;
+	if (event == 0 && signal_number == (SIGTRAP | 0x80))
+		return STOP_SYSCALL;
+	*ret_signal = event == 0 ? signal_number : 0;
+	return STOP_SIGNAL;
+}
+
+/* Lets a stopped thread go on by `request`, with a signal or 0. */
+static void resume(struct lt_traced *thread, enum __ptrace_request request, int signal_number)
+{
+	thread->state = LT_TRACED_PENDING;
+	/* A failure means that it was killed: the next wait says so. */
+	ptrace(request, thread->tid, NULL, (void *)(intptr_t)signal_number);
+}
+
+/* Waits for the trap of an interrupt; signals before it are delivered. */
+static enum stop await_trap(struct lt_tracer *tracer, struct lt_traced *thread, uint64_t deadline_ns)
+{
+	for (;;) {
+		int signal_number = 0;
+		enum stop stop = await_stop(thread, deadline_ns, &signal_number);
+		if (stop == STOP_TRAP || stop == STOP_GONE || stop == STOP_LATE)
+			return stop;
+		tracer->signals += signal_number != 0;
+		resume(thread, PTRACE_CONT, signal_number);
+	}
+}
+
+static bool thread_state(pid_t pid, pid_t tid, char *ret_state)
+{
+	char path[80], text[1024];
+	uint64_t state;
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", (int)pid, (int)tid);
+	if (!lt_proc_read(path, text, sizeof(text)) || !lt_proc_stat_field(text, 3, &state))
+		return false;
+	*ret_state = (char)state;
+	return true;
+}
+
+static pid_t tracer_of(pid_t pid)
+{
+	char path[64], text[4096], value[32];
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	if (!lt_proc_read(path, text, sizeof(text)) || !lt_proc_field(text, "TracerPid", value, sizeof(value)))
+		return 0;
+	return (pid_t)strtol(value, NULL, 10);
+}
+
+/* Attaches to a thread and tells it to stop. LT_E_GONE without a failure when there is none. */
+static enum lt_status interrupt(struct lt_session *session, struct lt_tracer *tracer, pid_t tid)
+{
+	if (tracer->began_ns == 0)
+		tracer->began_ns = lt_now_ns();
+	struct lt_traced *thread = find(tracer, tid);
+	if (thread != NULL) /* left pending by an earlier attempt: it is told already */
+		return LT_OK;
+	if (ptrace(PTRACE_SEIZE, tid, NULL, NULL) != 0) {
+		int error = errno;
+		char state = 'X';
+		if (error == ESRCH || !thread_state(tracer->pid, tid, &state) || state == 'Z' || state == 'X')
+			return LT_E_GONE;
+		pid_t other = tracer_of(tid);
+		if (other != 0 && other != getpid())
+			return lt_freeze_refuse_traced(session, tracer->pid, other);
+		return lt_permission_fail(session, tracer->pid, error, "stop");
+	}
+	if (!lt_traced_threads_push(&tracer->threads, (struct lt_traced){tid, LT_TRACED_PENDING})) {
+		ptrace(PTRACE_INTERRUPT, tid, NULL, NULL);
+		return lt_fail_memory(session);
+	}
+	ptrace(PTRACE_INTERRUPT, tid, NULL, NULL);
+	return LT_OK;
+}
+
+/*
+ * Of a thread that did exec under another id than the process's: it goes on under that of the process, and
+ * is still ours.
+ */
+static void adopt_leader(struct lt_tracer *tracer)
+{
+	if (find(tracer, tracer->pid) == NULL && tracer_of(tracer->pid) == getpid() &&
+	    !lt_traced_threads_push(&tracer->threads, (struct lt_traced){tracer->pid, LT_TRACED_PENDING}))
+		ptrace(PTRACE_DETACH, tracer->pid, NULL, NULL);
+}
+
+enum lt_status lt_trace_stop(struct lt_session *session, struct lt_tracer *tracer, pid_t tid)
+{
+	LT_TRY(interrupt(session, tracer, tid));
+	struct lt_traced *thread = find(tracer, tid);
+	if (thread->state == LT_TRACED_STOPPED)
+		return LT_OK;
+	uint64_t start = lt_now_ns();
+	for (;;) {
+		switch (await_trap(tracer, thread, lt_now_ns() + SLEEP_PATIENCE_NS)) {
+		case STOP_TRAP:
+			return LT_OK;
+		case STOP_GONE:
+			adopt_leader(tracer);
+			return LT_E_GONE;
+		default:
+			break;
+		}
+		char state = 'X';
+		if (!thread_state(tracer->pid, tid, &state) || state == 'D' ||
+		    lt_now_ns() - start > STOP_PATIENCE_NS)
+			return LT_E_BUSY;
+	}
+}
+
+/* One look at the list of threads. *ret_new: how many were not known. */
+static enum lt_status interrupt_new(struct lt_session *session, struct lt_tracer *tracer, size_t *ret_new)
+{
+	char path[64];
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)tracer->pid);
+	DIR *directory = opendir(path);
+	if (directory == NULL)
+		return lt_fail(session, LT_E_GONE, "process %d ended", (int)tracer->pid);
+	enum lt_status status = LT_OK;
+	size_t found = 0;
+	for (struct dirent *entry; status == LT_OK && (entry = readdir(directory)) != NULL;) {
+		pid_t tid = (pid_t)strtol(entry->d_name, NULL, 10);
+		if (tid <= 0 || find(tracer, tid) != NULL)
+			continue;
+		if (tracer->threads.count >= THREADS_MAX) {
+			status = lt_fail(session, LT_E_BUSY, "process %d has too many threads", (int)tracer->pid);
+			break;
+		}
+		status = interrupt(session, tracer, tid);
+		if (status == LT_E_GONE)
+			status = LT_OK;
+		else
+			found++;
+	}
+	closedir(directory);
+	*ret_new = found;
+	return status;
+}
+
+enum lt_status lt_trace_stop_all(struct lt_session *session, struct lt_tracer *tracer)
+{
+	for (unsigned pass = 0; pass < PASSES_MAX; pass++) {
+		size_t found = 0;
+		LT_TRY(interrupt_new(session, tracer, &found));
+		uint64_t start = lt_now_ns();
+		bool late = true;
+		while (late) {
+			late = false;
+			for (size_t i = 0; i < tracer->threads.count; i++) {
+				struct lt_traced *thread = &tracer->threads.data[i];
+				if (thread->state != LT_TRACED_PENDING)
+					continue;
+				uint64_t deadline = start + SLEEP_PATIENCE_NS;
+				if (deadline < lt_now_ns() + MS)
+					deadline = lt_now_ns() + MS;
+				enum stop stop = await_trap(tracer, thread, deadline);
+				if (stop == STOP_GONE)
+					adopt_leader(tracer);
+				char state = 'X';
+				if (stop == STOP_LATE && thread_state(tracer->pid, thread->tid, &state) &&
+				    state != 'D' && state != 'Z' && state != 'X')
+					late = true;
+			}
+			if (late && lt_now_ns() - start > STOP_PATIENCE_NS)
+				return lt_fail(session, LT_E_BUSY, "a thread of process %d does not stop",
+					       (int)tracer->pid);
+		}
+		/* Nobody who could start a thread ran since the last look: the list was complete. */
+		if (found == 0 && pass > 0)
+			return LT_OK;
+	}
+	return lt_fail(session, LT_E_BUSY, "process %d starts threads faster than they can be stopped",
+		       (int)tracer->pid);
+}
+
+/* Any signal that would be delivered now. */
+static bool signal_waits(pid_t pid, pid_t tid)
+{
+	static const char *const names[] = {"SigPnd", "ShdPnd", "SigBlk"};
+	char path[80], text[8192], value[64];
+	uint64_t sets[3] = {0};
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/status", (int)pid, (int)tid);
+	if (!lt_proc_read(path, text, sizeof(text)))
+		return true;
+	for (unsigned i = 0; i < 3; i++)
+		if (lt_proc_field(text, names[i], value, sizeof(value)))
+			sets[i] = strtoull(value, NULL, 16);
+	return ((sets[0] | sets[1]) & ~sets[2]) != 0;
+}
+
+pid_t lt_trace_choose(struct lt_tracer *tracer, pid_t preferred)
+{
+	pid_t chosen = 0;
+	for (size_t i = 0; i < tracer->threads.count; i++) {
+		const struct lt_traced *thread = &tracer->threads.data[i];
+		struct lt_arch_regs regs;
+		if (thread->state != LT_TRACED_STOPPED || !lt_arch_get(thread->tid, &regs) ||
+		    !lt_arch_supported(&regs))
+			continue;
+		if (chosen == 0 || thread->tid == preferred)
+			chosen = thread->tid;
+	}
+	return chosen;
+}
+
+enum call { CALL_DONE, CALL_AGAIN, CALL_SIGNAL, CALL_GONE };
+
+/* From the prepared registers to the exit of the call. */
+static enum call run_call(struct lt_traced *thread, int64_t *ret_result, pid_t *ret_child, int *ret_signal)
+{
+	bool entered = false;
+	resume(thread, PTRACE_SYSCALL, 0);
+	for (;;) {
+		unsigned long message = 0;
+		struct lt_arch_regs regs;
+		switch (await_stop(thread, UINT64_MAX, ret_signal)) {
+		case STOP_CLONE:
+			if (ret_child != NULL && ptrace(PTRACE_GETEVENTMSG, thread->tid, NULL, &message) == 0)
+				*ret_child = (pid_t)message;
+			lt_freeze_step(LT_STEP_CLONED);
+			break;
+		case STOP_SYSCALL:
+			if (!entered) {
+				entered = true;
+				lt_freeze_step(LT_STEP_ENTERED);
+				break;
+			}
+			if (!lt_arch_get(thread->tid, &regs))
+				return CALL_GONE;
+			*ret_result = lt_arch_result(&regs);
+			return *ret_result >= RESTART_FIRST && *ret_result <= RESTART_LAST ? CALL_AGAIN : CALL_DONE;
+		case STOP_SIGNAL:
+			if (*ret_signal != 0)
+				return CALL_SIGNAL;
+			break;
+		case STOP_GONE:
+			return CALL_GONE;
+		case STOP_TRAP: /* an interrupt left over, or a group-stop: the thread may go on */
+		case STOP_LATE:
+			break;
+		}
+		resume(thread, PTRACE_SYSCALL, 0);
+	}
+}
+
+static bool at_insn(struct lt_tracer *tracer, pid_t tid)
+{
+	errno = 0;
+	long word = ptrace(PTRACE_PEEKTEXT, tid, (void *)(uintptr_t)tracer->insn, NULL);
+	return errno == 0 && memcmp(&word, lt_arch_syscall_insn, lt_arch_syscall_insn_size) == 0;
+}
+
+enum lt_status lt_trace_call(struct lt_session *session, struct lt_tracer *tracer, pid_t tid, long number,
+			     const uint64_t arguments[6], int64_t *ret_result, pid_t *ret_child)
+{
+	struct lt_traced *thread = find(tracer, tid);
+	intptr_t options = PTRACE_O_TRACESYSGOOD | (ret_child != NULL ? PTRACE_O_TRACECLONE : 0);
+	pid_t child = 0;
+	int64_t result = 0;
+	if (thread == NULL || thread->state != LT_TRACED_STOPPED)
+		return lt_fail(session, LT_E_INTERNAL, "a system call was asked of a thread that runs");
+	for (unsigned round = 0; round < ROUNDS_MAX; round++) {
+		struct lt_arch_regs saved, changed;
+		if (!lt_arch_get(tid, &saved))
+			break;
+		if (!lt_arch_supported(&saved))
+			return lt_fail(session, LT_E_NOT_PYTHON, "process %d runs 32-bit code", (int)tracer->pid);
+		if (!at_insn(tracer, tid))
+			return lt_fail(session, LT_E_GONE, "process %d runs another program now", (int)tracer->pid);
+		changed = saved;
+		lt_arch_prepare(&changed, tracer->insn, number, arguments);
+		/* The options stand only while the thread does our call: its own children are never ours. */
+		if (ptrace(PTRACE_SETOPTIONS, tid, NULL, (void *)options) != 0 || !lt_arch_set(tid, &changed))
+			break;
+		lt_freeze_step(LT_STEP_INJECTED);
+
+		int signal_number = 0;
+		enum call call = run_call(thread, &result, ret_child != NULL ? &child : NULL, &signal_number);
+		if (call == CALL_GONE)
+			break;
+		lt_arch_set(tid, &saved);
+		ptrace(PTRACE_SETOPTIONS, tid, NULL, NULL);
+		if (call == CALL_DONE) {
+			lt_freeze_step(LT_STEP_RESTORED);
+			if (ret_child != NULL)
+				*ret_child = child;
+			*ret_result = result;
+			return LT_OK;
+		}
+		if (call == CALL_SIGNAL) {
+			/* It finds the registers as they were; the interrupt traps before its handler runs. */
+			tracer->signals++;
+			ptrace(PTRACE_INTERRUPT, tid, NULL, NULL);
+			resume(thread, PTRACE_CONT, signal_number);
+			if (await_trap(tracer, thread, UINT64_MAX) == STOP_GONE)
+				break;
+		}
+	}
+	if (ret_child != NULL && child != 0)
+		*ret_child = child;
+	return lt_fail(session, LT_E_GONE, "process %d ended", (int)tracer->pid);
+}
+
+static void let_go(struct lt_tracer *tracer, struct lt_traced *thread)
+{
+	struct lt_arch_regs regs;
+	if (lt_arch_get(thread->tid, &regs) && lt_arch_redo(&regs) && !signal_waits(tracer->pid, thread->tid))
+		lt_arch_set(thread->tid, &regs);
+	/* The kernel looks for pending signals on the way back, and so restarts what was interrupted. */
+	if (ptrace(PTRACE_DETACH, thread->tid, NULL, NULL) == 0)
+		thread->state = LT_TRACED_GONE;
+	else
+		thread->state = LT_TRACED_PENDING;
+}
+
+static void drop_gone(struct lt_tracer *tracer)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < tracer->threads.count; i++)
+		if (tracer->threads.data[i].state != LT_TRACED_GONE)
+			tracer->threads.data[kept++] = tracer->threads.data[i];
+	tracer->threads.count = kept;
+}
+
+void lt_trace_release(struct lt_tracer *tracer)
+{
+	for (size_t i = 0; i < tracer->threads.count; i++)
+		if (tracer->threads.data[i].state == LT_TRACED_STOPPED)
+			let_go(tracer, &tracer->threads.data[i]);
+	if (tracer->began_ns != 0)
+		tracer->stalled_ns += lt_now_ns() - tracer->began_ns;
+	tracer->began_ns = 0;
+	drop_gone(tracer);
+	lt_trace_sweep(tracer);
+}
+
+bool lt_trace_sweep(struct lt_tracer *tracer)
+{
+	for (size_t i = 0; i < tracer->threads.count; i++) {
+		struct lt_traced *thread = &tracer->threads.data[i];
+		if (thread->state == LT_TRACED_PENDING) {
+			switch (await_trap(tracer, thread, 0)) {
+			case STOP_TRAP:
+				let_go(tracer, thread);
+				break;
+			case STOP_GONE:
+				adopt_leader(tracer);
+				break;
+			default:
+				break;
+			}
+		}
+	}
+	drop_gone(tracer);
+	return tracer->threads.count > 0;
+}
+
+bool lt_trace_await_child(pid_t child)
+{
+	int status = 0;
+	int got = await_status(child, UINT64_MAX, &status);
+	return got > 0 && WIFSTOPPED(status);
+}
+
+/* Less is better: 0 waits or runs and notices nothing, 1 would see EINTR, 2 cannot stop now. */
+static unsigned cost(pid_t pid, pid_t tid)
+{
+	char path[80], text[512], state = 'D';
+	if (!thread_state(pid, tid, &state) || state == 'D' || state == 'Z' || state == 'X')
+		return 2;
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/syscall", (int)pid, (int)tid);
+	if (!lt_proc_read(path, text, sizeof(text)))
+		return 0;
+	char *end;
+	long number = strtol(text, &end, 10);
+	if (end == text)
+		return 0; /* "running" */
+	uint64_t arguments[6] = {0};
+	for (unsigned i = 0; i < 6; i++)
+		arguments[i] = strtoull(end, &end, 16);
+	return lt_arch_touchy(number, arguments) ? 1 : 0;
+}
+
+pid_t lt_trace_quietest(pid_t pid, pid_t preferred)
+{
+	char path[64];
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+	DIR *directory = opendir(path);
+	if (directory == NULL)
+		return 0;
+	pid_t best = 0;
+	unsigned best_cost = 3;
+	for (struct dirent *entry; (entry = readdir(directory)) != NULL;) {
+		pid_t tid = (pid_t)strtol(entry->d_name, NULL, 10);
+		if (tid <= 0)
+			continue;
+		unsigned own = cost(pid, tid);
+		if (own < best_cost || (own == best_cost && tid == preferred)) {
+			best = tid;
+			best_cost = own;
+		}
+	}
+	closedir(directory);
+	return best;
+}
