@@ -72,6 +72,10 @@ MEMBERS = {
     "PyCFunctionObject.m_weakreflist": ["m_weakreflist"],
     "PyWeakReference.hash": ["hash"],
     "pool_header.ref_count": ["ref.count"],
+    "lockobject.locked": ["locked"],
+    "lockobject.lock": ["lock._bits"],
+    "rlockobject.rlock_owner": ["lock.thread", "rlock_owner"],
+    "rlockobject.rlock_count": ["lock.level", "rlock_count"],
     "simplequeueobject.buf_items": ["buf.items"],
     "PyUnicodeObject.data": ["data"],
 }
