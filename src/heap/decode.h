@@ -2,8 +2,9 @@
  * decode.h: what one object is: its size and the objects that it refers to.
  *
  * The set of references is that of tp_traverse, i.e. of gc.get_referents(), for the built-in types and
- * the instances of Python classes; the others are scanned conservatively (LT_REF_CONSERVATIVE): every
- * aligned word of the body that is the address of a known object.
+ * the instances of Python classes, and beside it what tp_traverse passes over (`untraversed`). Objects of
+ * other C types are scanned conservatively (LT_REF_CONSERVATIVE): every aligned word of the body that is
+ * the address of a known object. docs/references.md lists the types that differ.
  */
 #ifndef LT_HEAP_DECODE_H
 #define LT_HEAP_DECODE_H
@@ -25,11 +26,17 @@ enum lt_ref_kind {
 	LT_REF_CONSERVATIVE, /* a word of the body; `index` is its offset */
 };
 
+/*
+ * An `untraversed` reference is owned by the object, but its tp_traverse passes it over, since it cannot
+ * close a cycle: the keys of a dict of strings, the members of a code object. It keeps the object alive
+ * and belongs into the graph; gc.get_referents() does not give it.
+ */
 struct lt_ref {
 	lt_addr to;
 	lt_addr name;   /* see lt_ref_kind, 0 when it does not apply */
 	uint32_t index;
-	enum lt_ref_kind kind;
+	enum lt_ref_kind kind : 16;
+	bool untraversed;
 };
 LT_VEC(lt_refs, struct lt_ref);
 
@@ -44,7 +51,10 @@ const char *lt_member_spelling(enum lt_member member);
 
 struct lt_decoder;
 
-/* Tells whether an address is an object, for conservative scans; also used by the builder of the graph. */
+/*
+ * Tells whether an address is an object, for conservative scans; also used by the builder of the graph.
+ * Without one, an address counts as an object when its header is plausible.
+ */
 typedef bool (*lt_is_object_fn)(void *ctx, lt_addr address);
 
 LT_MUST_CHECK enum lt_status lt_decoder_create(const struct lt_view *view, struct lt_types *types,

@@ -1,0 +1,127 @@
+/*
+ * decode_types.c: type objects and modules.
+ */
+#include "heap/decode_parts.h"
+
+enum { STATIC_TYPES_MAX = 1024, MODULE_STATE_MAX = 1 << 16 };
+
+/* ---- Types: Objects/typeobject.c: type_traverse ---- */
+
+/*
+ * The state that an interpreter keeps of a static type, 0 for none: tp_subclasses holds the index plus
+ * one (Objects/typeobject.c: managed_static_type_index_get).
+ */
+static lt_addr static_state(struct lt_decoder *decoder, uint64_t subclasses, lt_addr interpreter)
+{
+	const struct lt_layout *layout = decoder->view.layout;
+	uint64_t builtins_max = (uint64_t)lt_fact(layout, LT_FACT_static_types_max);
+	uint64_t size = lt_off(layout, LT_sizeof_managed_static_type_state);
+	if (subclasses == 0 || subclasses > STATIC_TYPES_MAX || interpreter == 0)
+		return 0;
+	uint64_t index = subclasses - 1;
+	if (index < builtins_max)
+		return interpreter + lt_off(layout, LT_PyInterpreterState_types_builtins) + index * size;
+	if (!lt_has(layout, LT_PyInterpreterState_types_for_extensions) ||
+	    index - builtins_max >= (uint64_t)lt_fact(layout, LT_FACT_static_ext_types_max))
+		return 0;
+	return interpreter + lt_off(layout, LT_PyInterpreterState_types_for_extensions) +
+	       (index - builtins_max) * size;
+}
+
+lt_addr lt_decode_type_dict(struct lt_decoder *decoder, lt_addr type, lt_addr interpreter)
+{
+	const struct lt_layout *layout = decoder->view.layout;
+	struct lt_memory *memory = decoder->view.memory;
+	lt_addr dict;
+	uint64_t subclasses;
+	if (!lt_memory_u64(memory, type + lt_off(layout, LT_PyTypeObject_tp_dict), &dict))
+		return 0;
+	if (dict != 0 || lt_fact(layout, LT_FACT_static_type_state) == 0)
+		return dict;
+	if (!lt_memory_u64(memory, type + lt_off(layout, LT_PyTypeObject_tp_subclasses), &subclasses))
+		return 0;
+	lt_addr state = static_state(decoder, subclasses, interpreter);
+	if (state == 0 ||
+	    !lt_memory_u64(memory, state + lt_off(layout, LT_managed_static_type_state_tp_dict), &dict))
+		return 0;
+	return dict;
+}
+
+static void add_static_states(struct lt_body *body, uint64_t subclasses)
+{
+	struct lt_decoder *decoder = body->decoder;
+	const struct lt_layout *layout = body->layout;
+	for (unsigned i = 0; i < decoder->interpreter_count; i++) {
+		lt_addr state = static_state(decoder, subclasses, decoder->interpreters[i]);
+		lt_addr dict, map;
+		if (state == 0)
+			continue;
+		if (lt_memory_u64(decoder->view.memory,
+				  state + lt_off(layout, LT_managed_static_type_state_tp_dict), &dict))
+			lt_body_add(body, (struct lt_ref){.to = dict, .kind = LT_REF_DICT});
+		if (lt_memory_u64(decoder->view.memory,
+				  state + lt_off(layout, LT_managed_static_type_state_tp_subclasses), &map))
+			lt_body_hold_member(body, map, LT_MEMBER_subclasses);
+	}
+}
+
+void lt_decode_type(struct lt_body *body)
+{
+	const struct lt_layout *layout = body->layout;
+	uint64_t flags = lt_body_field(body, LT_PyTypeObject_tp_flags);
+	bool heap_type = (flags & (uint64_t)lt_fact(layout, LT_FACT_tpflag_heap_type)) != 0;
+	uint64_t subclasses = lt_body_field(body, LT_PyTypeObject_tp_subclasses);
+	lt_body_add(body, (struct lt_ref){.to = lt_body_field(body, LT_PyTypeObject_tp_dict),
+					  .kind = LT_REF_DICT});
+	lt_body_add_member(body, lt_body_field(body, LT_PyTypeObject_tp_cache), LT_MEMBER_type_cache);
+	lt_body_add_member(body, lt_body_field(body, LT_PyTypeObject_tp_mro), LT_MEMBER_mro);
+	lt_body_add_member(body, lt_body_field(body, LT_PyTypeObject_tp_bases), LT_MEMBER_bases);
+	lt_body_add_member(body, lt_body_field(body, LT_PyTypeObject_tp_base), LT_MEMBER_base);
+	if (!heap_type) {
+		if (lt_fact(layout, LT_FACT_static_type_state) != 0 && subclasses != 0 &&
+		    subclasses <= STATIC_TYPES_MAX)
+			add_static_states(body, subclasses);
+		else
+			lt_body_hold_member(body, subclasses, LT_MEMBER_subclasses);
+		return;
+	}
+	lt_body_add_member(body, lt_body_field(body, LT_PyHeapTypeObject_ht_module), LT_MEMBER_module);
+	lt_body_hold_member(body, subclasses, LT_MEMBER_subclasses);
+	lt_body_hold_member(body, lt_body_field(body, LT_PyHeapTypeObject_ht_name), LT_MEMBER_name);
+	lt_body_hold_member(body, lt_body_field(body, LT_PyHeapTypeObject_ht_qualname), LT_MEMBER_qualname);
+	lt_body_hold_member(body, lt_body_field(body, LT_PyHeapTypeObject_ht_slots), LT_MEMBER_slots);
+	lt_addr keys = lt_body_field(body, LT_PyHeapTypeObject_ht_cached_keys);
+	const struct lt_shared_keys *shared = keys != 0 ? lt_decoder_shared_keys(body->decoder, keys) : NULL;
+	for (uint64_t i = 0; shared != NULL && i < shared->count; i++)
+		lt_body_add(body, (struct lt_ref){.to = shared->names[i],
+						  .index = (uint32_t)i,
+						  .kind = LT_REF_KEY,
+						  .untraversed = true});
+}
+
+/* ---- Modules: Objects/moduleobject.c: module_traverse ---- */
+
+/*
+ * The state of a C module is visited by a function of that module: its words are scanned.
+ * md_dict comes as the instance dict.
+ */
+void lt_decode_module(struct lt_body *body)
+{
+	const struct lt_layout *layout = body->layout;
+	struct lt_memory *memory = body->decoder->view.memory;
+	lt_addr state = lt_body_field(body, LT_PyModuleObject_md_state);
+	uint64_t size = 0;
+	if (state == 0)
+		return;
+	if (lt_has(layout, LT_PyModuleObject_md_state_size)) {
+		size = lt_body_field(body, LT_PyModuleObject_md_state_size);
+	} else {
+		lt_addr definition = lt_body_field(body, LT_PyModuleObject_md_def);
+		if (definition == 0 ||
+		    !lt_memory_u64(memory, definition + lt_off(layout, LT_PyModuleDef_m_size), &size))
+			return;
+	}
+	if (size > MODULE_STATE_MAX)
+		size = MODULE_STATE_MAX;
+	lt_body_scan(body, state, size);
+}
