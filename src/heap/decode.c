@@ -4,6 +4,8 @@
  */
 #include "heap/decode_parts.h"
 
+#include "base/cleanup.h"
+
 #include <string.h>
 
 enum { INTERPRETERS_MAX = 64, SHARED_NAMES_MAX = 65536, SCAN_MAX = 1 << 20 };

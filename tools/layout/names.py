@@ -33,6 +33,7 @@ STRUCTS = {
     "unicodeiterobject": ["unicodeiterobject"],
     "gc_young_stats_buffer": ["gc_young_stats_buffer"],
     "lru_list_elem": ["lru_list_elem"],
+    "tuplegetterobject": ["tuplegetterobject", "_tuplegetterobject"],
 }
 
 # Members: row -> other paths.
@@ -78,6 +79,7 @@ MEMBERS = {
     "rlockobject.rlock_count": ["lock.level", "rlock_count"],
     "simplequeueobject.buf_items": ["buf.items"],
     "PyUnicodeObject.data": ["data"],
+    "PyPickleBufferObject.view_obj": ["view.obj"],
 }
 
 # Structs whose name several source files use: the one that is meant.
@@ -87,4 +89,5 @@ SOURCES = {
 }
 
 # Extension modules whose structs are read too: they may be built in or files of their own.
-MODULES = ["array", "_asyncio", "_queue", "_collections", "_functools", "itertools", "_thread"]
+MODULES = ["array", "_asyncio", "_queue", "_collections", "_functools", "itertools", "_thread",
+           "_io", "_struct", "_typing", "_datetime", "_operator", "_abc", "_symtable", "_sre", "_contextvars"]
