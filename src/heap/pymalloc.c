@@ -1,0 +1,311 @@
+#include "heap/pymalloc.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	ARENAS_MAX = 1 << 22,
+	ARENA_BYTES_MAX = 64 << 20,
+	HEADER_MAX = 64,
+	BATCH = 512, /* arena objects read at once */
+	SHIFT_DEBUG = 16,
+	SAMPLES = 64, /* pools that are asked whether debug hooks wrote their blocks */
+};
+
+void lt_pymalloc_deinit(struct lt_pymalloc *pymalloc)
+{
+	lt_ranges_deinit(&pymalloc->pools);
+	lt_pageset_deinit(&pymalloc->pages);
+	*pymalloc = (struct lt_pymalloc){0};
+}
+
+static uint32_t u32_of(const unsigned char *bytes, uint64_t offset)
+{
+	uint32_t value;
+	memcpy(&value, bytes + offset, sizeof(value));
+	return value;
+}
+
+static uint64_t u64_of(const unsigned char *bytes, uint64_t offset)
+{
+	uint64_t value;
+	memcpy(&value, bytes + offset, sizeof(value));
+	return value;
+}
+
+/* Objects/obmalloc.c: POOL_OVERHEAD, the header rounded up to the alignment of blocks. */
+static uint32_t overhead(const struct lt_layout *layout)
+{
+	uint32_t alignment = (uint32_t)lt_fact(layout, LT_FACT_block_alignment);
+	return ((uint32_t)lt_off(layout, LT_sizeof_pool_header) + alignment - 1) & ~(alignment - 1);
+}
+
+/* Everything of a pool but its chain of free blocks; `bytes` holds the header. */
+static bool parse_header(const struct lt_layout *layout, uint64_t pool_size, lt_addr address,
+			 const unsigned char *bytes, struct lt_pool *pool, lt_addr *ret_freeblock)
+{
+	uint32_t alignment = (uint32_t)lt_fact(layout, LT_FACT_block_alignment);
+	uint32_t classes = (uint32_t)lt_fact(layout, LT_FACT_small_request_max) / alignment;
+	uint32_t used = u32_of(bytes, lt_off(layout, LT_pool_header_ref_count));
+	uint32_t szidx = u32_of(bytes, lt_off(layout, LT_pool_header_szidx));
+	uint32_t next = u32_of(bytes, lt_off(layout, LT_pool_header_nextoffset));
+	uint32_t last = u32_of(bytes, lt_off(layout, LT_pool_header_maxnextoffset));
+	lt_addr freeblock = u64_of(bytes, lt_off(layout, LT_pool_header_freeblock));
+	if (used == 0 || szidx >= classes)
+		return false;
+	uint32_t size = (szidx + 1) * alignment;
+	uint32_t first = overhead(layout);
+	if (last != pool_size - size || next < first || next > last + size || (next - first) % size != 0)
+		return false;
+	uint32_t count = (next - first) / size;
+	if (used > count || count > LT_POOL_BLOCKS_MAX)
+		return false;
+	if (freeblock != 0 && (freeblock < address + first || freeblock >= address + next ||
+			       (freeblock - address - first) % size != 0))
+		return false;
+	pool->block_size = size;
+	pool->first = first;
+	pool->count = count;
+	pool->used = used;
+	*ret_freeblock = freeblock;
+	return true;
+}
+
+bool lt_pool_parse(const struct lt_view *view, const struct lt_pymalloc *pymalloc, lt_addr address,
+		   const unsigned char *bytes, struct lt_pool *ret_pool)
+{
+	struct lt_pool *pool = ret_pool;
+	lt_addr block;
+	if (!parse_header(view->layout, pymalloc->pool_size, address, bytes, pool, &block))
+		return false;
+	memset(pool->free, 0, sizeof(pool->free));
+	uint32_t found = 0;
+	while (block != 0) {
+		uint64_t offset = block - address - pool->first;
+		uint64_t index = offset / pool->block_size;
+		if (block < address + pool->first || index >= pool->count || offset % pool->block_size != 0 ||
+		    (pool->free[index / 64] >> (index % 64) & 1) != 0)
+			break;
+		pool->free[index / 64] |= (uint64_t)1 << (index % 64);
+		found++;
+		block = u64_of(bytes, pool->first + offset);
+	}
+	pool->torn = block != 0 || found + pool->used != pool->count;
+	return true;
+}
+
+/* ---- The table of arenas ---- */
+
+static bool add_range(struct lt_pymalloc *pymalloc, lt_addr start, lt_addr end)
+{
+	if (start >= end)
+		return true;
+	if (pymalloc->pools.count > 0) {
+		struct lt_range *last = &pymalloc->pools.data[pymalloc->pools.count - 1];
+		if (last->end == start) {
+			last->end = end;
+			return true;
+		}
+	}
+	return lt_ranges_push(&pymalloc->pools, (struct lt_range){start, end});
+}
+
+static enum lt_status read_table(const struct lt_view *view, struct lt_pymalloc *pymalloc, lt_addr table,
+				 uint32_t count)
+{
+	const struct lt_layout *layout = view->layout;
+	size_t stride = lt_off(layout, LT_sizeof_arena_object);
+	if (count > ARENAS_MAX || stride > HEADER_MAX) {
+		view->session->unreadable++;
+		return LT_OK;
+	}
+	unsigned char batch[BATCH * HEADER_MAX];
+	for (uint32_t i = 0; i < count; i += BATCH) {
+		size_t wanted = count - i < BATCH ? count - i : BATCH;
+		size_t got = lt_memory_read(view->memory, table + i * stride, batch, wanted * stride) / stride;
+		for (size_t k = 0; k < got; k++) {
+			const unsigned char *arena = batch + k * stride;
+			lt_addr address = u64_of(arena, lt_off(layout, LT_arena_object_address));
+			lt_addr end = u64_of(arena, lt_off(layout, LT_arena_object_pool_address));
+			uint64_t total = u32_of(arena, lt_off(layout, LT_arena_object_ntotalpools));
+			if (address == 0)
+				continue;
+			lt_addr start = (address + pymalloc->pool_size - 1) & ~(pymalloc->pool_size - 1);
+			if (end < start || (end & (pymalloc->pool_size - 1)) != 0 ||
+			    total > ARENA_BYTES_MAX / pymalloc->pool_size ||
+			    end - start > total * pymalloc->pool_size) {
+				view->session->unreadable++;
+				continue;
+			}
+			if (!add_range(pymalloc, start, end))
+				return lt_fail_memory(view->session);
+		}
+	}
+	return LT_OK;
+}
+
+static enum lt_status find_by_table(const struct lt_view *view, const struct lt_interpreters *interpreters,
+				    struct lt_pymalloc *pymalloc, bool *ret_found)
+{
+	const struct lt_layout *layout = view->layout;
+	struct lt_memory *memory = view->memory;
+	uint64_t table;
+	uint32_t count;
+	if (lt_fact(layout, LT_FACT_obmalloc_statics) != 0) {
+		lt_addr arenas = lt_python_symbol(view->python, "arenas");
+		lt_addr maxarenas = lt_python_symbol(view->python, "maxarenas");
+		if (arenas == 0 || maxarenas == 0 || !lt_memory_u64(memory, arenas, &table) ||
+		    !lt_memory_u32(memory, maxarenas, &count))
+			return LT_OK;
+		*ret_found = true;
+		return table != 0 ? read_table(view, pymalloc, table, count) : LT_OK;
+	}
+	if (!lt_has(layout, LT_PyInterpreterState_obmalloc) || !lt_has(layout, LT__obmalloc_state_mgmt_arenas))
+		return LT_OK;
+	struct lt_map seen = {0};
+	enum lt_status status = LT_OK;
+	for (size_t i = 0; i < interpreters->count && status == LT_OK; i++) {
+		lt_addr state = interpreters->data[i].address + lt_off(layout, LT_PyInterpreterState_obmalloc);
+		if (lt_fact(layout, LT_FACT_obmalloc_pointer) != 0 &&
+		    (!lt_memory_u64(memory, state, &state) || state == 0))
+			continue;
+		if (!lt_memory_u64(memory, state + lt_off(layout, LT__obmalloc_state_mgmt_arenas), &table) ||
+		    !lt_memory_u32(memory, state + lt_off(layout, LT__obmalloc_state_mgmt_maxarenas), &count))
+			continue;
+		*ret_found = true;
+		/* Interpreters may share the allocator of the main one. */
+		if (table == 0 || lt_map_get(&seen, table, NULL))
+			continue;
+		status = lt_map_put(&seen, table, 1) ? read_table(view, pymalloc, table, count)
+						     : lt_fail_memory(view->session);
+	}
+	lt_map_deinit(&seen);
+	return status;
+}
+
+/* ---- The search for pool headers ---- */
+
+bool lt_mapping_may_hold_heap(const struct lt_mapping *mapping)
+{
+	return mapping->readable && mapping->writable && !mapping->shared && mapping->inode == 0 &&
+	       (mapping->path[0] != '[' || strcmp(mapping->path, "[heap]") == 0 ||
+		strncmp(mapping->path, "[anon", 5) == 0);
+}
+
+static enum lt_status find_by_search(const struct lt_view *view, struct lt_pymalloc *pymalloc)
+{
+	if (view->process == NULL)
+		return LT_OK;
+	const struct lt_mappings *mappings = &view->process->mappings;
+	unsigned char header[HEADER_MAX];
+	size_t size = lt_off(view->layout, LT_sizeof_pool_header);
+	if (size > sizeof(header))
+		return LT_OK;
+	for (size_t i = 0; i < mappings->count; i++) {
+		const struct lt_mapping *mapping = &mappings->data[i];
+		if (!lt_mapping_may_hold_heap(mapping))
+			continue;
+		lt_addr pool = (mapping->start + pymalloc->pool_size - 1) & ~(pymalloc->pool_size - 1);
+		for (; pool < mapping->end && mapping->end - pool >= pymalloc->pool_size;
+		     pool += pymalloc->pool_size) {
+			struct lt_pool parsed;
+			lt_addr freeblock;
+			if (lt_memory_probe(view->memory, pool, header, size) == size &&
+			    parse_header(view->layout, pymalloc->pool_size, pool, header, &parsed, &freeblock) &&
+			    !add_range(pymalloc, pool, pool + pymalloc->pool_size))
+				return lt_fail_memory(view->session);
+		}
+		lt_progress(view->session, "finding arenas", i + 1, mappings->count);
+	}
+	return LT_OK;
+}
+
+/*
+ * Debug hooks (Objects/obmalloc.c: _PyMem_DebugRawAlloc) write before the memory they hand out its
+ * size, a letter for the API and seven bytes 0xfd.
+ */
+static bool is_debug_block(const unsigned char *block)
+{
+	static const unsigned char fence[7] = {0xfd, 0xfd, 0xfd, 0xfd, 0xfd, 0xfd, 0xfd};
+	return (block[8] == 'o' || block[8] == 'm') && memcmp(block + 9, fence, sizeof(fence)) == 0;
+}
+
+static void find_shift(const struct lt_view *view, struct lt_pymalloc *pymalloc)
+{
+	unsigned char *bytes = malloc(pymalloc->pool_size);
+	unsigned plain = 0, debug = 0;
+	for (size_t i = 0; bytes != NULL && i < pymalloc->pools.count && plain + debug < SAMPLES; i++) {
+		const struct lt_range *range = &pymalloc->pools.data[i];
+		for (lt_addr at = range->start; at < range->end && plain + debug < SAMPLES;
+		     at += pymalloc->pool_size) {
+			struct lt_pool pool;
+			if (lt_memory_probe(view->memory, at, bytes, pymalloc->pool_size) != pymalloc->pool_size ||
+			    !lt_pool_parse(view, pymalloc, at, bytes, &pool))
+				continue;
+			uint32_t k = 0;
+			while (k < pool.count && (pool.free[k / 64] >> (k % 64) & 1) != 0)
+				k++;
+			if (k == pool.count)
+				continue;
+			if (is_debug_block(bytes + pool.first + (size_t)k * pool.block_size))
+				debug++;
+			else
+				plain++;
+		}
+	}
+	free(bytes);
+	pymalloc->shift = debug > plain ? SHIFT_DEBUG : 0;
+}
+
+static int by_start(const void *left, const void *right)
+{
+	lt_addr a = ((const struct lt_range *)left)->start, b = ((const struct lt_range *)right)->start;
+	return (a > b) - (a < b);
+}
+
+/* Ascending and disjoint: ranges that overlap are made one, since a table may be damaged. */
+static void normalize(struct lt_ranges *ranges)
+{
+	if (ranges->count == 0)
+		return;
+	qsort(ranges->data, ranges->count, sizeof(*ranges->data), by_start);
+	size_t kept = 0;
+	for (size_t i = 1; i < ranges->count; i++) {
+		if (ranges->data[i].start <= ranges->data[kept].end) {
+			if (ranges->data[i].end > ranges->data[kept].end)
+				ranges->data[kept].end = ranges->data[i].end;
+		} else {
+			ranges->data[++kept] = ranges->data[i];
+		}
+	}
+	ranges->count = kept + 1;
+}
+
+enum lt_status lt_pymalloc_find(const struct lt_view *view, const struct lt_interpreters *interpreters,
+				struct lt_pymalloc *ret_pymalloc)
+{
+	struct lt_pymalloc found = {.pool_size = (uint64_t)lt_fact(view->layout, LT_FACT_pool_size)};
+	if (found.pool_size < 4096 || (found.pool_size & (found.pool_size - 1)) != 0)
+		return lt_fail(view->session, LT_E_INTERNAL, "the layout %s has no pool size", view->layout->name);
+	bool by_table = false;
+	enum lt_status status = find_by_table(view, interpreters, &found, &by_table);
+	if (status == LT_OK && !by_table) {
+		found.by_search = true;
+		status = find_by_search(view, &found);
+	}
+	normalize(&found.pools);
+	for (size_t i = 0; i < found.pools.count && status == LT_OK; i++) {
+		const struct lt_range *range = &found.pools.data[i];
+		found.bytes += range->end - range->start;
+		if (range->end > (lt_addr)1 << LT_PAGESET_TOP_BITS ||
+		    !lt_pageset_add(&found.pages, range->start, range->end))
+			status = lt_fail_memory(view->session);
+	}
+	if (status != LT_OK) {
+		lt_pymalloc_deinit(&found);
+		return status;
+	}
+	find_shift(view, &found);
+	*ret_pymalloc = found;
+	return LT_OK;
+}

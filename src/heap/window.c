@@ -1,0 +1,87 @@
+#include "heap/window.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct lt_window {
+	struct lt_memory memory;
+	struct lt_memory *under;
+	lt_addr start;
+	size_t size;
+	unsigned char *bytes; /* LT_WINDOW_MAX, or NULL */
+};
+
+static size_t read_window(struct lt_memory *memory, lt_addr addr, void *buffer, size_t size)
+{
+	struct lt_window *window = (struct lt_window *)memory;
+	lt_addr offset = addr - window->start;
+	if (offset < window->size && size <= window->size - offset) {
+		memcpy(buffer, window->bytes + offset, size);
+		return size;
+	}
+	return lt_memory_probe(window->under, addr, buffer, size);
+}
+
+/* The owner destroys it with lt_window_destroy(). */
+static void close_window(struct lt_memory *memory)
+{
+	(void)memory;
+}
+
+static const struct lt_memory_ops window_ops = {read_window, close_window};
+
+enum lt_status lt_window_create(struct lt_session *session, struct lt_memory *under,
+				struct lt_window **ret_window)
+{
+	struct lt_window *window = calloc(1, sizeof(*window));
+	if (window == NULL)
+		return lt_fail_memory(session);
+	window->memory.ops = &window_ops;
+	window->under = under;
+	*ret_window = window;
+	return LT_OK;
+}
+
+void lt_window_destroy(struct lt_window *window)
+{
+	if (window == NULL)
+		return;
+	lt_window_settle(window);
+	free(window->bytes);
+	free(window);
+}
+
+struct lt_memory *lt_window_memory(struct lt_window *window)
+{
+	return &window->memory;
+}
+
+const unsigned char *lt_window_load(struct lt_window *window, lt_addr start, size_t size, size_t *ret_size)
+{
+	if (window->bytes == NULL) {
+		window->bytes = malloc(LT_WINDOW_MAX);
+		if (window->bytes == NULL)
+			return NULL;
+	}
+	if (size > LT_WINDOW_MAX)
+		size = LT_WINDOW_MAX;
+	window->start = start;
+	window->size = lt_memory_probe(window->under, start, window->bytes, size);
+	*ret_size = window->size;
+	return window->bytes;
+}
+
+void lt_window_clear(struct lt_window *window, bool free_buffer)
+{
+	window->size = 0;
+	if (free_buffer) {
+		free(window->bytes);
+		window->bytes = NULL;
+	}
+}
+
+void lt_window_settle(struct lt_window *window)
+{
+	window->under->short_reads += window->memory.short_reads;
+	window->memory.short_reads = 0;
+}

@@ -1,0 +1,37 @@
+/*
+ * window.h: a memory source that serves reads out of one large read of the source below it.
+ *
+ * A pass over a heap in address order loads a window, and everything that decodes the objects in it
+ * finds their bytes there. Reads that the window does not hold whole go below.
+ */
+#ifndef LT_HEAP_WINDOW_H
+#define LT_HEAP_WINDOW_H
+
+#include "base/session.h"
+#include "target/memory.h"
+
+struct lt_window;
+
+/* Stands on `under`, which it does not own. The buffer is made by the first load. */
+LT_MUST_CHECK enum lt_status lt_window_create(struct lt_session *session, struct lt_memory *under,
+					      struct lt_window **ret_window);
+void lt_window_destroy(struct lt_window *window);
+
+/* The window as a memory; lt_window_destroy() closes it. */
+struct lt_memory *lt_window_memory(struct lt_window *window);
+
+enum { LT_WINDOW_MAX = 1 << 20 };
+
+/*
+ * Loads [start, start + size), size <= LT_WINDOW_MAX, and returns its bytes; *ret_size of them are
+ * there from the start on. NULL: no memory. Valid until the next load.
+ */
+const unsigned char *lt_window_load(struct lt_window *window, lt_addr start, size_t size, size_t *ret_size);
+
+/* Forgets the bytes; with `free_buffer` the buffer too. */
+void lt_window_clear(struct lt_window *window, bool free_buffer);
+
+/* Hands the count of short reads down to the source below, where results look for it. */
+void lt_window_settle(struct lt_window *window);
+
+#endif
