@@ -110,7 +110,8 @@ static size_t fetch(struct cache *cache, uint64_t line, size_t count)
 static struct slot *want(struct cache *cache, uint64_t line)
 {
 	cache->clock++;
-	struct slot *slot = cache->last != NULL && cache->last->line == line ? cache->last : find(cache, line);
+	struct slot *slot =
+		cache->last != NULL && cache->last->line == line ? cache->last : find(cache, line);
 	if (slot != NULL) {
 		cache->hits++;
 	} else {
@@ -135,7 +136,8 @@ static size_t read_cache(struct lt_memory *memory, lt_addr addr, void *buffer, s
 		lt_addr at = addr + done;
 		const struct slot *slot = want(cache, at / LT_CACHE_LINE);
 		size_t offset = (size_t)(at % LT_CACHE_LINE);
-		size_t end = LT_CACHE_LINE - offset < size - done ? LT_CACHE_LINE : offset + (size - done);
+		size_t end = LT_CACHE_LINE - offset < size - done ? LT_CACHE_LINE
+								  : offset + (size - done);
 		size_t page = offset / PAGE;
 		if (slot->present != ALL_PAGES) {
 			while (page * PAGE < end && (slot->present >> page & 1) != 0)
@@ -152,7 +154,8 @@ static size_t read_cache(struct lt_memory *memory, lt_addr addr, void *buffer, s
 		if (page == PAGES)
 			continue;
 		if ((slot->partial >> page & 1) != 0)
-			done += lt_memory_probe(cache->under, addr + done, (char *)buffer + done, size - done);
+			done += lt_memory_probe(cache->under, addr + done, (char *)buffer + done,
+						size - done);
 		break;
 	}
 	return done;
@@ -186,8 +189,8 @@ enum lt_status lt_cache_create(struct lt_session *session, struct lt_memory *und
 	cache->set_mask = cache->slot_count / WAYS - 1;
 	cache->slots = calloc(cache->slot_count, sizeof(*cache->slots));
 	cache->ahead = malloc((size_t)AHEAD_MAX * LT_CACHE_LINE);
-	cache->bytes = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-			    -1, 0);
+	cache->bytes = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (cache->slots == NULL || cache->ahead == NULL || cache->bytes == MAP_FAILED) {
 		if (cache->bytes != MAP_FAILED)
 			munmap(cache->bytes, size);

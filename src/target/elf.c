@@ -65,14 +65,16 @@ static bool file_open(struct file *file, int fd)
 	if (elf_version(EV_CURRENT) == EV_NONE)
 		return false;
 	file->elf = elf_begin(fd, ELF_C_READ, NULL);
-	if (file->elf == NULL || elf_kind(file->elf) != ELF_K_ELF || gelf_getehdr(file->elf, &header) == NULL ||
-	    header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_ident[EI_DATA] != ELFDATA2LSB ||
+	if (file->elf == NULL || elf_kind(file->elf) != ELF_K_ELF ||
+	    gelf_getehdr(file->elf, &header) == NULL || header.e_ident[EI_CLASS] != ELFCLASS64 ||
+	    header.e_ident[EI_DATA] != ELFDATA2LSB ||
 	    (header.e_type != ET_EXEC && header.e_type != ET_DYN)) {
 		file_close(file);
 		return false;
 	}
 	/* A file without section headers is a file without sections. */
-	if (elf_getshdrnum(file->elf, &file->section_count) != 0 || file->section_count > SECTIONS_MAX ||
+	if (elf_getshdrnum(file->elf, &file->section_count) != 0 ||
+	    file->section_count > SECTIONS_MAX ||
 	    elf_getshdrstrndx(file->elf, &file->name_table) != 0)
 		file->section_count = 0;
 	return true;
@@ -119,9 +121,11 @@ static bool bias_from(const GElf_Phdr *segment, const struct lt_mapping *mapping
 	if (segment->p_type != PT_LOAD || segment->p_filesz == 0)
 		return false;
 	uint64_t start = segment->p_offset & ~PAGE_MASK;
-	if (mapping->file_offset < start || mapping->file_offset >= segment->p_offset + segment->p_filesz)
+	if (mapping->file_offset < start ||
+	    mapping->file_offset >= segment->p_offset + segment->p_filesz)
 		return false;
-	*ret_bias = mapping->start - ((segment->p_vaddr & ~PAGE_MASK) + (mapping->file_offset - start));
+	*ret_bias =
+		mapping->start - ((segment->p_vaddr & ~PAGE_MASK) + (mapping->file_offset - start));
 	return true;
 }
 
@@ -134,7 +138,8 @@ static bool find_bias(struct lt_elf *elf, const struct lt_process *process, cons
 	for (int executable = 1; executable >= 0; executable--) {
 		for (size_t i = 0; i < process->mappings.count; i++) {
 			const struct lt_mapping *mapping = &process->mappings.data[i];
-			if (mapping->executable != (executable == 1) || strcmp(mapping->path, path) != 0)
+			if (mapping->executable != (executable == 1) ||
+			    strcmp(mapping->path, path) != 0)
 				continue;
 			for (size_t j = 0; j < elf->segment_count; j++) {
 				const GElf_Phdr *segment = &elf->segments[j];
@@ -160,11 +165,12 @@ bool lt_elf_note(const struct lt_elf *elf, const char *owner, uint32_t type, uns
 		Elf_Data *data = section_data(section, &section_header);
 		GElf_Nhdr note;
 		size_t at = 0, next, name, body;
-		while (data != NULL && left-- > 0 && (next = gelf_getnote(data, at, &note, &name, &body)) > 0) {
+		while (data != NULL && left-- > 0 &&
+		       (next = gelf_getnote(data, at, &note, &name, &body)) > 0) {
 			at = next;
-			if (note.n_type != type || note.n_namesz != owner_size || name > data->d_size ||
-			    owner_size > data->d_size - name || body > data->d_size ||
-			    note.n_descsz > data->d_size - body ||
+			if (note.n_type != type || note.n_namesz != owner_size ||
+			    name > data->d_size || owner_size > data->d_size - name ||
+			    body > data->d_size || note.n_descsz > data->d_size - body ||
 			    memcmp((const char *)data->d_buf + name, owner, owner_size) != 0)
 				continue;
 			if (index-- > 0)
@@ -202,7 +208,8 @@ static void find_debug(struct lt_elf *elf, pid_t pid)
 	if (strlen(elf->build_id) < 4 || has_symtab(&elf->main))
 		return;
 	char path[256];
-	snprintf(path, sizeof(path), "/usr/lib/debug/.build-id/%.2s/%s.debug", elf->build_id, elf->build_id + 2);
+	snprintf(path, sizeof(path), "/usr/lib/debug/.build-id/%.2s/%s.debug", elf->build_id,
+		 elf->build_id + 2);
 	pid_t roots[] = {pid, getpid()};
 	for (size_t i = 0; i < sizeof(roots) / sizeof(roots[0]) && elf->debug.elf == NULL; i++) {
 		int fd = lt_root_open(roots[i], path);
@@ -216,8 +223,8 @@ static void find_debug(struct lt_elf *elf, pid_t pid)
 	}
 }
 
-enum lt_status lt_elf_open(struct lt_session *session, const struct lt_process *process, const char *path,
-			   struct lt_elf **ret_elf)
+enum lt_status lt_elf_open(struct lt_session *session, const struct lt_process *process,
+			   const char *path, struct lt_elf **ret_elf)
 {
 	const struct lt_mapping *mapping = NULL;
 	int fd = -1;
@@ -231,17 +238,21 @@ enum lt_status lt_elf_open(struct lt_session *session, const struct lt_process *
 		break;
 	}
 	if (mapping == NULL)
-		return lt_fail(session, LT_E_FILE, "process %d has not mapped %s", (int)process->pid, path);
+		return lt_fail(session, LT_E_FILE, "process %d has not mapped %s",
+			       (int)process->pid, path);
 	if (fd < 0 && error == ESTALE) {
 		lt_fail(session, LT_E_FILE, "%s was replaced after process %d had loaded it", path,
 			(int)process->pid);
-		lt_remedy(session, "run lowtide with sudo, which can still read the old file, or restart the service");
+		lt_remedy(session, "run lowtide with sudo, which can still read the old file, or "
+				   "restart the service");
 		return LT_E_FILE;
 	}
 	if (fd < 0) {
-		lt_fail_errno(session, LT_E_FILE, error, "cannot open %s of process %d", path, (int)process->pid);
+		lt_fail_errno(session, LT_E_FILE, error, "cannot open %s of process %d", path,
+			      (int)process->pid);
 		if (error == ENOENT)
-			lt_remedy(session, "the file was deleted: run lowtide with sudo, which can still read it, "
+			lt_remedy(session, "the file was deleted: run lowtide with sudo, which can "
+					   "still read it, "
 					   "or restart the service");
 		return LT_E_FILE;
 	}
@@ -262,7 +273,8 @@ enum lt_status lt_elf_open(struct lt_session *session, const struct lt_process *
 	}
 	if (!read_segments(elf) || !find_bias(elf, process, path)) {
 		lt_elf_close(elf);
-		return lt_fail(session, LT_E_FILE, "the segments of %s do not fit the mappings of process %d", path,
+		return lt_fail(session, LT_E_FILE,
+			       "the segments of %s do not fit the mappings of process %d", path,
 			       (int)process->pid);
 	}
 	read_build_id(elf);
@@ -314,14 +326,16 @@ static void load_table(struct symbols *symbols, const struct file *file, uint32_
 			if (gelf_getsym(data, (int)j, &symbol) == NULL)
 				break;
 			unsigned kind = GELF_ST_TYPE(symbol.st_info);
-			if (symbol.st_shndx == SHN_UNDEF || symbol.st_shndx == SHN_ABS || symbol.st_value == 0 ||
-			    kind == STT_SECTION || kind == STT_FILE || kind == STT_TLS)
+			if (symbol.st_shndx == SHN_UNDEF || symbol.st_shndx == SHN_ABS ||
+			    symbol.st_value == 0 || kind == STT_SECTION || kind == STT_FILE ||
+			    kind == STT_TLS)
 				continue;
 			const char *name = elf_strptr(file->elf, header.sh_link, symbol.st_name);
 			if (name == NULL || name[0] == '\0')
 				continue;
 			bool global = GELF_ST_BIND(symbol.st_info) != STB_LOCAL;
-			if (!symbols_push(symbols, (struct symbol){symbol.st_value, symbol.st_size, name, global}))
+			if (!symbols_push(symbols, (struct symbol){symbol.st_value, symbol.st_size,
+								   name, global}))
 				return;
 		}
 	}
@@ -360,7 +374,8 @@ lt_addr lt_elf_symbol(const struct lt_elf *elf, const char *name, uint64_t *ret_
 	const struct symbol *found = NULL;
 	for (size_t i = 0; i < symbols->count; i++) {
 		const struct symbol *symbol = &symbols->data[i];
-		if ((found == NULL || (symbol->global && !found->global)) && strcmp(symbol->name, name) == 0)
+		if ((found == NULL || (symbol->global && !found->global)) &&
+		    strcmp(symbol->name, name) == 0)
 			found = symbol;
 	}
 	if (found == NULL)
@@ -395,7 +410,8 @@ const char *lt_elf_symbol_at(const struct lt_elf *elf, lt_addr addr, uint64_t *r
 	return symbol->name;
 }
 
-bool lt_elf_section(const struct lt_elf *elf, const char *name, lt_addr *ret_start, uint64_t *ret_size)
+bool lt_elf_section(const struct lt_elf *elf, const char *name, lt_addr *ret_start,
+		    uint64_t *ret_size)
 {
 	const struct file *file = &elf->main;
 	for (size_t i = 0; i < file->section_count; i++) {
@@ -417,8 +433,8 @@ bool lt_elf_read(const struct lt_elf *elf, lt_addr addr, void *buffer, size_t si
 	uint64_t value = addr - elf->bias;
 	for (size_t i = 0; i < elf->segment_count; i++) {
 		const GElf_Phdr *segment = &elf->segments[i];
-		if (segment->p_type != PT_LOAD || (segment->p_flags & PF_W) != 0 || value < segment->p_vaddr ||
-		    value - segment->p_vaddr > segment->p_filesz ||
+		if (segment->p_type != PT_LOAD || (segment->p_flags & PF_W) != 0 ||
+		    value < segment->p_vaddr || value - segment->p_vaddr > segment->p_filesz ||
 		    size > segment->p_filesz - (value - segment->p_vaddr))
 			continue;
 		uint64_t offset = segment->p_offset + (value - segment->p_vaddr);

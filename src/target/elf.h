@@ -19,8 +19,9 @@ struct lt_elf;
  * /proc/PID/root or /proc/PID/map_files and checked against the mapping's device and inode where that
  * can be. A deleted or replaced file is read from map_files when permitted, else LT_E_FILE.
  */
-LT_MUST_CHECK enum lt_status lt_elf_open(struct lt_session *session, const struct lt_process *process,
-					 const char *path, struct lt_elf **ret_elf);
+LT_MUST_CHECK enum lt_status lt_elf_open(struct lt_session *session,
+					 const struct lt_process *process, const char *path,
+					 struct lt_elf **ret_elf);
 void lt_elf_close(struct lt_elf *elf);
 
 /* Path as the target sees it. */
@@ -33,7 +34,8 @@ lt_addr lt_elf_symbol(const struct lt_elf *elf, const char *name, uint64_t *ret_
 const char *lt_elf_symbol_at(const struct lt_elf *elf, lt_addr addr, uint64_t *ret_offset);
 
 /* Address range in the target of a section; false: none. */
-bool lt_elf_section(const struct lt_elf *elf, const char *name, lt_addr *ret_start, uint64_t *ret_size);
+bool lt_elf_section(const struct lt_elf *elf, const char *name, lt_addr *ret_start,
+		    uint64_t *ret_size);
 
 /* Bytes of the file at a target address of a read-only segment (for constants of stripped files). False: not in the file. */
 bool lt_elf_read(const struct lt_elf *elf, lt_addr addr, void *buffer, size_t size);

@@ -65,7 +65,8 @@ static size_t read_faults(struct lt_memory *memory, lt_addr addr, void *buffer, 
 	case LT_FAULT_FAIL:
 		return 0;
 	case LT_FAULT_SHORT:
-		return lt_memory_probe(faults->under, addr, buffer, (size_t)(next_random(faults) % size));
+		return lt_memory_probe(faults->under, addr, buffer,
+				       (size_t)(next_random(faults) % size));
 	case LT_FAULT_TEAR:
 		break;
 	}

@@ -10,7 +10,7 @@
 enum lt_fault_kind {
 	LT_FAULT_FAIL,  /* gets nothing */
 	LT_FAULT_SHORT, /* gets a part only */
-	LT_FAULT_TEAR,  /* gets all, but a part of it is not what is there, as in a target that runs */
+	LT_FAULT_TEAR, /* gets all, but a part of it is not what is there, as in a target that runs */
 };
 
 struct lt_fault {
@@ -22,7 +22,8 @@ struct lt_fault {
 
 /* Stands on `under` and owns it (on failure it does not). */
 LT_MUST_CHECK enum lt_status lt_faults_create(struct lt_session *session, struct lt_memory *under,
-					      const struct lt_fault *fault, struct lt_memory **ret_memory);
+					      const struct lt_fault *fault,
+					      struct lt_memory **ret_memory);
 
 /* How many reads went wrong so far. */
 uint64_t lt_faults_count(const struct lt_memory *faults);

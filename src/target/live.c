@@ -19,7 +19,8 @@ static size_t read_mem(struct lt_memory *memory, lt_addr addr, void *buffer, siz
 	size_t done = 0;
 	/* pread(2) takes a signed offset: nothing that a program owns lies above. */
 	while (done < size && addr + done <= INT64_MAX) {
-		ssize_t got = pread(live->fd, (char *)buffer + done, size - done, (off_t)(addr + done));
+		ssize_t got =
+			pread(live->fd, (char *)buffer + done, size - done, (off_t)(addr + done));
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got <= 0)
@@ -71,8 +72,8 @@ static void close_live(struct lt_memory *memory)
 static const struct lt_memory_ops mem_ops = {read_mem, close_live};
 static const struct lt_memory_ops vm_ops = {read_vm, close_live};
 
-static enum lt_status create(struct lt_session *session, const struct lt_memory_ops *ops, int fd, pid_t pid,
-			     struct lt_memory **ret_memory)
+static enum lt_status create(struct lt_session *session, const struct lt_memory_ops *ops, int fd,
+			     pid_t pid, struct lt_memory **ret_memory)
 {
 	struct live *live = calloc(1, sizeof(*live));
 	if (live == NULL) {

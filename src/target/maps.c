@@ -87,7 +87,8 @@ static bool parse_line(struct cursor line, struct lt_mapping *ret_mapping, struc
 	return true;
 }
 
-bool lt_maps_parse(const char *text, size_t size, struct lt_mappings *mappings, struct lt_arena *strings)
+bool lt_maps_parse(const char *text, size_t size, struct lt_mappings *mappings,
+		   struct lt_arena *strings)
 {
 	const char *end = text + size;
 	while (text < end) {
@@ -104,7 +105,8 @@ bool lt_maps_parse(const char *text, size_t size, struct lt_mappings *mappings, 
 		if (last != NULL && mapping.start < last->end)
 			continue;
 		size_t length = (size_t)(path.end - path.at);
-		if (last != NULL && strlen(last->path) == length && memcmp(last->path, path.at, length) == 0) {
+		if (last != NULL && strlen(last->path) == length &&
+		    memcmp(last->path, path.at, length) == 0) {
 			mapping.path = last->path;
 		} else if (length == 0) {
 			mapping.path = "";

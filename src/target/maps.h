@@ -12,7 +12,8 @@
  * ascend, is left out. The kernel's escape of a line feed in a path is undone; a " (deleted)" at its
  * end stays, since a path may really end so. False: no memory.
  */
-bool lt_maps_parse(const char *text, size_t size, struct lt_mappings *mappings, struct lt_arena *strings);
+bool lt_maps_parse(const char *text, size_t size, struct lt_mappings *mappings,
+		   struct lt_arena *strings);
 
 /* The mapping that holds `addr` in an ascending vector, NULL for none. */
 const struct lt_mapping *lt_maps_find(const struct lt_mappings *mappings, lt_addr addr);

@@ -11,12 +11,12 @@
 /* What the answer rests on. */
 struct lt_permission {
 	pid_t pid;
-	bool target_known;       /* target_uid holds */
+	bool target_known; /* target_uid holds */
 	uid_t target_uid;
-	uid_t own_uid;           /* effective */
-	bool has_ptrace_cap;     /* CAP_SYS_PTRACE is in lowtide's effective set */
-	int ptrace_scope;        /* of the Yama security module, -1: the kernel has none */
-	bool in_container;       /* lowtide itself runs in one */
+	uid_t own_uid;             /* effective */
+	bool has_ptrace_cap;       /* CAP_SYS_PTRACE is in lowtide's effective set */
+	int ptrace_scope;          /* of the Yama security module, -1: the kernel has none */
+	bool in_container;         /* lowtide itself runs in one */
 	bool other_user_namespace; /* the target lives in a user namespace that is not lowtide's */
 };
 
@@ -34,6 +34,7 @@ enum lt_status lt_permission_explain(struct lt_session *session, const struct lt
  * The failure for `error`, the errno of an access to the process: LT_E_GONE when it does not exist or
  * is a zombie, LT_E_PERMISSION for EPERM and EACCES, else LT_E_READ with the errno's text.
  */
-enum lt_status lt_permission_fail(struct lt_session *session, pid_t pid, int error, const char *action);
+enum lt_status lt_permission_fail(struct lt_session *session, pid_t pid, int error,
+				  const char *action);
 
 #endif

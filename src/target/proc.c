@@ -42,7 +42,8 @@ char *lt_proc_slurp(const char *path, size_t limit, size_t *ret_size)
 			data = grown;
 			capacity *= 2;
 		}
-		size_t want = capacity - length < limit - length ? capacity - length : limit - length;
+		size_t want =
+			capacity - length < limit - length ? capacity - length : limit - length;
 		ssize_t got = read(fd, data + length, want);
 		if (got < 0 && errno == EINTR)
 			continue;

@@ -75,7 +75,8 @@ static uint64_t uptime_ms(uint64_t start_time)
 	if (ticks <= 0 || clock_gettime(CLOCK_BOOTTIME, &now) != 0)
 		return 0;
 	uint64_t since_boot = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-	uint64_t start = start_time / (uint64_t)ticks * 1000 + start_time % (uint64_t)ticks * 1000 / (uint64_t)ticks;
+	uint64_t start = start_time / (uint64_t)ticks * 1000 +
+			 start_time % (uint64_t)ticks * 1000 / (uint64_t)ticks;
 	return since_boot > start ? since_boot - start : 0;
 }
 
@@ -86,8 +87,8 @@ static bool read_identity(struct lt_process *process)
 	uint64_t number;
 	proc_path(process->pid, "stat", path, sizeof(path));
 	/* Field numbers of proc(5): 3 state, 20 num_threads, 22 starttime. */
-	if (!lt_proc_read(path, text, sizeof(text)) || !lt_proc_stat_field(text, 3, &number) || number == 'Z' ||
-	    number == 'X')
+	if (!lt_proc_read(path, text, sizeof(text)) || !lt_proc_stat_field(text, 3, &number) ||
+	    number == 'Z' || number == 'X')
 		return false;
 	if (lt_proc_stat_field(text, 20, &number))
 		process->thread_count = number < UINT_MAX ? (unsigned)number : UINT_MAX;
@@ -95,8 +96,9 @@ static bool read_identity(struct lt_process *process)
 		process->start_time = number;
 	process->uptime_ms = uptime_ms(process->start_time);
 	proc_path(process->pid, "status", path, sizeof(path));
-	if (lt_proc_read(path, text, sizeof(text)) && lt_proc_field(text, "VmRSS", value, sizeof(value)) &&
-	    lt_proc_number(value, &number) && number <= UINT64_MAX / 1024)
+	if (lt_proc_read(path, text, sizeof(text)) &&
+	    lt_proc_field(text, "VmRSS", value, sizeof(value)) && lt_proc_number(value, &number) &&
+	    number <= UINT64_MAX / 1024)
 		process->rss_bytes = number * 1024;
 	return true;
 }
@@ -118,7 +120,8 @@ static size_t read_root(pid_t pid, char *buffer, size_t capacity)
 
 static const char *below_root(const char *path, const char *root, size_t length)
 {
-	return length > 0 && strncmp(path, root, length) == 0 && path[length] == '/' ? path + length : path;
+	return length > 0 && strncmp(path, root, length) == 0 && path[length] == '/' ? path + length
+										     : path;
 }
 
 enum lt_status lt_process_refresh(struct lt_session *session, struct lt_process *process)
@@ -165,7 +168,8 @@ static bool read_executable(struct lt_process *process)
 	return true;
 }
 
-enum lt_status lt_process_open(struct lt_session *session, pid_t pid, struct lt_process **ret_process)
+enum lt_status lt_process_open(struct lt_session *session, pid_t pid,
+			       struct lt_process **ret_process)
 {
 	if (pid <= 0)
 		return lt_fail(session, LT_E_GONE, "there is no process %d", (int)pid);
@@ -182,9 +186,11 @@ enum lt_status lt_process_open(struct lt_session *session, pid_t pid, struct lt_
 		lt_process_close(process);
 		return status;
 	}
-	if (!read_executable(process) && process->mappings.count == 0 && lt_process_alive(process)) {
+	if (!read_executable(process) && process->mappings.count == 0 &&
+	    lt_process_alive(process)) {
 		lt_process_close(process);
-		return lt_fail(session, LT_E_NOT_PYTHON, "process %d is a part of the kernel, not a program", (int)pid);
+		return lt_fail(session, LT_E_NOT_PYTHON,
+			       "process %d is a part of the kernel, not a program", (int)pid);
 	}
 	process->command_line = read_command_line(pid);
 	if (process->command_line == NULL) {

@@ -22,13 +22,14 @@ struct lt_mapping {
 	uint64_t inode; /* 0: no file */
 	uint32_t device_major, device_minor;
 	bool readable, writable, executable, shared;
-	const char *path; /* as the target sees it, "" for anonymous, "[heap]" and so on; owned by the process */
+	const char *
+		path; /* as the target sees it, "" for anonymous, "[heap]" and so on; owned by the process */
 };
 LT_VEC(lt_mappings, struct lt_mapping);
 
 struct lt_process {
 	pid_t pid;
-	uint64_t start_time;   /* in clock ticks since boot: tells a reused PID */
+	uint64_t start_time; /* in clock ticks since boot: tells a reused PID */
 	uint64_t uptime_ms;
 	uint64_t rss_bytes;
 	unsigned thread_count;
@@ -45,7 +46,8 @@ struct lt_process {
 LT_MUST_CHECK enum lt_status lt_process_open(struct lt_session *session, pid_t pid,
 					     struct lt_process **ret_process);
 /* Reads the mappings again: they change in a live target. */
-LT_MUST_CHECK enum lt_status lt_process_refresh(struct lt_session *session, struct lt_process *process);
+LT_MUST_CHECK enum lt_status lt_process_refresh(struct lt_session *session,
+						struct lt_process *process);
 void lt_process_close(struct lt_process *process);
 
 /* The mapping that holds `addr`, NULL for none. */
@@ -58,7 +60,8 @@ bool lt_process_alive(const struct lt_process *process);
 void lt_process_show(struct lt_text *text, const char *bytes, size_t length);
 
 /* The memory of the live process: /proc/PID/mem first (it does not copy pages that a fork shares), process_vm_readv next. */
-LT_MUST_CHECK enum lt_status lt_process_memory(struct lt_session *session, const struct lt_process *process,
+LT_MUST_CHECK enum lt_status lt_process_memory(struct lt_session *session,
+					       const struct lt_process *process,
 					       struct lt_memory **ret_memory);
 
 #endif

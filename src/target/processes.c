@@ -17,8 +17,8 @@ static bool is_user_process(pid_t pid)
 	char path[64], stat[1024];
 	uint64_t state, flags;
 	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	if (!lt_proc_read(path, stat, sizeof(stat)) || !lt_proc_stat_field(stat, 3, &state) || state == 'Z' ||
-	    state == 'X')
+	if (!lt_proc_read(path, stat, sizeof(stat)) || !lt_proc_stat_field(stat, 3, &state) ||
+	    state == 'Z' || state == 'X')
 		return false;
 	return !lt_proc_stat_field(stat, 9, &flags) || (flags & KERNEL_THREAD) == 0;
 }
@@ -39,8 +39,9 @@ enum lt_status lt_processes_list(struct lt_session *session, struct lt_pids *ret
 	const struct dirent *entry;
 	while (!failed && (entry = readdir(directory)) != NULL) {
 		uint64_t pid;
-		if (!isdigit((unsigned char)entry->d_name[0]) || !lt_proc_number(entry->d_name, &pid) ||
-		    pid > INT_MAX || !is_user_process((pid_t)pid))
+		if (!isdigit((unsigned char)entry->d_name[0]) ||
+		    !lt_proc_number(entry->d_name, &pid) || pid > INT_MAX ||
+		    !is_user_process((pid_t)pid))
 			continue;
 		failed = !lt_pids_push(&pids, (pid_t)pid);
 	}

@@ -12,6 +12,7 @@
 LT_VEC(lt_pids, pid_t);
 
 /* The PIDs in /proc, ascending, kernel threads and zombies left out where that can be told cheaply. */
-LT_MUST_CHECK enum lt_status lt_processes_list(struct lt_session *session, struct lt_pids *ret_pids);
+LT_MUST_CHECK enum lt_status lt_processes_list(struct lt_session *session,
+					       struct lt_pids *ret_pids);
 
 #endif

@@ -53,7 +53,8 @@ static bool same_inode(const struct stat *info, const struct lt_mapping *mapping
 
 static bool same_device(const struct stat *info, const struct lt_mapping *mapping)
 {
-	return major(info->st_dev) == mapping->device_major && minor(info->st_dev) == mapping->device_minor;
+	return major(info->st_dev) == mapping->device_major &&
+	       minor(info->st_dev) == mapping->device_minor;
 }
 
 int lt_root_open_mapping(pid_t pid, const struct lt_mapping *mapping)
@@ -73,8 +74,8 @@ int lt_root_open_mapping(pid_t pid, const struct lt_mapping *mapping)
 		return fd;
 	}
 	char link[128];
-	snprintf(link, sizeof(link), "/proc/%d/map_files/%llx-%llx", (int)pid, (unsigned long long)mapping->start,
-		 (unsigned long long)mapping->end);
+	snprintf(link, sizeof(link), "/proc/%d/map_files/%llx-%llx", (int)pid,
+		 (unsigned long long)mapping->start, (unsigned long long)mapping->end);
 	LT_CLOSE int link_fd = open(link, O_PATH | O_CLOEXEC);
 	int fd = link_fd < 0 ? -1 : reopen(link_fd);
 	if (fd >= 0)

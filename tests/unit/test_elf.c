@@ -43,7 +43,8 @@ static void test_own_program(void **state)
 	assert_int_equal(lt_elf_symbol(elf, "no_such_symbol", &size), 0);
 	assert_string_equal(lt_elf_symbol_at(elf, marker + 9, &offset), "lt_test_elf_marker");
 	assert_int_equal(offset, 9);
-	assert_int_equal(lt_elf_symbol(elf, "test_own_program", NULL), (lt_addr)(uintptr_t)&test_own_program);
+	assert_int_equal(lt_elf_symbol(elf, "test_own_program", NULL),
+			 (lt_addr)(uintptr_t)&test_own_program);
 	assert_null(lt_elf_symbol_at(elf, 1, &offset));
 
 	lt_addr start = 0;
@@ -80,7 +81,8 @@ static void test_a_shared_library(void **state)
 {
 	(void)state;
 	struct lt_process *process = this_process();
-	const struct lt_mapping *mapping = lt_process_mapping(process, (lt_addr)(uintptr_t)&memccpy);
+	const struct lt_mapping *mapping =
+		lt_process_mapping(process, (lt_addr)(uintptr_t)&memccpy);
 	if (mapping == NULL || mapping->path[0] != '/')
 		skip();
 	struct lt_elf *elf = NULL;
@@ -116,7 +118,8 @@ static int make_sandbox(void **state)
 	sandbox->size = (size_t)ftell(file);
 	sandbox->bytes = malloc(sandbox->size);
 	rewind(file);
-	if (sandbox->bytes == NULL || fread(sandbox->bytes, 1, sandbox->size, file) != sandbox->size)
+	if (sandbox->bytes == NULL ||
+	    fread(sandbox->bytes, 1, sandbox->size, file) != sandbox->size)
 		return -1;
 	*state = sandbox;
 	return 0;
@@ -168,7 +171,8 @@ static void test_deleted_and_replaced_files(void **state)
 	LT_CLOSE int fd = open(sandbox->path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	assert_true(fd >= 0);
 	assert_int_equal(write(fd, "not an ELF file", 15), 15);
-	LT_CLOSE int probe = lt_root_open_mapping(getpid(), lt_process_mapping(process, (lt_addr)(uintptr_t)sandbox->map));
+	LT_CLOSE int probe = lt_root_open_mapping(
+		getpid(), lt_process_mapping(process, (lt_addr)(uintptr_t)sandbox->map));
 	bool has_links = probe >= 0;
 	if (!has_links)
 		assert_int_equal(errno, ESTALE);
@@ -182,7 +186,8 @@ static void test_deleted_and_replaced_files(void **state)
 
 	assert_int_equal(lt_process_refresh(&session, process), LT_OK);
 	snprintf(deleted, sizeof(deleted), "%s (deleted)", sandbox->path);
-	const struct lt_mapping *mapping = lt_process_mapping(process, (lt_addr)(uintptr_t)sandbox->map);
+	const struct lt_mapping *mapping =
+		lt_process_mapping(process, (lt_addr)(uintptr_t)sandbox->map);
 	assert_non_null(mapping);
 	assert_string_equal(mapping->path, deleted);
 	status = lt_elf_open(&session, process, deleted, &elf);
@@ -225,7 +230,8 @@ static void test_hostile_files(void **state)
 		size_t size = sandbox->size;
 		for (int change = 0; change <= round % 4; change++) {
 			random = random * 6364136223846793005u + 1442695040888963407u;
-			uint64_t value = (random >> 17) % 5 == 0 ? UINT64_MAX : random >> ((random >> 40) % 60);
+			uint64_t value = (random >> 17) % 5 == 0 ? UINT64_MAX
+								 : random >> ((random >> 40) % 60);
 			size_t where = (size_t)(random >> 30);
 			/* Where it hurts: the header, the program headers, the section headers, anywhere. */
 			switch (round % 5) {
@@ -237,7 +243,8 @@ static void test_hostile_files(void **state)
 				break;
 			case 2:
 			case 3:
-				where = (size_t)sections + where % (sandbox->size - (size_t)sections);
+				where = (size_t)sections +
+					where % (sandbox->size - (size_t)sections);
 				break;
 			default:
 				where %= sandbox->size;
@@ -283,9 +290,11 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_own_program),
 		cmocka_unit_test(test_a_shared_library),
-		cmocka_unit_test_setup_teardown(test_deleted_and_replaced_files, make_sandbox, remove_sandbox),
+		cmocka_unit_test_setup_teardown(test_deleted_and_replaced_files, make_sandbox,
+						remove_sandbox),
 		cmocka_unit_test_setup_teardown(test_hostile_files, make_sandbox, remove_sandbox),
-		cmocka_unit_test_setup_teardown(test_only_regular_files_are_opened, make_sandbox, remove_sandbox),
+		cmocka_unit_test_setup_teardown(test_only_regular_files_are_opened, make_sandbox,
+						remove_sandbox),
 	};
 	lt_session_init(&session);
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);

@@ -321,7 +321,8 @@ static void test_live_reads_do_not_unshare_a_forked_child(void **state)
 	(void)state;
 	enum { SIZE = 8 * MIB };
 	/* Its neighbours are kept apart, so that it stands in smaps by itself. */
-	unsigned char *around = mmap(NULL, SIZE + 2 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	unsigned char *around =
+		mmap(NULL, SIZE + 2 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	assert_true(around != MAP_FAILED);
 	unsigned char *block = around + PAGE;
 	assert_int_equal(mprotect(block, SIZE, PROT_READ | PROT_WRITE), 0);
@@ -365,7 +366,8 @@ static void read_around_a_hole(struct lt_memory *memory, unsigned char *block)
 static void test_live_stops_at_holes(void **state)
 {
 	(void)state;
-	unsigned char *block = mmap(NULL, 3 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	unsigned char *block =
+		mmap(NULL, 3 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	assert_true(block != MAP_FAILED);
 	for (size_t i = 0; i < 3 * PAGE; i++)
 		block[i] = pattern_byte(i);

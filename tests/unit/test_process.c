@@ -34,8 +34,10 @@ static void test_maps_lines(void **state)
 	(void)state;
 	struct lt_mappings mappings = {0};
 	struct lt_arena strings = {0};
-	parse("00400000-0045c000 r-xp 00002000 fe:0a 1234567                  /usr/bin/a b\\012c (deleted)\n"
-	      "0045c000-00460000 rw-s 0005b000 fe:0a 1234567                  /usr/bin/a b\\012c (deleted)\n"
+	parse("00400000-0045c000 r-xp 00002000 fe:0a 1234567                  /usr/bin/a b\\012c "
+	      "(deleted)\n"
+	      "0045c000-00460000 rw-s 0005b000 fe:0a 1234567                  /usr/bin/a b\\012c "
+	      "(deleted)\n"
 	      "01000000-01021000 rw-p 00000000 00:00 0                        [heap]\n"
 	      "7f0000000000-7f0000001000 ---p 00000000 00:00 0 \n"
 	      "7f0000001000-7f0000002000 r--p 00000000 00:00 0\n"
@@ -73,11 +75,24 @@ static void test_maps_without_sense_are_left_out(void **state)
 {
 	(void)state;
 	static const char *const bad[] = {
-		"", "\n", "x", "00400000", "00400000-", "-00500000 r-xp 0 0:0 0", "00400000-00500000",
-		"00400000-00500000 r-x", "00400000-00500000 r-xp", "00400000-00500000 r-xp ", "00400000-00500000 r-xp 0 fe",
-		"00400000-00500000 r-xp 0 fe:01", "00400000-00500000 r-xp 0 fe:01 ", "00400000-00500000 r-xp 0 fe:01 x",
-		"00500000-00400000 r-xp 0 fe:01 1 /a", "00400000-00400000 r-xp 0 fe:01 1 /a",
-		"10000000000000000-10000000000001000 r-xp 0 fe:01 1 /a", "00400000-00500000 r-xp 0 100000000:01 1 /a",
+		"",
+		"\n",
+		"x",
+		"00400000",
+		"00400000-",
+		"-00500000 r-xp 0 0:0 0",
+		"00400000-00500000",
+		"00400000-00500000 r-x",
+		"00400000-00500000 r-xp",
+		"00400000-00500000 r-xp ",
+		"00400000-00500000 r-xp 0 fe",
+		"00400000-00500000 r-xp 0 fe:01",
+		"00400000-00500000 r-xp 0 fe:01 ",
+		"00400000-00500000 r-xp 0 fe:01 x",
+		"00500000-00400000 r-xp 0 fe:01 1 /a",
+		"00400000-00400000 r-xp 0 fe:01 1 /a",
+		"10000000000000000-10000000000001000 r-xp 0 fe:01 1 /a",
+		"00400000-00500000 r-xp 0 100000000:01 1 /a",
 		"00400000-00500000 r-xp 0 fe:01 99999999999999999999 /a",
 	};
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -92,7 +107,8 @@ static void test_maps_without_sense_are_left_out(void **state)
 	/* What does not ascend is left out, so that the vector can be bisected. */
 	struct lt_mappings mappings = {0};
 	struct lt_arena strings = {0};
-	parse("2000-4000 r--p 0 0:0 0\n1000-2000 r--p 0 0:0 0\n3000-5000 r--p 0 0:0 0\n4000-5000 r--p 0 0:0 0\n",
+	parse("2000-4000 r--p 0 0:0 0\n1000-2000 r--p 0 0:0 0\n3000-5000 r--p 0 0:0 0\n4000-5000 "
+	      "r--p 0 0:0 0\n",
 	      &mappings, &strings);
 	assert_int_equal(mappings.count, 2);
 	assert_int_equal(mappings.data[1].start, 0x4000);
@@ -122,7 +138,8 @@ static void test_maps_of_random_bytes(void **state)
 static void test_stat_fields_behind_a_hostile_name(void **state)
 {
 	(void)state;
-	static const char stat[] = "12 (a) Z 1 (2) (x)) S 7 8 9 10 -1 4194560 1 2 3 4 5 6 7 8 20 0 3 0 555 6 7";
+	static const char stat[] =
+		"12 (a) Z 1 (2) (x)) S 7 8 9 10 -1 4194560 1 2 3 4 5 6 7 8 20 0 3 0 555 6 7";
 	uint64_t value;
 	assert_true(lt_proc_stat_field(stat, 3, &value));
 	assert_int_equal(value, 'S');
@@ -139,7 +156,8 @@ static void test_stat_fields_behind_a_hostile_name(void **state)
 	assert_false(lt_proc_stat_field(stat, 2, &value));
 
 	char field[16];
-	assert_true(lt_proc_field("Name:\tx\nUid:\t12\t13\nLong:  0123456789012345678\n", "Uid", field, sizeof(field)));
+	assert_true(lt_proc_field("Name:\tx\nUid:\t12\t13\nLong:  0123456789012345678\n", "Uid",
+				  field, sizeof(field)));
 	assert_string_equal(field, "12\t13");
 	assert_false(lt_proc_field("Name:\tUid: 7\n", "Uid", field, sizeof(field)));
 	assert_true(lt_proc_field("Long: 0123456789012345678\n", "Long", field, sizeof(field)));
@@ -167,7 +185,8 @@ static void test_this_process(void **state)
 	assert_true(lt_process_alive(process));
 	assert_non_null(strstr(process->executable, "test_process"));
 	assert_non_null(strstr(process->command_line, "test_process"));
-	const struct lt_mapping *text = lt_process_mapping(process, (lt_addr)(uintptr_t)&test_this_process);
+	const struct lt_mapping *text =
+		lt_process_mapping(process, (lt_addr)(uintptr_t)&test_this_process);
 	assert_non_null(text);
 	assert_true(text->executable);
 	assert_string_equal(text->path, process->executable);
@@ -228,7 +247,8 @@ static void test_hostile_names(void **state)
 	if (child == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		prctl(PR_SET_NAME, ") Z 1 (\n");
-		void *map = mmap((void *)0x10000000, 8192, PROT_READ, MAP_SHARED | MAP_FIXED_NOREPLACE, file, 0);
+		void *map = mmap((void *)0x10000000, 8192, PROT_READ,
+				 MAP_SHARED | MAP_FIXED_NOREPLACE, file, 0);
 		if (map == (void *)0x10000000 && write(ready[1], "x", 1) == 1)
 			for (;;)
 				pause();
@@ -318,28 +338,77 @@ static void test_permission_remedies(void **state)
 		struct lt_permission facts;
 		const char *sentence, *remedy;
 	} cases[] = {
-		{{.pid = 7, .target_known = true, .target_uid = 0, .own_uid = 12345, .ptrace_scope = 1},
-		 "it belongs to root", "run it with sudo, or as root"},
-		{{.pid = 7, .target_known = true, .target_uid = 12345, .own_uid = 12345, .ptrace_scope = 1},
-		 "kernel.yama.ptrace_scope is 1", "sudo sysctl kernel.yama.ptrace_scope=0"},
-		{{.pid = 7, .target_known = true, .target_uid = 12345, .own_uid = 12345, .ptrace_scope = 1, .in_container = true},
-		 "kernel.yama.ptrace_scope is 1", "CAP_SYS_PTRACE"},
-		{{.pid = 7, .target_known = true, .target_uid = 12345, .own_uid = 12345, .ptrace_scope = 2},
-		 "kernel.yama.ptrace_scope is 2", "sudo"},
-		{{.pid = 7, .target_known = true, .own_uid = 0, .has_ptrace_cap = true, .ptrace_scope = 3},
-		 "kernel.yama.ptrace_scope is 3", "boot"},
-		{{.pid = 7, .target_known = true, .target_uid = 0, .own_uid = 0, .ptrace_scope = 0, .in_container = true},
-		 "without CAP_SYS_PTRACE", "docker run --cap-add=SYS_PTRACE"},
-		{{.pid = 7, .target_known = true, .own_uid = 0, .has_ptrace_cap = true, .ptrace_scope = -1, .other_user_namespace = true},
-		 "another user namespace", "root on the host"},
-		{{.pid = 7, .target_known = true, .target_uid = 12345, .own_uid = 12345, .ptrace_scope = 0},
-		 "it is protected", "sudo"},
-		{{.pid = 7, .target_known = true, .own_uid = 0, .has_ptrace_cap = true, .ptrace_scope = -1},
-		 "a security policy", "seccomp"},
+		{{.pid = 7,
+		  .target_known = true,
+		  .target_uid = 0,
+		  .own_uid = 12345,
+		  .ptrace_scope = 1},
+		 "it belongs to root",
+		 "run it with sudo, or as root"},
+		{{.pid = 7,
+		  .target_known = true,
+		  .target_uid = 12345,
+		  .own_uid = 12345,
+		  .ptrace_scope = 1},
+		 "kernel.yama.ptrace_scope is 1",
+		 "sudo sysctl kernel.yama.ptrace_scope=0"},
+		{{.pid = 7,
+		  .target_known = true,
+		  .target_uid = 12345,
+		  .own_uid = 12345,
+		  .ptrace_scope = 1,
+		  .in_container = true},
+		 "kernel.yama.ptrace_scope is 1",
+		 "CAP_SYS_PTRACE"},
+		{{.pid = 7,
+		  .target_known = true,
+		  .target_uid = 12345,
+		  .own_uid = 12345,
+		  .ptrace_scope = 2},
+		 "kernel.yama.ptrace_scope is 2",
+		 "sudo"},
+		{{.pid = 7,
+		  .target_known = true,
+		  .own_uid = 0,
+		  .has_ptrace_cap = true,
+		  .ptrace_scope = 3},
+		 "kernel.yama.ptrace_scope is 3",
+		 "boot"},
+		{{.pid = 7,
+		  .target_known = true,
+		  .target_uid = 0,
+		  .own_uid = 0,
+		  .ptrace_scope = 0,
+		  .in_container = true},
+		 "without CAP_SYS_PTRACE",
+		 "docker run --cap-add=SYS_PTRACE"},
+		{{.pid = 7,
+		  .target_known = true,
+		  .own_uid = 0,
+		  .has_ptrace_cap = true,
+		  .ptrace_scope = -1,
+		  .other_user_namespace = true},
+		 "another user namespace",
+		 "root on the host"},
+		{{.pid = 7,
+		  .target_known = true,
+		  .target_uid = 12345,
+		  .own_uid = 12345,
+		  .ptrace_scope = 0},
+		 "it is protected",
+		 "sudo"},
+		{{.pid = 7,
+		  .target_known = true,
+		  .own_uid = 0,
+		  .has_ptrace_cap = true,
+		  .ptrace_scope = -1},
+		 "a security policy",
+		 "seccomp"},
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		lt_session_clear(&session);
-		assert_int_equal(lt_permission_explain(&session, &cases[i].facts, "stop"), LT_E_PERMISSION);
+		assert_int_equal(lt_permission_explain(&session, &cases[i].facts, "stop"),
+				 LT_E_PERMISSION);
 		if (strstr(session.message, cases[i].sentence) == NULL ||
 		    strstr(session.remedy, cases[i].remedy) == NULL ||
 		    strncmp(session.message, "not permitted to stop process 7: ", 33) != 0)
@@ -364,7 +433,8 @@ static void test_a_real_refusal(void **state)
 		if (setgid(65534) != 0 || setuid(65534) != 0)
 			_exit(1);
 		enum lt_status status = lt_process_open(&session, target, &process);
-		dprintf(answer[1], "%s|%s|%s", lt_status_name(status), session.message, session.remedy);
+		dprintf(answer[1], "%s|%s|%s", lt_status_name(status), session.message,
+			session.remedy);
 		_exit(0);
 	}
 	int result;
@@ -376,8 +446,8 @@ static void test_a_real_refusal(void **state)
 	text[length] = '\0';
 	close(answer[0]);
 	close(answer[1]);
-	if (strstr(text, lt_status_name(LT_E_PERMISSION)) != text || strstr(text, "belongs to root") == NULL ||
-	    strstr(text, "sudo") == NULL)
+	if (strstr(text, lt_status_name(LT_E_PERMISSION)) != text ||
+	    strstr(text, "belongs to root") == NULL || strstr(text, "sudo") == NULL)
 		fail_msg("%s", text);
 }
 
