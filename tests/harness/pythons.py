@@ -56,28 +56,38 @@ class Interpreter:
         """The folder of Python.h in this mount namespace; it may not exist."""
         return Path((self.root or "") + self.include)
 
-    def argv(self, *arguments: str, binds: tuple[str, ...] = ()) -> list[str]:
+    def argv(self, *arguments: str, binds: tuple[str, ...] = (), container: bool = False) -> list[str]:
         """The command that runs this interpreter.
 
         One in a root of its own runs in a private mount namespace, where the repository and `binds`
         have the same path as outside: all its mounts end with the process. No process stays
-        between: the process that is started becomes the interpreter.
+        between: the process that is started becomes the interpreter. As a `container` (only for one
+        with a root) it also has a PID namespace, in which it is process 1, and no way to see the
+        outer root; then it is the one child of the process that is started.
         """
         if self.root is None:
+            assert not container, "only an interpreter with a root of its own runs as a container"
             return [self.path, *arguments]
-        return enter(self.root, [self.path, *arguments], (str(REPOSITORY), *binds))
+        return enter(self.root, [self.path, *arguments], (str(REPOSITORY), *binds), container)
 
 
-def enter(root: str, command: list[str], binds: tuple[str, ...] = ()) -> list[str]:
+def enter(root: str, command: list[str], binds: tuple[str, ...] = (), container: bool = False) -> list[str]:
     """`command` in `root`, with /proc and /dev there and `binds` at the same path, in a private mount namespace."""
-    quoted = shlex.quote
-    steps = ["set -e", f"mount --rbind /proc {quoted(root)}/proc", f"mount --rbind /dev {quoted(root)}/dev"]
+    inner = shlex.quote(root)
+    steps = ["set -e", f"mount --bind {inner} {inner}", f"cd {inner}"]
+    steps.append("mount -t proc proc ./proc" if container else "mount --rbind /proc ./proc")
+    steps.append("mount --rbind /dev ./dev")
     for path in binds:
-        inside = quoted(root + os.path.abspath(path))
-        steps += [f"mkdir -p {inside}", f"mount --bind {quoted(os.path.abspath(path))} {inside}"]
-    steps.append(f'cd /; exec chroot {quoted(root)} "$@"')
-    own = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
-    return ["unshare", *own, "--mount", "--propagation", "private", "--", "sh", "-c", "; ".join(steps), "sh", *command]
+        outer = shlex.quote(os.path.abspath(path))
+        steps += [f"mkdir -p .{outer}", f"mount --bind {outer} .{outer}"]
+    if container:
+        # The programs are the inner root's from here on.
+        steps += ["mkdir -p mnt/outer", "pivot_root . mnt/outer", "umount -l /mnt/outer", 'exec chroot / "$@"']
+    else:
+        steps.append('exec chroot . "$@"')
+    options = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+    options += ["--pid", "--fork", "--kill-child"] if container else []
+    return ["unshare", *options, "--mount", "--propagation", "private", "--", "sh", "-c", "; ".join(steps), "sh", *command]
 
 
 def pythons_dir() -> Path:

@@ -84,15 +84,17 @@ class Target:
 
     def __init__(self, interpreter: Interpreter, script: str | Path, *arguments: str, timeout: float = 60,
                  env: dict[str, str] | None = None, options: tuple[str, ...] = (), wrap: tuple[str, ...] = (),
-                 wait: bool = True):
+                 wait: bool = True, container: bool = False):
         """`script`: source text, or the Path of a file. `options`: for the interpreter (-X, -O ...).
-        `wrap`: a command that execs what follows it. `wait`: block until the script calls ready()."""
+        `wrap`: a command that execs what follows it. `wait`: block until the script calls ready().
+        `container`: see Interpreter.argv(); `pid` is the outer one, facts["pid"] the inner one, 1."""
         self.interpreter = interpreter
         self.facts: dict = {}
         self.pid = 0
         self.process: subprocess.Popen | None = None
         self._script, self._arguments, self._timeout = script, arguments, timeout
         self._env, self._options, self._wrap, self._wait = env, options, wrap, wait
+        self._container = container
         self._out = self._in = -1
 
     def __enter__(self) -> "Target":
@@ -127,7 +129,7 @@ class Target:
         self._out = os.open(out, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         self._in = os.open(line, os.O_RDWR | os.O_CLOEXEC)
         command = self.interpreter.argv(*self._options, str(prelude), str(out), str(line), str(script),
-                                        *map(str, self._arguments), binds=tuple(binds))
+                                        *map(str, self._arguments), binds=tuple(binds), container=self._container)
         self.log = self.directory / "log"
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen([*self._wrap, *command], stdin=subprocess.DEVNULL, stdout=log,
@@ -152,6 +154,8 @@ class Target:
             if select.select([self._out], [], [], min(left, 0.1))[0]:
                 got += os.read(self._out, 1 << 20)
         self.facts = json.loads(got.splitlines()[-1])
+        if self._container:
+            self.pid = int(Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text())
         return self.facts
 
     def send(self, line: str = "go") -> None:

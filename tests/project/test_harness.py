@@ -36,6 +36,19 @@ def test_children_of_a_target_end_with_it(interpreter):
     assert not os.path.exists(f"/proc/{child}")
 
 
+def test_a_container_is_process_1_of_its_own_world(interpreter):
+    if interpreter.root is None:
+        pytest.skip("runs as a container only from a root of its own")
+    script = "import os\nready(root=sorted(os.listdir('/mnt')), pids=[p for p in os.listdir('/proc') if p.isdigit()])"
+    with Target(interpreter, script, container=True) as target:
+        assert target.facts["pid"] == 1
+        assert target.facts["pids"] == ["1"]
+        assert target.pid != target.process.pid
+        with open(f"/proc/{target.pid}/cmdline") as line:
+            assert interpreter.path in line.read()
+    assert not os.path.exists(f"/proc/{target.pid}")
+
+
 def test_a_command_that_hangs_is_ended():
     result = run_command("sh", "-c", "echo begun; sleep 600 & wait", timeout=0.5)
     assert result.timed_out and result.code == 137 and result.out == "begun\n"
