@@ -1,15 +1,39 @@
 #include "heap/window.h"
 
+#include "target/cache.h"
+
 #include <stdlib.h>
 #include <string.h>
 
+/* For what the window does not hold: types, shared keys, tables beside the objects. */
+enum { CACHE_BYTES = 16 << 20 };
+
 struct lt_window {
 	struct lt_memory memory;
-	struct lt_memory *under;
+	struct lt_memory *lender;
+	struct lt_memory *under; /* a cache over the lender */
 	lt_addr start;
 	size_t size;
 	unsigned char *bytes; /* LT_WINDOW_MAX, or NULL */
 };
+
+/* What the cache stands on: it closes that in the end, and the lender must stay. */
+struct borrowed {
+	struct lt_memory memory;
+	struct lt_memory *lender;
+};
+
+static size_t read_borrowed(struct lt_memory *memory, lt_addr addr, void *buffer, size_t size)
+{
+	return lt_memory_probe(((struct borrowed *)memory)->lender, addr, buffer, size);
+}
+
+static void close_borrowed(struct lt_memory *memory)
+{
+	free(memory);
+}
+
+static const struct lt_memory_ops borrowed_ops = {read_borrowed, close_borrowed};
 
 static size_t read_window(struct lt_memory *memory, lt_addr addr, void *buffer, size_t size)
 {
@@ -34,10 +58,22 @@ enum lt_status lt_window_create(struct lt_session *session, struct lt_memory *un
 				struct lt_window **ret_window)
 {
 	struct lt_window *window = calloc(1, sizeof(*window));
-	if (window == NULL)
-		return lt_fail_memory(session);
+	struct borrowed *borrowed = calloc(1, sizeof(*borrowed));
+	enum lt_status status = LT_E_NO_MEMORY;
+	if (window != NULL && borrowed != NULL) {
+		borrowed->memory.ops = &borrowed_ops;
+		borrowed->lender = under;
+		status = lt_cache_create(session, &borrowed->memory, CACHE_BYTES, &window->under);
+	} else {
+		status = lt_fail_memory(session);
+	}
+	if (status != LT_OK) {
+		free(borrowed);
+		free(window);
+		return status;
+	}
 	window->memory.ops = &window_ops;
-	window->under = under;
+	window->lender = under;
 	*ret_window = window;
 	return LT_OK;
 }
@@ -47,6 +83,7 @@ void lt_window_destroy(struct lt_window *window)
 	if (window == NULL)
 		return;
 	lt_window_settle(window);
+	lt_memory_close(window->under);
 	free(window->bytes);
 	free(window);
 }
@@ -82,6 +119,6 @@ void lt_window_clear(struct lt_window *window, bool free_buffer)
 
 void lt_window_settle(struct lt_window *window)
 {
-	window->under->short_reads += window->memory.short_reads;
+	window->lender->short_reads += window->memory.short_reads;
 	window->memory.short_reads = 0;
 }

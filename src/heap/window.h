@@ -2,7 +2,8 @@
  * window.h: a memory source that serves reads out of one large read of the source below it.
  *
  * A pass over a heap in address order loads a window, and everything that decodes the objects in it
- * finds their bytes there. Reads that the window does not hold whole go below.
+ * finds their bytes there. Reads that the window does not hold whole go below, through a small page
+ * cache: of a process that runs, it keeps what it saw first.
  */
 #ifndef LT_HEAP_WINDOW_H
 #define LT_HEAP_WINDOW_H
