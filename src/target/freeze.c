@@ -98,24 +98,26 @@ static lt_addr search(struct lt_memory *live, const struct lt_mapping *mapping)
 	return at != NULL ? mapping->start + (lt_addr)(at - code) : 0;
 }
 
-/* In the vdso, which each process has, or else in any code. */
-static enum lt_status find_insn(struct lt_session *session, const struct lt_process *process,
-				struct lt_memory *live, lt_addr *ret_insn)
+enum lt_status lt_freeze_find_insn(struct lt_session *session, const struct lt_process *process, lt_addr *ret_insn)
 {
-	for (unsigned pass = 0; pass < 2; pass++) {
-		for (size_t i = 0; i < process->mappings.count; i++) {
+	struct lt_memory *live = NULL;
+	LT_TRY(lt_process_memory(session, process, &live));
+	lt_addr insn = 0;
+	for (unsigned pass = 0; pass < 2 && insn == 0; pass++) {
+		for (size_t i = 0; i < process->mappings.count && insn == 0; i++) {
 			const struct lt_mapping *mapping = &process->mappings.data[i];
 			bool vdso = strcmp(mapping->path, "[vdso]") == 0;
 			/* [vsyscall] is not really there. */
 			if (!mapping->executable || !mapping->readable || vdso != (pass == 0) ||
 			    mapping->start > INT64_MAX)
 				continue;
-			lt_addr insn = search(live, mapping);
-			if (insn != 0) {
-				*ret_insn = insn;
-				return LT_OK;
-			}
+			insn = search(live, mapping);
 		}
+	}
+	lt_memory_close(live);
+	if (insn != 0) {
+		*ret_insn = insn;
+		return LT_OK;
 	}
 	lt_fail(session, LT_E_BUSY, "no system call instruction was found in process %d", (int)process->pid);
 	lt_remedy(session, "use --mode live");
@@ -213,6 +215,9 @@ static enum lt_status take(struct lt_session *session, struct lt_process *proces
 			   struct freeze *freeze)
 {
 	LT_TRY(check_target(session, process, freeze->shown.mode));
+	lt_addr insn = 0;
+	if (freeze->shown.mode == LT_MODE_FORK)
+		LT_TRY(lt_freeze_find_insn(session, process, &insn));
 	struct lt_memory *live = NULL;
 	LT_TRY(lt_process_memory(session, process, &live));
 	struct lt_guard guard = {
@@ -222,12 +227,9 @@ static enum lt_status take(struct lt_session *session, struct lt_process *proces
 		.live = live,
 		.mode = freeze->shown.mode,
 		.attempts = options != NULL ? options->attempts : 0,
+		.insn = insn,
 	};
-	enum lt_status status = LT_OK;
-	if (freeze->shown.mode == LT_MODE_FORK)
-		status = find_insn(session, process, live, &guard.insn);
-	if (status == LT_OK)
-		status = start(session, freeze, &guard);
+	enum lt_status status = start(session, freeze, &guard);
 	lt_memory_close(live);
 	LT_TRY(status);
 

@@ -26,6 +26,7 @@ enum {
 	REAP_ATTEMPTS = 200,
 	LATE_ATTEMPTS = 20, /* looks of the janitor for a copy that the guard had announced */
 	SWEEP_MS = 20,
+	NOWHERE = 16,   /* an address in the page that is never mapped, aligned as a stack */
 	WATCH_MS = 200, /* how often a kernel without pidfds is asked whether the target lives */
 };
 
@@ -270,9 +271,11 @@ static enum lt_status make_child(struct lt_guard *guard, struct lt_tracer *trace
 {
 	/*
 	 * CLONE_FILES: the table of descriptors is shared, so nothing that the target closes stays open.
-	 * Exit signal 0: no SIGCHLD, and no wait of the target that does not ask for __WALL sees it.
+	 * Exit signal 0: no SIGCHLD, and no wait of the target that does not ask for __WALL sees it. The
+	 * stack is nowhere: should the guard be killed before it holds the child, the child could not
+	 * run on as a second service, but dies by its first step.
 	 */
-	const uint64_t arguments[6] = {CLONE_FILES, 0, 0, 0, 0, 0};
+	const uint64_t arguments[6] = {CLONE_FILES, NOWHERE, 0, 0, 0, 0};
 	int64_t result = 0;
 	note(guard, false);
 	lt_freeze_step(LT_STEP_ANNOUNCED);
@@ -302,9 +305,10 @@ static enum lt_status make_child(struct lt_guard *guard, struct lt_tracer *trace
 	return LT_OK;
 }
 
-bool lt_freeze_reap(struct lt_session *session, pid_t pid, lt_addr insn, pid_t inside, pid_t preferred,
-		    uint64_t *ret_stall_ns)
+bool lt_freeze_reap(struct lt_session *session, struct lt_process *process, lt_addr insn, pid_t inside,
+		    pid_t preferred, uint64_t *ret_stall_ns)
 {
+	pid_t pid = process->pid;
 	struct lt_tracer tracer = {.pid = pid, .insn = insn};
 	const uint64_t arguments[6] = {(uint64_t)inside, 0, WNOHANG | __WALL, 0, 0, 0};
 	bool done = false;
@@ -313,8 +317,7 @@ bool lt_freeze_reap(struct lt_session *session, pid_t pid, lt_addr insn, pid_t i
 			pause_ms(i < 20 ? 1 : 10);
 		lt_session_clear(session);
 		pid_t tid = lt_trace_quietest(pid, preferred);
-		char state = 'X';
-		if (tid == 0 || !lt_proc_state(pid, &state)) {
+		if (tid == 0 || !lt_process_alive(process)) {
 			done = true; /* the target is gone: the child is its reaper's now */
 			break;
 		}
@@ -328,8 +331,13 @@ bool lt_freeze_reap(struct lt_session *session, pid_t pid, lt_addr insn, pid_t i
 		/* ECHILD: a wait of the target's own, for all its children, came first. */
 		if (status == LT_OK && (result == inside || result == -ECHILD))
 			done = true;
+		/* It may run another program by now, with its code elsewhere. */
+		if (status == LT_E_GONE && lt_process_alive(process) &&
+		    (lt_process_refresh(session, process) != LT_OK ||
+		     lt_freeze_find_insn(session, process, &tracer.insn) != LT_OK))
+			lt_session_clear(session);
 	}
-	while (lt_trace_sweep(&tracer) && lt_proc_state(pid, &(char){0}))
+	while (lt_trace_sweep(&tracer) && lt_process_alive(process))
 		pause_ms(1);
 	*ret_stall_ns = tracer.stalled_ns;
 	lt_tracer_deinit(&tracer);
@@ -344,7 +352,7 @@ static bool clean_up(struct lt_guard *guard, struct frozen *frozen, uint64_t *re
 	if (frozen->child != 0) {
 		kill_child(frozen);
 		lt_freeze_step(LT_STEP_KILLED);
-		reaped = frozen->inside == 0 || lt_freeze_reap(guard->session, guard->process->pid, guard->insn,
+		reaped = frozen->inside == 0 || lt_freeze_reap(guard->session, guard->process, guard->insn,
 							       frozen->inside, frozen->thread, ret_stall_ns);
 		frozen->child = 0;
 		lt_freeze_step(LT_STEP_REAPED);
@@ -482,7 +490,7 @@ static pid_t find_copy(pid_t parent, uint64_t start_time)
 	return found;
 }
 
-_Noreturn void lt_janitor_run(struct lt_session *session, const struct lt_process *process, lt_addr insn, int notes)
+_Noreturn void lt_janitor_run(struct lt_session *session, struct lt_process *process, lt_addr insn, int notes)
 {
 	struct lt_guard_note last = {.done = true};
 	stand_apart("lowtide-janitor");
@@ -512,7 +520,7 @@ _Noreturn void lt_janitor_run(struct lt_session *session, const struct lt_proces
 		pid_t inside = inside_id(copy);
 		if (lt_proc_state(copy, &state) && state != 'Z')
 			kill(copy, SIGKILL); /* the guard died before it could bind the copy to its own life */
-		lt_freeze_reap(session, process->pid, insn, inside, 0, &stall_ns);
+		lt_freeze_reap(session, process, insn, inside, 0, &stall_ns);
 	}
 	_exit(0);
 }
