@@ -40,6 +40,8 @@ enum lt_status lt_output_check(struct lt_session *session, const char *path)
 	LT_FREE char *folder = folder_of(path);
 	if (folder == NULL)
 		return lt_fail_memory(session);
+	if (stat(folder, &found) == 0 && !S_ISDIR(found.st_mode))
+		return lt_fail_errno(session, LT_E_FILE, ENOTDIR, "cannot write %.200s", path);
 	if (access(folder, W_OK | X_OK) != 0)
 		return lt_fail_errno(session, LT_E_FILE, errno, "cannot write %.200s", path);
 	return LT_OK;

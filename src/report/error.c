@@ -33,13 +33,20 @@ static const char *usual_remedy(enum lt_status status)
 	       "version.";
 }
 
-/* A sentence ends with one full stop, whether the message brought one or not. */
-static void add_sentence(struct lt_text *out, const char *message)
+/* A message is written without its full stop, and some without a capital: here it becomes a sentence. */
+static void add_sentence(struct lt_text *out, const char *message, bool capital,
+			 enum lt_charset charset)
 {
-	lt_text_add(out, message);
-	size_t length = strlen(message);
-	if (length == 0 || strchr(".!?", message[length - 1]) == NULL)
+	struct lt_text safe = {0};
+	lt_safe_add(&safe, message, charset);
+	if (capital && safe.length > 0 && safe.data[0] >= 'a' && safe.data[0] <= 'z')
+		safe.data[0] = (char)(safe.data[0] - 'a' + 'A');
+	lt_text_add(out, lt_text_get(&safe));
+	if (safe.length == 0 || strchr(".!?", safe.data[safe.length - 1]) == NULL)
 		lt_text_add(out, ".");
+	lt_text_add(out, "\n");
+	out->failed |= safe.failed;
+	lt_text_deinit(&safe);
 }
 
 void lt_report_error(const struct lt_report *report, struct lt_text *out)
@@ -58,15 +65,7 @@ void lt_report_error(const struct lt_report *report, struct lt_text *out)
 		return;
 	}
 	enum lt_charset charset = report->style.utf8 ? LT_UTF8 : LT_ASCII;
-	struct lt_text sentence = {0};
-	lt_safe_add(&sentence, message, charset);
 	lt_text_add(out, "lowtide: ");
-	add_sentence(out, lt_text_get(&sentence));
-	lt_text_add(out, "\n");
-	lt_text_clear(&sentence);
-	lt_safe_add(&sentence, remedy, charset);
-	lt_text_add(out, lt_text_get(&sentence));
-	lt_text_add(out, "\n");
-	out->failed |= sentence.failed;
-	lt_text_deinit(&sentence);
+	add_sentence(out, message, false, charset);
+	add_sentence(out, remedy, true, charset);
 }

@@ -2,7 +2,7 @@
 
 #include "report/safe.h"
 
-enum { SCHEMA = 1, INDENT = 2 };
+enum { SCHEMA = 1, INDENT = 2, DIGITS = 12 };
 
 json_t *lt_json_string(const char *string)
 {
@@ -70,7 +70,8 @@ void lt_json_write(const struct lt_report *report, const char *name, json_t *con
 				     "unreadable", lt_json_count(report->session->unreadable),
 				     "warnings", warnings(report->session), name, content);
 	if (envelope == NULL || json_dump_callback(envelope, add_bytes, out,
-						   JSON_INDENT(INDENT) | JSON_ENSURE_ASCII) != 0)
+						   JSON_INDENT(INDENT) | JSON_ENSURE_ASCII |
+							   JSON_REAL_PRECISION(DIGITS)) != 0)
 		out->failed = true;
 	lt_text_add(out, "\n");
 	json_decref(envelope);

@@ -220,8 +220,11 @@ void lt_print_doctor(const struct lt_report *report, const struct lt_doctor *doc
 	add_findings(&screen, doctor);
 	if (report->style.verbosity >= 0) {
 		add_containers(&screen, doctor);
-		lt_screen_heading(&screen, "BIGGEST KINDS OF OBJECT", "");
-		lt_print_kinds(&screen, doctor->kinds, doctor->kind_count, doctor->object_bytes);
+		if (doctor->kind_count > 0) {
+			lt_screen_heading(&screen, "BIGGEST KINDS OF OBJECT", "");
+			lt_print_kinds(&screen, doctor->kinds, doctor->kind_count,
+				       doctor->object_bytes);
+		}
 		for (size_t i = 0; i < doctor->collector_count; i++)
 			add_collector(&screen, doctor, &doctor->collectors[i]);
 	}

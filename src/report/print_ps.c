@@ -13,23 +13,19 @@ static const char *collector_state(struct lt_screen *screen, const struct lt_ps_
 				(long long)generations[2].threshold);
 }
 
-static const char *last_cell(struct lt_screen *screen, const struct lt_report *report,
-			     const struct lt_ps_row *row, unsigned width)
+static const char *last_cell(struct lt_screen *screen, const struct lt_ps_row *row)
 {
 	const char *command = lt_screen_safe(screen, row->command_line);
-	if (*row->problem != '\0')
-		command = lt_screen_format(screen, "%s [%s]", command,
-					   lt_screen_safe(screen, row->problem));
-	return width > 0 && report->style.verbosity < 1 ? lt_screen_cut(screen, command, width)
-							: command;
+	if (*row->problem == '\0')
+		return command;
+	return lt_screen_format(screen, "[%s] %s", lt_screen_safe(screen, row->problem), command);
 }
 
 void lt_print_ps(const struct lt_report *report, const struct lt_ps *ps, struct lt_text *out)
 {
 	static const struct lt_column columns[CELLS] = {
-		{"PID", true, 0},  {"PYTHON", false, 12}, {"RSS", true, 0},
-		{"UP", true, 0},   {"THREADS", true, 0},  {"GC", false, 32},
-		{"FULL", true, 0}, {"COMMAND", false, 0}};
+		{"PID", true, 0}, {"PYTHON", false, 12}, {"RSS", true, 0},  {"UP", true, 0},
+		{"THR", true, 0}, {"GC", false, 32},     {"FULL", true, 0}, {"COMMAND", false, 0}};
 	struct lt_screen screen;
 	lt_screen_init(&screen, &report->style, out);
 	const char **cells = calloc(ps->row_count * CELLS + 1, sizeof(*cells));
@@ -37,9 +33,6 @@ void lt_print_ps(const struct lt_report *report, const struct lt_ps *ps, struct 
 		out->failed = true;
 		return;
 	}
-	/* What the columns before the command usually take; a command line longer than the rest is cut. */
-	unsigned width = report->style.width;
-	unsigned room = width == 0 ? 0 : width > 100 ? width - 72 : 40;
 	for (size_t i = 0; i < ps->row_count; i++) {
 		const struct lt_ps_row *process = &ps->rows[i];
 		const char **row = &cells[i * CELLS];
@@ -54,12 +47,13 @@ void lt_print_ps(const struct lt_report *report, const struct lt_ps *ps, struct 
 				 : lt_screen_count(&screen,
 						   process->main.generations[LT_GENERATIONS - 1]
 							   .collections);
-		row[7] = last_cell(&screen, report, process, room);
+		row[7] = last_cell(&screen, process);
 	}
 	const struct lt_table table = {.columns = columns,
 				       .column_count = CELLS,
 				       .cells = cells,
-				       .row_count = ps->row_count};
+				       .row_count = ps->row_count,
+				       .one_line = report->style.verbosity < 1};
 	if (ps->row_count > 0)
 		lt_screen_table(&screen, &table);
 	else

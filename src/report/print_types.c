@@ -1,5 +1,7 @@
 #include "report/print.h"
 
+#include <string.h>
+
 enum { ROWS = 30, NAME_WIDTH = 60, CELLS = 4 };
 
 static const char *const mode_names[] = {[LT_MODE_FORK] = "frozen by a fork",
@@ -41,8 +43,7 @@ void lt_print_head(struct lt_screen *screen, const struct lt_report *report)
 				  mode_names[who->mode],
 				  lt_screen_milliseconds(screen, report->cost.elapsed_ms),
 				  lt_screen_bytes(screen, report->cost.peak_bytes));
-	lt_screen_ink(screen, LT_INK_DIM, cost);
-	lt_text_add(screen->out, "\n");
+	lt_screen_paragraph(screen, 0, "", 0, cost);
 	if (report->session->unreadable > 0) {
 		lt_screen_ink(
 			screen, LT_INK_YELLOW,
@@ -58,7 +59,9 @@ static const char *full_name(struct lt_screen *screen, const struct lt_compositi
 {
 	const char *type = lt_screen_safe(screen, row->type);
 	const char *module = lt_screen_safe(screen, row->module);
-	return *module == '\0' ? type : lt_screen_format(screen, "%s.%s", module, type);
+	return *module == '\0' || strcmp(module, "builtins") == 0
+		       ? type
+		       : lt_screen_format(screen, "%s.%s", module, type);
 }
 
 void lt_print_kinds(struct lt_screen *screen, const struct lt_composition_row *rows, size_t count,

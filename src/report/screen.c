@@ -9,6 +9,8 @@
 enum {
 	PROSE_WIDTH = 100,
 	LEAST_WIDTH = 40, /* a narrower terminal wraps by itself */
+	LEAST_CELL = 20,  /* of the last column of a table */
+	LEAST_CUT = 8,    /* of a last column that is cut */
 	GAP = 2,          /* between the columns of a table */
 };
 
@@ -135,17 +137,6 @@ void lt_screen_ink(struct lt_screen *screen, enum lt_ink ink, const char *text)
 		lt_text_add(screen->out, text);
 }
 
-void lt_screen_heading(struct lt_screen *screen, const char *title, const char *note)
-{
-	lt_text_add(screen->out, "\n");
-	lt_screen_ink(screen, LT_INK_BOLD, title);
-	if (*note != '\0') {
-		lt_text_add(screen->out, "  ");
-		lt_screen_ink(screen, LT_INK_DIM, note);
-	}
-	lt_text_add(screen->out, "\n");
-}
-
 static void spaces(struct lt_text *out, unsigned count)
 {
 	lt_text_addf(out, "%*s", (int)count, "");
@@ -157,6 +148,19 @@ static unsigned prose_width(const struct lt_screen *screen)
 	if (width == 0 || width > PROSE_WIDTH)
 		return PROSE_WIDTH;
 	return width < LEAST_WIDTH ? LEAST_WIDTH : width;
+}
+
+void lt_screen_heading(struct lt_screen *screen, const char *title, const char *note)
+{
+	lt_text_add(screen->out, "\n");
+	lt_screen_ink(screen, LT_INK_BOLD, title);
+	if (*note != '\0') {
+		unsigned columns = lt_safe_columns(title) + GAP + lt_safe_columns(note);
+		bool fits = screen->style->width == 0 || columns <= screen->style->width;
+		lt_text_add(screen->out, fits ? "  " : "\n  ");
+		lt_screen_ink(screen, LT_INK_DIM, note);
+	}
+	lt_text_add(screen->out, "\n");
 }
 
 void lt_screen_paragraph(struct lt_screen *screen, unsigned indent, const char *label,
@@ -212,16 +216,20 @@ const char *lt_screen_cut(struct lt_screen *screen, const char *text, unsigned c
 	return lt_screen_format(screen, "%.*s%s", (int)lt_safe_prefix(text, room), text, sign);
 }
 
-/* The last cell of a row, broken into lines that start below it. */
-static void add_last_cell(struct lt_screen *screen, const char *cell, unsigned start)
+/* The last cell of a row: cut, or broken into lines that start below it. */
+static void add_last_cell(struct lt_screen *screen, const char *cell, unsigned start, bool one_line)
 {
 	unsigned width = screen->style->width;
-	if (width == 0 || width < start + LEAST_WIDTH / 2) {
+	if (width == 0) {
 		lt_text_add(screen->out, cell);
 		return;
 	}
-	while (lt_safe_columns(cell) > width - start) {
-		size_t length = lt_safe_prefix(cell, width - start);
+	unsigned least = one_line ? LEAST_CUT : LEAST_CELL;
+	unsigned room = width < start + least ? least : width - start;
+	if (one_line)
+		cell = lt_screen_cut(screen, cell, room);
+	while (lt_safe_columns(cell) > room) {
+		size_t length = lt_safe_prefix(cell, room);
 		lt_text_add_bytes(screen->out, cell, length);
 		lt_text_add(screen->out, "\n");
 		spaces(screen->out, start);
@@ -246,7 +254,7 @@ static void add_row(struct lt_screen *screen, const struct lt_table *table, cons
 		if (title)
 			lt_screen_ink(screen, LT_INK_DIM, cell);
 		else if (last && !table->columns[i].right)
-			add_last_cell(screen, cell, start);
+			add_last_cell(screen, cell, start, table->one_line);
 		else
 			lt_text_add(screen->out, cell);
 		if (!last)

@@ -45,6 +45,7 @@ const char *lt_screen_milliseconds(struct lt_screen *screen, double milliseconds
 const char *lt_screen_dot(const struct lt_screen *screen);
 
 void lt_screen_ink(struct lt_screen *screen, enum lt_ink ink, const char *text);
+/* After a blank line: the title, and the note beside it or, when that is too wide, below it. */
 void lt_screen_heading(struct lt_screen *screen, const char *title, const char *note);
 
 /*
@@ -72,6 +73,7 @@ struct lt_table {
 	const char *const *cells; /* row after row */
 	size_t row_count;
 	unsigned indent;
+	bool one_line; /* cut the last column at the width of the terminal instead of wrapping it */
 };
 void lt_screen_table(struct lt_screen *screen, const struct lt_table *table);
 
