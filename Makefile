@@ -3,6 +3,7 @@
 BUILD := build
 PREFIX := /usr/local
 VENV := .venv/bin/python
+SANITIZE := -Db_sanitize=address,undefined -Db_lundef=false
 
 .PHONY: help build demo test bench lint format sanitize pythons install clean fresh
 
@@ -19,8 +20,9 @@ demo: build ## Start a leaking web shop and show what doctor says about it
 test: ## Run every test
 	@scripts/setup.sh test
 	@scripts/build.sh $(BUILD)
+	@scripts/build.sh build-sanitize $(SANITIZE)
 	@python3 scripts/pythons.py
-	@$(VENV) scripts/run_tests.py --build $(BUILD)
+	@$(VENV) scripts/run_tests.py --build $(BUILD) --sanitized build-sanitize
 
 bench: ## Measure stall, speed and memory, with the peer beside it
 	@scripts/setup.sh bench
@@ -35,11 +37,11 @@ lint: ## Check format, clang-tidy, shell and Python scripts
 format: ## Format the C sources
 	@git ls-files '*.[ch]' | xargs clang-format -i
 
-sanitize: ## Unit and CLI tests with AddressSanitizer and UBSan
+sanitize: ## Unit, CLI and live tests with AddressSanitizer and UBSan
 	@scripts/setup.sh test
-	@scripts/build.sh build-sanitize -Db_sanitize=address,undefined -Db_lundef=false
+	@scripts/build.sh build-sanitize $(SANITIZE)
 	@python3 scripts/pythons.py
-	@scripts/sanitize.sh build-sanitize
+	@$(VENV) scripts/run_tests.py --build build-sanitize --only unit --only cli --only live
 
 pythons: ## List the interpreters to test with; get the missing ones from Debian testing
 	@python3 scripts/pythons.py

@@ -31,6 +31,11 @@ PYTEST_FOLDERS = ("project", "cli", "live", "agent", "python")
 PYTEST_TIMEOUT = 1200
 WORKERS = max(1, min(4, os.cpu_count() or 1))
 RUN = uuid.uuid4().hex
+# Only a sanitizer build heeds them.
+SANITIZERS = {
+    "ASAN_OPTIONS": "detect_leaks=1:abort_on_error=1:allocator_may_return_null=1",
+    "UBSAN_OPTIONS": "halt_on_error=1:abort_on_error=1:print_stacktrace=1",
+}
 
 
 @dataclass
@@ -95,10 +100,11 @@ def ended(code: int | None, timeout: float) -> str:
     return f"exit code {code}"
 
 
-def run_program(test: dict, build: Path) -> Suite:
+def run_program(test: dict, build: Path, kind: str) -> Suite:
     """One C program. cmocka reports in TAP; a program without TAP is one test, and exit code 77 skips it."""
-    suite = Suite("unit/" + test["name"].removeprefix("test_"))
-    environment = {**os.environ, **test.get("env", {}), "CMOCKA_MESSAGE_OUTPUT": "TAP", residue.MARK: RUN}
+    suite = Suite(f"{kind}/{test['name'].removeprefix('test_')}")
+    environment = {**SANITIZERS, **os.environ, **test.get("env", {}), "CMOCKA_MESSAGE_OUTPUT": "TAP", residue.MARK: RUN,
+                   "LOWTIDE_BUILD": str(build)}
     timeout = float(test.get("timeout") or 300)
     begin = time.monotonic()
     code, output = run(test["cmd"], timeout, environment, build, live=False)
@@ -132,7 +138,7 @@ def run_pytest(folder: Path, build: Path) -> Suite:
     begin = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="lowtide-tests-") as scratch:
         report = Path(scratch, "report.xml")
-        environment = {**os.environ, "LOWTIDE_BUILD": str(build), residue.MARK: RUN, "PYTHONDONTWRITEBYTECODE": "1",
+        environment = {**SANITIZERS, **os.environ, "LOWTIDE_BUILD": str(build), residue.MARK: RUN, "PYTHONDONTWRITEBYTECODE": "1",
                        "COLUMNS": "140"}
         command = [sys.executable, "-m", "pytest", "-q", "-n", str(WORKERS), "--dist", "worksteal",
                    "-c", str(REPOSITORY / "tests/pytest.ini"), f"--junitxml={report}", f"--basetemp={scratch}/tmp", "--tb=short",
@@ -180,6 +186,7 @@ def check_residue(mounts_before: set[str]) -> Suite:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--build", default="build", help="the build directory (default: build)")
+    parser.add_argument("--sanitized", help="the directory of a sanitizer build, whose C programs run too")
     parser.add_argument("--only", action="append", help="only suites whose name contains this (unit, cli, unit/freeze ...)")
     options = parser.parse_args()
     build = Path(options.build).resolve()
@@ -196,11 +203,14 @@ def main() -> int:
             say("  " + detail.replace("\n", "\n  "))
         say(suite.line())
 
-    listed = subprocess.run(["meson", "introspect", "--tests", str(build)], stdin=subprocess.DEVNULL, capture_output=True,
-                            text=True, check=True)
-    programs = [t for t in json.loads(listed.stdout) if wanted("unit/" + t["name"])]
+    programs = []
+    for directory, kind in ((build, "unit"), (options.sanitized and Path(options.sanitized).resolve(), "sanitized")):
+        if directory:
+            listed = subprocess.run(["meson", "introspect", "--tests", str(directory)], stdin=subprocess.DEVNULL,
+                                    capture_output=True, text=True, check=True)
+            programs += [(t, directory, kind) for t in json.loads(listed.stdout) if wanted(f"{kind}/{t['name']}")]
     with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
-        for suite in pool.map(lambda test: run_program(test, build), programs):
+        for suite in pool.map(lambda program: run_program(*program), programs):
             add(suite)
     for name in PYTEST_FOLDERS:
         folder = REPOSITORY / "tests" / name
