@@ -105,6 +105,7 @@ enum lt_status lt_heap_each_permanent(struct lt_heap *heap, uint64_t limit, lt_t
 
 struct tally {
 	uint64_t count, bytes;
+	uint64_t permanent_count, permanent_bytes;
 };
 LT_VEC(tallies, struct tally);
 
@@ -218,6 +219,28 @@ static bool tally_one(void *ctx, lt_addr object, const struct lt_type *type)
 	return true;
 }
 
+/* Objects of the permanent generation were counted with all others: this says how many they are. */
+static bool tally_permanent(void *ctx, lt_addr object, const struct lt_type *type)
+{
+	struct tallying *tallying = ctx;
+	struct lt_heap *heap = tallying->heap;
+	const struct lt_view *view = &heap->track.view;
+	lt_addr address;
+	uint64_t size = 0;
+	if (!lt_memory_u64(view->memory, object + lt_off(view->layout, LT_PyObject_ob_type), &address))
+		return true;
+	type = lt_types_get(heap->types, address);
+	if (type == NULL || type->index >= tallying->by_type.count)
+		return true;
+	struct tally *tally = &tallying->by_type.data[type->index];
+	if (tally->permanent_count >= tally->count)
+		return true;
+	tally->permanent_count++;
+	if (lt_decode_size(heap->decoder, object, type, &size))
+		tally->permanent_bytes += size;
+	return true;
+}
+
 static int by_bytes(const void *left, const void *right)
 {
 	const struct lt_type_total *a = left, *b = right;
@@ -232,8 +255,9 @@ static enum lt_status sum_up(struct tallying *tallying, struct lt_census *census
 		const struct tally *tally = &tallying->by_type.data[i];
 		if (tally->count == 0)
 			continue;
-		struct lt_type_total total = {lt_types_at(tallying->heap->types, (uint32_t)i), tally->count,
-					      tally->bytes};
+		struct lt_type_total total = {
+			lt_types_at(tallying->heap->types, (uint32_t)i), tally->count, tally->bytes,
+			tally->permanent_count, tally->permanent_bytes};
 		if (!lt_type_totals_push(&census->totals, total))
 			return lt_fail_memory(tallying->heap->track.view.session);
 		census->count += tally->count;
@@ -256,7 +280,8 @@ enum lt_status lt_heap_census_tracked(struct lt_heap *heap, struct lt_census *re
 	if (status == LT_OK && !settle_keys(&tallying))
 		status = lt_fail_memory(heap->track.view.session);
 	if (status == LT_OK)
-		status = lt_heap_each_permanent(heap, tracked.count, NULL, NULL, census.permanent_of);
+		status = lt_heap_each_permanent(heap, tracked.count, tally_permanent, &tallying,
+						census.permanent_of);
 	if (status == LT_OK)
 		status = sum_up(&tallying, &census);
 	for (size_t i = 0; status == LT_OK && i < census.interpreter_count; i++)

@@ -22,10 +22,15 @@ struct lt_types *lt_heap_types(struct lt_heap *heap);
 struct lt_decoder *lt_heap_decoder(struct lt_heap *heap);
 const struct lt_interpreters *lt_heap_interpreters(struct lt_heap *heap);
 
+/*
+ * gc.get_objects() leaves out the permanent generation (gc.freeze; some releases start with a few
+ * hundred objects there): what it counts is count - permanent_count.
+ */
 struct lt_type_total {
 	const struct lt_type *type;
 	uint64_t count;
 	uint64_t bytes; /* as sys.getsizeof, GC headers included */
+	uint64_t permanent_count, permanent_bytes; /* of these, in the permanent generation */
 };
 LT_VEC(lt_type_totals, struct lt_type_total);
 

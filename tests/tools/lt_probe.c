@@ -57,8 +57,10 @@ static enum lt_status probe_census(struct lt_heap *heap, json_t *result)
 	json_t *types = json_array(), *permanent_of = json_array();
 	for (size_t i = 0; i < census.totals.count; i++) {
 		const struct lt_type_total *total = &census.totals.data[i];
-		json_array_append_new(types, json_pack("[ssII]", total->type->module, total->type->name,
-						       (json_int_t)total->count, (json_int_t)total->bytes));
+		json_array_append_new(types, json_pack("[ssIIII]", total->type->module, total->type->name,
+						       (json_int_t)total->count, (json_int_t)total->bytes,
+						       (json_int_t)total->permanent_count,
+						       (json_int_t)total->permanent_bytes));
 	}
 	for (size_t i = 0; i < census.interpreter_count; i++)
 		json_array_append_new(permanent_of, json_integer((json_int_t)census.permanent_of[i]));
