@@ -7,16 +7,28 @@
 #include <string.h>
 
 enum {
-#define LT_COLUMN(tag, name, first, last, verified) COLUMN_##tag,
+#define LT_COLUMN(tag, name, first, last) COLUMN_##tag,
+#define LT_VERIFIED(hex)
 #include "layout/columns.def"
 #undef LT_COLUMN
+#undef LT_VERIFIED
 	COLUMN_COUNT
 };
 
 static const struct lt_column columns[COLUMN_COUNT] = {
-#define LT_COLUMN(tag, name, first, last, verified) {name, first, last, verified},
+#define LT_COLUMN(tag, name, first, last) {name, first, last},
+#define LT_VERIFIED(hex)
 #include "layout/columns.def"
 #undef LT_COLUMN
+#undef LT_VERIFIED
+};
+
+static const uint32_t verified[] = {
+#define LT_COLUMN(tag, name, first, last)
+#define LT_VERIFIED(hex) hex,
+#include "layout/columns.def"
+#undef LT_COLUMN
+#undef LT_VERIFIED
 };
 
 static const int32_t offsets[LT_FIELD_COUNT][COLUMN_COUNT] = {
@@ -83,6 +95,14 @@ int lt_column_find(uint32_t hex)
 		if (hex >= columns[i].first && hex <= columns[i].last)
 			return (int)i;
 	return -1;
+}
+
+bool lt_release_is_verified(uint32_t hex)
+{
+	for (size_t i = 0; i < sizeof verified / sizeof verified[0]; i++)
+		if (verified[i] == hex)
+			return true;
+	return false;
 }
 
 void lt_column_layout(unsigned index, struct lt_layout *ret_layout)

@@ -66,13 +66,15 @@ const char *lt_fact_source(enum lt_fact fact);
 struct lt_column {
 	const char *name;     /* "3.13.8" */
 	uint32_t first, last; /* as PY_VERSION_HEX, inclusive */
-	bool verified;        /* made from headers or debug information of a release in this range */
 };
 unsigned lt_column_count(void);
 const struct lt_column *lt_column_at(unsigned index);
 
 /* The index of the column for a release, -1 for none. */
 int lt_column_find(uint32_t hex);
+
+/* The release's own headers or debug information were compared with its column. */
+bool lt_release_is_verified(uint32_t hex);
 
 /* Fills *ret_layout with a column, index < lt_column_count(). */
 void lt_column_layout(unsigned index, struct lt_layout *ret_layout);

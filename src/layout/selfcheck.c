@@ -1,0 +1,322 @@
+#include "layout/selfcheck.h"
+
+#include "layout/object.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+	INTERPRETERS_MAX = 1024,
+	THREADS_MAX = 4096, /* followed for each interpreter */
+	NODES_MAX = 512,    /* followed in each list of the collector */
+	ENTRIES_MAX = 4096, /* looked through in a dict */
+	NAME_MAX_SIZE = 64,
+};
+
+struct check {
+	struct lt_memory *memory;
+	const struct lt_layout *layout;
+	lt_addr runtime;
+	lt_addr type_type; /* PyType_Type, once it is known */
+	struct lt_check_result *result;
+};
+
+/* Records what disagrees; the first one wins. Returns false. */
+static bool differs(struct check *check, enum lt_check outcome, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+static bool differs(struct check *check, enum lt_check outcome, const char *format, ...)
+{
+	if (check->result->outcome != LT_CHECK_FITS)
+		return false;
+	va_list arguments;
+	va_start(arguments, format);
+	vsnprintf(check->result->found, sizeof check->result->found, format, arguments);
+	va_end(arguments);
+	check->result->outcome = outcome;
+	return false;
+}
+
+static bool bytes_at(const struct check *check, lt_addr addr, void *buffer, size_t size)
+{
+	return addr != 0 && lt_memory_probe(check->memory, addr, buffer, size) == size;
+}
+
+static bool word_at(const struct check *check, lt_addr addr, uint64_t *ret_value)
+{
+	uint64_t value;
+	if (!bytes_at(check, addr, &value, sizeof value))
+		return false;
+	*ret_value = value;
+	return true;
+}
+
+static bool field_at(const struct check *check, lt_addr base, enum lt_field field, uint64_t *ret_value)
+{
+	return lt_has(check->layout, field) && base != 0 &&
+	       word_at(check, base + lt_off(check->layout, field), ret_value);
+}
+
+static bool int_at(const struct check *check, lt_addr base, enum lt_field field, int32_t *ret_value)
+{
+	return lt_has(check->layout, field) && base != 0 &&
+	       bytes_at(check, base + lt_off(check->layout, field), ret_value, sizeof *ret_value);
+}
+
+static lt_addr type_of(const struct check *check, lt_addr object)
+{
+	uint64_t type;
+	return object % 8 == 0 && field_at(check, object, LT_PyObject_ob_type, &type) ? type : 0;
+}
+
+/* The name of a type is `name`. */
+static bool type_is(const struct check *check, lt_addr type, const char *name)
+{
+	uint64_t addr;
+	char text[NAME_MAX_SIZE];
+	size_t size = strlen(name) + 1;
+	return size <= sizeof text && field_at(check, type, LT_PyTypeObject_tp_name, &addr) &&
+	       bytes_at(check, addr, text, size) && memcmp(text, name, size) == 0;
+}
+
+/* ---- types ---- */
+
+/* From the dict of sys up: its type is dict, the type of that is type, and that is its own type. */
+static bool check_type_of_types(struct check *check, lt_addr dict)
+{
+	const struct lt_layout *layout = check->layout;
+	lt_addr dict_type = type_of(check, dict);
+	lt_addr type_type = type_of(check, dict_type);
+	uint64_t size, mro, first;
+	if (type_type == 0 || type_of(check, type_type) != type_type)
+		return differs(check, LT_CHECK_DIFFERS, "the type of the dict of sys has no type that is its own type");
+	if (!type_is(check, type_type, "type") || !type_is(check, dict_type, "dict"))
+		return differs(check, LT_CHECK_DIFFERS, "the types type and dict do not bear these names");
+	if (!field_at(check, type_type, LT_PyTypeObject_tp_basicsize, &size) ||
+	    size != lt_off(layout, LT_sizeof_PyHeapTypeObject))
+		return differs(check, LT_CHECK_DIFFERS, "a type is not %d bytes long",
+			       layout->off[LT_sizeof_PyHeapTypeObject]);
+	if (!field_at(check, dict_type, LT_PyTypeObject_tp_basicsize, &size) ||
+	    size != lt_off(layout, LT_sizeof_PyDictObject))
+		return differs(check, LT_CHECK_DIFFERS, "a dict is not %d bytes long",
+			       layout->off[LT_sizeof_PyDictObject]);
+	if (!field_at(check, dict_type, LT_PyTypeObject_tp_mro, &mro) ||
+	    !type_is(check, type_of(check, mro), "tuple") ||
+	    !word_at(check, mro + lt_off(layout, LT_PyTupleObject_ob_item), &first) || first != dict_type)
+		return differs(check, LT_CHECK_DIFFERS, "the base types of dict do not begin with dict");
+	check->type_type = type_type;
+	return true;
+}
+
+/* An object is a type: its type is type, or derived from it. */
+static bool is_type(const struct check *check, lt_addr object)
+{
+	lt_addr type = type_of(check, object);
+	uint64_t flags;
+	if (type == check->type_type)
+		return true;
+	/* Include/object.h: Py_TPFLAGS_TYPE_SUBCLASS is the last of the eight. */
+	return type_of(check, type) != 0 && field_at(check, type, LT_PyTypeObject_tp_flags, &flags) &&
+	       (flags >> (lt_fact(check->layout, LT_FACT_tpflag_subclass_shift) + 7) & 1) != 0;
+}
+
+/* ---- dicts ---- */
+
+/* The str at `object` is `text` (ASCII). */
+static bool str_is(const struct check *check, lt_addr object, const char *text)
+{
+	uint8_t header[LT_STR_HEADER];
+	struct lt_str_place place;
+	char found[NAME_MAX_SIZE];
+	size_t length = strlen(text);
+	return bytes_at(check, object, header, lt_off(check->layout, LT_sizeof_PyASCIIObject)) &&
+	       lt_str_decode(check->layout, header, &place) && place.ascii && place.data_offset != 0 &&
+	       place.length == length && length <= sizeof found &&
+	       bytes_at(check, object + place.data_offset, found, length) && memcmp(found, text, length) == 0;
+}
+
+/* The value of a string key in a dict that is not split; 0: not there. */
+static lt_addr dict_get(const struct check *check, lt_addr dict, const char *name)
+{
+	uint64_t keys_addr;
+	uint8_t header[LT_DICT_KEYS_HEADER];
+	struct lt_dict_keys keys;
+	if (!field_at(check, dict, LT_PyDictObject_ma_keys, &keys_addr) ||
+	    !bytes_at(check, keys_addr, header, sizeof header) ||
+	    !lt_dict_keys_decode(check->layout, header, &keys))
+		return 0;
+	for (uint64_t i = 0; i < keys.entries && i < ENTRIES_MAX; i++) {
+		lt_addr entry = keys_addr + keys.entries_offset + i * keys.entry_size;
+		uint64_t key, value;
+		if (word_at(check, entry + keys.key_offset, &key) && key != 0 &&
+		    word_at(check, entry + keys.value_offset, &value) && value != 0 && str_is(check, key, name))
+			return value;
+	}
+	return 0;
+}
+
+static bool check_singletons(struct check *check, lt_addr interpreter)
+{
+	static const struct {
+		const char *name, *type;
+		int64_t value;
+	} wanted[] = {{"None", "NoneType", -1}, {"True", "bool", 1}, {"False", "bool", 0}};
+	uint64_t builtins;
+	if (!field_at(check, interpreter, LT_PyInterpreterState_builtins, &builtins) ||
+	    !type_is(check, type_of(check, builtins), "dict"))
+		return differs(check, LT_CHECK_MOVING, "the builtins are no dict");
+	for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++) {
+		lt_addr object = dict_get(check, builtins, wanted[i].name);
+		int64_t value = wanted[i].value;
+		if (object == 0 || !type_is(check, type_of(check, object), wanted[i].type))
+			return differs(check, LT_CHECK_MOVING, "%s is not found in the builtins", wanted[i].name);
+		if (value >= 0 && (!lt_int_read(check->layout, check->memory, object, &value) ||
+				   value != wanted[i].value))
+			return differs(check, LT_CHECK_DIFFERS, "%s does not have the value %d", wanted[i].name,
+				       (int)wanted[i].value);
+	}
+	if (dict_get(check, builtins, "type") != check->type_type)
+		return differs(check, LT_CHECK_MOVING, "the builtins hold another type named type");
+	return true;
+}
+
+static bool check_sys(struct check *check, lt_addr sys)
+{
+	int64_t value;
+	lt_addr hexversion = dict_get(check, sys, "hexversion");
+	if (hexversion == 0 || !lt_int_read(check->layout, check->memory, hexversion, &value) || value < 0 ||
+	    value > UINT32_MAX)
+		return differs(check, LT_CHECK_MOVING, "sys.hexversion cannot be read");
+	check->result->hexversion = (uint32_t)value;
+	return true;
+}
+
+/* ---- interpreters and threads ---- */
+
+static bool check_threads(struct check *check, lt_addr interpreter, unsigned *ret_count)
+{
+	uint64_t thread, before = 0, back, owner;
+	if (!field_at(check, interpreter, LT_PyInterpreterState_threads_head, &thread))
+		return differs(check, LT_CHECK_DIFFERS, "an interpreter cannot be read");
+	unsigned count = 0;
+	for (; thread != 0 && count < THREADS_MAX; count++) {
+		if (!field_at(check, thread, LT_PyThreadState_interp, &owner) || owner != interpreter ||
+		    !field_at(check, thread, LT_PyThreadState_prev, &back) || back != before)
+			return differs(check, LT_CHECK_MOVING, "the threads of an interpreter do not link back");
+		before = thread;
+		if (!field_at(check, thread, LT_PyThreadState_next, &thread))
+			return differs(check, LT_CHECK_MOVING, "a thread cannot be read");
+	}
+	*ret_count += count;
+	return true;
+}
+
+/* ---- the collector ---- */
+
+/* One list: `head` is its PyGC_Head. */
+static bool check_list(struct check *check, lt_addr head, const char *name)
+{
+	const struct lt_layout *layout = check->layout;
+	uint64_t next_at = lt_off(layout, LT_PyGC_Head__gc_next), prev_at = lt_off(layout, LT_PyGC_Head__gc_prev);
+	uint64_t word;
+	lt_addr node = head;
+	for (unsigned i = 0; i < NODES_MAX; i++) {
+		lt_addr before = node;
+		if (!word_at(check, node + next_at, &word))
+			return differs(check, LT_CHECK_MOVING, "%s leads to memory that cannot be read", name);
+		node = lt_gc_next(layout, word);
+		if (node == 0 || !word_at(check, node + prev_at, &word) || lt_gc_prev(layout, word) != before)
+			return differs(check, LT_CHECK_MOVING, "%s does not link back", name);
+		if (node == head)
+			return true;
+		if (!is_type(check, type_of(check, node + lt_off(layout, LT_sizeof_PyGC_Head))))
+			return differs(check, LT_CHECK_MOVING, "%s holds what is no object", name);
+	}
+	return true;
+}
+
+static bool check_generations(struct check *check, lt_addr gc, enum lt_field field, int count, const char *what)
+{
+	for (int i = 0; i < count; i++) {
+		char name[64];
+		snprintf(name, sizeof name, count > 1 ? "the collector's list of %s %d" : "the collector's list of %s", what, i);
+		if (!check_list(check,
+				gc + lt_off(check->layout, field) +
+					(uint64_t)i * lt_off(check->layout, LT_sizeof_gc_generation),
+				name))
+			return false;
+	}
+	return true;
+}
+
+static bool check_collector(struct check *check, lt_addr interpreter)
+{
+	const struct lt_layout *layout = check->layout;
+	lt_addr gc = interpreter + lt_off(layout, LT_PyInterpreterState_gc);
+	int32_t enabled, collecting;
+	uint64_t garbage;
+	if (!int_at(check, gc, LT__gc_runtime_state_enabled, &enabled) ||
+	    !int_at(check, gc, LT__gc_runtime_state_collecting, &collecting) ||
+	    (enabled != 0 && enabled != 1) || (collecting != 0 && collecting != 1))
+		return differs(check, LT_CHECK_DIFFERS, "the collector is neither enabled nor disabled");
+	if (!field_at(check, gc, LT__gc_runtime_state_garbage, &garbage) ||
+	    (garbage != 0 && !type_is(check, type_of(check, garbage), "list")))
+		return differs(check, LT_CHECK_DIFFERS, "gc.garbage is no list");
+	/* While it runs its lists are in motion. */
+	if (collecting != 0)
+		return differs(check, LT_CHECK_COLLECTING, "a collection runs");
+	if (lt_has(layout, LT__gc_runtime_state_generations)) {
+		if (!check_generations(check, gc, LT__gc_runtime_state_generations, 3, "generation"))
+			return false;
+	} else if (!check_generations(check, gc, LT__gc_runtime_state_young, 1, "young objects") ||
+		   !check_generations(check, gc, LT__gc_runtime_state_old, 2, "old space")) {
+		return false;
+	}
+	return check_generations(check, gc, LT__gc_runtime_state_permanent_generation, 1, "frozen objects");
+}
+
+/* ---- everything ---- */
+
+static bool check_interpreter(struct check *check, lt_addr interpreter)
+{
+	uint64_t owner, sys;
+	if (!field_at(check, interpreter, LT_PyInterpreterState_runtime, &owner) || owner != check->runtime)
+		return differs(check, LT_CHECK_DIFFERS, "an interpreter belongs to another runtime");
+	if (!field_at(check, interpreter, LT_PyInterpreterState_sysdict, &sys) || sys == 0)
+		return differs(check, LT_CHECK_EMPTY, "an interpreter has no module sys yet");
+	return check_type_of_types(check, sys) && check_singletons(check, interpreter) && check_sys(check, sys);
+}
+
+void lt_selfcheck(struct lt_memory *memory, const struct lt_layout *layout, lt_addr runtime,
+		  struct lt_check_result *ret_result)
+{
+	*ret_result = (struct lt_check_result){.outcome = LT_CHECK_FITS};
+	struct check check = {memory, layout, runtime, 0, ret_result};
+	uint64_t interpreter, main;
+	unsigned count = 0, threads = 0;
+	bool has_main = false;
+	if (!field_at(&check, runtime, LT__PyRuntimeState_interpreters_head, &interpreter) ||
+	    !field_at(&check, runtime, LT__PyRuntimeState_interpreters_main, &main)) {
+		differs(&check, LT_CHECK_DIFFERS, "the runtime cannot be read");
+		return;
+	}
+	if (interpreter == 0 && main == 0) {
+		differs(&check, LT_CHECK_EMPTY, "it has no interpreter");
+		return;
+	}
+	for (; interpreter != 0 && count < INTERPRETERS_MAX; count++) {
+		has_main = has_main || interpreter == main;
+		if (!check_interpreter(&check, interpreter) || !check_threads(&check, interpreter, &threads) ||
+		    !check_collector(&check, interpreter))
+			return;
+		if (!field_at(&check, interpreter, LT_PyInterpreterState_next, &interpreter)) {
+			differs(&check, LT_CHECK_MOVING, "an interpreter cannot be read");
+			return;
+		}
+	}
+	if (!has_main)
+		differs(&check, LT_CHECK_MOVING, "the main interpreter is not among the interpreters");
+	else if (threads == 0)
+		differs(&check, LT_CHECK_MOVING, "no interpreter has a thread");
+}
