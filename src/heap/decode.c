@@ -28,18 +28,39 @@ struct visit_row {
 	enum lt_field field;
 	enum lt_member member;
 	bool untraversed;
+	int fact; /* that makes the member traversed, -1 for none */
 };
 
 static const struct visit_row visit_rows[] = {
 #define LT_VISIT(kind, structure, member, name)                                                    \
-	{LT_KIND_##kind, LT_KIND_OPAQUE, LT_##structure##_##member, LT_MEMBER_##name, false},
+	{LT_KIND_##kind, LT_KIND_OPAQUE, LT_##structure##_##member, LT_MEMBER_##name, false, -1},
 #define LT_HOLD(kind, structure, member, name)                                                     \
-	{LT_KIND_##kind, LT_KIND_OPAQUE, LT_##structure##_##member, LT_MEMBER_##name, true},
-#define LT_EXTENDS(kind, base) {LT_KIND_##kind, LT_KIND_##base, 0, 0, false},
+	{LT_KIND_##kind, LT_KIND_OPAQUE, LT_##structure##_##member, LT_MEMBER_##name, true, -1},
+#define LT_VISIT_IF(kind, structure, member, name, fact)                                           \
+	{LT_KIND_##kind, LT_KIND_OPAQUE, LT_##structure##_##member, LT_MEMBER_##name, true, LT_FACT_##fact},
+#define LT_EXTENDS(kind, base) {LT_KIND_##kind, LT_KIND_##base, 0, 0, false, -1},
+#define LT_UNTYPED(kind)
 #include "heap/visits.def"
 #undef LT_VISIT
 #undef LT_HOLD
+#undef LT_VISIT_IF
 #undef LT_EXTENDS
+#undef LT_UNTYPED
+};
+
+/* Kinds whose tp_traverse does not visit the type. */
+static const bool untyped[LT_KIND_COUNT] = {
+#define LT_VISIT(kind, structure, member, name)
+#define LT_HOLD(kind, structure, member, name)
+#define LT_VISIT_IF(kind, structure, member, name, fact)
+#define LT_EXTENDS(kind, base)
+#define LT_UNTYPED(kind) [LT_KIND_##kind] = true,
+#include "heap/visits.def"
+#undef LT_VISIT
+#undef LT_HOLD
+#undef LT_VISIT_IF
+#undef LT_EXTENDS
+#undef LT_UNTYPED
 };
 
 static bool add_rows(struct lt_decoder *decoder, enum lt_kind kind)
@@ -59,7 +80,8 @@ static bool add_rows(struct lt_decoder *decoder, enum lt_kind kind)
 		struct lt_visit visit = {
 			.offset = (int32_t)lt_off(layout, row->field),
 			.member = (uint16_t)row->member,
-			.untraversed = row->untraversed,
+			.untraversed = row->untraversed &&
+				       (row->fact < 0 || lt_fact(layout, (enum lt_fact)row->fact) == 0),
 		};
 		if (!lt_visits_push(&decoder->visits, visit))
 			return false;
@@ -299,7 +321,26 @@ static void add_dict(struct lt_body *body, lt_addr dict)
 	lt_body_add(body, (struct lt_ref){.to = dict, .kind = LT_REF_DICT});
 }
 
-/* Objects/object.c: _PyObject_DictPointer, Objects/dictobject.c: PyObject_VisitManagedDict. */
+/*
+ * Objects/dictobject.c: PyObject_VisitManagedDict. Where the values lie in the instance and a dict stands
+ * over them, one of the two visits the values.
+ */
+static void decode_inline_values(struct lt_body *body, lt_addr dict)
+{
+	const struct lt_type *type = body->type;
+	const struct lt_layout *layout = body->layout;
+	bool by_dict = dict != 0 && lt_fact(layout, LT_FACT_dict_visits_inline) != 0;
+	bool valid = false;
+	if (type->inline_values) {
+		int64_t at = type->basicsize;
+		valid = lt_body_u8(body, at + (int64_t)lt_off(layout, LT_PyDictValues_valid)) != 0;
+		if (valid)
+			lt_decode_values(body, body->at + (uint64_t)at, type->cached_keys, by_dict);
+	}
+	lt_body_add(body, (struct lt_ref){.to = dict, .kind = LT_REF_DICT, .untraversed = valid && !by_dict});
+}
+
+/* Objects/object.c: _PyObject_DictPointer. */
 static void decode_managed_dict(struct lt_body *body)
 {
 	const struct lt_layout *layout = body->layout;
@@ -309,23 +350,18 @@ static void decode_managed_dict(struct lt_body *body)
 	case 1: {
 		lt_addr values = lt_body_word(body, lt_fact(layout, LT_FACT_managed_values_offset));
 		if (values != 0)
-			lt_decode_values(body, values, type->cached_keys);
+			lt_decode_values(body, values, type->cached_keys, false);
 		add_dict(body, word);
 		break;
 	}
 	case 2:
 		if ((word & (uint64_t)lt_fact(layout, LT_FACT_managed_values_tag)) != 0)
-			lt_decode_values(body, word + 1, type->cached_keys);
+			lt_decode_values(body, word + 1, type->cached_keys, false);
 		else
 			add_dict(body, word);
 		break;
 	default:
-		if (type->inline_values) {
-			int64_t at = type->basicsize;
-			if (lt_body_u8(body, at + (int64_t)lt_off(layout, LT_PyDictValues_valid)) != 0)
-				lt_decode_values(body, body->at + (uint64_t)at, type->cached_keys);
-		}
-		add_dict(body, word);
+		decode_inline_values(body, word);
 		break;
 	}
 }
@@ -372,7 +408,22 @@ static void decode_members(struct lt_body *body)
 	}
 }
 
-/* Words that decode_attributes() accounts for are left out of the scan of an unknown body. */
+/* Words that decode_attributes() accounts for are left out of what a scan has found, from `first` on. */
+static void drop_attribute_words(struct lt_body *body, size_t first)
+{
+	const struct lt_type *type = body->type;
+	size_t kept = first;
+	for (size_t i = first; i < body->refs->count; i++) {
+		int64_t offset = body->refs->data[i].index;
+		bool known = offset == type->dictoffset || offset == type->weaklistoffset;
+		for (uint32_t s = 0; s < type->slot_count && !known; s++)
+			known = type->slots[s] == offset;
+		if (!known)
+			body->refs->data[kept++] = body->refs->data[i];
+	}
+	body->refs->count = kept;
+}
+
 static void decode_opaque(struct lt_body *body)
 {
 	const struct lt_type *type = body->type;
@@ -383,19 +434,34 @@ static void decode_opaque(struct lt_body *body)
 		size += lt_body_count(body) * (uint64_t)type->itemsize;
 	if (size > start)
 		lt_body_scan(body, body->at + start, size - start);
-	size_t kept = before;
-	for (size_t i = before; i < body->refs->count; i++) {
-		struct lt_ref *ref = &body->refs->data[i];
-		int64_t offset = (int64_t)(ref->index + start);
-		bool known = offset == type->dictoffset || offset == type->weaklistoffset;
-		for (uint32_t s = 0; s < type->slot_count && !known; s++)
-			known = type->slots[s] == offset;
-		if (known)
-			continue;
-		ref->index = (uint32_t)offset;
-		body->refs->data[kept++] = *ref;
-	}
-	body->refs->count = kept;
+	for (size_t i = before; i < body->refs->count; i++)
+		body->refs->data[i].index += (uint32_t)start;
+	drop_attribute_words(body, before);
+}
+
+/*
+ * A C type may add members to a kind that is known: the words that it adds are scanned. A metatype's are
+ * those behind the heap type (the StgInfo of ctypes, 3.13).
+ */
+static void decode_tail(struct lt_body *body)
+{
+	struct lt_types *types = body->decoder->types;
+	const struct lt_type *type = body->type;
+	while (type != NULL && type->python_class)
+		type = lt_types_get(types, type->base);
+	const struct lt_type *known = type;
+	while (known != NULL && known->kind == body->type->kind && !known->exact)
+		known = lt_types_get(types, known->base);
+	if (type == NULL || known == NULL || known->kind != body->type->kind || known == type)
+		return;
+	int64_t start = (known->basicsize + 7) & ~(int64_t)7;
+	if (type->kind == LT_KIND_TUPLE || type->itemsize != known->itemsize || type->basicsize <= start)
+		return;
+	size_t before = body->refs->count;
+	lt_body_scan(body, body->at + (uint64_t)start, (uint64_t)(type->basicsize - start));
+	for (size_t i = before; i < body->refs->count; i++)
+		body->refs->data[i].index += (uint32_t)start;
+	drop_attribute_words(body, before);
 }
 
 static void decode_kind(struct lt_body *body)
@@ -439,6 +505,9 @@ static void decode_kind(struct lt_body *body)
 	case LT_KIND_MEMORYVIEW:
 		lt_body_add_member(body, lt_body_field(body, LT_PyMemoryViewObject_mbuf),
 				   LT_MEMBER_managed_buffer);
+		break;
+	case LT_KIND_SIMPLE_QUEUE:
+		lt_decode_simple_queue(body);
 		break;
 	case LT_KIND_FRAME:
 		lt_decode_frame(body);
@@ -494,11 +563,13 @@ bool lt_decode_refs(struct lt_decoder *decoder, lt_addr object, const struct lt_
 		return false;
 	decode_members(&body);
 	decode_kind(&body);
+	if (!type->exact && type->kind != LT_KIND_OBJECT && type->kind != LT_KIND_OPAQUE)
+		decode_tail(&body);
 	decode_attributes(&body);
 	if (type->heap_type)
 		lt_body_add(&body, (struct lt_ref){.to = type->address,
 						   .kind = LT_REF_TYPE,
-						   .untraversed = !type->gc});
+						   .untraversed = !type->gc || untyped[type->kind]});
 	return body.whole;
 }
 

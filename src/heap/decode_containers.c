@@ -106,14 +106,14 @@ static void decode_value_slots(struct lt_body *body, lt_addr values, const struc
 	}
 }
 
-void lt_decode_values(struct lt_body *body, lt_addr values, lt_addr keys)
+void lt_decode_values(struct lt_body *body, lt_addr values, lt_addr keys, bool untraversed)
 {
 	const struct lt_shared_keys *shared = lt_decoder_shared_keys(body->decoder, keys);
 	if (shared == NULL) {
 		lt_body_unreadable(body);
 		return;
 	}
-	decode_value_slots(body, values, shared, LT_REF_ATTRIBUTE, false);
+	decode_value_slots(body, values, shared, LT_REF_ATTRIBUTE, untraversed);
 }
 
 void lt_decode_dict(struct lt_body *body)
@@ -130,8 +130,9 @@ void lt_decode_dict(struct lt_body *body)
 			lt_body_unreadable(body);
 			return;
 		}
-		/* Values inside an instance are visited by that instance, not by its dict. */
-		if (lt_has(layout, LT_PyDictValues_embedded))
+		/* Values inside an instance are visited by one of the two only. */
+		if (lt_has(layout, LT_PyDictValues_embedded) &&
+		    lt_fact(layout, LT_FACT_dict_visits_inline) == 0)
 			lt_memory_u8(body->decoder->view.memory,
 				     values + lt_off(layout, LT_PyDictValues_embedded), &embedded);
 		decode_value_slots(body, values, shared, LT_REF_VALUE, embedded == 1);
@@ -341,4 +342,23 @@ void lt_decode_tee_data(struct lt_body *body)
 		return;
 	}
 	lt_body_add_items(body, body->at + lt_off(body->layout, LT_teedataobject_values), count, LT_REF_ITEM, 0);
+}
+
+/* Modules/_queuemodule.c: simplequeue_traverse: a list, or a ring of items (3.13). */
+void lt_decode_simple_queue(struct lt_body *body)
+{
+	lt_body_add_member(body, lt_body_field(body, LT_simplequeueobject_lst), LT_MEMBER_data);
+	if (!lt_has(body->layout, LT_simplequeueobject_buf_items))
+		return;
+	lt_addr items = lt_body_field(body, LT_simplequeueobject_buf_items);
+	uint64_t room = lt_body_field(body, LT_simplequeueobject_buf_items_cap);
+	uint64_t first = lt_body_field(body, LT_simplequeueobject_buf_get_idx);
+	uint64_t count = lt_body_field(body, LT_simplequeueobject_buf_num_items);
+	if (room > LT_DECODE_COUNT_MAX || first > room || count > room) {
+		lt_body_unreadable(body);
+		return;
+	}
+	uint64_t run = room - first < count ? room - first : count;
+	lt_body_add_items(body, items + first * 8, run, LT_REF_ITEM, 0);
+	lt_body_add_items(body, items, count - run, LT_REF_ITEM, (uint32_t)run);
 }

@@ -168,8 +168,8 @@ void lt_decode_generator(struct lt_body *body)
 	const struct lt_layout *layout = body->layout;
 	lt_body_add_member(body, lt_body_field(body, LT_PyGenObject_gi_frame), LT_MEMBER_frame);
 	lt_body_add_member(body, lt_body_field(body, LT_PyGenObject_gi_code), LT_MEMBER_frame_code);
-	lt_body_hold_member(body, lt_body_field(body, LT_PyGenObject_gi_name), LT_MEMBER_name);
-	lt_body_hold_member(body, lt_body_field(body, LT_PyGenObject_gi_qualname), LT_MEMBER_qualname);
+	lt_body_add_member(body, lt_body_field(body, LT_PyGenObject_gi_name), LT_MEMBER_name);
+	lt_body_add_member(body, lt_body_field(body, LT_PyGenObject_gi_qualname), LT_MEMBER_qualname);
 	lt_addr origin = 0;
 	if (body->type->kind == LT_KIND_ASYNC_GENERATOR) {
 		origin = lt_body_field(body, LT_PyAsyncGenObject_ag_origin_or_finalizer);

@@ -91,7 +91,7 @@ const struct lt_shared_keys *lt_decoder_shared_keys(struct lt_decoder *decoder, 
 
 /* decode_containers.c */
 void lt_decode_dict(struct lt_body *body);
-void lt_decode_values(struct lt_body *body, lt_addr values, lt_addr keys);
+void lt_decode_values(struct lt_body *body, lt_addr values, lt_addr keys, bool untraversed);
 void lt_decode_list(struct lt_body *body);
 void lt_decode_tuple(struct lt_body *body);
 void lt_decode_set(struct lt_body *body);
@@ -102,6 +102,7 @@ void lt_decode_hamt_bitmap(struct lt_body *body);
 void lt_decode_hamt_array(struct lt_body *body);
 void lt_decode_hamt_collision(struct lt_body *body);
 void lt_decode_tee_data(struct lt_body *body);
+void lt_decode_simple_queue(struct lt_body *body);
 
 /* decode_functions.c */
 void lt_decode_frame(struct lt_body *body);

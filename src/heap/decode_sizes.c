@@ -55,21 +55,13 @@ static uint64_t var_count(struct sizer *sizer)
 	return count < 0 ? -(uint64_t)count : (uint64_t)count;
 }
 
-/* Objects/typeobject.c: object___sizeof___impl; inline values count since 3.13. */
+/* Objects/typeobject.c: object___sizeof___impl. */
 static uint64_t generic(struct sizer *sizer)
 {
 	const struct lt_type *type = sizer->type;
 	uint64_t size = (uint64_t)type->basicsize;
 	if (type->itemsize > 0)
 		size += times(sizer, var_count(sizer), (uint64_t)type->itemsize);
-	if (type->inline_values && type->cached_keys != 0) {
-		/* Include/internal/pycore_dict.h: _PyInlineValuesSize: values, and a byte each for their order. */
-		const struct lt_shared_keys *shared = lt_decoder_shared_keys(sizer->decoder, type->cached_keys);
-		if (shared == NULL)
-			sizer->failed = true;
-		else
-			size += ((shared->room + 7) & ~(uint64_t)7) + (shared->room + 1) * 8;
-	}
 	return size;
 }
 
@@ -156,19 +148,10 @@ static uint64_t str(struct sizer *sizer)
 static uint64_t integer(struct sizer *sizer)
 {
 	const struct lt_layout *layout = sizer->layout;
-	uint64_t digits;
-	if (lt_fact(layout, LT_FACT_long_tagged) != 0) {
-		digits = field(sizer, LT_PyLongObject_lv_tag) >> lt_fact(layout, LT_FACT_long_digits_shift);
-		if (digits == 0)
-			digits = 1;
-	} else {
-		digits = var_count(sizer);
-	}
-	return (uint64_t)sizer->type->basicsize -
-	       (lt_fact(layout, LT_FACT_long_tagged) != 0 && sizer->type->exact ?
-			(uint64_t)sizer->type->basicsize - lt_off(layout, LT_PyLongObject_ob_digit) :
-			0) +
-	       times(sizer, digits, 4);
+	if (lt_fact(layout, LT_FACT_long_tagged) == 0)
+		return lt_off(layout, LT_PyLongObject_ob_digit) + times(sizer, var_count(sizer), 4);
+	uint64_t digits = field(sizer, LT_PyLongObject_lv_tag) >> lt_fact(layout, LT_FACT_long_digits_shift);
+	return (uint64_t)sizer->type->basicsize + times(sizer, digits == 0 ? 1 : digits, 4);
 }
 
 /* Objects/typeobject.c: type___sizeof___impl: a heap type with its shared keys. */
@@ -232,7 +215,8 @@ static uint64_t frame(struct sizer *sizer)
 {
 	const struct lt_layout *layout = sizer->layout;
 	if (lt_fact(layout, LT_FACT_frame_object_chain) != 0)
-		return (uint64_t)sizer->type->basicsize +
+		/* One slot is part of the struct. */
+		return lt_off(layout, LT_sizeof_PyFrameObject) - 8 +
 		       times(sizer, frame_slots(sizer, field(sizer, LT_PyFrameObject_f_code)), 8);
 	lt_addr inner = field(sizer, LT_PyFrameObject_f_frame);
 	lt_addr code_at = word_at(sizer, inner + lt_off(layout, LT__PyInterpreterFrame_f_executable)) &
@@ -301,6 +285,46 @@ static uint64_t combinatoric(struct sizer *sizer)
 	}
 }
 
+/* Modules/_io/bytesio.c: bytesio_sizeof: the buffer counts unless it is shared. */
+static uint64_t bytes_io(struct sizer *sizer)
+{
+	const struct lt_layout *layout = sizer->layout;
+	lt_addr buffer = field(sizer, LT_bytesio_buf);
+	uint32_t references = 0;
+	if (buffer == 0)
+		return generic(sizer);
+	if (!lt_memory_u32(sizer->decoder->view.memory, buffer + lt_off(layout, LT_PyObject_ob_refcnt), &references))
+		sizer->failed = true;
+	if (references > 1)
+		return generic(sizer);
+	return generic(sizer) + lt_off(layout, LT_PyBytesObject_ob_sval) + 1 +
+	       times(sizer, word_at(sizer, buffer + lt_off(layout, LT_PyVarObject_ob_size)), 1);
+}
+
+/* Modules/_struct.c: s_sizeof: the codes of the format, up to one without a definition, and that one. */
+static uint64_t compiled_struct(struct sizer *sizer)
+{
+	enum { CODES_MAX = 1 << 16 };
+	uint64_t unit = lt_off(sizer->layout, LT_sizeof_formatcode);
+	lt_addr code_at = field(sizer, LT_PyStructObject_s_codes);
+	uint64_t count = 1;
+	while (code_at != 0 && count < CODES_MAX && word_at(sizer, code_at) != 0 && !sizer->failed) {
+		code_at += unit;
+		count++;
+	}
+	return generic(sizer) + count * unit;
+}
+
+/* Modules/_decimal/_decimal.c: dec_sizeof: digits count unless they are in the object. */
+static uint64_t decimal(struct sizer *sizer)
+{
+	enum { STATIC_DATA = 0x40 }; /* Modules/_decimal/libmpdec/mpdecimal.h: MPD_STATIC_DATA */
+	if (!lt_has(sizer->layout, LT_PyDecObject_dec_flags) ||
+	    (field_u32(sizer, LT_PyDecObject_dec_flags) & STATIC_DATA) != 0)
+		return generic(sizer);
+	return generic(sizer) + times(sizer, field(sizer, LT_PyDecObject_dec_alloc), 8);
+}
+
 static uint64_t own_size(struct sizer *sizer)
 {
 	switch (sizer->type->kind) {
@@ -339,6 +363,16 @@ static uint64_t own_size(struct sizer *sizer)
 	case LT_KIND_COMBINATIONS_REPLACED:
 	case LT_KIND_PERMUTATIONS:
 		return combinatoric(sizer);
+	case LT_KIND_BUFFERED:
+		return generic(sizer) + (field(sizer, LT_buffered_buffer) != 0 ?
+						 times(sizer, field(sizer, LT_buffered_buffer_size), 1) :
+						 0);
+	case LT_KIND_BYTES_IO:
+		return bytes_io(sizer);
+	case LT_KIND_STRUCT:
+		return compiled_struct(sizer);
+	case LT_KIND_DECIMAL:
+		return decimal(sizer);
 	default:
 		return generic(sizer);
 	}

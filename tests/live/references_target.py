@@ -382,7 +382,7 @@ def zoo():
     if sys.version_info >= (3, 14):
         keep(eval("(t'{kept!r:>{5}} text', iter(t'{kept}'))", {"kept": [1]}))
     keep([decimal.Decimal("1.5"), fractions.Fraction(1, 3), datetime.datetime.now(datetime.timezone.utc),
-          datetime.timedelta(1), datetime.timezone(datetime.timedelta(1)), 1.5, 2j, 10 ** 100, b"bytes", bytearray(b"abc")])
+          datetime.timedelta(1), datetime.timezone(datetime.timedelta(hours=1)), 1.5, 2j, 10 ** 100, b"bytes", bytearray(b"abc")])
 
     class Structure(ctypes.Structure):
         _fields_ = [("x", ctypes.c_int), ("p", ctypes.POINTER(ctypes.c_int))]

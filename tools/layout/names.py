@@ -33,6 +33,8 @@ STRUCTS = {
     "unicodeiterobject": ["unicodeiterobject"],
     "gc_young_stats_buffer": ["gc_young_stats_buffer"],
     "lru_list_elem": ["lru_list_elem"],
+    "CDataObject": ["CDataObject", "tagCDataObject"],
+    "formatcode": ["formatcode", "_formatcode"],
     "tuplegetterobject": ["tuplegetterobject", "_tuplegetterobject"],
 }
 
@@ -80,6 +82,8 @@ MEMBERS = {
     "simplequeueobject.buf_items": ["buf.items"],
     "PyUnicodeObject.data": ["data"],
     "PyPickleBufferObject.view_obj": ["view.obj"],
+    "PyDecObject.dec_flags": ["dec.flags"],
+    "PyDecObject.dec_alloc": ["dec.alloc"],
 }
 
 # Structs whose name several source files use: the one that is meant.
@@ -90,4 +94,5 @@ SOURCES = {
 
 # Extension modules whose structs are read too: they may be built in or files of their own.
 MODULES = ["array", "_asyncio", "_queue", "_collections", "_functools", "itertools", "_thread",
-           "_io", "_struct", "_typing", "_datetime", "_operator", "_abc", "_symtable", "_sre", "_contextvars"]
+           "_io", "_struct", "_typing", "_datetime", "_operator", "_abc", "_symtable", "_sre", "_contextvars",
+           "_ctypes", "_decimal"]
