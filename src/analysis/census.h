@@ -32,6 +32,13 @@ struct lt_composition {
  */
 LT_MUST_CHECK enum lt_status lt_composition_take(struct lt_look *look, bool all,
 						 struct lt_composition *ret_composition);
+
+struct lt_type_total;
+
+/* Rows out of totals: names copied, types of one name joined, sorted. The counters beside them stay 0. */
+LT_MUST_CHECK enum lt_status lt_composition_of(struct lt_session *session,
+					       const struct lt_type_total *totals, size_t count,
+					       struct lt_composition *ret_composition);
 void lt_composition_deinit(struct lt_composition *composition);
 
 #endif

@@ -19,4 +19,22 @@ struct lt_container {
 	lt_addr address;
 };
 
+struct lt_picture;
+struct lt_expressions;
+struct lt_arena;
+
+/*
+ * The `limit` containers that hold most, most bytes first; needs lt_picture_weigh() and lt_picture_ways().
+ * Left out: dicts that are the namespace of a module, class or instance, what is inside an lru_cache,
+ * and a container that holds little beside another one of the list. Caller frees the array, `strings`
+ * owns the texts.
+ */
+LT_MUST_CHECK enum lt_status lt_containers_find(const struct lt_picture *picture,
+						struct lt_expressions *expressions, size_t limit,
+						struct lt_arena *strings, struct lt_container **ret_containers,
+						size_t *ret_count);
+
+/* Entries of a container object; false when the node is none of dict, list, tuple, set, deque, lru_cache. */
+bool lt_container_length(const struct lt_picture *picture, uint32_t node, uint64_t *ret_length);
+
 #endif

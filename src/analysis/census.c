@@ -1,0 +1,114 @@
+#include "analysis/census.h"
+
+#include "analysis/picture.h"
+#include "base/cleanup.h"
+#include "heap/heap.h"
+
+#include <string.h>
+
+static int by_name(const void *left, const void *right)
+{
+	const struct lt_composition_row *a = left, *b = right;
+	int order = strcmp(a->module, b->module);
+	return order != 0 ? order : strcmp(a->type, b->type);
+}
+
+static int by_bytes(const void *left, const void *right)
+{
+	const struct lt_composition_row *a = left, *b = right;
+	if (a->bytes != b->bytes)
+		return a->bytes < b->bytes ? 1 : -1;
+	if (a->count != b->count)
+		return a->count < b->count ? 1 : -1;
+	return by_name(left, right);
+}
+
+enum lt_status lt_composition_of(struct lt_session *session, const struct lt_type_total *totals, size_t count,
+				 struct lt_composition *ret_composition)
+{
+	LT_CLEANUP(lt_composition_deinit) struct lt_composition composition = {0};
+	composition.rows = calloc(count + 1, sizeof(*composition.rows));
+	if (composition.rows == NULL)
+		return lt_fail_memory(session);
+	for (size_t i = 0; i < count; i++) {
+		if (totals[i].count == 0)
+			continue;
+		const struct lt_type *type = totals[i].type;
+		struct lt_composition_row *row = &composition.rows[composition.row_count++];
+		*row = (struct lt_composition_row){
+			.type = lt_arena_copy(&composition.strings, type->name, strlen(type->name)),
+			.module = lt_arena_copy(&composition.strings, type->module, strlen(type->module)),
+			.count = totals[i].count,
+			.bytes = totals[i].bytes,
+		};
+		if (row->type == NULL || row->module == NULL)
+			return lt_fail_memory(session);
+		composition.count += row->count;
+		composition.bytes += row->bytes;
+	}
+	/* Types of one name (a class made again and again) become one row. */
+	qsort(composition.rows, composition.row_count, sizeof(*composition.rows), by_name);
+	size_t kept = 0;
+	for (size_t i = 0; i < composition.row_count; i++) {
+		struct lt_composition_row *row = &composition.rows[i];
+		if (kept > 0 && by_name(&composition.rows[kept - 1], row) == 0) {
+			composition.rows[kept - 1].count += row->count;
+			composition.rows[kept - 1].bytes += row->bytes;
+		} else {
+			composition.rows[kept++] = *row;
+		}
+	}
+	composition.row_count = kept;
+	qsort(composition.rows, composition.row_count, sizeof(*composition.rows), by_bytes);
+	*ret_composition = composition;
+	composition = (struct lt_composition){0};
+	return LT_OK;
+}
+
+void lt_composition_deinit(struct lt_composition *composition)
+{
+	free(composition->rows);
+	lt_arena_deinit(&composition->strings);
+	*composition = (struct lt_composition){0};
+}
+
+static void close_heap(struct lt_heap **heap)
+{
+	lt_heap_close(*heap);
+}
+
+static enum lt_status take_tracked(struct lt_look *look, struct lt_composition *ret_composition)
+{
+	LT_CLEANUP(close_heap) struct lt_heap *heap = NULL;
+	LT_CLEANUP(lt_census_deinit) struct lt_census census = {0};
+	LT_TRY(lt_heap_open(look->view, &heap));
+	LT_TRY(lt_heap_census_tracked(heap, &census));
+	LT_TRY(lt_composition_of(look->session, census.totals.data, census.totals.count, ret_composition));
+	ret_composition->tracked = census.tracked;
+	ret_composition->permanent = census.permanent;
+	ret_composition->proved = census.proved;
+	return LT_OK;
+}
+
+static enum lt_status take_all(struct lt_look *look, struct lt_composition *ret_composition)
+{
+	LT_CLEANUP(lt_picture_deinit) struct lt_picture picture = {0};
+	LT_TRY(lt_picture_take(look->view, &picture));
+	LT_CLEANUP(lt_type_totals_deinit) struct lt_type_totals totals = {0};
+	LT_TRY(lt_picture_totals(&picture, &totals));
+	LT_TRY(lt_composition_of(look->session, totals.data, totals.count, ret_composition));
+	ret_composition->tracked = picture.graph.tracked;
+	ret_composition->permanent = picture.graph.permanent;
+	ret_composition->proved = picture.graph.proved;
+	ret_composition->all = true;
+	return LT_OK;
+}
+
+enum lt_status lt_composition_take(struct lt_look *look, bool all, struct lt_composition *ret_composition)
+{
+	LT_CLEANUP(lt_composition_deinit) struct lt_composition composition = {0};
+	LT_TRY(lt_look_status(look, all ? take_all(look, &composition) : take_tracked(look, &composition)));
+	*ret_composition = composition;
+	composition = (struct lt_composition){0};
+	return LT_OK;
+}

@@ -1,0 +1,611 @@
+#include "analysis/expression.h"
+
+#include "analysis/read.h"
+#include "base/cleanup.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+enum {
+	STEPS_SHOWN = 24, /* steps of one way that are written out */
+	STEPS_MAX = 4096, /* longer ways are cut: the rest is counted */
+	NAME_CHARACTERS = 200,
+	PATH_CHARACTERS = 1000,
+	BASES_MAX = 64,
+};
+
+struct lt_expressions {
+	const struct lt_picture *picture;
+	const struct lt_view *view;
+	struct lt_types *types;
+	struct lt_decoder *decoder;
+	struct lt_refs refs;    /* of the object looked at last */
+	struct lt_map modules;  /* hash of a name -> node of the module */
+	uint32_t modules_dict;  /* node of sys.modules of the main interpreter */
+};
+
+static lt_addr address_of(const struct lt_expressions *ex, uint32_t node)
+{
+	return lt_picture_address(ex->picture, node);
+}
+
+static enum lt_kind kind_of(const struct lt_expressions *ex, uint32_t node)
+{
+	const struct lt_type *type = lt_picture_type(ex->picture, node);
+	return type != NULL ? type->kind : LT_KIND_OPAQUE;
+}
+
+static const struct lt_refs *refs_of(struct lt_expressions *ex, uint32_t node)
+{
+	ex->refs.count = 0;
+	const struct lt_type *type = lt_picture_type(ex->picture, node);
+	if (type != NULL)
+		(void)lt_decode_refs(ex->decoder, address_of(ex, node), type, &ex->refs);
+	return &ex->refs;
+}
+
+static uint64_t hash_text(const char *text)
+{
+	uint64_t hash = 0xcbf29ce484222325; /* FNV-1a */
+	for (; *text != '\0'; text++)
+		hash = (hash ^ (uint8_t)*text) * 0x100000001b3;
+	return hash;
+}
+
+enum lt_status lt_expressions_create(const struct lt_picture *picture, struct lt_expressions **ret_expressions)
+{
+	struct lt_session *session = picture->view->session;
+	struct lt_expressions *ex = calloc(1, sizeof(*ex));
+	if (ex == NULL)
+		return lt_fail_memory(session);
+	ex->picture = picture;
+	ex->view = picture->view;
+	ex->types = lt_heap_types(picture->heap);
+	ex->decoder = lt_heap_decoder(picture->heap);
+	ex->modules_dict = LT_NO_NODE;
+	for (size_t r = 0; r < picture->roots.list.count && ex->modules_dict == LT_NO_NODE; r++) {
+		const struct lt_root *root = &picture->roots.list.data[r];
+		if (root->kind == LT_ROOT_MODULES && root->interpreter == 0)
+			ex->modules_dict = picture->root_node[r];
+	}
+	if (ex->modules_dict != LT_NO_NODE) {
+		const struct lt_refs *refs = refs_of(ex, ex->modules_dict);
+		for (size_t i = 0; i < refs->count; i++) {
+			const struct lt_ref *ref = &refs->data[i];
+			LT_CLEANUP(lt_text_deinit) struct lt_text name = {0};
+			uint32_t node = lt_heap_graph_find(&picture->graph, ref->to);
+			if (ref->kind != LT_REF_VALUE || node == LT_NO_NODE ||
+			    !lt_read_str(ex->view, ref->name, NAME_CHARACTERS, &name))
+				continue;
+			if (!lt_map_put(&ex->modules, hash_text(lt_text_get(&name)), node)) {
+				lt_expressions_destroy(ex);
+				return lt_fail_memory(session);
+			}
+		}
+	}
+	*ret_expressions = ex;
+	return LT_OK;
+}
+
+void lt_expressions_destroy(struct lt_expressions *ex)
+{
+	if (ex == NULL)
+		return;
+	lt_refs_deinit(&ex->refs);
+	lt_map_deinit(&ex->modules);
+	free(ex);
+}
+
+uint32_t lt_expression_module(struct lt_expressions *ex, const char *name)
+{
+	uint64_t node = LT_NO_NODE;
+	return lt_map_get(&ex->modules, hash_text(name), &node) ? (uint32_t)node : LT_NO_NODE;
+}
+
+/* How good a reference is for an expression; the least wins. */
+static int rank(const struct lt_ref *ref)
+{
+	switch (ref->kind) {
+	case LT_REF_ATTRIBUTE:
+		return 0;
+	case LT_REF_VALUE:
+		return 1;
+	case LT_REF_ITEM:
+	case LT_REF_SLOT:
+		return 2;
+	case LT_REF_MEMBER:
+		return lt_member_spelling((enum lt_member)ref->index)[0] == '.' ? 3 : 7;
+	case LT_REF_DICT:
+		return 4;
+	case LT_REF_LOCAL:
+		return 5;
+	case LT_REF_KEY:
+		return 6;
+	case LT_REF_TYPE:
+		return 8;
+	default:
+		return 9;
+	}
+}
+
+bool lt_expression_ref(struct lt_expressions *ex, uint32_t from, uint32_t to, struct lt_ref *ret_ref)
+{
+	lt_addr wanted = address_of(ex, to);
+	const struct lt_refs *refs = refs_of(ex, from);
+	const struct lt_ref *best = NULL;
+	for (size_t i = 0; i < refs->count; i++) {
+		const struct lt_ref *ref = &refs->data[i];
+		if (ref->to == wanted && (best == NULL || rank(ref) < rank(best)))
+			best = ref;
+	}
+	if (best == NULL)
+		return false;
+	*ret_ref = *best;
+	return true;
+}
+
+static bool str_equals(const struct lt_expressions *ex, lt_addr object, const char *text)
+{
+	LT_CLEANUP(lt_text_deinit) struct lt_text value = {0};
+	return lt_read_str(ex->view, object, NAME_CHARACTERS, &value) && strcmp(lt_text_get(&value), text) == 0;
+}
+
+uint32_t lt_expression_lookup(struct lt_expressions *ex, uint32_t dict, const char *key)
+{
+	const struct lt_refs *refs = refs_of(ex, dict);
+	for (size_t i = 0; i < refs->count; i++) {
+		const struct lt_ref *ref = &refs->data[i];
+		if ((ref->kind == LT_REF_VALUE || ref->kind == LT_REF_ATTRIBUTE) &&
+		    str_equals(ex, ref->name, key))
+			return lt_heap_graph_find(&ex->picture->graph, ref->to);
+	}
+	return LT_NO_NODE;
+}
+
+static bool is_namespace(const struct lt_ref *ref)
+{
+	return ref->kind == LT_REF_DICT ||
+	       (ref->kind == LT_REF_MEMBER && (ref->index == LT_MEMBER_attributes ||
+					       ref->index == LT_MEMBER_instance_attributes));
+}
+
+/* The dict of a module or type node. */
+static uint32_t namespace_of(struct lt_expressions *ex, uint32_t owner)
+{
+	const struct lt_refs *refs = refs_of(ex, owner);
+	for (size_t i = 0; i < refs->count; i++) {
+		if (is_namespace(&refs->data[i]))
+			return lt_heap_graph_find(&ex->picture->graph, refs->data[i].to);
+	}
+	return LT_NO_NODE;
+}
+
+/* The object that `module`.`qualname` names, LT_NO_NODE when there is none or a part is no identifier. */
+static uint32_t resolve(struct lt_expressions *ex, const char *module, const char *qualname)
+{
+	uint32_t at = lt_expression_module(ex, module);
+	char part[NAME_CHARACTERS];
+	while (at != LT_NO_NODE && *qualname != '\0') {
+		size_t length = strcspn(qualname, ".");
+		if (length >= sizeof(part))
+			return LT_NO_NODE;
+		memcpy(part, qualname, length);
+		part[length] = '\0';
+		qualname += length + (qualname[length] == '.');
+		uint32_t dict = lt_is_identifier(part) ? namespace_of(ex, at) : LT_NO_NODE;
+		at = dict != LT_NO_NODE ? lt_expression_lookup(ex, dict, part) : LT_NO_NODE;
+	}
+	return at;
+}
+
+/* The function inside what wraps one: lru_cache, method, staticmethod; else the node itself. */
+static lt_addr wrapped_function(const struct lt_expressions *ex, uint32_t node)
+{
+	lt_addr address = address_of(ex, node);
+	switch (kind_of(ex, node)) {
+	case LT_KIND_LRU_CACHE:
+		return lt_read_pointer(ex->view, address, LT_lru_cache_object_func);
+	case LT_KIND_METHOD:
+		return lt_read_pointer(ex->view, address, LT_PyMethodObject_im_func);
+	case LT_KIND_STATIC_METHOD:
+		return lt_read_pointer(ex->view, address, LT_staticmethod_sm_callable);
+	case LT_KIND_CLASS_METHOD:
+		return lt_read_pointer(ex->view, address, LT_classmethod_cm_callable);
+	default:
+		return address;
+	}
+}
+
+static bool is_kind(const struct lt_expressions *ex, lt_addr object, enum lt_kind kind)
+{
+	const struct lt_type *type =
+		lt_types_get(ex->types, lt_read_pointer(ex->view, object, LT_PyObject_ob_type));
+	return type != NULL && type->kind == kind;
+}
+
+bool lt_expression_function_place(struct lt_expressions *ex, uint32_t node, struct lt_text *where)
+{
+	lt_addr function = wrapped_function(ex, node);
+	lt_addr code = function;
+	if (is_kind(ex, function, LT_KIND_FUNCTION))
+		code = lt_read_pointer(ex->view, function, LT_PyFunctionObject_func_code);
+	if (!is_kind(ex, code, LT_KIND_CODE))
+		return false;
+	LT_CLEANUP(lt_text_deinit) struct lt_text file = {0};
+	if (!lt_read_str(ex->view, lt_read_pointer(ex->view, code, LT_PyCodeObject_co_filename), PATH_CHARACTERS,
+			 &file))
+		return false;
+	lt_text_addf(where, "%s:%" PRId32, lt_text_get(&file),
+		     lt_read_int32(ex->view, code, LT_PyCodeObject_co_firstlineno));
+	return true;
+}
+
+/*
+ * Where a class, a function or what wraps a function says that it lives, when it is really there: so it
+ * is named by its home and not by a module that imported it.
+ */
+static bool write_home(struct lt_expressions *ex, uint32_t node, struct lt_text *text)
+{
+	LT_CLEANUP(lt_text_deinit) struct lt_text module = {0};
+	LT_CLEANUP(lt_text_deinit) struct lt_text qualname = {0};
+	switch (kind_of(ex, node)) {
+	case LT_KIND_TYPE: {
+		const struct lt_type *type = lt_types_get(ex->types, address_of(ex, node));
+		if (type == NULL || type->module[0] == '\0')
+			return false;
+		lt_text_add(&module, type->module);
+		lt_text_add(&qualname, type->name);
+		break;
+	}
+	case LT_KIND_FUNCTION:
+	case LT_KIND_LRU_CACHE: {
+		lt_addr function = wrapped_function(ex, node);
+		if (!is_kind(ex, function, LT_KIND_FUNCTION) ||
+		    !lt_read_str(ex->view, lt_read_pointer(ex->view, function, LT_PyFunctionObject_func_module),
+				 NAME_CHARACTERS, &module) ||
+		    !lt_read_str(ex->view, lt_read_pointer(ex->view, function, LT_PyFunctionObject_func_qualname),
+				 NAME_CHARACTERS, &qualname))
+			return false;
+		break;
+	}
+	default:
+		return false;
+	}
+	if (qualname.length == 0 || resolve(ex, lt_text_get(&module), lt_text_get(&qualname)) != node)
+		return false;
+	lt_text_addf(text, "sys.modules['%s'].%s", lt_text_get(&module), lt_text_get(&qualname));
+	return true;
+}
+
+/* Name of the __slots__ member at `offset`, from the member descriptors of the type and its bases. */
+static bool slot_name(struct lt_expressions *ex, const struct lt_type *type, int64_t offset, struct lt_text *name)
+{
+	const struct lt_layout *layout = ex->view->layout;
+	for (int depth = 0; type != NULL && depth < BASES_MAX; depth++) {
+		uint32_t dict = lt_heap_graph_find(
+			&ex->picture->graph, lt_read_pointer(ex->view, type->address, LT_PyTypeObject_tp_dict));
+		const struct lt_refs *refs = dict != LT_NO_NODE ? refs_of(ex, dict) : NULL;
+		for (size_t i = 0; refs != NULL && i < refs->count; i++) {
+			const struct lt_ref *ref = &refs->data[i];
+			if (ref->kind != LT_REF_VALUE || !is_kind(ex, ref->to, LT_KIND_DESCRIPTOR))
+				continue;
+			const struct lt_type *descriptor =
+				lt_types_get(ex->types, lt_read_pointer(ex->view, ref->to, LT_PyObject_ob_type));
+			if (descriptor == NULL || strcmp(descriptor->name, "member_descriptor") != 0)
+				continue;
+			lt_addr member = lt_read_pointer(ex->view, ref->to, LT_PyMemberDescrObject_d_member);
+			if (!lt_has(layout, LT_PyMemberDef_offset) ||
+			    lt_read_word(ex->view, member, LT_PyMemberDef_offset) != offset)
+				continue;
+			return lt_read_str(ex->view, ref->name, NAME_CHARACTERS, name);
+		}
+		type = type->base != 0 ? lt_types_get(ex->types, type->base) : NULL;
+	}
+	return false;
+}
+
+/* One expression under construction. */
+struct writing {
+	struct lt_text text;
+	bool pending;    /* the node is the __dict__ of what `text` says */
+	bool owner_type; /* then: what `text` says is a class */
+	bool in_locals;  /* the node may be a cell whose contents Python shows in its place */
+};
+
+static void wrap(struct lt_text *text, const char *before, const char *after)
+{
+	LT_CLEANUP(lt_text_deinit) struct lt_text inner = *text;
+	*text = (struct lt_text){0};
+	lt_text_add(text, before);
+	lt_text_add(text, lt_text_get(&inner));
+	lt_text_add(text, after);
+}
+
+static void add_attribute(struct lt_expressions *ex, struct writing *w, lt_addr name)
+{
+	LT_CLEANUP(lt_text_deinit) struct lt_text key = {0};
+	LT_CLEANUP(lt_text_deinit) struct lt_text literal = {0};
+	if (lt_read_str(ex->view, name, NAME_CHARACTERS, &key) && lt_is_identifier(lt_text_get(&key))) {
+		lt_text_addf(&w->text, ".%s", lt_text_get(&key));
+	} else if (lt_read_literal(ex->view, ex->types, name, &literal)) {
+		lt_text_addf(&literal, ")");
+		lt_text_add(&w->text, ", ");
+		lt_text_add(&w->text, lt_text_get(&literal));
+		wrap(&w->text, "getattr(", "");
+	} else {
+		lt_text_add(&w->text, "<attribute>");
+	}
+}
+
+/* A dict value: an attribute when the dict is a namespace, else by its key. */
+static void add_value(struct lt_expressions *ex, struct writing *w, uint32_t to, lt_addr key)
+{
+	LT_CLEANUP(lt_text_deinit) struct lt_text name = {0};
+	enum lt_kind kind = kind_of(ex, to);
+	/* A class gives these not as they are but through their __get__. */
+	bool bound = w->owner_type && (kind == LT_KIND_STATIC_METHOD || kind == LT_KIND_CLASS_METHOD ||
+				       kind == LT_KIND_DESCRIPTOR);
+	if (w->pending && !bound && is_kind(ex, key, LT_KIND_STR) &&
+	    lt_read_str(ex->view, key, NAME_CHARACTERS, &name) && lt_is_identifier(lt_text_get(&name))) {
+		lt_text_addf(&w->text, ".%s", lt_text_get(&name));
+		return;
+	}
+	if (w->pending)
+		lt_text_add(&w->text, ".__dict__");
+	LT_CLEANUP(lt_text_deinit) struct lt_text literal = {0};
+	if (lt_read_literal(ex->view, ex->types, key, &literal)) {
+		lt_text_addf(&w->text, "[%s]", lt_text_get(&literal));
+		return;
+	}
+	char after[64];
+	snprintf(after, sizeof(after), ".values() if id(x) == 0x%" PRIx64 ")", address_of(ex, to));
+	wrap(&w->text, "next(x for x in ", after);
+}
+
+static const char *frame_attribute(enum lt_kind kind)
+{
+	switch (kind) {
+	case LT_KIND_GENERATOR:
+		return ".gi_frame";
+	case LT_KIND_COROUTINE:
+		return ".cr_frame";
+	case LT_KIND_ASYNC_GENERATOR:
+		return ".ag_frame";
+	default:
+		return "";
+	}
+}
+
+/* The code that a frame or generator runs, for the names of its variables. */
+static lt_addr code_of(const struct lt_expressions *ex, uint32_t node)
+{
+	lt_addr address = address_of(ex, node);
+	if (kind_of(ex, node) == LT_KIND_FRAME) {
+		if (lt_has(ex->view->layout, LT_PyFrameObject_f_code))
+			return lt_read_pointer(ex->view, address, LT_PyFrameObject_f_code);
+		lt_addr frame = lt_read_pointer(ex->view, address, LT_PyFrameObject_f_frame);
+		uint64_t mask = (uint64_t)lt_fact(ex->view->layout, LT_FACT_stackref_mask);
+		return lt_read_pointer(ex->view, frame, LT__PyInterpreterFrame_f_executable) & ~mask;
+	}
+	lt_addr code = lt_read_pointer(ex->view, address, LT_PyGenObject_gi_code);
+	if (code != 0 || !lt_has(ex->view->layout, LT_PyGenObject_gi_iframe))
+		return code;
+	uint64_t mask = (uint64_t)lt_fact(ex->view->layout, LT_FACT_stackref_mask);
+	return lt_read_pointer(ex->view, address + lt_off(ex->view->layout, LT_PyGenObject_gi_iframe),
+			       LT__PyInterpreterFrame_f_executable) &
+	       ~mask;
+}
+
+static void add_step(struct lt_expressions *ex, struct writing *w, uint32_t from, uint32_t to)
+{
+	struct lt_ref ref;
+	if (!lt_expression_ref(ex, from, to, &ref)) {
+		lt_text_add(&w->text, "<unknown>");
+		w->pending = w->in_locals = false;
+		return;
+	}
+	bool in_locals = w->in_locals;
+	w->in_locals = false;
+	if (is_namespace(&ref)) {
+		w->pending = true;
+		w->owner_type = kind_of(ex, from) == LT_KIND_TYPE;
+		return;
+	}
+	if (ref.kind == LT_REF_VALUE) {
+		add_value(ex, w, to, ref.name);
+		w->pending = false;
+		return;
+	}
+	if (w->pending)
+		lt_text_add(&w->text, ".__dict__");
+	w->pending = false;
+	char after[64];
+	LT_CLEANUP(lt_text_deinit) struct lt_text name = {0};
+	switch (ref.kind) {
+	case LT_REF_ATTRIBUTE:
+		add_attribute(ex, w, ref.name);
+		return;
+	case LT_REF_ITEM:
+		lt_text_addf(&w->text, "[%" PRIu32 "]", ref.index);
+		return;
+	case LT_REF_KEY:
+		snprintf(after, sizeof(after), " if id(x) == 0x%" PRIx64 ")", ref.to);
+		wrap(&w->text, "next(x for x in ", after);
+		return;
+	case LT_REF_SLOT:
+		if (slot_name(ex, lt_picture_type(ex->picture, from), (int64_t)ref.index, &name))
+			lt_text_addf(&w->text, ".%s", lt_text_get(&name));
+		else
+			lt_text_addf(&w->text, "<slot at %" PRIu32 ">", ref.index);
+		return;
+	case LT_REF_MEMBER: {
+		const char *spelling = lt_member_spelling((enum lt_member)ref.index);
+		if (in_locals && ref.index == LT_MEMBER_cell_contents)
+			return;
+		if (kind_of(ex, to) == LT_KIND_FRAME && frame_attribute(kind_of(ex, from))[0] != '\0')
+			spelling = frame_attribute(kind_of(ex, from));
+		lt_text_add(&w->text, spelling);
+		return;
+	}
+	case LT_REF_LOCAL:
+		lt_text_add(&w->text, frame_attribute(kind_of(ex, from)));
+		if (lt_read_str(ex->view, lt_frame_local_name(ex->view, code_of(ex, from), ref.index),
+				NAME_CHARACTERS, &name))
+			lt_text_addf(&w->text, ".f_locals['%s']", lt_text_get(&name));
+		else
+			lt_text_addf(&w->text, "<local %" PRIu32 ">", ref.index);
+		w->in_locals = true;
+		return;
+	case LT_REF_TYPE:
+		wrap(&w->text, "type(", ")");
+		return;
+	case LT_REF_STACK:
+		lt_text_add(&w->text, "<evaluation stack>");
+		return;
+	default:
+		lt_text_addf(&w->text, "<word at %" PRIu32 ">", ref.index);
+		return;
+	}
+}
+
+static const struct lt_root *root_of(const struct lt_picture *picture, uint32_t node)
+{
+	const struct lt_root *best = NULL;
+	for (size_t r = 0; r < picture->roots.list.count; r++) {
+		const struct lt_root *root = &picture->roots.list.data[r];
+		if (picture->root_node[r] == node &&
+		    (best == NULL || lt_picture_start_cost(root->kind) < lt_picture_start_cost(best->kind)))
+			best = root;
+	}
+	return best;
+}
+
+static void add_thread(const struct lt_picture *picture, const struct lt_frame *frame, struct lt_text *text)
+{
+	const struct lt_interpreter *interpreter = &picture->roots.interpreters.data[frame->interpreter];
+	const struct lt_thread *thread = &interpreter->threads[frame->thread];
+	if (thread->native_id != 0)
+		lt_text_addf(text, "%d", (int)thread->native_id);
+	else
+		lt_text_addf(text, "%" PRIu64, thread->thread_id);
+}
+
+/* How the way begins: `prefix` is the sentence before the expression itself. */
+static void begin(struct lt_expressions *ex, const struct lt_root *root, uint32_t node, struct writing *w,
+		  struct lt_text *prefix, struct lt_text *where)
+{
+	const struct lt_picture *picture = ex->picture;
+	switch (root->kind) {
+	case LT_ROOT_MODULES:
+		lt_text_add(&w->text, "sys.modules");
+		if (root->interpreter > 0 && root->interpreter < picture->roots.interpreters.count)
+			lt_text_addf(prefix, "in interpreter %" PRId64,
+				     picture->roots.interpreters.data[root->interpreter].id);
+		return;
+	case LT_ROOT_NAMED:
+		lt_text_add(&w->text, root->name);
+		return;
+	case LT_ROOT_LOCAL: {
+		const struct lt_frame *frame = &picture->roots.frames.data[root->frame];
+		LT_CLEANUP(lt_text_deinit) struct lt_text name = {0};
+		if (!lt_read_str(ex->view, lt_frame_local_name(ex->view, frame->code, root->index),
+				 NAME_CHARACTERS, &name))
+			lt_text_addf(&name, "<local %" PRIu32 ">", root->index);
+		lt_text_addf(prefix, "local variable '%s' of %s() at %s:%d in thread ", lt_text_get(&name),
+			     frame->function, frame->file, frame->line);
+		add_thread(picture, frame, prefix);
+		lt_text_add(&w->text, lt_text_get(&name));
+		w->in_locals = true;
+		if (where != NULL)
+			lt_text_addf(where, "%s:%d", frame->file, frame->line);
+		return;
+	}
+	case LT_ROOT_FRAME: {
+		const struct lt_frame *frame = &picture->roots.frames.data[root->frame];
+		lt_text_addf(prefix, "%s of %s() at %s:%d in thread ", root->name, frame->function, frame->file,
+			     frame->line);
+		add_thread(picture, frame, prefix);
+		if (where != NULL)
+			lt_text_addf(where, "%s:%d", frame->file, frame->line);
+		lt_text_add(&w->text, "<value>");
+		return;
+	}
+	case LT_ROOT_EXTERNAL: {
+		const struct lt_type *type = lt_picture_type(picture, node);
+		lt_text_addf(&w->text, "<%s at 0x%" PRIx64 ", %s>", type != NULL ? type->name : "object",
+			     address_of(ex, node), root->name);
+		return;
+	}
+	default:
+		lt_text_addf(&w->text, "<%s>", root->name);
+	}
+}
+
+static void module_place(struct lt_expressions *ex, uint32_t module, struct lt_text *where)
+{
+	uint32_t dict = namespace_of(ex, module);
+	uint32_t file = dict != LT_NO_NODE ? lt_expression_lookup(ex, dict, "__file__") : LT_NO_NODE;
+	if (file != LT_NO_NODE && kind_of(ex, file) == LT_KIND_STR)
+		(void)lt_read_str(ex->view, address_of(ex, file), PATH_CHARACTERS, where);
+}
+
+void lt_expression_write(struct lt_expressions *ex, uint32_t node, struct lt_text *text, struct lt_text *where)
+{
+	const struct lt_picture *picture = ex->picture;
+	if (node >= picture->graph.graph.node_count || picture->cost[node] == UINT32_MAX)
+		return;
+	/* From the node back to the root; a way that is too long is written from its start. */
+	uint64_t length = 0;
+	for (uint32_t at = node; picture->parent[at] != LT_GRAPH_NONE; at = picture->parent[at])
+		length++;
+	uint64_t cut = length > STEPS_MAX ? length - STEPS_MAX : 0;
+	size_t count = (size_t)(length - cut) + 1;
+	LT_FREE uint32_t *chain = calloc(count, sizeof(*chain));
+	if (chain == NULL)
+		return;
+	uint32_t at = node;
+	for (uint64_t i = 0; i < cut; i++)
+		at = picture->parent[at];
+	for (size_t i = count; i-- > 0; at = picture->parent[at])
+		chain[i] = at;
+
+	LT_CLEANUP(lt_text_deinit) struct lt_text prefix = {0};
+	LT_CLEANUP(lt_text_deinit) struct lt_text place = {0};
+	struct writing w = {0};
+	const struct lt_root *root = root_of(picture, chain[0]);
+	size_t first = 0;
+	/* The last class or function on the way that is at home in its module is where the expression starts. */
+	for (size_t i = count; i-- > 1 && first == 0;) {
+		if (write_home(ex, chain[i], &w.text))
+			first = i;
+	}
+	if (first == 0 && root != NULL)
+		begin(ex, root, chain[0], &w, &prefix, &place);
+	size_t shown = count - 1 - first > STEPS_SHOWN ? first + STEPS_SHOWN : count - 1;
+	for (size_t i = first; i < shown; i++)
+		add_step(ex, &w, chain[i], chain[i + 1]);
+	if (w.pending)
+		lt_text_add(&w.text, ".__dict__");
+	uint64_t left = cut + (count - 1 - shown);
+	if (left > 0)
+		lt_text_addf(&w.text, "<%" PRIu64 " steps more>", left);
+
+	bool alone = prefix.length > 0 && root != NULL && root->kind == LT_ROOT_LOCAL && first == 0 && count == 1;
+	lt_text_add(text, lt_text_get(&prefix));
+	if (!alone) {
+		lt_text_add(text, prefix.length > 0 ? ": " : "");
+		lt_text_add(text, lt_text_get(&w.text));
+	}
+	lt_text_deinit(&w.text);
+
+	if (where == NULL)
+		return;
+	if (first == count - 1 || kind_of(ex, node) == LT_KIND_LRU_CACHE)
+		(void)lt_expression_function_place(ex, node, where);
+	for (size_t i = count; i-- > 0 && where->length == 0;) {
+		if (kind_of(ex, chain[i]) == LT_KIND_MODULE)
+			module_place(ex, chain[i], where);
+	}
+	if (where->length == 0)
+		lt_text_add(where, lt_text_get(&place));
+}

@@ -1,0 +1,239 @@
+/* Objects that pin more than they seem to: kept exceptions, classes made again and again, thread-local values. */
+#include "analysis/findings.h"
+
+#include "analysis/read.h"
+#include "base/cleanup.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+enum {
+	EXCEPTIONS_MIN = 100,
+	BYTES_MIN = 1 << 20,
+	DOMINATORS_MAX = 64,  /* steps up to find what a node is counted with already */
+	CLASSES_MIN = 50,     /* classes of one name */
+};
+
+/* The traceback of an exception object, 0 for none. */
+static lt_addr traceback_of(const struct lt_picture *picture, uint32_t node)
+{
+	return lt_read_pointer(picture->view, lt_picture_address(picture, node),
+			       LT_PyBaseExceptionObject_traceback);
+}
+
+static bool exception_kind(enum lt_kind kind)
+{
+	switch (kind) {
+	case LT_KIND_BASE_EXCEPTION:
+	case LT_KIND_OS_ERROR:
+	case LT_KIND_STOP_ITERATION:
+	case LT_KIND_SYNTAX_ERROR:
+	case LT_KIND_IMPORT_ERROR:
+	case LT_KIND_UNICODE_ERROR:
+	case LT_KIND_SYSTEM_EXIT:
+	case LT_KIND_NAME_ERROR:
+	case LT_KIND_ATTRIBUTE_ERROR:
+	case LT_KIND_EXCEPTION_GROUP:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool is_exception(const struct lt_picture *picture, uint32_t node)
+{
+	const struct lt_type *type = lt_picture_type(picture, node);
+	return type != NULL && exception_kind(type->kind);
+}
+
+/* True when an exception further up dominates the node, so that its bytes are in that one's. */
+static bool counted_above(const struct lt_picture *picture, uint32_t node)
+{
+	uint32_t up = picture->dominator[node];
+	for (int step = 0; up != LT_GRAPH_NONE && step < DOMINATORS_MAX; step++) {
+		if (is_exception(picture, up))
+			return true;
+		up = picture->dominator[up];
+	}
+	return false;
+}
+
+static enum lt_status kept_exceptions(struct lt_findings *findings)
+{
+	const struct lt_picture *picture = findings->picture;
+	uint64_t count = 0, held = 0;
+	uint32_t heaviest = LT_NO_NODE, most_common = LT_NO_NODE;
+	uint64_t most = 0;
+	LT_CLEANUP(lt_map_deinit) struct lt_map holders = {0};
+	for (uint32_t node = 0; node < picture->graph.graph.node_count; node++) {
+		if (!picture->alive[node] || !is_exception(picture, node) || traceback_of(picture, node) == 0)
+			continue;
+		count++;
+		if (!counted_above(picture, node))
+			held += picture->retained[node];
+		if (heaviest == LT_NO_NODE || picture->retained[node] > picture->retained[heaviest])
+			heaviest = node;
+		uint32_t holder = picture->parent[node];
+		if (holder == LT_GRAPH_NONE)
+			continue;
+		uint64_t *kept = lt_map_at(&holders, holder, 0);
+		if (kept == NULL)
+			return lt_fail_memory(findings->session);
+		if (++*kept > most) {
+			most = *kept;
+			most_common = holder;
+		}
+	}
+	if (count == 0 || (count < EXCEPTIONS_MIN && held < BYTES_MIN))
+		return LT_OK;
+	enum lt_severity severity = lt_findings_grade(findings, held);
+	if (severity == LT_LOW && count >= 1000)
+		severity = LT_MEDIUM;
+	struct lt_finding *finding = lt_finding_begin(findings, "kept-exceptions", severity, (double)held);
+	if (finding == NULL)
+		return lt_fail_memory(findings->session);
+	lt_finding_int(findings, finding, "exceptions_with_traceback", count);
+	lt_finding_int(findings, finding, "held_bytes", held);
+	lt_finding_real(findings, finding, "heap_share", lt_findings_share(findings, held));
+	/* The container that keeps most of them says more than one of them, if there is such a one. */
+	bool one_holder = most >= 2 && most * 2 >= count;
+	lt_finding_point(findings, finding, one_holder ? most_common : heaviest);
+	if (one_holder)
+		lt_finding_int(findings, finding, "kept_by_one_holder", most);
+	const struct lt_type *type = lt_picture_type(picture, heaviest);
+	lt_finding_string(findings, finding, "heaviest_type",
+			  lt_finding_format(findings, "%s.%s", type->module, type->name));
+	lt_finding_int(findings, finding, "heaviest_bytes", picture->retained[heaviest]);
+	lt_addr traceback = traceback_of(picture, heaviest);
+	lt_finding_int(findings, finding, "heaviest_line",
+		       (uint64_t)(uint32_t)lt_read_int32(picture->view, traceback, LT_PyTracebackObject_tb_lineno));
+	finding->title = lt_finding_format(findings, "%" PRIu64 " kept exceptions with their tracebacks hold %s", count,
+					   lt_findings_bytes(findings, held));
+	finding->explanation = "The traceback of a kept exception refers to the frames that it passed through, and they "
+			       "keep all their local variables alive until the exception or its traceback goes.";
+	finding->fix = "Keep str(exc) or traceback.format_exception(exc) instead of the exception, or clear it: "
+		       "exc.__traceback__ = None, traceback.clear_frames(tb); await or discard failed tasks.";
+	return LT_OK;
+}
+
+struct class_name {
+	const struct lt_type *type;
+	uint32_t node;
+	uint64_t held;
+};
+LT_VEC(class_names, struct class_name);
+
+static int by_class(const void *left, const void *right)
+{
+	const struct class_name *a = left, *b = right;
+	int order = strcmp(a->type->module, b->type->module);
+	if (order == 0)
+		order = strcmp(a->type->name, b->type->name);
+	return order != 0 ? order : a->node < b->node ? -1 : a->node > b->node;
+}
+
+static enum lt_status repeated_classes(struct lt_findings *findings)
+{
+	const struct lt_picture *picture = findings->picture;
+	struct lt_types *types = lt_heap_types(picture->heap);
+	LT_CLEANUP(class_names_deinit) struct class_names classes = {0};
+	for (uint32_t node = 0; node < picture->graph.graph.node_count; node++) {
+		const struct lt_type *own = picture->alive[node] ? lt_picture_type(picture, node) : NULL;
+		if (own == NULL || own->kind != LT_KIND_TYPE)
+			continue;
+		const struct lt_type *type = lt_types_get(types, lt_picture_address(picture, node));
+		if (type == NULL || !type->python_class || type->name[0] == '\0')
+			continue;
+		struct class_name name = {.type = type, .node = node, .held = picture->retained[node]};
+		if (!class_names_push(&classes, name))
+			return lt_fail_memory(findings->session);
+	}
+	if (classes.count > 0)
+		qsort(classes.data, classes.count, sizeof(*classes.data), by_class);
+	for (size_t first = 0, next; first < classes.count; first = next) {
+		const struct class_name *name = &classes.data[first];
+		uint64_t held = 0;
+		for (next = first; next < classes.count &&
+				   strcmp(classes.data[next].type->module, name->type->module) == 0 &&
+				   strcmp(classes.data[next].type->name, name->type->name) == 0;
+		     next++)
+			held += classes.data[next].held;
+		size_t count = next - first;
+		if (count < CLASSES_MIN)
+			continue;
+		enum lt_severity severity = lt_findings_grade(findings, held);
+		if (severity == LT_LOW && count >= 1000)
+			severity = LT_MEDIUM;
+		struct lt_finding *finding =
+			lt_finding_begin(findings, "classes-made-repeatedly", severity, (double)held);
+		if (finding == NULL)
+			return lt_fail_memory(findings->session);
+		lt_finding_string(findings, finding, "class",
+				  lt_finding_format(findings, "%s.%s", name->type->module, name->type->name));
+		lt_finding_int(findings, finding, "classes", count);
+		lt_finding_int(findings, finding, "held_bytes", held);
+		lt_finding_real(findings, finding, "heap_share", lt_findings_share(findings, held));
+		lt_finding_point(findings, finding, classes.data[next - 1].node);
+		finding->title = lt_finding_format(findings, "%zu classes of the name %s exist (%s)", count,
+						   name->type->name, lt_findings_bytes(findings, held));
+		finding->explanation = "A class statement, namedtuple() or dataclass() that runs again makes a new class of "
+				       "a kilobyte or more each time; a class is part of cycles, so only the "
+				       "collector frees it, and only when nothing keeps it.";
+		finding->fix = lt_finding_format(
+			findings, "Make the class once, at module level, instead of where %s is made now.",
+			name->type->name);
+	}
+	return LT_OK;
+}
+
+/*
+ * Thread-local values: up to 3.12 the dict of a thread's state, then the dicts behind the dummies in it
+ * (Modules/_threadmodule.c: struct local).
+ */
+static enum lt_status thread_locals(struct lt_findings *findings)
+{
+	const struct lt_picture *picture = findings->picture;
+	uint64_t threads = 0, held = 0, most = 0;
+	uint32_t heaviest = LT_NO_NODE;
+	LT_CLEANUP(lt_map_deinit) struct lt_map seen = {0};
+	for (size_t r = 0; r < picture->roots.list.count; r++) {
+		const struct lt_root *root = &picture->roots.list.data[r];
+		uint32_t node = picture->root_node[r];
+		if (root->kind != LT_ROOT_THREAD || node == LT_NO_NODE ||
+		    strcmp(root->name, "the thread's dict of local values") != 0 || lt_map_get(&seen, node, NULL))
+			continue;
+		if (!lt_map_put(&seen, node, 1))
+			return lt_fail_memory(findings->session);
+		threads++;
+		held += picture->retained[node];
+		if (picture->retained[node] > most) {
+			most = picture->retained[node];
+			heaviest = node;
+		}
+	}
+	if (heaviest == LT_NO_NODE || held < BYTES_MIN || lt_findings_share(findings, held) < 0.1)
+		return LT_OK;
+	struct lt_finding *finding =
+		lt_finding_begin(findings, "thread-local-values", lt_findings_grade(findings, held), (double)held);
+	if (finding == NULL)
+		return lt_fail_memory(findings->session);
+	lt_finding_int(findings, finding, "threads", threads);
+	lt_finding_int(findings, finding, "held_bytes", held);
+	lt_finding_int(findings, finding, "most_of_one_thread_bytes", most);
+	lt_finding_real(findings, finding, "heap_share", lt_findings_share(findings, held));
+	lt_finding_point(findings, finding, heaviest);
+	finding->title = lt_finding_format(findings, "Thread-local values of %" PRIu64 " threads hold %s", threads,
+					   lt_findings_bytes(findings, held));
+	finding->explanation = "Values of threading.local() live as long as their thread. Those of ended threads are "
+			       "freed; a pool of threads that never end keeps one copy each.";
+	finding->fix = "Keep less per thread, delete the attributes at the end of a unit of work, or use fewer threads.";
+	return LT_OK;
+}
+
+enum lt_status lt_findings_objects(struct lt_findings *findings)
+{
+	LT_TRY(kept_exceptions(findings));
+	LT_TRY(repeated_classes(findings));
+	LT_TRY(thread_locals(findings));
+	return findings->failed ? lt_fail_memory(findings->session) : LT_OK;
+}

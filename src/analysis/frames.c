@@ -1,0 +1,204 @@
+#include "analysis/frames.h"
+
+#include "analysis/lines.h"
+#include "analysis/read.h"
+#include "base/cleanup.h"
+#include "base/text.h"
+
+enum {
+	FRAMES_PER_THREAD = 1 << 16,
+	FRAMES_MAX = 1 << 20,
+	SLOTS_MAX = 1 << 16,
+	NAME_CHARACTERS = 200,
+	PATH_CHARACTERS = 1000,
+};
+
+/* Releases that keep running frames as frame objects have no _PyInterpreterFrame. */
+static bool frame_objects(const struct lt_view *view)
+{
+	return lt_fact(view->layout, LT_FACT_frame_object_chain) != 0;
+}
+
+static lt_addr untagged(const struct lt_view *view, lt_addr word)
+{
+	uint64_t mask = (uint64_t)lt_fact(view->layout, LT_FACT_stackref_mask);
+	if (mask != 0 && (word & mask) == (uint64_t)lt_fact(view->layout, LT_FACT_stackref_int_tag))
+		return 0;
+	return word & ~mask;
+}
+
+static const char *text_of(const struct lt_view *view, lt_addr object, size_t limit, struct lt_arena *strings)
+{
+	LT_CLEANUP(lt_text_deinit) struct lt_text text = {0};
+	if (!lt_read_str(view, object, limit, &text) || text.failed)
+		return "?";
+	const char *copy = lt_arena_copy(strings, lt_text_get(&text), text.length);
+	return copy != NULL ? copy : "?";
+}
+
+static lt_addr innermost(const struct lt_view *view, lt_addr thread)
+{
+	if (frame_objects(view))
+		return lt_read_pointer(view, thread, LT_PyThreadState_frame);
+	if (lt_has(view->layout, LT_PyThreadState_current_frame))
+		return lt_read_pointer(view, thread, LT_PyThreadState_current_frame);
+	return lt_read_pointer(view, lt_read_pointer(view, thread, LT_PyThreadState_cframe),
+			       LT__PyCFrame_current_frame);
+}
+
+static uint32_t bounded(uint64_t count)
+{
+	return count > SLOTS_MAX ? 0 : (uint32_t)count;
+}
+
+/* CPython 3.9 and 3.10: a frame is an object. */
+static void read_frame_object(const struct lt_view *view, struct lt_frame *frame)
+{
+	frame->code = lt_read_pointer(view, frame->address, LT_PyFrameObject_f_code);
+	if (lt_has(view->layout, LT_PyFrameObject_f_localsplus))
+		frame->slots = frame->address + lt_off(view->layout, LT_PyFrameObject_f_localsplus);
+	int32_t locals = lt_read_int32(view, frame->code, LT_PyCodeObject_co_nlocals);
+	uint64_t cells = lt_read_size(view, lt_read_pointer(view, frame->code, LT_PyCodeObject_co_cellvars));
+	uint64_t frees = lt_read_size(view, lt_read_pointer(view, frame->code, LT_PyCodeObject_co_freevars));
+	if (locals >= 0 && locals <= SLOTS_MAX && cells <= SLOTS_MAX && frees <= SLOTS_MAX)
+		frame->local_count = bounded((uint64_t)locals + cells + frees);
+	int64_t last = lt_read_int32(view, frame->address, LT_PyFrameObject_f_lasti);
+	/* f_lasti counts bytes with lnotab and code units with the tables after it. */
+	if (lt_fact(view->layout, LT_FACT_linetable) != 0)
+		last *= 1 << lt_fact(view->layout, LT_FACT_code_unit_shift);
+	frame->line = lt_lines_at(view, frame->code, last);
+}
+
+/* CPython 3.11 and later. False: the frame runs no Python code. */
+static bool read_interpreter_frame(const struct lt_view *view, struct lt_frame *frame)
+{
+	const struct lt_layout *layout = view->layout;
+	lt_addr at = frame->address;
+	int64_t shim = lt_fact(layout, LT_FACT_frame_owner_shim);
+	uint8_t owner = 0;
+	if (lt_has(layout, LT__PyInterpreterFrame_owner) &&
+	    !lt_memory_u8(view->memory, at + lt_off(layout, LT__PyInterpreterFrame_owner), &owner))
+		return false;
+	if (shim > 0 && owner >= shim)
+		return false;
+	frame->code = untagged(view, lt_read_pointer(view, at, LT__PyInterpreterFrame_f_executable));
+	lt_addr instruction = lt_read_pointer(view, at, LT__PyInterpreterFrame_instr_ptr);
+	if (frame->code == 0 || !lt_has(layout, LT__PyInterpreterFrame_localsplus))
+		return false;
+	frame->slots = at + lt_off(layout, LT__PyInterpreterFrame_localsplus);
+	int32_t locals = lt_read_int32(view, frame->code, LT_PyCodeObject_co_nlocalsplus);
+	frame->local_count = locals < 0 ? 0 : bounded((uint64_t)locals);
+	if (lt_has(layout, LT_PyCodeObject_co_code_adaptive)) {
+		int64_t offset = (int64_t)(instruction - frame->code -
+					   lt_off(layout, LT_PyCodeObject_co_code_adaptive));
+		frame->line = lt_lines_at(view, frame->code, offset);
+	}
+	int32_t stack_size = lt_read_int32(view, frame->code, LT_PyCodeObject_co_stacksize);
+	uint64_t depth = 0;
+	if (lt_has(layout, LT__PyInterpreterFrame_stackpointer)) {
+		lt_addr top = lt_read_pointer(view, at, LT__PyInterpreterFrame_stackpointer);
+		lt_addr bottom = frame->slots + 8 * (uint64_t)frame->local_count;
+		if (top > bottom && top - bottom <= 8 * (uint64_t)SLOTS_MAX)
+			depth = (top - bottom) / 8;
+	} else {
+		int32_t top = lt_read_int32(view, at, LT__PyInterpreterFrame_stacktop);
+		if (top > 0 && (uint32_t)top > frame->local_count)
+			depth = (uint32_t)top - frame->local_count;
+	}
+	if (stack_size > 0 && depth <= (uint32_t)stack_size)
+		frame->stack_count = (uint32_t)depth;
+	return true;
+}
+
+static lt_addr outer(const struct lt_view *view, lt_addr frame)
+{
+	return lt_read_pointer(view, frame,
+			       frame_objects(view) ? LT_PyFrameObject_f_back : LT__PyInterpreterFrame_previous);
+}
+
+enum lt_status lt_frames_read(const struct lt_view *view, const struct lt_interpreters *interpreters,
+			      struct lt_arena *strings, struct lt_frames *ret_frames)
+{
+	LT_CLEANUP(lt_frames_deinit) struct lt_frames frames = {0};
+	for (size_t i = 0; i < interpreters->count; i++) {
+		const struct lt_interpreter *interpreter = &interpreters->data[i];
+		for (size_t t = 0; t < interpreter->thread_count; t++) {
+			lt_addr at = innermost(view, interpreter->threads[t].address);
+			uint32_t depth = 0;
+			for (size_t steps = 0; at != 0; steps++, at = outer(view, at)) {
+				if (steps >= FRAMES_PER_THREAD || frames.count >= FRAMES_MAX) {
+					view->session->unreadable++;
+					break;
+				}
+				struct lt_frame frame = {
+					.interpreter = (uint32_t)i, .thread = (uint32_t)t, .address = at};
+				if (frame_objects(view))
+					read_frame_object(view, &frame);
+				else if (!read_interpreter_frame(view, &frame))
+					continue;
+				lt_addr name = lt_read_pointer(view, frame.code, LT_PyCodeObject_co_qualname);
+				if (name == 0)
+					name = lt_read_pointer(view, frame.code, LT_PyCodeObject_co_name);
+				frame.function = text_of(view, name, NAME_CHARACTERS, strings);
+				frame.file = text_of(
+					view, lt_read_pointer(view, frame.code, LT_PyCodeObject_co_filename),
+					PATH_CHARACTERS, strings);
+				frame.depth = depth++;
+				if (!lt_frames_push(&frames, frame))
+					return lt_fail_memory(view->session);
+			}
+		}
+	}
+	*ret_frames = frames;
+	frames = (struct lt_frames){0};
+	return LT_OK;
+}
+
+lt_addr lt_frame_slot(const struct lt_view *view, const struct lt_frame *frame, uint32_t index)
+{
+	uint64_t word = 0;
+	if (frame->slots == 0 || !lt_memory_u64(view->memory, frame->slots + 8 * (uint64_t)index, &word))
+		return 0;
+	return untagged(view, word);
+}
+
+static lt_addr tuple_item(const struct lt_view *view, lt_addr tuple, uint64_t index)
+{
+	uint64_t item = 0;
+	if (tuple == 0 || index >= lt_read_size(view, tuple) || !lt_has(view->layout, LT_PyTupleObject_ob_item) ||
+	    !lt_memory_u64(view->memory, tuple + lt_off(view->layout, LT_PyTupleObject_ob_item) + 8 * index, &item))
+		return 0;
+	return item;
+}
+
+lt_addr lt_frame_local_name(const struct lt_view *view, lt_addr code, uint32_t index)
+{
+	if (lt_has(view->layout, LT_PyCodeObject_co_localsplusnames))
+		return tuple_item(view, lt_read_pointer(view, code, LT_PyCodeObject_co_localsplusnames), index);
+	static const enum lt_field names[] = {LT_PyCodeObject_co_varnames, LT_PyCodeObject_co_cellvars,
+					      LT_PyCodeObject_co_freevars};
+	uint64_t at = index;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		lt_addr tuple = lt_read_pointer(view, code, names[i]);
+		uint64_t size = lt_read_size(view, tuple);
+		if (at < size)
+			return tuple_item(view, tuple, at);
+		at -= size;
+	}
+	return 0;
+}
+
+size_t lt_frame_held(const struct lt_view *view, const struct lt_frame *frame, lt_addr held[LT_FRAME_HELD])
+{
+	size_t count = 0;
+	if (frame_objects(view)) {
+		held[count++] = frame->address;
+		return count;
+	}
+	held[count++] = frame->code;
+	held[count++] = untagged(view, lt_read_pointer(view, frame->address, LT__PyInterpreterFrame_f_funcobj));
+	held[count++] = lt_read_pointer(view, frame->address, LT__PyInterpreterFrame_f_globals);
+	held[count++] = lt_read_pointer(view, frame->address, LT__PyInterpreterFrame_f_locals);
+	held[count++] = lt_read_pointer(view, frame->address, LT__PyInterpreterFrame_frame_obj);
+	return count;
+}

@@ -1,0 +1,275 @@
+#include "analysis/picture.h"
+
+#include "base/cleanup.h"
+
+/*
+ * Costs of a step on the way to an object, by the kind of what is left: what a user names (modules,
+ * attributes, items) is cheap, what only an expert reaches (frames, type internals, C state) is dear.
+ */
+static uint8_t leave_cost(const struct lt_type *type)
+{
+	if (type == NULL)
+		return 60;
+	switch (type->kind) {
+	case LT_KIND_MODULE:
+		return 0;
+	case LT_KIND_OBJECT:
+	case LT_KIND_DICT:
+	case LT_KIND_CELL:
+	case LT_KIND_NAMESPACE:
+		return 4;
+	case LT_KIND_LIST:
+	case LT_KIND_TUPLE:
+	case LT_KIND_ORDERED_DICT:
+	case LT_KIND_DEFAULT_DICT:
+	case LT_KIND_DEQUE:
+	case LT_KIND_PARTIAL:
+	case LT_KIND_TYPE:
+		return 6;
+	case LT_KIND_FUNCTION:
+	case LT_KIND_METHOD:
+	case LT_KIND_STATIC_METHOD:
+	case LT_KIND_CLASS_METHOD:
+	case LT_KIND_PROPERTY:
+	case LT_KIND_LRU_CACHE:
+		return 10;
+	case LT_KIND_SET:
+	case LT_KIND_GENERATOR:
+	case LT_KIND_COROUTINE:
+	case LT_KIND_ASYNC_GENERATOR:
+		return 14;
+	case LT_KIND_FRAME:
+	case LT_KIND_TRACEBACK:
+	case LT_KIND_BASE_EXCEPTION:
+	case LT_KIND_CONTEXT:
+	case LT_KIND_THREAD_LOCAL:
+		return 20;
+	case LT_KIND_CODE:
+	case LT_KIND_LRU_LINK:
+	case LT_KIND_WEAKREF:
+		return 40;
+	case LT_KIND_OPAQUE:
+		return 50;
+	default:
+		return 16;
+	}
+}
+
+/* Where a way begins: a module variable is preferred to a local one that holds the same object. */
+static const uint8_t start_cost[LT_ROOT_KIND_COUNT] = {
+	[LT_ROOT_MODULES] = 0,	    [LT_ROOT_LOCAL] = 24,  [LT_ROOT_FRAME] = 90, [LT_ROOT_NAMED] = 10,
+	[LT_ROOT_INTERPRETER] = 100, [LT_ROOT_THREAD] = 80, [LT_ROOT_TYPE] = 140, [LT_ROOT_EXTERNAL] = 250,
+};
+
+uint8_t lt_picture_start_cost(enum lt_root_kind kind)
+{
+	return start_cost[kind];
+}
+
+static enum lt_status place_roots(struct lt_picture *picture)
+{
+	free(picture->root_node);
+	picture->root_node = malloc((picture->roots.list.count + 1) * sizeof(*picture->root_node));
+	if (picture->root_node == NULL)
+		return lt_fail_memory(picture->view->session);
+	for (size_t i = 0; i < picture->roots.list.count; i++)
+		picture->root_node[i] = lt_heap_graph_find(&picture->graph, picture->roots.list.data[i].address);
+	return LT_OK;
+}
+
+static enum lt_status take(struct lt_picture *picture)
+{
+	LT_TRY(lt_roots_read(picture->view, &picture->roots));
+	LT_TRY(lt_heap_open(picture->view, &picture->heap));
+	size_t count = picture->roots.list.count;
+	LT_FREE lt_addr *addresses = malloc((count + 1) * sizeof(*addresses));
+	if (addresses == NULL)
+		return lt_fail_memory(picture->view->session);
+	for (size_t i = 0; i < count; i++)
+		addresses[i] = picture->roots.list.data[i].address;
+	LT_TRY(lt_heap_build_graph(picture->heap, addresses, count, &picture->graph));
+	return place_roots(picture);
+}
+
+enum lt_status lt_picture_take(const struct lt_view *view, struct lt_picture *ret_picture)
+{
+	struct lt_picture picture = {.view = view};
+	enum lt_status status = take(&picture);
+	if (status != LT_OK) {
+		lt_picture_deinit(&picture);
+		return status;
+	}
+	*ret_picture = picture;
+	return LT_OK;
+}
+
+void lt_picture_deinit(struct lt_picture *picture)
+{
+	lt_heap_graph_deinit(&picture->graph);
+	lt_roots_deinit(&picture->roots);
+	lt_heap_close(picture->heap);
+	free(picture->root_node);
+	free(picture->alive);
+	free(picture->dominator);
+	free(picture->retained);
+	free(picture->parent);
+	free(picture->cost);
+	*picture = (struct lt_picture){0};
+}
+
+/*
+ * Reference count of an object; INT64_MAX when it is immortal or cannot be read, so that it counts as
+ * held. (Include/object.h, Include/refcount.h: facts refcnt_bytes and immortal.)
+ */
+static int64_t reference_count(const struct lt_view *view, lt_addr object)
+{
+	const struct lt_layout *layout = view->layout;
+	uint64_t word = 0;
+	if (!lt_has(layout, LT_PyObject_ob_refcnt) ||
+	    !lt_memory_u64(view->memory, object + lt_off(layout, LT_PyObject_ob_refcnt), &word))
+		return INT64_MAX;
+	if (lt_fact(layout, LT_FACT_immortal) && (int32_t)(uint32_t)word < 0)
+		return INT64_MAX;
+	return lt_fact(layout, LT_FACT_refcnt_bytes) == 4 ? (int64_t)(uint32_t)word : (int64_t)word;
+}
+
+static enum lt_status mark_roots(struct lt_picture *picture, size_t first)
+{
+	return lt_graph_mark(picture->view->session, &picture->graph.graph, picture->root_node + first,
+			     picture->roots.list.count - first, picture->alive);
+}
+
+/*
+ * Of what the known roots do not reach: references among these nodes are counted against their
+ * reference counts. One with more is held from outside, all that it reaches is alive, the rest is garbage.
+ */
+static enum lt_status find_external(struct lt_picture *picture)
+{
+	struct lt_session *session = picture->view->session;
+	const struct lt_graph *graph = &picture->graph.graph;
+	LT_FREE uint32_t *inner = calloc((size_t)graph->node_count + 1, sizeof(*inner));
+	if (inner == NULL)
+		return lt_fail_memory(session);
+	for (uint32_t node = 0; node < graph->node_count; node++) {
+		if (picture->alive[node])
+			continue;
+		for (uint64_t e = graph->out.first[node]; e < graph->out.first[node + 1]; e++) {
+			if (inner[graph->out.target[e]] < UINT32_MAX)
+				inner[graph->out.target[e]]++;
+		}
+	}
+	size_t known = picture->roots.list.count;
+	for (uint32_t node = 0; node < graph->node_count; node++) {
+		if (picture->alive[node])
+			continue;
+		lt_addr address = lt_heap_graph_address(&picture->graph, node);
+		bool held = (picture->graph.flags[node] & (LT_NODE_IMMORTAL | LT_NODE_STATIC)) != 0 ||
+			    reference_count(picture->view, address) > (int64_t)inner[node];
+		if (!held)
+			continue;
+		struct lt_root root = {.address = address, .kind = LT_ROOT_EXTERNAL, .name = "held from C code"};
+		if (!lt_root_list_push(&picture->roots.list, root))
+			return lt_fail_memory(session);
+	}
+	LT_TRY(place_roots(picture));
+	return mark_roots(picture, known);
+}
+
+enum lt_status lt_picture_life(struct lt_picture *picture)
+{
+	const struct lt_graph *graph = &picture->graph.graph;
+	picture->alive = calloc((size_t)graph->node_count + 1, 1);
+	if (picture->alive == NULL)
+		return lt_fail_memory(picture->view->session);
+	LT_TRY(mark_roots(picture, 0));
+	LT_TRY(find_external(picture));
+	for (uint32_t node = 0; node < graph->node_count; node++) {
+		if (picture->alive[node])
+			continue;
+		picture->garbage_count++;
+		picture->garbage_bytes += lt_heap_graph_size(&picture->graph, node);
+		picture->garbage_tracked += (picture->graph.flags[node] & LT_NODE_TRACKED) != 0;
+	}
+	return LT_OK;
+}
+
+static uint64_t node_size(void *ctx, uint32_t node)
+{
+	return lt_heap_graph_size(ctx, node);
+}
+
+enum lt_status lt_picture_weigh(struct lt_picture *picture)
+{
+	struct lt_session *session = picture->view->session;
+	struct lt_graph *graph = &picture->graph.graph;
+	LT_CLEANUP(lt_dominators_deinit) struct lt_dominators dominators = {0};
+	LT_TRY(lt_graph_dominators(session, graph, picture->root_node, picture->roots.list.count, &dominators));
+	/* Nothing later walks references backwards. */
+	free(graph->in.first);
+	free(graph->in.target);
+	graph->in = (struct lt_rows){0};
+	LT_TRY(lt_graph_retained(session, graph, &dominators, node_size, &picture->graph, &picture->retained));
+	picture->dominator = LT_TAKE(dominators.dominator);
+	return LT_OK;
+}
+
+enum lt_status lt_picture_ways(struct lt_picture *picture)
+{
+	struct lt_session *session = picture->view->session;
+	const struct lt_graph *graph = &picture->graph.graph;
+	const struct lt_types *types = lt_heap_types(picture->heap);
+	uint32_t type_count = lt_types_count(types);
+	size_t room = (size_t)graph->node_count + 1;
+	LT_FREE uint8_t *of_type = malloc((size_t)type_count + 1);
+	LT_FREE uint8_t *leave = malloc(room);
+	LT_FREE uint8_t *enter = calloc(room, 1);
+	LT_FREE uint8_t *start = malloc(picture->roots.list.count + 1);
+	if (of_type == NULL || leave == NULL || enter == NULL || start == NULL)
+		return lt_fail_memory(session);
+	for (uint32_t t = 0; t < type_count; t++)
+		of_type[t] = leave_cost(lt_types_at(types, t));
+	for (uint32_t node = 0; node < graph->node_count; node++) {
+		uint32_t type = picture->graph.type[node];
+		leave[node] = type < type_count ? of_type[type] : leave_cost(NULL);
+		enter[node] = 1;
+	}
+	for (size_t r = 0; r < picture->roots.list.count; r++)
+		start[r] = start_cost[picture->roots.list.data[r].kind];
+	return lt_graph_cheapest(session, graph, picture->root_node, start, picture->roots.list.count, enter, leave,
+				 &picture->parent, &picture->cost);
+}
+
+enum lt_status lt_picture_totals(const struct lt_picture *picture, struct lt_type_totals *ret_totals)
+{
+	struct lt_session *session = picture->view->session;
+	const struct lt_types *types = lt_heap_types(picture->heap);
+	uint32_t type_count = lt_types_count(types);
+	LT_CLEANUP(lt_type_totals_deinit) struct lt_type_totals totals = {0};
+	if (!lt_type_totals_reserve(&totals, type_count))
+		return lt_fail_memory(session);
+	for (uint32_t t = 0; t < type_count; t++)
+		totals.data[t] = (struct lt_type_total){.type = lt_types_at(types, t)};
+	totals.count = type_count;
+	for (uint32_t node = 0; node < picture->graph.graph.node_count; node++) {
+		uint32_t type = picture->graph.type[node];
+		if (type >= type_count)
+			continue;
+		totals.data[type].count++;
+		totals.data[type].bytes += lt_heap_graph_size(&picture->graph, node);
+	}
+	*ret_totals = totals;
+	totals = (struct lt_type_totals){0};
+	return LT_OK;
+}
+
+const struct lt_type *lt_picture_type(const struct lt_picture *picture, uint32_t node)
+{
+	const struct lt_types *types = lt_heap_types(picture->heap);
+	uint32_t type = picture->graph.type[node];
+	return type < lt_types_count(types) ? lt_types_at(types, type) : NULL;
+}
+
+lt_addr lt_picture_address(const struct lt_picture *picture, uint32_t node)
+{
+	return lt_heap_graph_address(&picture->graph, node);
+}

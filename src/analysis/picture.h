@@ -1,0 +1,61 @@
+/*
+ * picture.h: the heap as the analyses see it: graph, roots, what is alive, dominators, retained sizes.
+ * Built in steps: each analysis asks for the steps that it needs.
+ */
+#ifndef LT_ANALYSIS_PICTURE_H
+#define LT_ANALYSIS_PICTURE_H
+
+#include "analysis/roots.h"
+#include "heap/heap.h"
+
+/* All zero is the empty picture. */
+struct lt_picture {
+	const struct lt_view *view;
+	struct lt_heap *heap;
+	struct lt_roots roots;      /* with LT_ROOT_EXTERNAL after lt_picture_life() */
+	struct lt_heap_graph graph;
+	uint32_t *root_node;        /* node of each root, LT_NO_NODE when it is in no node */
+
+	/* After lt_picture_life(). */
+	uint8_t *alive;             /* 1: some root reaches the node */
+	uint64_t garbage_count;     /* nodes that no root reaches: cyclic garbage waiting for the collector */
+	uint64_t garbage_bytes;
+	uint64_t garbage_tracked;   /* of garbage_count, those in the collector's lists */
+
+	/* After lt_picture_weigh(). */
+	uint32_t *dominator;        /* of each node, LT_GRAPH_NONE: no single node */
+	uint64_t *retained;         /* bytes that would go with each node */
+
+	/* After lt_picture_ways(). */
+	uint32_t *parent;           /* the node that a user reaches this one from, LT_GRAPH_NONE for roots */
+	uint32_t *cost;             /* UINT32_MAX: no way from a root */
+};
+
+/* Roots and graph. */
+LT_MUST_CHECK enum lt_status lt_picture_take(const struct lt_view *view, struct lt_picture *ret_picture);
+void lt_picture_deinit(struct lt_picture *picture);
+
+/*
+ * Which nodes are alive. A node whose reference count exceeds the references found is held from
+ * outside the heap and becomes a root of kind LT_ROOT_EXTERNAL when no other root reaches it.
+ */
+LT_MUST_CHECK enum lt_status lt_picture_life(struct lt_picture *picture);
+
+/* Dominators and retained sizes; needs lt_picture_life(). */
+LT_MUST_CHECK enum lt_status lt_picture_weigh(struct lt_picture *picture);
+
+/* The cheapest way to each node, for expressions; needs lt_picture_life(). */
+LT_MUST_CHECK enum lt_status lt_picture_ways(struct lt_picture *picture);
+
+/* Counts and bytes of each type over all nodes, in no order. */
+LT_MUST_CHECK enum lt_status lt_picture_totals(const struct lt_picture *picture,
+					       struct lt_type_totals *ret_totals);
+
+/* What a way that begins at a root of this kind costs before its first step. */
+uint8_t lt_picture_start_cost(enum lt_root_kind kind);
+
+/* NULL when the type of the node is not known. */
+const struct lt_type *lt_picture_type(const struct lt_picture *picture, uint32_t node);
+lt_addr lt_picture_address(const struct lt_picture *picture, uint32_t node);
+
+#endif
