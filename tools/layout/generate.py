@@ -33,10 +33,20 @@ class Problem(Exception):
     """The table cannot be made; the text says why."""
 
 
+def lines_of(path):
+    """The lines of fields.def, with those of the parts that it includes in their place."""
+    for line in path.read_text().splitlines():
+        part = re.match(r'#include "layout/(\w+\.def)"$', line)
+        if part is None:
+            yield line
+        else:
+            yield from lines_of(LAYOUT / part.group(1))
+
+
 def rows():
     """[(enumerator, struct, member or None for the size)] in the order of fields.def."""
     found = []
-    for line in (LAYOUT / "fields.def").read_text().splitlines():
+    for line in lines_of(LAYOUT / "fields.def"):
         match = re.match(r"LT_(FIELD|SIZEOF)\((\w+)(?:, (\w+))?\)$", line)
         if match is None:
             if line.startswith("LT_"):
