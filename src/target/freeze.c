@@ -2,6 +2,7 @@
 
 #include "base/cleanup.h"
 #include "target/arch.h"
+#include "target/cgroup.h"
 #include "target/freeze_guard.h"
 #include "target/live.h"
 #include "target/permission.h"
@@ -21,7 +22,16 @@ struct freeze {
 	int socket;             /* to the guard, -1: none */
 };
 
-enum { CODE_MAX = 64 << 20 }; /* bytes of one mapping that are searched for an instruction */
+enum {
+	CODE_MAX = 64 << 20,        /* bytes of one mapping that are searched for an instruction */
+	COPY_COST_LEAST = 16 << 20, /* bytes that a copy may take in any case */
+};
+
+static double mib(uint64_t bytes)
+{
+	return (double)bytes / (1 << 20);
+}
+
 
 enum lt_status lt_freeze_refuse_traced(struct lt_session *session, pid_t pid, pid_t tracer)
 {
@@ -82,6 +92,33 @@ static enum lt_status check_target(struct lt_session *session, const struct lt_p
 		return LT_E_PERMISSION;
 	}
 	return LT_OK;
+}
+
+/*
+ * Memory that the copy may cost: its page tables, and the pages that the target writes to while it lives.
+ * How many those are nobody knows before; an eighth of what is resident is asked for. If
+ * it is more, the kernel kills the copy first, not the service (offer_to_oom() of the guard).
+ */
+static uint64_t copy_cost(const struct lt_process *process)
+{
+	return COPY_COST_LEAST + process->rss_bytes / 256 + process->rss_bytes / 8;
+}
+
+static enum lt_status check_headroom(struct lt_session *session, const struct lt_process *process)
+{
+	struct lt_cgroup_memory memory;
+	LT_TRY(lt_cgroup_memory(session, process->pid, &memory));
+	if (!memory.limited || memory.headroom >= copy_cost(process))
+		return LT_OK;
+	lt_fail(session, LT_E_BUSY,
+		"the control group %s of process %d has %.1f MiB of memory left (%.1f of %.1f MiB are used, %.1f of "
+		"them given back at need), and a copy may take %.1f MiB while it lives",
+		memory.group, (int)process->pid, mib(memory.headroom), mib(memory.usage), mib(memory.limit),
+		mib(memory.reclaimable), mib(copy_cost(process)));
+	lt_remedy(session, "use --mode stop: it takes no memory of the target, which stands while it is read; or raise "
+			   "the group's %s; or take the risk with --ignore-headroom",
+		  memory.throttles ? "memory.high" : "limit");
+	return LT_E_BUSY;
 }
 
 /* A system call instruction within one mapping, 0: none. */
@@ -216,8 +253,17 @@ static enum lt_status take(struct lt_session *session, struct lt_process *proces
 {
 	LT_TRY(check_target(session, process, freeze->shown.mode));
 	lt_addr insn = 0;
-	if (freeze->shown.mode == LT_MODE_FORK)
-		LT_TRY(lt_freeze_find_insn(session, process, &insn));
+	if (freeze->shown.mode == LT_MODE_FORK) {
+		if (options == NULL || !options->ignore_headroom)
+			LT_TRY(check_headroom(session, process));
+		enum lt_status found = lt_freeze_find_insn(session, process, &insn);
+		if (found == LT_E_BUSY) { /* its mappings may be those of the program before an exec */
+			lt_session_clear(session);
+			LT_TRY(lt_process_refresh(session, process));
+			found = lt_freeze_find_insn(session, process, &insn);
+		}
+		LT_TRY(found);
+	}
 	struct lt_memory *live = NULL;
 	LT_TRY(lt_process_memory(session, process, &live));
 	struct lt_guard guard = {

@@ -146,7 +146,11 @@ static enum lt_status interrupt(struct lt_session *session, struct lt_tracer *tr
 	struct lt_traced *thread = find(tracer, tid);
 	if (thread != NULL) /* left pending by an earlier attempt: it is told already */
 		return LT_OK;
-	if (ptrace(PTRACE_SEIZE, tid, NULL, NULL) != 0) {
+	bool seized = ptrace(PTRACE_SEIZE, tid, NULL, NULL) == 0;
+	/* A thread that was ending may have left its id to the one that did exec: ask once more. */
+	if (!seized && errno == EPERM)
+		seized = ptrace(PTRACE_SEIZE, tid, NULL, NULL) == 0;
+	if (!seized) {
 		int error = errno;
 		char state = 'X';
 		if (error == ESRCH || !thread_state(tracer->pid, tid, &state) || state == 'Z' || state == 'X')

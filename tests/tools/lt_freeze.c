@@ -1,7 +1,7 @@
 /*
  * lt_freeze: freezes a process from the command line, for the live tests.
  *
- *     lt_freeze [--mode fork|stop|live] [--count N] [--hold MS] [--word ADDR]
+ *     lt_freeze [--mode fork|stop|live] [--count N] [--hold MS] [--word ADDR] [--ignore-headroom]
  *               [--die lowtide|guard|both --at STEP] PID
  *
  * One line of JSON a freeze. --word reads eight bytes there at the start and at the end of the hold.
@@ -69,7 +69,8 @@ int main(int count, char **arguments)
 {
 	static const struct option options[] = {
 		{"mode", 1, NULL, 'm'}, {"count", 1, NULL, 'c'}, {"hold", 1, NULL, 'h'}, {"word", 1, NULL, 'w'},
-		{"die", 1, NULL, 'd'},  {"at", 1, NULL, 'a'},    {"steps", 0, NULL, 's'}, {0}};
+		{"die", 1, NULL, 'd'},  {"at", 1, NULL, 'a'},    {"steps", 0, NULL, 's'},
+		{"ignore-headroom", 0, NULL, 'i'}, {0}};
 	struct lt_freeze_options freeze_options = {.mode = LT_MODE_FORK};
 	unsigned freezes = 1, hold = 0;
 	lt_addr word = 0;
@@ -100,6 +101,9 @@ int main(int count, char **arguments)
 			for (unsigned i = 0; i < STEP_COUNT; i++)
 				puts(step_names[i]);
 			return 0;
+		case 'i':
+			freeze_options.ignore_headroom = true;
+			break;
 		default:
 			return 2;
 		}

@@ -1,0 +1,133 @@
+"""What the tests of the freeze share: the two tools, and what a process shows of itself from outside."""
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from harness import build_dir
+from harness.run import run_command
+from harness.target import clean_environment, end_session, reset_signals
+
+
+def tool(name: str) -> Path:
+    path = build_dir() / "tests" / "tools" / name
+    if not path.exists():
+        pytest.skip(f"{path} is not built")
+    return path
+
+
+def steps() -> list[str]:
+    return run_command(tool("lt_freeze"), "--steps").out.split()
+
+
+def freeze(pid: int, *arguments: object, timeout: float = 120):
+    """lt_freeze; what it printed is in `freezes`, a dictionary each."""
+    result = run_command(tool("lt_freeze"), *arguments, pid, timeout=timeout)
+    result.freezes = [json.loads(line) for line in result.out.splitlines()]
+    return result
+
+
+def stat_fields(path: Path) -> list[str]:
+    return path.read_text().rpartition(")")[2].split()
+
+
+def children(pid: int) -> dict[int, str]:
+    """Direct children, zombies too: PID to state letter."""
+    found = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                fields = stat_fields(Path("/proc", name, "stat"))
+            except OSError:
+                continue
+            if int(fields[1]) == pid:
+                found[int(name)] = fields[0]
+    return found
+
+
+def face(pid: int) -> dict[str, object]:
+    """What a freeze must leave as it was: tracer, descriptors, signals blocked, ignored, caught and pending."""
+    status = dict(line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines() if ":\t" in line)
+    shown = {name: status[name].strip() for name in ("TracerPid", "SigBlk", "SigIgn", "SigCgt", "SigPnd", "ShdPnd", "Threads")}
+    shown["fds"] = sorted((name, os.readlink(f"/proc/{pid}/fd/{name}")) for name in os.listdir(f"/proc/{pid}/fd"))
+    shown["children"] = sorted(children(pid))
+    return shown
+
+
+def wait_until(condition, timeout: float = 20) -> bool:
+    deadline = time.monotonic() + timeout
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.005)
+    return True
+
+
+def helpers_of(pid: int) -> list[int]:
+    """Guards and janitors that still look after `pid`: their command line is that of lt_freeze."""
+    found = []
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                line = Path("/proc", name, "cmdline").read_bytes().split(b"\0")
+            except OSError:
+                continue
+            if line[0].endswith(b"lt_freeze") and str(pid).encode() in line:
+                found.append(int(name))
+    return found
+
+
+class Victim:
+    """lt_victim in one call. A context manager; `line()` makes true what an endless call waits for."""
+
+    def __init__(self, call: str, ms: int = 0, wrap: tuple[str, ...] = (), preexec=None):
+        self.call, self.ms, self.wrap, self.preexec = call, ms, wrap, preexec
+
+    def __enter__(self) -> "Victim":
+        def prepare() -> None:
+            reset_signals()
+            if self.preexec is not None:
+                self.preexec()
+
+        self.process = subprocess.Popen([*self.wrap, str(tool("lt_victim")), self.call, str(self.ms)], text=True,
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                        start_new_session=True, preexec_fn=prepare, env=clean_environment())
+        self.pid = self.process.pid
+        assert self.process.stdout.readline() == "ready\n"
+        return self
+
+    def wait_blocked(self) -> None:
+        """Until every thread sleeps."""
+        def asleep() -> bool:
+            return all(stat_fields(task / "stat")[0] in "SDTt" for task in Path(f"/proc/{self.pid}/task").iterdir())
+        assert wait_until(asleep)
+
+    def line(self) -> None:
+        self.process.stdin.write("go\n")
+        self.process.stdin.flush()
+
+    def result(self, timeout: float = 60) -> dict:
+        """Its last line, once it has ended by itself."""
+        code = self.process.wait(timeout)
+        assert code == 0, f"{self.call} ended with {code}: {self.process.stderr.read()}"
+        return json.loads(self.process.stdout.read().splitlines()[-1])
+
+    def __exit__(self, *_) -> None:
+        end_session(self.pid)
+        self.process.wait(10)
+        for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
+            try:
+                stream.close()
+            except BrokenPipeError:
+                pass
+
+
+def pause_process(pid: int) -> None:
+    os.kill(pid, signal.SIGSTOP)
+    assert wait_until(lambda: stat_fields(Path(f"/proc/{pid}/stat"))[0] == "T")

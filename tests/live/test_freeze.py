@@ -1,0 +1,368 @@
+"""The freeze itself, on a small C program in precise system calls (lt_victim). No Python is looked into."""
+import errno
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from freezing import (Victim, children, face, freeze, helpers_of, pause_process, stat_fields, steps, tool, wait_until)
+
+TIMED = ("nanosleep", "clock_nanosleep", "poll", "ppoll", "select", "futex", "futex_until", "condition")
+ENDLESS = ("poll", "ppoll", "select", "epoll_wait", "epoll_pwait", "futex", "futex_until", "read", "waitpid", "waitid",
+           "accept", "receive", "semop")
+# LT_FREEZE_STEPS of freeze_guard.h; test_steps_are_those_of_the_guard() holds the two together.
+STEPS = ("started", "stopped", "announced", "injected", "entered", "cloned", "restored", "released", "held", "opened",
+         "given", "asked", "killed", "reap_stopped", "reaped", "finished")
+# Between these the guard may not be killed: see LT_FREEZE_STEPS.
+UNSAFE_FOR_GUARD = ("injected", "entered", "cloned")
+
+
+@pytest.mark.parametrize("call", TIMED)
+def test_call_with_a_limit_ends_in_time_and_not_by_eintr(call):
+    limit = 1500
+    with Victim(call, limit) as victim:
+        victim.wait_blocked()
+        result = freeze(victim.pid, "--count", 20)
+        assert result.code == 0, result
+        frozen_for = sum(f["begin_ns"] for f in result.freezes) / 1e6
+        outcome = victim.result()
+    expected = -1 if call.startswith("futex") else 0
+    assert outcome["result"] == expected and outcome["errno"] == (errno.ETIMEDOUT if expected else 0), outcome
+    assert outcome["ms"] >= limit
+    # Were the wait begun anew at each freeze, it would be far longer than its limit and all freezes together.
+    assert outcome["ms"] < limit + frozen_for + 1000, outcome
+
+
+@pytest.mark.parametrize("call", ENDLESS)
+def test_call_without_a_limit_waits_on(call):
+    with Victim(call) as victim:
+        victim.wait_blocked()
+        before = face(victim.pid)
+        result = freeze(victim.pid, "--count", 20)
+        assert result.code == 0 and len(result.freezes) == 20, result
+        assert result.err == ""
+        assert face(victim.pid) == before
+        assert victim.process.poll() is None
+        victim.line()
+        outcome = victim.result()
+    assert outcome["result"] >= 0, outcome
+
+
+@pytest.mark.parametrize("call", ("epoll_wait", "epoll_pwait", "sigtimedwait"))
+def test_call_that_the_kernel_does_not_restart_is_never_prolonged(call):
+    """With a limit these say EINTR after any stop, as signal(7) has it; see docs/freeze.md."""
+    with Victim(call, 1500) as victim:
+        victim.wait_blocked()
+        assert freeze(victim.pid).code in (0, 5)
+        outcome = victim.result()
+    assert outcome["ms"] < 1500
+    assert outcome["result"] == -1 and outcome["errno"] == errno.EINTR
+
+
+def test_registers_stay():
+    with Victim("registers", 1500) as victim:
+        result = freeze(victim.pid, "--count", 100)
+        assert result.code == 0, result
+        assert victim.result()["result"] == 0
+
+
+@pytest.mark.parametrize("call", ("signals", "threads", "spawn", "fork", "fork_any"))
+def test_busy_program(call):
+    """Signals, threads, vfork and fork all the time: no child with another end than its own, none left over."""
+    with Victim(call, 3000) as victim:
+        result = freeze(victim.pid, "--count", 10000)
+        outcome = victim.result()
+        assert "zombie" not in result.err
+        assert result.code == 5, result  # until it ended
+        assert len(result.freezes) > 5
+        assert outcome["result"] == 0, victim.process.stderr.read()
+
+
+def test_program_that_becomes_another():
+    with Victim("exec", 2000) as victim:
+        done = 0
+        while victim.process.poll() is None:
+            result = freeze(victim.pid)
+            # It may change between the look at its mappings and the stop.
+            assert result.code in (0, 5) or "no system call instruction" in result.err, result
+            done += result.code == 0
+        assert victim.result()["result"] == 0
+        assert done > 0
+
+
+def test_picture_is_frozen_and_the_target_is_not():
+    with Victim("count", 20000) as victim:
+        address = victim.process.stdout.readline().strip()
+        frozen = freeze(victim.pid, "--hold", 200, "--word", address).freezes[0]
+        live = freeze(victim.pid, "--mode", "live", "--hold", 200, "--word", address).freezes[0]
+        stopped = freeze(victim.pid, "--mode", "stop", "--hold", 200, "--word", address).freezes[0]
+        again = freeze(victim.pid, "--word", address).freezes[0]
+    assert 0 < frozen["first"] == frozen["last"] < live["first"] < live["last"]
+    assert live["last"] <= stopped["first"] == stopped["last"] < again["first"]
+    assert live["stall_ns"] == 0
+    assert stopped["total_stall_ns"] >= 200e6
+
+
+def test_regions_that_a_fork_treats_in_its_own_way():
+    with Victim("regions") as victim:
+        dont_fork, shared, locked = victim.process.stdout.readline().split()
+        for address in (shared, locked):
+            result = freeze(victim.pid, "--word", address)
+            assert result.freezes[0]["first"] == 1 and result.err == "", result
+        result = freeze(victim.pid, "--word", dont_fork)
+        assert result.code == 0 and "cannot be read" in result.err
+        assert victim.process.poll() is None  # PR_SET_PDEATHSIG is not the copy's
+
+
+def test_steps_are_those_of_the_guard():
+    assert tuple(steps()) == STEPS
+
+
+@pytest.mark.parametrize("who", ("lowtide", "guard", "both"))
+@pytest.mark.parametrize("step", STEPS)
+def test_killed_at_each_step(who, step):
+    if who != "lowtide" and step in UNSAFE_FOR_GUARD:
+        pytest.skip("the one moment at which the guard may not be killed")
+    for call, ms in (("registers", 400), ("nanosleep", 400), ("futex", 0)):
+        with Victim(call, ms) as victim:
+            if call != "registers":
+                victim.wait_blocked()
+            before = face(victim.pid)
+            result = freeze(victim.pid, "--hold", 1, "--die", who, "--at", step)
+            assert result.code == 137 if who != "guard" else result.code in (0, 70), result
+            assert wait_until(lambda: not helpers_of(victim.pid)), "a helper process does not end"
+            assert face(victim.pid) == before
+            if ms == 0:
+                victim.line()
+            outcome = victim.result()
+            assert outcome["result"] == 0, outcome
+
+
+def test_stopped_target_stays_stopped():
+    with Victim("count", 60000) as victim:
+        address = victim.process.stdout.readline().strip()
+        pause_process(victim.pid)
+        before = face(victim.pid)
+        for mode in ("fork", "stop"):
+            result = freeze(victim.pid, "--mode", mode, "--count", 5, "--word", address)
+            assert result.code == 0 and len({f["first"] for f in result.freezes}) == 1, result
+            assert stat_fields(Path(f"/proc/{victim.pid}/stat"))[0] == "T"
+        assert face(victim.pid) == before
+        os.kill(victim.pid, signal.SIGCONT)
+        assert wait_until(lambda: stat_fields(Path(f"/proc/{victim.pid}/stat"))[0] == "R")
+
+
+def test_stop_and_continue_while_frozen():
+    with Victim("poll") as victim:
+        with subprocess.Popen([tool("lt_freeze"), "--hold", "500", str(victim.pid)], stdout=subprocess.PIPE) as looker:
+            assert wait_until(lambda: children(victim.pid))
+            pause_process(victim.pid)
+            assert looker.wait(20) == 0
+        assert stat_fields(Path(f"/proc/{victim.pid}/stat"))[0] == "T"
+        os.kill(victim.pid, signal.SIGCONT)
+        victim.line()
+        assert victim.result()["result"] == 1
+
+
+def test_job_control_is_not_disturbed():
+    """The copy is in the target's process group. A stopped member of an orphaned group gets SIGHUP when a death
+    orphans it; the copy's death must not count."""
+    script = ("import os, signal, sys, time\n"
+              "os.setpgid(0, 0)\n"
+              "sibling = os.fork()\n"
+              "if sibling == 0:\n"
+              "    os.kill(os.getpid(), signal.SIGSTOP)\n"
+              "    time.sleep(60)\n"
+              "print(sibling, flush=True)\n"
+              "os.waitpid(-1, 0)\n")
+    import sys
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True,
+                          start_new_session=False) as target:
+        try:
+            sibling = int(target.stdout.readline())
+            assert wait_until(lambda: stat_fields(Path(f"/proc/{sibling}/stat"))[0] == "T")
+            assert freeze(target.pid, "--count", 10).code == 0
+            assert stat_fields(Path(f"/proc/{sibling}/stat"))[0] == "T"
+            assert target.poll() is None
+        finally:
+            os.kill(sibling, signal.SIGKILL)
+            target.wait(10)
+        assert target.returncode == 0
+
+
+def test_copy_goes_when_the_target_ends():
+    """It shares the table of descriptors: with the copy alive, ports of the ended service would stay bound."""
+    with Victim("poll") as victim:
+        with subprocess.Popen([tool("lt_freeze"), "--hold", "3000", str(victim.pid)], stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True) as looker:
+            assert wait_until(lambda: children(victim.pid))
+            copy = next(iter(children(victim.pid)))
+            victim.line()
+            assert victim.process.wait(20) == 0
+            assert wait_until(lambda: not Path(f"/proc/{copy}").exists()
+                              or stat_fields(Path(f"/proc/{copy}/stat"))[0] in "ZX", 2)
+            assert looker.poll() is None, "the copy lived until the look was over"
+            out, err = looker.communicate(timeout=20)
+    assert "ended while it was looked at" in err
+
+
+def test_target_killed_while_frozen():
+    with Victim("poll") as victim:
+        with subprocess.Popen([tool("lt_freeze"), "--hold", "300", str(victim.pid)], stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True) as looker:
+            assert wait_until(lambda: children(victim.pid))
+            victim.process.kill()
+            looker.communicate(timeout=20)
+            assert looker.returncode == 0
+
+
+def test_two_at_once():
+    with Victim("poll") as victim:
+        before = face(victim.pid)
+        lookers = [subprocess.Popen([tool("lt_freeze"), "--hold", "100", "--count", "20", str(victim.pid)],
+                                    stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+        for looker in lookers:
+            err = looker.communicate(timeout=60)[1]
+            # Either both get their turns, or one meets the other's moment and says who traces.
+            assert looker.returncode == 0 or "traced by process" in err, err
+            assert "zombie" not in err
+        assert face(victim.pid) == before
+
+
+def test_target_traced_by_another():
+    with Victim("poll") as victim:
+        tracer = subprocess.Popen(["strace", "-o", "/dev/null", "-p", str(victim.pid)], stderr=subprocess.DEVNULL)
+        try:
+            if not wait_until(lambda: face(victim.pid)["TracerPid"] != "0", 5):
+                pytest.skip("strace cannot attach here")
+            for mode in ("fork", "stop"):
+                result = freeze(victim.pid, "--mode", mode)
+                assert result.code == 4, result
+                assert f"traced by process {tracer.pid} (strace)" in result.err
+            assert freeze(victim.pid, "--mode", "live").code == 0
+        finally:
+            tracer.terminate()
+            tracer.wait(10)
+
+
+def test_no_such_process():
+    result = freeze(4194304 - 1)
+    assert result.code == 5 and "no process" in result.err
+
+
+def test_limit_on_processes():
+    """RLIMIT_NPROC of an ordinary user: the sentence names the limit, nothing is left."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root to become another user")
+
+    def limit() -> None:
+        import resource
+        os.setgid(65534)
+        resource.setrlimit(resource.RLIMIT_NPROC, (2, 2))
+        os.setuid(65534)
+
+    if any(Path(f"/proc/{n}").stat().st_uid == 65534 for n in os.listdir("/proc") if n.isdigit() and Path(f"/proc/{n}").exists()):
+        pytest.skip("the user nobody runs other programs here")
+    with Victim("poll", preexec=limit) as victim:
+        before = face(victim.pid)
+        result = freeze(victim.pid)
+        assert result.code != 0 and "limit on processes" in result.err and "--mode stop" in result.err, result
+        assert face(victim.pid) == before
+        assert freeze(victim.pid, "--mode", "stop").code == 0
+
+
+def _group(kind: str) -> Path | None:
+    """A new control group (version 1) of this kind, None when it cannot be made."""
+    base = Path("/sys/fs/cgroup", kind)
+    group = base / f"lowtide-test-{os.getpid()}"
+    try:
+        group.mkdir()
+    except OSError:
+        return None
+    return group
+
+
+@pytest.fixture
+def memory_group():
+    group = _group("memory")
+    if group is None or not (group / "memory.limit_in_bytes").exists():
+        pytest.skip("no control group of version 1 for memory can be made here")
+    yield group
+    assert wait_until(lambda: _remove(group))
+
+
+@pytest.fixture
+def pids_group():
+    group = _group("pids")
+    if group is None or not (group / "pids.max").exists():
+        pytest.skip("no control group of version 1 for processes can be made here")
+    yield group
+    assert wait_until(lambda: _remove(group))
+
+
+def _remove(group: Path) -> bool:
+    try:
+        group.rmdir()
+    except OSError:
+        return False
+    return True
+
+
+def test_no_memory_headroom(memory_group):
+    (memory_group / "memory.limit_in_bytes").write_text(str(8 << 20))
+    with Victim("poll", preexec=lambda: (memory_group / "cgroup.procs").write_text(str(os.getpid()))) as victim:
+        result = freeze(victim.pid)
+        assert result.code != 0 and "MiB of memory left" in result.err, result
+        assert memory_group.name in result.err and "--mode stop" in result.err
+        assert freeze(victim.pid, "--mode", "stop").code == 0
+        assert freeze(victim.pid, "--ignore-headroom").code == 0
+
+
+def test_limit_on_processes_of_the_group(pids_group):
+    with Victim("poll", preexec=lambda: (pids_group / "cgroup.procs").write_text(str(os.getpid()))) as victim:
+        (pids_group / "pids.max").write_text("2")  # its two threads
+        result = freeze(victim.pid)
+        assert result.code != 0 and "limit on processes" in result.err, result
+        (pids_group / "pids.max").write_text("3")
+        assert freeze(victim.pid).code == 0
+
+
+def test_lowtide_stopped_at_the_terminal_leaves_the_target_running():
+    """Control-Z stops lowtide's process group, not the guard."""
+    with Victim("registers", 3000) as victim:
+        looker = subprocess.Popen([tool("lt_freeze"), "--hold", "60000", str(victim.pid)], stdout=subprocess.DEVNULL,
+                                  process_group=0)
+        try:
+            os.kill(looker.pid, signal.SIGSTOP)
+            time.sleep(0.2)
+            assert stat_fields(Path(f"/proc/{victim.pid}/stat"))[0] == "R"
+        finally:
+            looker.kill()
+            looker.wait(10)
+        assert wait_until(lambda: not helpers_of(victim.pid))
+        assert children(victim.pid) == {}
+        assert victim.result()["result"] == 0
+
+
+def test_seccomp_filter():
+    def filtered() -> None:
+        import ctypes
+        import struct
+        libc = ctypes.CDLL(None, use_errno=True)
+        program = struct.pack("HBBI", 0x06, 0, 0, 0x7FFF0000)  # allow everything
+        buffer = ctypes.create_string_buffer(program)
+        head = struct.pack("HxxxxxxP", 1, ctypes.addressof(buffer))
+        assert libc.prctl(38, 1, 0, 0, 0) == 0
+        assert libc.prctl(22, 2, ctypes.create_string_buffer(head), 0, 0) == 0
+
+    with Victim("poll", preexec=filtered) as victim:
+        result = freeze(victim.pid)
+        assert result.code in (0, 4), result
+        if result.code == 4:
+            assert "seccomp" in result.err and "--mode stop" in result.err
+        assert freeze(victim.pid, "--mode", "stop").code == 0
+        victim.line()
+        assert victim.result()["result"] == 1
