@@ -75,6 +75,15 @@ def clean_environment(extra: dict[str, str] | None = None) -> dict[str, str]:
     return environment
 
 
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _prepare_target() -> None:
+    """Where Yama lets only a parent look at a process, a target lets anyone; this outlives exec."""
+    reset_signals()
+    _libc.prctl(0x59616D61, ctypes.c_ulong(-1 & (1 << 64) - 1), 0, 0, 0)  # PR_SET_PTRACER, any
+
+
 class TargetFailed(Exception):
     """The target ended, or was not ready in time; the message holds what it wrote."""
 
@@ -134,7 +143,7 @@ class Target:
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen([*self._wrap, *command], stdin=subprocess.DEVNULL, stdout=log,
                                             stderr=log, env=clean_environment(self._env), close_fds=True,
-                                            start_new_session=True, preexec_fn=reset_signals)
+                                            start_new_session=True, preexec_fn=_prepare_target)
         self.pid = self.process.pid
 
     def output(self) -> str:
@@ -196,7 +205,7 @@ class Target:
 
 def become_subreaper() -> None:
     """Orphans of what the tests start come to this process, which reaps them: init may be slow or may not reap."""
-    ctypes.CDLL(None, use_errno=True).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
+    _libc.prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
 
 
 def _session_members(session: int) -> list[tuple[int, str]]:
