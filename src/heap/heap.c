@@ -117,7 +117,6 @@ struct waiting_keys {
 LT_VEC(waiting, struct waiting_keys);
 
 enum {
-	WAITING_MAX = 1 << 20, /* dicts whose keys are looked up together, in address order */
 	KEYS_GAP = 64 << 10,   /* a larger gap between keys begins another window */
 	KEYS_HEADER = 64,      /* bytes from a keys object's start that its size depends on */
 };

@@ -492,9 +492,23 @@ static bool read_type(struct lt_types *types, lt_addr address, int depth, struct
 	return true;
 }
 
+static const struct lt_type *keep_type(struct lt_types *types, const struct lt_type *type)
+{
+	struct lt_type *kept = lt_arena_alloc(&types->arena, sizeof(*kept));
+	if (kept == NULL || !type_pointers_reserve(&types->types, types->types.count + 1) ||
+	    !lt_map_put(&types->index, type->address, types->types.count))
+		return NULL;
+	*kept = *type;
+	kept->index = (uint32_t)types->types.count;
+	types->types.data[types->types.count++] = kept;
+	return kept;
+}
+
 static const struct lt_type *get(struct lt_types *types, lt_addr address, int depth)
 {
 	uint64_t index;
+	if (address == 0)
+		return NULL;
 	if (lt_map_get(&types->index, address, &index))
 		return types->types.data[index];
 	if (lt_map_get(&types->refused, address, NULL) || types->types.count >= TYPES_MAX)
@@ -506,17 +520,19 @@ static const struct lt_type *get(struct lt_types *types, lt_addr address, int de
 	struct lt_type found = {0};
 	if (!lt_map_put(&types->refused, address, 1) || !read_type(types, address, depth, &found))
 		return NULL;
-	struct lt_type *kept = lt_arena_alloc(&types->arena, sizeof(*kept));
-	if (kept == NULL || !type_pointers_reserve(&types->types, types->types.count + 1) ||
-	    !lt_map_put(&types->index, address, types->types.count))
-		return NULL;
-	found.index = (uint32_t)types->types.count;
-	*kept = found;
-	types->types.data[types->types.count++] = kept;
-	return kept;
+	return keep_type(types, &found);
 }
 
 const struct lt_type *lt_types_get(struct lt_types *types, lt_addr address)
 {
 	return get(types, address, 0);
+}
+
+const struct lt_type *lt_types_unknown(struct lt_types *types)
+{
+	uint64_t index;
+	if (lt_map_get(&types->index, 0, &index))
+		return types->types.data[index];
+	struct lt_type unknown = {.module = "", .name = "unreadable", .kind = LT_KIND_OPAQUE};
+	return keep_type(types, &unknown);
 }

@@ -50,6 +50,9 @@ void lt_types_destroy(struct lt_types *types);
  */
 const struct lt_type *lt_types_get(struct lt_types *types, lt_addr address);
 
+/* Stands for a type that could not be read: no module, name "unreadable". NULL: no memory. */
+const struct lt_type *lt_types_unknown(struct lt_types *types);
+
 /* By dense index, index < lt_types_count(). */
 const struct lt_type *lt_types_at(const struct lt_types *types, uint32_t index);
 uint32_t lt_types_count(const struct lt_types *types);

@@ -74,6 +74,30 @@ static enum lt_status probe_census(struct lt_heap *heap, json_t *result)
 	return LT_OK;
 }
 
+static enum lt_status probe_graph(struct lt_heap *heap, json_t *result)
+{
+	struct lt_heap_graph graph;
+	uint64_t start = lt_now_ns();
+	LT_TRY(lt_heap_build_graph(heap, NULL, 0, &graph));
+	json_object_set_new(result, "graph_ms", json_real((double)(lt_now_ns() - start) / 1e6));
+	uint64_t misplaced = 0, is_static = 0, immortal = 0;
+	for (uint32_t node = 0; node < graph.graph.node_count; node++) {
+		misplaced += lt_heap_graph_find(&graph, lt_heap_graph_address(&graph, node)) != node;
+		is_static += (graph.flags[node] & LT_NODE_STATIC) != 0;
+		immortal += (graph.flags[node] & LT_NODE_IMMORTAL) != 0;
+	}
+	json_object_set_new(result, "graph",
+			    json_pack("{sIsIsIsIsIsIsIsIsIsb}", "nodes", (json_int_t)graph.graph.node_count,
+				      "edges", (json_int_t)graph.graph.edge_count, "tracked",
+				      (json_int_t)graph.tracked, "permanent", (json_int_t)graph.permanent,
+				      "conservative", (json_int_t)graph.conservative_refs, "bytes",
+				      (json_int_t)graph.total_bytes, "misplaced", (json_int_t)misplaced,
+				      "static", (json_int_t)is_static, "immortal", (json_int_t)immortal,
+				      "proved", graph.proved));
+	lt_heap_graph_deinit(&graph);
+	return LT_OK;
+}
+
 static uint64_t peak_kib(void)
 {
 	char line[256];
@@ -96,7 +120,10 @@ static enum lt_status probe_heap(const struct options *options, const struct lt_
 	json_object_set_new(result, "interpreters", interpreters_json(lt_heap_interpreters(heap)));
 	enum lt_status status = probe_census(heap, result);
 	json_object_set_new(result, "peak_kib", json_integer((json_int_t)peak_kib()));
-	(void)options;
+	if (status == LT_OK && options->graph) {
+		status = probe_graph(heap, result);
+		json_object_set_new(result, "graph_peak_kib", json_integer((json_int_t)peak_kib()));
+	}
 	lt_heap_close(heap);
 	return status;
 }

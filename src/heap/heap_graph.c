@@ -1,0 +1,380 @@
+#include "heap/heap_parts.h"
+#include "heap/objmap.h"
+
+#include <string.h>
+
+enum {
+	RUN = LT_WINDOW_MAX / LT_OBJMAP_CHUNK, /* chunks that a window can hold */
+	BUSY = 4,           /* objects to look at from which on a chunk is worth a window */
+	PROGRESS_EACH = 256, /* chunks */
+};
+
+LT_VEC(numbers, uint32_t);
+
+struct building {
+	struct lt_heap *heap;
+	struct lt_objmap *objects;
+	struct lt_refs refs;     /* of one object */
+	struct numbers targets;  /* the same as numbers */
+	struct lt_graph_builder *builder;
+	struct lt_heap_graph *graph;
+	bool no_memory;
+	/* The mapping of the last node, for LT_NODE_STATIC. */
+	const struct lt_mapping *mapping;
+	bool mapping_is_file;
+};
+
+static const struct lt_type *type_at(struct building *building, lt_addr object)
+{
+	const struct lt_view *view = &building->heap->track.view;
+	lt_addr address;
+	if (lt_memory_probe(view->memory, object + lt_off(view->layout, LT_PyObject_ob_type), &address,
+			    sizeof(address)) != sizeof(address))
+		return NULL;
+	return lt_types_get(building->heap->types, address);
+}
+
+/* Values that hold no reference: the greater part of most heaps. Instances of subclasses may hold some. */
+static bool is_leaf(const struct lt_type *type)
+{
+	if (!type->exact || type->heap_type)
+		return false;
+	switch (type->kind) {
+	case LT_KIND_STR:
+	case LT_KIND_BYTES:
+	case LT_KIND_BYTEARRAY:
+	case LT_KIND_INT:
+	case LT_KIND_FLOAT:
+	case LT_KIND_COMPLEX:
+	case LT_KIND_NONE:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool is_known(void *ctx, lt_addr address)
+{
+	struct building *building = ctx;
+	return lt_objmap_has(building->objects, address);
+}
+
+/* ---- Which objects there are ---- */
+
+static bool add_tracked(void *ctx, lt_addr object, const struct lt_type *type)
+{
+	struct building *building = ctx;
+	(void)type;
+	return lt_objmap_add(building->objects, object);
+}
+
+static void restart(void *ctx)
+{
+	struct building *building = ctx;
+	lt_objmap_clear(building->objects);
+}
+
+/* Loads the window with the chunks from `first` on that follow each other; returns how many, at least 1. */
+static size_t load_run(struct building *building, size_t first, bool marked_only)
+{
+	const struct lt_objmap *objects = building->objects;
+	struct lt_window *window = building->heap->window;
+	lt_addr start = lt_objmap_chunk_address(objects, first);
+	size_t total = lt_objmap_chunks(objects);
+	size_t count = 1, got;
+	if (marked_only && lt_objmap_marked(objects, first) < BUSY) {
+		lt_window_clear(window, false);
+		return 1;
+	}
+	while (count < RUN && first + count < total &&
+	       lt_objmap_chunk_address(objects, first + count) == start + count * LT_OBJMAP_CHUNK &&
+	       (!marked_only || lt_objmap_marked(objects, first + count) >= BUSY))
+		count++;
+	if (lt_window_load(window, start, count * LT_OBJMAP_CHUNK, &got) == NULL)
+		building->no_memory = true;
+	return count;
+}
+
+static void explore(struct building *building, lt_addr object)
+{
+	struct lt_session *session = building->heap->track.view.session;
+	const struct lt_type *type = type_at(building, object);
+	if (type == NULL) {
+		session->unreadable++;
+		lt_objmap_remove(building->objects, object);
+		return;
+	}
+	if (is_leaf(type))
+		return;
+	/* A conservative scan accepts known objects only: it can find none that is new. */
+	building->refs.count = 0;
+	(void)lt_decode_refs(building->heap->decoder, object, type, &building->refs);
+	for (size_t i = 0; i < building->refs.count; i++)
+		if (!lt_objmap_add(building->objects, building->refs.data[i].to))
+			building->no_memory = true;
+}
+
+/* Looks at every marked object until no new one turns up. */
+static enum lt_status explore_all(struct building *building)
+{
+	struct lt_objmap *objects = building->objects;
+	struct lt_session *session = building->heap->track.view.session;
+	bool found = true;
+	while (found) {
+		found = false;
+		size_t chunk = 0;
+		while (chunk < lt_objmap_chunks(objects)) {
+			if (lt_objmap_marked(objects, chunk) == 0) {
+				chunk++;
+				continue;
+			}
+			found = true;
+			size_t count = load_run(building, chunk, true);
+			for (size_t i = 0; i < count && !building->no_memory; i++) {
+				lt_addr object = 0;
+				/* Objects that turn up behind this one wait for the next sweep. */
+				while (!building->no_memory &&
+				       (object = lt_objmap_take(objects, chunk + i, object)) != 0)
+					explore(building, object);
+			}
+			if (building->no_memory)
+				return lt_fail_memory(session);
+			chunk += count;
+			if (chunk % PROGRESS_EACH < count)
+				lt_progress(session, "following references", chunk, lt_objmap_chunks(objects));
+		}
+	}
+	lt_window_clear(building->heap->window, false);
+	return LT_OK;
+}
+
+/* ---- What they are and what they refer to ---- */
+
+static bool in_file(struct building *building, lt_addr object)
+{
+	const struct lt_process *process = building->heap->track.view.process;
+	if (process == NULL || lt_pageset_has(&building->heap->pymalloc.pages, object))
+		return false;
+	if (building->mapping == NULL || object < building->mapping->start || object >= building->mapping->end) {
+		building->mapping = lt_process_mapping(process, object);
+		building->mapping_is_file = false;
+		if (building->mapping == NULL)
+			return false;
+		const struct lt_mapping *mapping = building->mapping;
+		building->mapping_is_file = mapping->inode != 0;
+		/* .bss goes on in anonymous memory right behind the file's last writable mapping. */
+		if (mapping->inode == 0 && mapping->path[0] == '\0' && mapping > process->mappings.data &&
+		    mapping[-1].end == mapping->start && mapping[-1].inode != 0 && mapping[-1].writable)
+			building->mapping_is_file = true;
+	}
+	return building->mapping_is_file;
+}
+
+static bool is_immortal(const struct lt_view *view, lt_addr object)
+{
+	uint32_t low;
+	if (lt_fact(view->layout, LT_FACT_immortal) == 0 ||
+	    !lt_memory_u32(view->memory, object + lt_off(view->layout, LT_PyObject_ob_refcnt), &low))
+		return false;
+	return (int32_t)low < 0;
+}
+
+/* Objects of the collector are linked in a list while they are tracked. Static types have no PyGC_Head. */
+static bool is_tracked(struct building *building, lt_addr object, const struct lt_type *type)
+{
+	const struct lt_view *view = &building->heap->track.view;
+	const struct lt_layout *layout = view->layout;
+	uint64_t next, flags;
+	if (!type->gc)
+		return false;
+	if (type->is_type_type &&
+	    (!lt_memory_u64(view->memory, object + lt_off(layout, LT_PyTypeObject_tp_flags), &flags) ||
+	     (flags & (uint64_t)lt_fact(layout, LT_FACT_tpflag_heap_type)) == 0))
+		return false;
+	return lt_memory_u64(view->memory, object - lt_off(layout, LT_sizeof_PyGC_Head), &next) && next != 0;
+}
+
+static bool set_size(struct lt_heap_graph *graph, uint32_t node, uint64_t size)
+{
+	graph->total_bytes += size;
+	if (size < UINT32_MAX) {
+		graph->size[node] = (uint32_t)size;
+		return true;
+	}
+	graph->size[node] = UINT32_MAX;
+	return lt_map_put(&graph->big_sizes, node, size);
+}
+
+static enum lt_status describe(struct building *building, uint32_t node, lt_addr object)
+{
+	struct lt_heap *heap = building->heap;
+	struct lt_heap_graph *graph = building->graph;
+	struct lt_session *session = heap->track.view.session;
+	const struct lt_type *type = type_at(building, object);
+	size_t count = 0;
+	uint64_t size = 0;
+	if (type == NULL) {
+		/* It was read before: a target that runs has changed meanwhile. */
+		session->unreadable++;
+		type = lt_types_unknown(heap->types);
+		if (type == NULL)
+			return lt_fail_memory(session);
+		graph->type[node] = type->index;
+		return lt_graph_builder_row(building->builder, NULL, 0);
+	}
+	graph->type[node] = type->index;
+	if (lt_decode_size(heap->decoder, object, type, &size) && !set_size(graph, node, size))
+		return lt_fail_memory(session);
+	if (is_tracked(building, object, type)) {
+		graph->flags[node] |= LT_NODE_TRACKED;
+		graph->tracked++;
+	}
+	if (is_immortal(&heap->track.view, object))
+		graph->flags[node] |= LT_NODE_IMMORTAL;
+	if (in_file(building, object))
+		graph->flags[node] |= LT_NODE_STATIC;
+	if (is_leaf(type))
+		return lt_graph_builder_row(building->builder, NULL, 0);
+	building->refs.count = 0;
+	/* What could not be read was counted when the object was explored. */
+	uint64_t unreadable = session->unreadable;
+	(void)lt_decode_refs(heap->decoder, object, type, &building->refs);
+	session->unreadable = unreadable;
+	if (!numbers_reserve(&building->targets, building->refs.count))
+		return lt_fail_memory(session);
+	uint32_t *targets = building->targets.data;
+	for (size_t i = 0; i < building->refs.count; i++) {
+		enum lt_ref_kind kind = building->refs.data[i].kind;
+		uint32_t target = lt_objmap_find(building->objects, building->refs.data[i].to);
+		if (target == LT_NO_NODE)
+			continue;
+		targets[count++] = target;
+		graph->conservative_refs += kind == LT_REF_CONSERVATIVE;
+	}
+	return lt_graph_builder_row(building->builder, targets, count);
+}
+
+static enum lt_status describe_all(struct building *building)
+{
+	struct lt_objmap *objects = building->objects;
+	struct lt_session *session = building->heap->track.view.session;
+	size_t chunks = lt_objmap_chunks(objects);
+	uint32_t node = 0, nodes = lt_objmap_count(objects);
+	size_t chunk = 0;
+	while (chunk < chunks) {
+		size_t count = load_run(building, chunk, false);
+		if (building->no_memory)
+			return lt_fail_memory(session);
+		uint32_t end = chunk + count < chunks ? lt_objmap_chunk_first(objects, chunk + count) : nodes;
+		for (; node < end; node++)
+			LT_TRY(describe(building, node, lt_objmap_address(objects, node)));
+		chunk += count;
+		if (chunk % PROGRESS_EACH < count)
+			lt_progress(session, "reading references", chunk, chunks);
+	}
+	lt_window_clear(building->heap->window, false);
+	return LT_OK;
+}
+
+/* ---- Flags of the collector ---- */
+
+static bool flag_permanent(void *ctx, lt_addr object, const struct lt_type *type)
+{
+	struct building *building = ctx;
+	(void)type;
+	uint32_t node = lt_objmap_find(building->objects, object);
+	if (node != LT_NO_NODE && (building->graph->flags[node] & LT_NODE_PERMANENT) == 0) {
+		building->graph->flags[node] |= LT_NODE_PERMANENT;
+		building->graph->permanent++;
+	}
+	return true;
+}
+
+/* ---- The whole ---- */
+
+static enum lt_status build(struct building *building, const lt_addr *roots, size_t root_count)
+{
+	struct lt_heap *heap = building->heap;
+	struct lt_session *session = heap->track.view.session;
+	struct lt_heap_graph *graph = building->graph;
+	struct lt_tracked tracked = {0};
+	building->objects = lt_objmap_create();
+	if (building->objects == NULL)
+		return lt_fail_memory(session);
+	graph->objects = building->objects;
+	LT_TRY(lt_heap_each_tracked(heap, add_tracked, restart, building, &tracked));
+	graph->proved = tracked.proved;
+	for (size_t i = 0; i < root_count; i++)
+		if (roots[i] != 0 && !lt_objmap_add(building->objects, roots[i]))
+			return lt_fail_memory(session);
+	LT_TRY(explore_all(building));
+	if (!lt_objmap_number(building->objects))
+		return lt_fail_memory(session);
+	size_t nodes = lt_objmap_count(building->objects);
+	graph->type = calloc(nodes + 1, sizeof(*graph->type));
+	graph->size = calloc(nodes + 1, sizeof(*graph->size));
+	graph->flags = calloc(nodes + 1, sizeof(*graph->flags));
+	if (graph->type == NULL || graph->size == NULL || graph->flags == NULL)
+		return lt_fail_memory(session);
+	LT_TRY(lt_graph_builder_create(session, &building->builder));
+	LT_TRY(describe_all(building));
+	struct lt_graph_builder *builder = building->builder;
+	building->builder = NULL;
+	LT_TRY(lt_graph_builder_finish(builder, &graph->graph));
+	uint64_t *counts = calloc(heap->interpreters.count + 1, sizeof(*counts));
+	if (counts == NULL)
+		return lt_fail_memory(session);
+	enum lt_status status = lt_heap_each_permanent(heap, tracked.count, flag_permanent, building, counts);
+	free(counts);
+	return status;
+}
+
+enum lt_status lt_heap_build_graph(struct lt_heap *heap, const lt_addr *roots, size_t root_count,
+				   struct lt_heap_graph *ret_graph)
+{
+	struct lt_heap_graph graph = {0};
+	struct building building = {.heap = heap, .graph = &graph};
+	lt_decoder_set_is_object(heap->decoder, is_known, &building);
+	enum lt_status status = build(&building, roots, root_count);
+	lt_decoder_set_is_object(heap->decoder, NULL, NULL);
+	lt_graph_builder_destroy(building.builder);
+	lt_refs_deinit(&building.refs);
+	numbers_deinit(&building.targets);
+	lt_window_clear(heap->window, true);
+	lt_window_settle(heap->window);
+	if (status != LT_OK) {
+		lt_heap_graph_deinit(&graph);
+		return status;
+	}
+	*ret_graph = graph;
+	return LT_OK;
+}
+
+void lt_heap_graph_deinit(struct lt_heap_graph *graph)
+{
+	lt_graph_deinit(&graph->graph);
+	lt_objmap_destroy(graph->objects);
+	lt_map_deinit(&graph->big_sizes);
+	free(graph->type);
+	free(graph->size);
+	free(graph->flags);
+	*graph = (struct lt_heap_graph){0};
+}
+
+uint32_t lt_heap_graph_find(const struct lt_heap_graph *graph, lt_addr address)
+{
+	return lt_objmap_find(graph->objects, address);
+}
+
+lt_addr lt_heap_graph_address(const struct lt_heap_graph *graph, uint32_t node)
+{
+	return lt_objmap_address(graph->objects, node);
+}
+
+uint64_t lt_heap_graph_size(const struct lt_heap_graph *graph, uint32_t node)
+{
+	uint64_t size = graph->size[node];
+	if (size == UINT32_MAX)
+		(void)lt_map_get(&graph->big_sizes, node, &size);
+	return size;
+}

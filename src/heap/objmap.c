@@ -1,0 +1,269 @@
+#include "heap/objmap.h"
+
+#include "base/vec.h"
+
+#include <string.h>
+
+enum {
+	TOP_BITS = 47,
+	LEAF_BITS = 30,                               /* addresses a leaf covers */
+	LEAF_SLOTS = 1 << (LEAF_BITS - LT_OBJMAP_CHUNK_BITS),
+	TOP_SLOTS = 1 << (TOP_BITS - LEAF_BITS),
+	WORDS = LT_OBJMAP_CHUNK / 8 / 64,             /* of bits, a chunk */
+	GROUP = 4,                                    /* words that share a partial rank */
+	GROUPS = WORDS / GROUP,
+};
+
+struct chunk {
+	lt_addr address;
+	uint32_t first;         /* number of its first object, after the numbering */
+	uint32_t marked;        /* before it: marked objects */
+	uint16_t rank[GROUPS];  /* objects of the chunk before each group of words */
+	uint64_t known[WORDS];
+};
+LT_VEC(chunks, struct chunk);
+
+struct marks {
+	uint64_t bits[WORDS];
+};
+LT_VEC(all_marks, struct marks);
+
+struct lt_objmap {
+	uint32_t **leaves; /* address >> LEAF_BITS; index of the chunk + 1, 0 for none */
+	struct chunks chunks;
+	struct all_marks marks; /* of each chunk; empty after the numbering */
+	uint32_t count;
+};
+
+struct lt_objmap *lt_objmap_create(void)
+{
+	struct lt_objmap *map = calloc(1, sizeof(*map));
+	if (map == NULL)
+		return NULL;
+	map->leaves = calloc(TOP_SLOTS, sizeof(*map->leaves));
+	if (map->leaves == NULL) {
+		free(map);
+		return NULL;
+	}
+	return map;
+}
+
+void lt_objmap_clear(struct lt_objmap *map)
+{
+	for (size_t i = 0; i < TOP_SLOTS; i++) {
+		free(map->leaves[i]);
+		map->leaves[i] = NULL;
+	}
+	chunks_deinit(&map->chunks);
+	all_marks_deinit(&map->marks);
+	map->count = 0;
+}
+
+void lt_objmap_destroy(struct lt_objmap *map)
+{
+	if (map == NULL)
+		return;
+	lt_objmap_clear(map);
+	free(map->leaves);
+	free(map);
+}
+
+/* Index of the address' chunk + 1, 0 for none. */
+static uint32_t slot_of(const struct lt_objmap *map, lt_addr address)
+{
+	if (address >> TOP_BITS != 0)
+		return 0;
+	const uint32_t *leaf = map->leaves[address >> LEAF_BITS];
+	return leaf != NULL ? leaf[address >> LT_OBJMAP_CHUNK_BITS & (LEAF_SLOTS - 1)] : 0;
+}
+
+static unsigned bit_of(lt_addr address)
+{
+	return (unsigned)(address & (LT_OBJMAP_CHUNK - 1)) / 8;
+}
+
+bool lt_objmap_add(struct lt_objmap *map, lt_addr address)
+{
+	if (address >> TOP_BITS != 0 || (address & 7) != 0)
+		return true;
+	uint32_t **leaf = &map->leaves[address >> LEAF_BITS];
+	if (*leaf == NULL) {
+		*leaf = calloc(LEAF_SLOTS, sizeof(**leaf));
+		if (*leaf == NULL)
+			return false;
+	}
+	uint32_t *slot = &(*leaf)[address >> LT_OBJMAP_CHUNK_BITS & (LEAF_SLOTS - 1)];
+	if (*slot == 0) {
+		struct chunk chunk = {.address = address & ~(lt_addr)(LT_OBJMAP_CHUNK - 1)};
+		struct marks marks = {{0}};
+		if (map->chunks.count >= UINT32_MAX - 1 ||
+		    !all_marks_reserve(&map->marks, map->chunks.count + 1) ||
+		    !chunks_push(&map->chunks, chunk) || !all_marks_push(&map->marks, marks))
+			return false;
+		*slot = (uint32_t)map->chunks.count;
+	}
+	struct chunk *chunk = &map->chunks.data[*slot - 1];
+	unsigned bit = bit_of(address);
+	uint64_t mask = (uint64_t)1 << (bit % 64);
+	if ((chunk->known[bit / 64] & mask) == 0) {
+		chunk->known[bit / 64] |= mask;
+		map->marks.data[*slot - 1].bits[bit / 64] |= mask;
+		chunk->marked++;
+	}
+	return true;
+}
+
+void lt_objmap_remove(struct lt_objmap *map, lt_addr address)
+{
+	uint32_t slot = slot_of(map, address);
+	if (slot == 0 || (address & 7) != 0)
+		return;
+	struct chunk *chunk = &map->chunks.data[slot - 1];
+	struct marks *marks = &map->marks.data[slot - 1];
+	unsigned bit = bit_of(address);
+	uint64_t mask = (uint64_t)1 << (bit % 64);
+	if ((marks->bits[bit / 64] & mask) != 0)
+		chunk->marked--;
+	marks->bits[bit / 64] &= ~mask;
+	chunk->known[bit / 64] &= ~mask;
+}
+
+bool lt_objmap_has(const struct lt_objmap *map, lt_addr address)
+{
+	uint32_t slot = slot_of(map, address);
+	if (slot == 0 || (address & 7) != 0)
+		return false;
+	unsigned bit = bit_of(address);
+	return (map->chunks.data[slot - 1].known[bit / 64] >> (bit % 64) & 1) != 0;
+}
+
+size_t lt_objmap_chunks(const struct lt_objmap *map)
+{
+	return map->chunks.count;
+}
+
+lt_addr lt_objmap_chunk_address(const struct lt_objmap *map, size_t chunk)
+{
+	return map->chunks.data[chunk].address;
+}
+
+uint32_t lt_objmap_marked(const struct lt_objmap *map, size_t chunk)
+{
+	return map->chunks.data[chunk].marked;
+}
+
+lt_addr lt_objmap_take(struct lt_objmap *map, size_t index, lt_addr from)
+{
+	struct chunk *chunk = &map->chunks.data[index];
+	struct marks *marks = &map->marks.data[index];
+	if (from < chunk->address)
+		from = chunk->address;
+	if (chunk->marked == 0 || from - chunk->address >= LT_OBJMAP_CHUNK)
+		return 0;
+	unsigned bit = bit_of(from + 7);
+	if (from + 7 - chunk->address >= LT_OBJMAP_CHUNK)
+		return 0;
+	unsigned word = bit / 64;
+	uint64_t left = marks->bits[word] & ~(uint64_t)0 << (bit % 64);
+	while (left == 0) {
+		if (++word == WORDS)
+			return 0;
+		left = marks->bits[word];
+	}
+	unsigned found = word * 64 + (unsigned)__builtin_ctzll(left);
+	marks->bits[word] &= ~((uint64_t)1 << (found % 64));
+	chunk->marked--;
+	return chunk->address + (lt_addr)found * 8;
+}
+
+static int by_address(const void *left, const void *right)
+{
+	lt_addr a = ((const struct chunk *)left)->address, b = ((const struct chunk *)right)->address;
+	return (a > b) - (a < b);
+}
+
+bool lt_objmap_number(struct lt_objmap *map)
+{
+	all_marks_deinit(&map->marks);
+	/* In place: a merge sort would need the memory twice. They are nearly sorted already. */
+	bool sorted = true;
+	for (size_t i = 1; i < map->chunks.count && sorted; i++)
+		sorted = map->chunks.data[i - 1].address < map->chunks.data[i].address;
+	if (!sorted)
+		qsort(map->chunks.data, map->chunks.count, sizeof(*map->chunks.data), by_address);
+	uint64_t total = 0;
+	for (size_t i = 0; i < map->chunks.count; i++) {
+		struct chunk *chunk = &map->chunks.data[i];
+		chunk->first = (uint32_t)total;
+		unsigned inside = 0;
+		for (unsigned word = 0; word < WORDS; word++) {
+			if (word % GROUP == 0)
+				chunk->rank[word / GROUP] = (uint16_t)inside;
+			inside += (unsigned)__builtin_popcountll(chunk->known[word]);
+		}
+		total += inside;
+		if (total >= UINT32_MAX)
+			return false;
+		map->leaves[chunk->address >> LEAF_BITS]
+			   [chunk->address >> LT_OBJMAP_CHUNK_BITS & (LEAF_SLOTS - 1)] = (uint32_t)i + 1;
+	}
+	map->count = (uint32_t)total;
+	return true;
+}
+
+uint32_t lt_objmap_count(const struct lt_objmap *map)
+{
+	return map->count;
+}
+
+uint32_t lt_objmap_chunk_first(const struct lt_objmap *map, size_t chunk)
+{
+	return map->chunks.data[chunk].first;
+}
+
+uint32_t lt_objmap_find(const struct lt_objmap *map, lt_addr address)
+{
+	uint32_t slot = slot_of(map, address);
+	if (slot == 0 || (address & 7) != 0)
+		return UINT32_MAX;
+	const struct chunk *chunk = &map->chunks.data[slot - 1];
+	unsigned bit = bit_of(address);
+	unsigned word = bit / 64;
+	if ((chunk->known[word] >> (bit % 64) & 1) == 0)
+		return UINT32_MAX;
+	uint32_t number = chunk->first + chunk->rank[word / GROUP];
+	for (unsigned w = word / GROUP * GROUP; w < word; w++)
+		number += (uint32_t)__builtin_popcountll(chunk->known[w]);
+	return number + (uint32_t)__builtin_popcountll(chunk->known[word] & (((uint64_t)1 << (bit % 64)) - 1));
+}
+
+lt_addr lt_objmap_address(const struct lt_objmap *map, uint32_t number)
+{
+	/* The last chunk that begins at or below the number; empty chunks have the number of the next one. */
+	size_t low = 0, high = map->chunks.count;
+	while (high - low > 1) {
+		size_t middle = low + (high - low) / 2;
+		if (map->chunks.data[middle].first <= number)
+			low = middle;
+		else
+			high = middle;
+	}
+	const struct chunk *chunk = &map->chunks.data[low];
+	unsigned left = number - chunk->first;
+	unsigned group = GROUPS - 1;
+	while (group > 0 && chunk->rank[group] > left)
+		group--;
+	left -= chunk->rank[group];
+	for (unsigned word = group * GROUP; word < WORDS; word++) {
+		uint64_t bits = chunk->known[word];
+		unsigned here = (unsigned)__builtin_popcountll(bits);
+		if (left >= here) {
+			left -= here;
+			continue;
+		}
+		while (left-- > 0)
+			bits &= bits - 1;
+		return chunk->address + (word * 64 + (lt_addr)__builtin_ctzll(bits)) * 8;
+	}
+	return 0;
+}

@@ -1,0 +1,59 @@
+/*
+ * objmap.h: a compact set of object addresses that becomes a numbering of them.
+ *
+ * The address space is cut into chunks of 16 KiB; a chunk with an object in it has a bit for each
+ * 8 bytes. First objects are added, each with a mark that it is still to be looked at; then
+ * lt_objmap_number() gives each object its rank by address, found by counting bits. Memory: about 1/50
+ * of the address range that holds objects, whatever their number.
+ */
+#ifndef LT_HEAP_OBJMAP_H
+#define LT_HEAP_OBJMAP_H
+
+#include "target/memory.h"
+
+struct lt_objmap;
+
+enum {
+	LT_OBJMAP_CHUNK_BITS = 14,
+	LT_OBJMAP_CHUNK = 1 << LT_OBJMAP_CHUNK_BITS,
+};
+
+/* NULL: no memory. */
+struct lt_objmap *lt_objmap_create(void);
+void lt_objmap_destroy(struct lt_objmap *map);
+
+/* Forgets all objects. */
+void lt_objmap_clear(struct lt_objmap *map);
+
+/*
+ * Adds an object and marks it when it is new. An address that is no multiple of 8 or not below 2^47 is
+ * left out. False: no memory.
+ */
+bool lt_objmap_add(struct lt_objmap *map, lt_addr address);
+void lt_objmap_remove(struct lt_objmap *map, lt_addr address);
+bool lt_objmap_has(const struct lt_objmap *map, lt_addr address);
+
+/* Chunks in the order of first sight before the numbering, by address after it. */
+size_t lt_objmap_chunks(const struct lt_objmap *map);
+lt_addr lt_objmap_chunk_address(const struct lt_objmap *map, size_t chunk);
+
+/* Marked objects of a chunk. */
+uint32_t lt_objmap_marked(const struct lt_objmap *map, size_t chunk);
+/* Takes the mark off the lowest marked object at or above `from` in the chunk; 0: there is none. */
+lt_addr lt_objmap_take(struct lt_objmap *map, size_t chunk, lt_addr from);
+
+/*
+ * Numbers the objects by address; nothing can be added or removed from here on. False: no memory, or
+ * more than 2^32 - 2 objects.
+ */
+bool lt_objmap_number(struct lt_objmap *map);
+uint32_t lt_objmap_count(const struct lt_objmap *map);
+
+/* After the numbering: UINT32_MAX when the address is no object's. */
+uint32_t lt_objmap_find(const struct lt_objmap *map, lt_addr address);
+/* number < lt_objmap_count() */
+lt_addr lt_objmap_address(const struct lt_objmap *map, uint32_t number);
+/* The number of the first object of a chunk. */
+uint32_t lt_objmap_chunk_first(const struct lt_objmap *map, size_t chunk);
+
+#endif
