@@ -4,6 +4,7 @@
 #include "cli/run.h"
 #include "report/safe.h"
 
+#include <fcntl.h>
 #include <langinfo.h>
 #include <locale.h>
 #include <signal.h>
@@ -88,7 +89,7 @@ static enum lt_status fill_report(struct lt_run *run)
 		lt_text_addf(&run->out, "lowtide %s\n", LT_VERSION);
 		return LT_OK;
 	}
-	if (request->help) {
+	if (request->help || request->command == NULL) {
 		lt_help(request->topic, &run->out);
 		return LT_OK;
 	}
@@ -109,8 +110,23 @@ static enum lt_status run_request(struct lt_run *run)
 			       run->out.length);
 }
 
+/*
+ * A file that is opened later must not become one of the standard streams: a report would be written into
+ * it. A stream that is closed is opened the wrong way round, so that using it fails as before.
+ */
+static bool guard_standard_streams(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 &&
+		    open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
+			return false;
+	return true;
+}
+
 int main(int argc, char **argv)
 {
+	if (!guard_standard_streams())
+		return lt_status_exit_code(LT_E_INTERNAL);
 	setlocale(LC_CTYPE, "");
 	signal(SIGPIPE,
 	       SIG_IGN); /* a closed pipe is an error of write(2), with a sentence of its own */

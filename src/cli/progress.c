@@ -1,7 +1,8 @@
 #include "cli/progress.h"
 
+#include "base/text.h"
+
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 #define QUIET_NS 300000000u /* short work shows no bar */
@@ -24,13 +25,15 @@ static void draw(void *ctx, const char *what, uint64_t done, uint64_t total)
 		return;
 	}
 	double share = done >= total ? 1 : (double)done / (double)total;
-	char cells[BAR_WIDTH * 3 + 1] = "";
+	struct lt_text cells = {0};
 	for (int i = 0; i < BAR_WIDTH; i++) {
 		bool full = i < (int)(share * BAR_WIDTH);
-		strcat(cells, bar->utf8 ? (full ? "\u2588" : "\u2591") : (full ? "#" : "."));
+		lt_text_add(&cells, bar->utf8 ? (full ? "\u2588" : "\u2591") : (full ? "#" : "."));
 	}
-	fprintf(stderr, "\r\033[K%-28.40s %s %3d %%", what, cells, (int)(share * 100));
+	fprintf(stderr, "\r\033[K%-28.40s %s %3d %%", what, lt_text_get(&cells),
+		(int)(share * 100));
 	fflush(stderr);
+	lt_text_deinit(&cells);
 }
 
 void lt_progress_bar_begin(struct lt_progress_bar *bar, struct lt_session *session, bool utf8)

@@ -17,6 +17,7 @@ struct parser {
 	unsigned seen;           /* LT_OPT_BIT()s */
 	const char *operands[3]; /* the command, its operand, one too many */
 	size_t operand_count;
+	enum lt_status status; /* of a failed find_command() */
 };
 
 /* Levenshtein distance of two short words; UINT_MAX when one is too long to be a slip. */
@@ -220,7 +221,7 @@ static enum lt_status parse_long(struct parser *parser, const char *typed, const
 			continue;
 		if (option->argument == NULL) {
 			if (equals == NULL)
-				return apply(parser, (enum lt_option_id)i, NULL);
+				return apply(parser, (enum lt_option_id)i, "");
 			lt_remedy(parser->session, "Write --%s alone.", option->name);
 			return lt_fail(parser->session, LT_E_USAGE,
 				       "the option --%s takes no argument", option->name);
@@ -256,7 +257,7 @@ static enum lt_status parse_short(struct parser *parser, const char *typed, cons
 		}
 		const struct lt_option *option = &lt_options[i];
 		if (option->argument == NULL) {
-			LT_TRY(apply(parser, (enum lt_option_id)i, NULL));
+			LT_TRY(apply(parser, (enum lt_option_id)i, ""));
 			continue;
 		}
 		if (letter[1] != '\0')
@@ -269,19 +270,18 @@ static enum lt_status parse_short(struct parser *parser, const char *typed, cons
 	return LT_OK;
 }
 
-static enum lt_status find_command(struct parser *parser, const char *name,
-				   const struct lt_command **ret_command)
+/* NULL: no such command; then the session says so. */
+static const struct lt_command *find_command(struct parser *parser, const char *name)
 {
 	const struct lt_command *command = lt_command_find(name);
-	if (command != NULL) {
-		*ret_command = command;
-		return LT_OK;
-	}
+	if (command != NULL)
+		return command;
 	if (is_number(name)) {
 		lt_remedy(parser->session, "Run 'lowtide doctor %.20s' to examine that process.",
 			  name);
-		return lt_fail(parser->session, LT_E_USAGE,
-			       "a command comes before the process ID %.20s", name);
+		parser->status = lt_fail(parser->session, LT_E_USAGE,
+					 "a command comes before the process ID %.20s", name);
+		return NULL;
 	}
 	unsigned best = UINT32_MAX;
 	const char *nearest = NULL;
@@ -291,7 +291,8 @@ static enum lt_status find_command(struct parser *parser, const char *name,
 		lt_remedy(parser->session, "Did you mean 'lowtide %s'?", nearest);
 	else
 		lt_remedy(parser->session, "Run 'lowtide --help' for all commands.");
-	return lt_fail(parser->session, LT_E_USAGE, "there is no command '%.100s'", name);
+	parser->status = lt_fail(parser->session, LT_E_USAGE, "there is no command '%.100s'", name);
+	return NULL;
 }
 
 static enum lt_status check_options(struct parser *parser, const struct lt_command *command)
@@ -310,8 +311,9 @@ static enum lt_status parse_operands(struct parser *parser)
 {
 	struct lt_request *request = parser->request;
 	struct lt_session *session = parser->session;
-	const struct lt_command *command = NULL;
-	LT_TRY(find_command(parser, parser->operands[0], &command));
+	const struct lt_command *command = find_command(parser, parser->operands[0]);
+	if (command == NULL)
+		return parser->status;
 	request->command = command;
 	const char *operand = parser->operand_count > 1 ? parser->operands[1] : NULL;
 	if (request->help) {
@@ -329,7 +331,9 @@ static enum lt_status parse_operands(struct parser *parser)
 	}
 	if (command->completion == LT_COMPLETE_COMMAND) {
 		request->help = true;
-		return operand == NULL ? LT_OK : find_command(parser, operand, &request->topic);
+		if (operand != NULL)
+			request->topic = find_command(parser, operand);
+		return parser->status;
 	}
 	if (command->completion != LT_COMPLETE_PID)
 		return LT_OK;

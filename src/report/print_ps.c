@@ -60,9 +60,10 @@ void lt_print_ps(const struct lt_report *report, const struct lt_ps *ps, struct 
 		lt_text_add(out, "No CPython process here that can be looked at.\n");
 	free(cells);
 	for (size_t i = 0; report->style.verbosity >= 0 && i < ps->skipped_count; i++)
-		lt_text_addf(out, "%sNot looked at: %s process%s: %s\n", i == 0 ? "\n" : "",
+		lt_text_addf(out, "%sNot looked at: %s process%s%s: %s\n", i == 0 ? "\n" : "",
 			     lt_screen_count(&screen, ps->skipped[i].count),
 			     ps->skipped[i].count == 1 ? "" : "es",
+			     ps->skipped[i].count == 1 ? "" : ", the first",
 			     lt_screen_safe(&screen, ps->skipped[i].reason));
 	lt_screen_deinit(&screen);
 }

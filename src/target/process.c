@@ -14,8 +14,9 @@
 #include <time.h>
 
 enum {
-	MAPS_MAX = 256 << 20,   /* bytes of /proc/PID/maps: a million mappings are fewer */
-	COMMAND_MAX = 64 << 10, /* bytes of the command line that are shown */
+	PF_EXITING = 0x00000004, /* include/linux/sched.h */
+	MAPS_MAX = 256 << 20,    /* bytes of /proc/PID/maps: a million mappings are fewer */
+	COMMAND_MAX = 64 << 10,  /* bytes of the command line that are shown */
 };
 
 static void proc_path(pid_t pid, const char *name, char *buffer, size_t capacity)
@@ -86,9 +87,12 @@ static bool read_identity(struct lt_process *process)
 	char path[64], text[8192], value[64];
 	uint64_t number;
 	proc_path(process->pid, "stat", path, sizeof(path));
-	/* Field numbers of proc(5): 3 state, 20 num_threads, 22 starttime. */
+	/* Field numbers of proc(5): 3 state, 9 flags, 20 num_threads, 22 starttime. */
 	if (!lt_proc_read(path, text, sizeof(text)) || !lt_proc_stat_field(text, 3, &number) ||
 	    number == 'Z' || number == 'X')
+		return false;
+	/* On its way out it has no memory any more, while its state still says that it runs. */
+	if (lt_proc_stat_field(text, 9, &number) && (number & PF_EXITING) != 0)
 		return false;
 	if (lt_proc_stat_field(text, 20, &number))
 		process->thread_count = number < UINT_MAX ? (unsigned)number : UINT_MAX;

@@ -43,7 +43,9 @@ static void test_what_acts_on_a_terminal_is_shown(void **state)
 {
 	(void)state;
 	assert_safe("\x1b[31m\a\b\r\n\t\x7f", LT_UTF8, "\\x1b[31m\\x07\\x08\\x0d\\x0a\\x09\\x7f");
-	assert_safe("\xc2\x85\xc2\x9b" "1m", LT_UTF8, "\\x85\\x9b1m");
+	assert_safe("\xc2\x85\xc2\x9b"
+		    "1m",
+		    LT_UTF8, "\\x85\\x9b1m");
 	assert_safe("\u202e\u2066\u200f\u200b\ufeff\u2028\u061c", LT_UTF8,
 		    "\\u202e\\u2066\\u200f\\u200b\\ufeff\\u2028\\u061c");
 	assert_safe("\U000e0041", LT_UTF8, "\\U000e0041");
