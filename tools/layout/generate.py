@@ -226,7 +226,8 @@ def structs_from_debug(interpreter):
 def structs_from_headers(interpreter):
     """Compiles all headers of the release with debug information and reads that."""
     include = interpreter.include()
-    internal = sorted(path.name for path in (include / "internal").glob("pycore_*.h"))
+    internal = sorted(path.name for path in (include / "internal").glob("pycore_*.h")
+                      if "must not be included directly" not in path.read_text())
     structs = Structs()
     with tempfile.TemporaryDirectory() as directory:
         source = Path(directory) / "probe.c"
@@ -234,11 +235,12 @@ def structs_from_headers(interpreter):
             lines = ['#include "Python.h"', '#include "frameobject.h"', '#include "structmember.h"']
             lines += [f'#include "internal/{name}"' for name in internal if name not in skip]
             source.write_text("\n".join(lines) + "\n")
-            obj = source.with_suffix(".o")
+            obj = source.with_suffix(".so")  # linked: the debug sections of an object file are not relocated yet
             done = subprocess.run(
-                ["gcc", "-std=gnu11", "-w", "-g", "-fno-eliminate-unused-debug-types", "-DPy_BUILD_CORE", "-D_GNU_SOURCE",
+                ["gcc", "-std=gnu11", "-w", "-g", "-shared", "-fPIC", "-fno-eliminate-unused-debug-types", "-DPy_BUILD_CORE", "-D_GNU_SOURCE", "-D_Py_TIER2=1",
                  f"-I{include}", f"-I{include / 'internal'}", f"-I{include / 'cpython'}",
-                 f"-I{include / 'internal' / 'mimalloc'}", "-c", str(source), "-o", str(obj)],
+                 f"-I{include / 'internal' / 'mimalloc'}", "-idirafter", str(interpreter.root / "usr" / "include"),
+                 str(source), "-o", str(obj)],
                 capture_output=True, text=True)
             if done.returncode == 0:
                 structs.read(obj, wanted_structs())
