@@ -30,6 +30,7 @@ struct table {
 	const struct lt_layout *column;
 	const uint8_t *bytes;
 	size_t size;
+	bool *told; /* by row: the table gave it */
 };
 
 /* The member of the table at `position`; false when this release has none. */
@@ -51,6 +52,7 @@ static bool take_size(const struct table *table, enum lt_field position, enum lt
 	if (value == 0 || value > STRUCT_MAX || value % 4 != 0)
 		return false;
 	layout->off[row] = (int32_t)value;
+	table->told[row] = true;
 	return true;
 }
 
@@ -69,6 +71,7 @@ static bool take_offset(const struct table *table, enum lt_field position, enum 
 	if (lt_has(table->column, row) && lt_off(table->column, row) % 4 == 0 && value % 4 != 0)
 		return false;
 	layout->off[row] = (int32_t)value;
+	table->told[row] = true;
 	return true;
 }
 
@@ -87,18 +90,52 @@ static bool take_all(const struct table *table, struct lt_layout *layout)
 	return good;
 }
 
+/* Rows of one struct stand together in fields.def; the struct of a size is its own. */
+static size_t struct_length(enum lt_field row)
+{
+	const char *name = lt_field_name(row);
+	const char *dot = strchr(name, '.');
+	return dot != NULL ? (size_t)(dot - name) : 0;
+}
+
+/*
+ * What the table does not tell moves with the nearest member before it that the table does tell: a member
+ * that a patch release adds shifts all behind it.
+ */
+static void follow(const struct lt_layout *column, const bool *told, struct lt_layout *layout)
+{
+	for (int row = 0; row < LT_FIELD_COUNT; row++) {
+		const char *name = lt_field_name((enum lt_field)row);
+		size_t length = struct_length((enum lt_field)row);
+		int nearest = -1;
+		if (told[row] || length == 0 || column->off[row] < 0)
+			continue;
+		for (int other = 0; other < LT_FIELD_COUNT; other++)
+			if (told[other] && struct_length((enum lt_field)other) == length &&
+			    strncmp(lt_field_name((enum lt_field)other), name, length) == 0 &&
+			    column->off[other] >= 0 && column->off[other] <= column->off[row] &&
+			    (nearest < 0 || column->off[other] > column->off[nearest]))
+				nearest = other;
+		if (nearest >= 0)
+			layout->off[row] += layout->off[nearest] - column->off[nearest];
+	}
+}
+
 bool lt_debug_offsets_apply(struct lt_memory *memory, lt_addr runtime, struct lt_layout *layout)
 {
 	uint8_t bytes[TABLE_MAX];
 	if (!lt_has(layout, LT_sizeof__Py_DebugOffsets) ||
 	    lt_off(layout, LT_sizeof__Py_DebugOffsets) > sizeof bytes)
 		return false;
-	struct table table = {layout, bytes, lt_off(layout, LT_sizeof__Py_DebugOffsets)};
+	struct table table = {layout, bytes, lt_off(layout, LT_sizeof__Py_DebugOffsets), NULL};
 	if (lt_memory_probe(memory, runtime, bytes, table.size) != table.size)
 		return false;
 	struct lt_layout own = *layout;
+	bool told[LT_FIELD_COUNT] = {false};
+	table.told = told;
 	if (!take_all(&table, &own))
 		return false;
+	follow(layout, told, &own);
 	*layout = own;
 	return true;
 }

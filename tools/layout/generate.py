@@ -7,7 +7,8 @@
 PYTHON is an interpreter, e.g. 3.13.8=/usr/bin/python3.13, or ROOT:/usr/bin/python3.13 for one in another root
 file system. The files of the interpreter and, where they have none themselves, their separate debug files
 (usr/lib/debug/.build-id below the root) are read with the helper layout-structs. Columns without an interpreter
-come from overlay/COLUMN.txt: "like COLUMN", then changed rows, each with its source. With --headers the
+come from overlay/COLUMN.txt: "like COLUMN", then changed rows ("STRUCT.MEMBER = NUMBER", "sizeof(STRUCT) =
+NUMBER", "shift STRUCT after MEMBER by NUMBER"), each with its source. With --headers the
 interpreter's headers are compiled and read instead: fewer structs, no debug information needed.
 """
 
@@ -269,6 +270,14 @@ def overlay_column(column, table):
             continue
         if line.startswith("like "):
             numbers = dict(table.get(line[5:].strip(), {}))
+            continue
+        shift = re.match(r"shift (\w+) after (\w+) by (-?\d+)$", line)
+        if shift and numbers is not None:
+            struct, member, distance = shift.groups()
+            start = numbers[f"LT_{struct}_{member}"]
+            for enumerator, of, row in rows():
+                if of == struct and row is not None and numbers[enumerator] > start:
+                    numbers[enumerator] += int(distance)
             continue
         name, _, number = line.partition("=")
         if name.strip() not in known or numbers is None:
