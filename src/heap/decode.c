@@ -468,6 +468,7 @@ static void decode_kind(struct lt_body *body)
 {
 	switch (body->type->kind) {
 	case LT_KIND_DICT:
+	case LT_KIND_C_TYPE_INFO:
 	case LT_KIND_FROZENDICT:
 	case LT_KIND_DEFAULT_DICT:
 		lt_decode_dict(body);
@@ -505,6 +506,14 @@ static void decode_kind(struct lt_body *body)
 	case LT_KIND_MEMORYVIEW:
 		lt_body_add_member(body, lt_body_field(body, LT_PyMemoryViewObject_mbuf),
 				   LT_MEMBER_managed_buffer);
+		break;
+	case LT_KIND_METHOD_CALLER:
+		if (lt_fact(body->layout, LT_FACT_methodcaller_tuple) != 0) {
+			lt_body_add_member(body, lt_body_field(body, LT_methodcallerobject_vectorcall_args),
+					   LT_MEMBER_args);
+			lt_body_add_member(body, lt_body_field(body, LT_methodcallerobject_vectorcall_kwnames),
+					   LT_MEMBER_keywords);
+		}
 		break;
 	case LT_KIND_SIMPLE_QUEUE:
 		lt_decode_simple_queue(body);

@@ -144,14 +144,18 @@ static uint64_t str(struct sizer *sizer)
 	return size;
 }
 
-/* Objects/longobject.c: int___sizeof___impl; since 3.12 the first digit always counts. */
+/* Objects/longobject.c: int___sizeof___impl; the first digit counts even when it is not used (3.11). */
 static uint64_t integer(struct sizer *sizer)
 {
 	const struct lt_layout *layout = sizer->layout;
-	if (lt_fact(layout, LT_FACT_long_tagged) == 0)
-		return lt_off(layout, LT_PyLongObject_ob_digit) + times(sizer, var_count(sizer), 4);
-	uint64_t digits = field(sizer, LT_PyLongObject_lv_tag) >> lt_fact(layout, LT_FACT_long_digits_shift);
-	return (uint64_t)sizer->type->basicsize + times(sizer, digits == 0 ? 1 : digits, 4);
+	bool tagged = lt_fact(layout, LT_FACT_long_tagged) != 0;
+	uint64_t digits = tagged ? field(sizer, LT_PyLongObject_lv_tag) >>
+					   lt_fact(layout, LT_FACT_long_digits_shift) :
+				   var_count(sizer);
+	if (digits == 0 && lt_fact(layout, LT_FACT_long_size_of_zero) != 0)
+		digits = 1;
+	return (tagged ? (uint64_t)sizer->type->basicsize : lt_off(layout, LT_PyLongObject_ob_digit)) +
+	       times(sizer, digits, 4);
 }
 
 /* Objects/typeobject.c: type___sizeof___impl: a heap type with its shared keys. */
@@ -162,6 +166,15 @@ static uint64_t type_object(struct sizer *sizer)
 	if ((flags & (uint64_t)lt_fact(layout, LT_FACT_tpflag_heap_type)) == 0)
 		return lt_off(layout, LT_sizeof_PyTypeObject);
 	uint64_t size = lt_off(layout, LT_sizeof_PyHeapTypeObject);
+	/*
+	 * The metatypes of ctypes count what they add, and not the keys (Modules/_ctypes/_ctypes.c:
+	 * CType_Type_sizeof, 3.13).
+	 */
+	const struct lt_type *metatype = sizer->type;
+	while (metatype != NULL && metatype->python_class)
+		metatype = lt_types_get(sizer->decoder->types, metatype->base);
+	if (metatype != NULL && metatype->basicsize > (int64_t)size)
+		return (uint64_t)metatype->basicsize;
 	lt_addr cached = field(sizer, LT_PyHeapTypeObject_ht_cached_keys);
 	struct lt_dict_keys keys;
 	if (cached != 0 && lt_dict_keys_read(&sizer->decoder->view, cached, &keys))
@@ -318,7 +331,7 @@ static uint64_t compiled_struct(struct sizer *sizer)
 /* Modules/_decimal/_decimal.c: dec_sizeof: digits count unless they are in the object. */
 static uint64_t decimal(struct sizer *sizer)
 {
-	enum { STATIC_DATA = 0x40 }; /* Modules/_decimal/libmpdec/mpdecimal.h: MPD_STATIC_DATA */
+	enum { STATIC_DATA = 0xe0 }; /* Modules/_decimal/libmpdec/mpdecimal.h: MPD_DATAFLAGS */
 	if (!lt_has(sizer->layout, LT_PyDecObject_dec_flags) ||
 	    (field_u32(sizer, LT_PyDecObject_dec_flags) & STATIC_DATA) != 0)
 		return generic(sizer);
@@ -334,6 +347,10 @@ static uint64_t own_size(struct sizer *sizer)
 		return dict(sizer);
 	case LT_KIND_ORDERED_DICT:
 		return ordered_dict(sizer);
+	case LT_KIND_C_TYPE_INFO:
+		/* Modules/_ctypes/stgdict.c: PyCStgDict_sizeof: what it adds counts twice. */
+		return dict(sizer) + lt_off(sizer->layout, LT_sizeof_StgDictObject) -
+		       lt_off(sizer->layout, LT_sizeof_PyDictObject);
 	case LT_KIND_LIST:
 		return (uint64_t)sizer->type->basicsize + times(sizer, field(sizer, LT_PyListObject_allocated), 8);
 	case LT_KIND_SET:

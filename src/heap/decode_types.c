@@ -3,6 +3,8 @@
  */
 #include "heap/decode_parts.h"
 
+#include <string.h>
+
 enum { STATIC_TYPES_MAX = 1024, MODULE_STATE_MAX = 1 << 16 };
 
 /* ---- Types: Objects/typeobject.c: type_traverse ---- */
@@ -65,6 +67,28 @@ static void add_static_states(struct lt_body *body, uint64_t subclasses)
 	}
 }
 
+/*
+ * Up to 3.12 the dict of a ctypes type has members of its own, and a pointer type visits one of them
+ * (Modules/_ctypes/_ctypes.c: PyCPointerType_Type).
+ */
+static void add_ctypes_item_type(struct lt_body *body)
+{
+	struct lt_decoder *decoder = body->decoder;
+	const struct lt_layout *layout = body->layout;
+	lt_addr dict = lt_body_field(body, LT_PyTypeObject_tp_dict);
+	lt_addr dict_type, item;
+	const struct lt_type *metatype = body->type;
+	while (metatype != NULL && metatype->python_class)
+		metatype = lt_types_get(decoder->types, metatype->base);
+	if (metatype == NULL || strcmp(metatype->name, "PyCPointerType") != 0 || dict == 0 ||
+	    !lt_memory_u64(decoder->view.memory, dict + lt_off(layout, LT_PyObject_ob_type), &dict_type))
+		return;
+	const struct lt_type *type = lt_types_get(decoder->types, dict_type);
+	if (type != NULL && type->kind == LT_KIND_C_TYPE_INFO &&
+	    lt_memory_u64(decoder->view.memory, dict + lt_off(layout, LT_StgDictObject_proto), &item))
+		lt_body_add_member(body, item, LT_MEMBER_self_type);
+}
+
 void lt_decode_type(struct lt_body *body)
 {
 	const struct lt_layout *layout = body->layout;
@@ -85,6 +109,8 @@ void lt_decode_type(struct lt_body *body)
 			lt_body_hold_member(body, subclasses, LT_MEMBER_subclasses);
 		return;
 	}
+	if (lt_has(layout, LT_StgDictObject_proto))
+		add_ctypes_item_type(body);
 	lt_body_add_member(body, lt_body_field(body, LT_PyHeapTypeObject_ht_module), LT_MEMBER_module);
 	lt_body_hold_member(body, subclasses, LT_MEMBER_subclasses);
 	lt_body_hold_member(body, lt_body_field(body, LT_PyHeapTypeObject_ht_name), LT_MEMBER_name);

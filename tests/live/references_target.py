@@ -406,11 +406,11 @@ def record(path, objects):
     words = array.array("Q")
     add, size_of, referents = words.append, sys.getsizeof, gc.get_referents
     for thing in objects:
-        found = referents(thing)
         try:
             size = size_of(thing)
         except Exception:
             size = 0
+        found = referents(thing)
         add(id(thing))
         add(size)
         add(len(found))
