@@ -25,7 +25,7 @@ enum {
 	HOLDER_ATTEMPTS = 8, /* times that the holder of the GIL may slip away before all threads are stopped */
 	REAP_ATTEMPTS = 200,
 	LATE_ATTEMPTS = 20, /* looks of the janitor for a copy that the guard had announced */
-	SWEEP_MS = 20,
+	SWEEP_MS = 1, /* a thread that was pending and stands by now waits so long */
 	NOWHERE = 16,   /* an address in the page that is never mapped, aligned as a stack */
 	WATCH_MS = 200, /* how often a kernel without pidfds is asked whether the target lives */
 };
@@ -42,6 +42,17 @@ static void pause_ms(unsigned ms)
 {
 	struct timespec wait = {ms / 1000, (long)(ms % 1000) * 1000000};
 	nanosleep(&wait, NULL);
+}
+
+/* A pause in which threads that were told to stop, and do so late, are let go at once. */
+static void pause_sweeping(struct lt_tracer *tracer, unsigned ms)
+{
+	uint64_t end = lt_now_ns() + (uint64_t)ms * 1000000u;
+	while (lt_trace_sweep(tracer) && lt_now_ns() < end)
+		pause_ms(SWEEP_MS);
+	uint64_t now = lt_now_ns();
+	if (now < end)
+		pause_ms((unsigned)((end - now) / 1000000u));
 }
 
 /* A process of its own: no terminal, no job control, signals blocked, last to be killed for want of memory. */
@@ -150,7 +161,7 @@ static enum lt_status stop(struct lt_guard *guard, struct lt_tracer *tracer, pid
 	bool at_once = true;
 	for (unsigned i = 0; i < attempts; i++) {
 		if (!at_once) {
-			pause_ms(pause);
+			pause_sweeping(tracer, pause);
 			pause = pause * 2 < PAUSE_LAST_MS ? pause * 2 : PAUSE_LAST_MS;
 		}
 		at_once = false;
@@ -243,6 +254,17 @@ static void explain_clone(struct lt_guard *guard, int error)
 	}
 }
 
+/* The id of a process in the innermost of its PID namespaces. */
+static pid_t inside_id(pid_t pid)
+{
+	char path[64], text[8192], value[256];
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	if (!lt_proc_read(path, text, sizeof(text)) || !lt_proc_field(text, "NSpid", value, sizeof(value)))
+		return pid;
+	const char *last = strrchr(value, '\t');
+	return (pid_t)strtol(last != NULL ? last + 1 : value, NULL, 10);
+}
+
 /* Kills the child and waits until it is a zombie that only its parent, the target, still knows. */
 static void kill_child(struct frozen *frozen)
 {
@@ -282,10 +304,8 @@ static enum lt_status make_child(struct lt_guard *guard, struct lt_tracer *trace
 	enum lt_status status = lt_trace_call(guard->session, tracer, thread, SYS_clone, arguments, &result,
 					      &frozen->child);
 	lt_trace_release(tracer);
-	if (status != LT_OK) {
-		kill_child(frozen);
+	if (status != LT_OK)
 		return status;
-	}
 	if (result < 0) {
 		explain_clone(guard, (int)-result);
 		return LT_E_BUSY;
@@ -314,7 +334,7 @@ bool lt_freeze_reap(struct lt_session *session, struct lt_process *process, lt_a
 	bool done = false;
 	for (unsigned i = 0; i < REAP_ATTEMPTS && !done; i++) {
 		if (i > 0)
-			pause_ms(i < 20 ? 1 : 10);
+			pause_sweeping(&tracer, i < 20 ? 1 : 10);
 		lt_session_clear(session);
 		pid_t tid = lt_trace_quietest(pid, preferred);
 		if (tid == 0 || !lt_process_alive(process)) {
@@ -350,9 +370,11 @@ static bool clean_up(struct lt_guard *guard, struct frozen *frozen, uint64_t *re
 	bool reaped = true;
 	*ret_stall_ns = 0;
 	if (frozen->child != 0) {
+		if (frozen->inside == 0) /* the thread died with the result of the call */
+			frozen->inside = inside_id(frozen->child);
 		kill_child(frozen);
 		lt_freeze_step(LT_STEP_KILLED);
-		reaped = frozen->inside == 0 || lt_freeze_reap(guard->session, guard->process, guard->insn,
+		reaped = lt_freeze_reap(guard->session, guard->process, guard->insn,
 							       frozen->inside, frozen->thread, ret_stall_ns);
 		frozen->child = 0;
 		lt_freeze_step(LT_STEP_REAPED);
@@ -454,17 +476,6 @@ _Noreturn void lt_guard_run(struct lt_guard *guard)
 }
 
 /* --- the janitor -------------------------------------------------------------------------------- */
-
-/* The id of a process in the innermost of its PID namespaces. */
-static pid_t inside_id(pid_t pid)
-{
-	char path[64], text[8192], value[256];
-	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
-	if (!lt_proc_read(path, text, sizeof(text)) || !lt_proc_field(text, "NSpid", value, sizeof(value)))
-		return pid;
-	const char *last = strrchr(value, '\t');
-	return (pid_t)strtol(last != NULL ? last + 1 : value, NULL, 10);
-}
 
 /* Children of `parent` with exit signal 0 that are not older than the freeze: the frozen copy. */
 static pid_t find_copy(pid_t parent, uint64_t start_time)

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ptrace.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -21,12 +22,14 @@ enum {
 	ROUNDS_MAX = 1000,   /* signals delivered before one system call gets through */
 	PASSES_MAX = 1000,   /* looks at the list of threads until no new one is there */
 	THREADS_MAX = 1 << 20,
+	SEIZE_PATIENCE_US = 10000,
 	RESTART_LAST = -512, /* -ERESTARTSYS .. -ERESTART_RESTARTBLOCK: never seen by user mode */
 	RESTART_FIRST = -516,
 };
 
 static const uint64_t MS = 1000000;
 static const uint64_t STOP_PATIENCE_NS = 2000 * 1000000ull;  /* a loaded machine schedules late */
+static const uint64_t SLICE_NS = 20 * 1000000ull;           /* between looks whether a thread still lives */
 static const uint64_t SLEEP_PATIENCE_NS = 5 * 1000000ull;   /* before a thread in state D is taken as it is */
 
 enum stop {
@@ -73,13 +76,37 @@ static int await_status(pid_t tid, uint64_t deadline_ns, int *ret_status)
 	}
 }
 
-/* How `thread` stops next; *ret_signal: the signal of a STOP_SIGNAL. Keeps thread->state. */
-static enum stop await_stop(struct lt_traced *thread, uint64_t deadline_ns, int *ret_signal)
+static bool thread_state(pid_t pid, pid_t tid, char *ret_state)
 {
-	int status = 0;
-	int got = await_status(thread->tid, deadline_ns, &status);
-	if (got == 0)
-		return STOP_LATE;
+	char path[80], text[1024];
+	uint64_t state;
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", (int)pid, (int)tid);
+	if (!lt_proc_read(path, text, sizeof(text)) || !lt_proc_stat_field(text, 3, &state))
+		return false;
+	*ret_state = (char)state;
+	return true;
+}
+
+/*
+ * How `thread` stops next; *ret_signal: the signal of a STOP_SIGNAL. Keeps thread->state. The first thread of
+ * a process in exec dies but is not reported before the other dead ones are waited for: it counts as gone
+ * here and stays pending, so that the wait for it does not hold up theirs.
+ */
+static enum stop await_stop(const struct lt_tracer *tracer, struct lt_traced *thread, uint64_t deadline_ns,
+			    int *ret_signal)
+{
+	int status = 0, got;
+	for (;;) {
+		uint64_t slice = lt_now_ns() + SLICE_NS;
+		got = await_status(thread->tid, deadline_ns < slice ? deadline_ns : slice, &status);
+		char state = 'X';
+		if (got != 0)
+			break;
+		if (!thread_state(tracer->pid, thread->tid, &state) || state == 'Z' || state == 'X')
+			return STOP_GONE;
+		if (lt_now_ns() >= deadline_ns)
+			return STOP_LATE;
+	}
 	if (got < 0 || WIFEXITED(status) || WIFSIGNALED(status)) {
 		thread->state = LT_TRACED_GONE;
 		return STOP_GONE;
@@ -110,23 +137,12 @@ static enum stop await_trap(struct lt_tracer *tracer, struct lt_traced *thread, 
 {
 	for (;;) {
 		int signal_number = 0;
-		enum stop stop = await_stop(thread, deadline_ns, &signal_number);
+		enum stop stop = await_stop(tracer, thread, deadline_ns, &signal_number);
 		if (stop == STOP_TRAP || stop == STOP_GONE || stop == STOP_LATE)
 			return stop;
 		tracer->signals += signal_number != 0;
 		resume(thread, PTRACE_CONT, signal_number);
 	}
-}
-
-static bool thread_state(pid_t pid, pid_t tid, char *ret_state)
-{
-	char path[80], text[1024];
-	uint64_t state;
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", (int)pid, (int)tid);
-	if (!lt_proc_read(path, text, sizeof(text)) || !lt_proc_stat_field(text, 3, &state))
-		return false;
-	*ret_state = (char)state;
-	return true;
 }
 
 static pid_t tracer_of(pid_t pid)
@@ -138,6 +154,46 @@ static pid_t tracer_of(pid_t pid)
 	return (pid_t)strtol(value, NULL, 10);
 }
 
+/* For the handler of the timer only, while a PTRACE_SEIZE runs. */
+static struct lt_tracer *seizing;
+
+static void reap_while_seizing(int number)
+{
+	(void)number;
+	int saved = errno;
+	for (size_t i = 0; i < seizing->threads.count; i++) {
+		siginfo_t info;
+		waitid(P_PID, (id_t)seizing->threads.data[i].tid, &info, WEXITED | WNOHANG | __WALL);
+	}
+	errno = saved;
+}
+
+/*
+ * PTRACE_SEIZE waits for an exec of the target to end, and an exec waits until the other threads are dead
+ * and their tracer has taken note: with threads traced already each would wait for the other for ever. A
+ * timer interrupts the seizing, its handler takes note, and the kernel seizes on.
+ */
+static bool seize(struct lt_tracer *tracer, pid_t tid)
+{
+	if (tracer->threads.count == 0)
+		return ptrace(PTRACE_SEIZE, tid, NULL, NULL) == 0;
+	const struct sigaction action = {.sa_handler = reap_while_seizing};
+	const struct itimerval often = {{0, SEIZE_PATIENCE_US}, {0, SEIZE_PATIENCE_US}}, never = {0};
+	sigset_t alarms;
+	sigemptyset(&alarms);
+	sigaddset(&alarms, SIGALRM);
+	seizing = tracer;
+	sigaction(SIGALRM, &action, NULL);
+	setitimer(ITIMER_REAL, &often, NULL);
+	sigprocmask(SIG_UNBLOCK, &alarms, NULL);
+	bool done = ptrace(PTRACE_SEIZE, tid, NULL, NULL) == 0;
+	int error = errno;
+	sigprocmask(SIG_BLOCK, &alarms, NULL);
+	setitimer(ITIMER_REAL, &never, NULL);
+	errno = error;
+	return done;
+}
+
 /* Attaches to a thread and tells it to stop. LT_E_GONE without a failure when there is none. */
 static enum lt_status interrupt(struct lt_session *session, struct lt_tracer *tracer, pid_t tid)
 {
@@ -146,10 +202,10 @@ static enum lt_status interrupt(struct lt_session *session, struct lt_tracer *tr
 	struct lt_traced *thread = find(tracer, tid);
 	if (thread != NULL) /* left pending by an earlier attempt: it is told already */
 		return LT_OK;
-	bool seized = ptrace(PTRACE_SEIZE, tid, NULL, NULL) == 0;
+	bool seized = seize(tracer, tid);
 	/* A thread that was ending may have left its id to the one that did exec: ask once more. */
 	if (!seized && errno == EPERM)
-		seized = ptrace(PTRACE_SEIZE, tid, NULL, NULL) == 0;
+		seized = seize(tracer, tid);
 	if (!seized) {
 		int error = errno;
 		char state = 'X';
@@ -174,9 +230,15 @@ static enum lt_status interrupt(struct lt_session *session, struct lt_tracer *tr
  */
 static void adopt_leader(struct lt_tracer *tracer)
 {
-	if (find(tracer, tracer->pid) == NULL && tracer_of(tracer->pid) == getpid() &&
-	    !lt_traced_threads_push(&tracer->threads, (struct lt_traced){tracer->pid, LT_TRACED_PENDING}))
-		ptrace(PTRACE_DETACH, tracer->pid, NULL, NULL);
+	if (tracer_of(tracer->pid) != getpid())
+		return;
+	/* The exec may have come between the attaching and the interrupt. */
+	ptrace(PTRACE_INTERRUPT, tracer->pid, NULL, NULL);
+	struct lt_traced *leader = find(tracer, tracer->pid);
+	if (leader != NULL)
+		leader->state = LT_TRACED_PENDING;
+	else if (!lt_traced_threads_push(&tracer->threads, (struct lt_traced){tracer->pid, LT_TRACED_PENDING}))
+		return; /* without memory it stays traced until the guard ends, which is soon */
 }
 
 enum lt_status lt_trace_stop(struct lt_session *session, struct lt_tracer *tracer, pid_t tid)
@@ -301,14 +363,14 @@ pid_t lt_trace_choose(struct lt_tracer *tracer, pid_t preferred)
 enum call { CALL_DONE, CALL_AGAIN, CALL_SIGNAL, CALL_GONE };
 
 /* From the prepared registers to the exit of the call. */
-static enum call run_call(struct lt_traced *thread, int64_t *ret_result, pid_t *ret_child, int *ret_signal)
+static enum call run_call(const struct lt_tracer *tracer, struct lt_traced *thread, int64_t *ret_result, pid_t *ret_child, int *ret_signal)
 {
 	bool entered = false;
 	resume(thread, PTRACE_SYSCALL, 0);
 	for (;;) {
 		unsigned long message = 0;
 		struct lt_arch_regs regs;
-		switch (await_stop(thread, UINT64_MAX, ret_signal)) {
+		switch (await_stop(tracer, thread, UINT64_MAX, ret_signal)) {
 		case STOP_CLONE:
 			if (ret_child != NULL && ptrace(PTRACE_GETEVENTMSG, thread->tid, NULL, &message) == 0)
 				*ret_child = (pid_t)message;
@@ -370,7 +432,7 @@ enum lt_status lt_trace_call(struct lt_session *session, struct lt_tracer *trace
 		lt_freeze_step(LT_STEP_INJECTED);
 
 		int signal_number = 0;
-		enum call call = run_call(thread, &result, ret_child != NULL ? &child : NULL, &signal_number);
+		enum call call = run_call(tracer, thread, &result, ret_child != NULL ? &child : NULL, &signal_number);
 		if (call == CALL_GONE)
 			break;
 		lt_arch_set(tid, &saved);
