@@ -18,6 +18,5 @@ void lt_run_cost(struct lt_run *run)
 void lt_run_deinit(struct lt_run *run)
 {
 	lt_text_deinit(&run->out);
-	free(run->identity.command_line);
-	free(run->identity.executable);
+	lt_identity_deinit(&run->identity);
 }

@@ -64,9 +64,69 @@ const struct lt_option lt_options[LT_OPT_COUNT] = {
 			     .help = "Write the man page or a shell completion"},
 };
 
+#define COMMON                                                                                     \
+	(LT_OPT_BIT(LT_OPT_JSON) | LT_OPT_BIT(LT_OPT_OUTPUT) | LT_OPT_BIT(LT_OPT_COLOR) |          \
+	 LT_OPT_BIT(LT_OPT_QUIET) | LT_OPT_BIT(LT_OPT_VERBOSE) | LT_OPT_BIT(LT_OPT_HELP))
+#define LOOK (LT_OPT_BIT(LT_OPT_MODE) | LT_OPT_BIT(LT_OPT_IGNORE_HEADROOM))
+
+static const char *const doctor_examples[] = {
+	"lowtide doctor 4242", "What is wrong with process 4242",
+	"lowtide doctor --fail-on high --json -o report.json 4242",
+	"For a cron job or a CI check: exit code 1 when a finding is high or critical", NULL};
+
+static const char *const ps_examples[] = {
+	"lowtide ps", "The CPython processes that you may look at",
+	"lowtide ps --json | jq '.result.processes[].pid'", "Their PIDs, for a script", NULL};
+
+static const char *const types_examples[] = {
+	"lowtide types 4242", "The kinds of object that take the most memory",
+	"lowtide types --all --top 100 4242", "Strings, numbers and other untracked objects too",
+	NULL};
+
 static const char *const help_examples[] = {"lowtide help types", "All options of types", NULL};
 
 const struct lt_command lt_commands[] = {
+	{.name = "doctor",
+	 .operand = "PID",
+	 .completion = LT_COMPLETE_PID,
+	 .options = COMMON | LOOK | LT_OPT_BIT(LT_OPT_TOP) | LT_OPT_BIT(LT_OPT_FAIL_ON),
+	 .summary = "what is wrong, ranked, with evidence and the change to make",
+	 .description =
+		 "Freezes one picture of the process, reads every object and reference in it, and "
+		 "reports what is wrong: findings first, worst on top, each with the Python "
+		 "expression that reaches the object, the figures that it rests on, and the change "
+		 "to make. Then the containers that hold the most, the biggest kinds of object, "
+		 "and "
+		 "the state of the collector.\n\n"
+		 "The process stands still for about as long as a fork(2) takes. It runs nothing "
+		 "of "
+		 "lowtide's.",
+	 .examples = doctor_examples,
+	 .run = lt_cmd_doctor},
+	{.name = "ps",
+	 .options = COMMON,
+	 .summary = "which processes here are CPython; version, RSS, GC state",
+	 .description =
+		 "Lists the CPython processes of this machine with version, resident memory, age, "
+		 "threads and the state of the collector. Nothing is stopped: a few words of each "
+		 "process are read while it runs. Processes that may not be read are counted with "
+		 "the reason.",
+	 .examples = ps_examples,
+	 .run = lt_cmd_ps},
+	{.name = "types",
+	 .operand = "PID",
+	 .completion = LT_COMPLETE_PID,
+	 .options = COMMON | LOOK | LT_OPT_BIT(LT_OPT_ALL) | LT_OPT_BIT(LT_OPT_TOP),
+	 .summary = "what the heap is made of",
+	 .description =
+		 "Counts the objects of a process by type, with bytes as sys.getsizeof gives them, "
+		 "headers of the collector included. Without --all these are the objects that the "
+		 "collector tracks, as gc.get_objects() lists them, and those that gc.freeze() set "
+		 "apart; with --all every object that can be reached from them.\n\n"
+		 "The text report shows the 30 biggest rows unless --top says otherwise; JSON has "
+		 "all rows unless --top is given.",
+	 .examples = types_examples,
+	 .run = lt_cmd_types},
 	{.name = "help",
 	 .operand = "[COMMAND]",
 	 .completion = LT_COMPLETE_COMMAND,
