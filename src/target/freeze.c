@@ -77,13 +77,6 @@ static enum lt_status check_target(struct lt_session *session, const struct lt_p
 		return lt_freeze_refuse_traced(session, process->pid, tracer);
 	if (mode != LT_MODE_FORK)
 		return LT_OK;
-	if (status_number(text, "Seccomp") != 0) {
-		lt_fail(session, LT_E_PERMISSION,
-			"process %d runs under a seccomp filter, which may not allow it to be copied",
-			(int)process->pid);
-		lt_remedy(session, "use --mode stop (it stands while it is read) or --mode live");
-		return LT_E_PERMISSION;
-	}
 	if (!same_link(process->pid, "pid", "pid_for_children")) {
 		lt_fail(session, LT_E_PERMISSION,
 			"children of process %d are born into another PID namespace: a copy would be its init",

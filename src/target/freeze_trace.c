@@ -16,7 +16,7 @@
 #include <time.h>
 
 /* glibc's <sys/ptrace.h> and <linux/ptrace.h> do not go together. */
-enum { EVENT_STOP = 128 };
+enum { EVENT_STOP = 128, OPTION_SUSPEND_SECCOMP = 1 << 21 };
 
 enum {
 	ROUNDS_MAX = 1000,   /* signals delivered before one system call gets through */
@@ -407,11 +407,32 @@ static bool at_insn(struct lt_tracer *tracer, pid_t tid)
 	return errno == 0 && memcmp(&word, lt_arch_syscall_insn, lt_arch_syscall_insn_size) == 0;
 }
 
+/* A filter that does not know our call may kill the target for it. */
+static bool has_seccomp_filter(pid_t pid, pid_t tid)
+{
+	char path[80], text[8192], value[32];
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/status", (int)pid, (int)tid);
+	return lt_proc_read(path, text, sizeof(text)) && lt_proc_field(text, "Seccomp", value, sizeof(value)) &&
+	       strtoul(value, NULL, 10) != 0;
+}
+
+static enum lt_status refuse_filtered(struct lt_session *session, pid_t pid)
+{
+	lt_fail(session, LT_E_PERMISSION,
+		"process %d runs under a seccomp filter, which this user may not suspend for the copy", (int)pid);
+	lt_remedy(session, "run lowtide as root of the host (CAP_SYS_ADMIN), or use --mode stop (it stands while "
+			   "it is read) or --mode live");
+	return LT_E_PERMISSION;
+}
+
 enum lt_status lt_trace_call(struct lt_session *session, struct lt_tracer *tracer, pid_t tid, long number,
 			     const uint64_t arguments[6], int64_t *ret_result, pid_t *ret_child)
 {
 	struct lt_traced *thread = find(tracer, tid);
 	intptr_t options = PTRACE_O_TRACESYSGOOD | (ret_child != NULL ? PTRACE_O_TRACECLONE : 0);
+	bool filtered = has_seccomp_filter(tracer->pid, tid);
+	if (filtered)
+		options |= OPTION_SUSPEND_SECCOMP;
 	pid_t child = 0;
 	int64_t result = 0;
 	if (thread == NULL || thread->state != LT_TRACED_STOPPED)
@@ -427,7 +448,12 @@ enum lt_status lt_trace_call(struct lt_session *session, struct lt_tracer *trace
 		changed = saved;
 		lt_arch_prepare(&changed, tracer->insn, number, arguments);
 		/* The options stand only while the thread does our call: its own children are never ours. */
-		if (ptrace(PTRACE_SETOPTIONS, tid, NULL, (void *)options) != 0 || !lt_arch_set(tid, &changed))
+		if (ptrace(PTRACE_SETOPTIONS, tid, NULL, (void *)options) != 0) {
+			if (filtered && (errno == EPERM || errno == EINVAL))
+				return refuse_filtered(session, tracer->pid);
+			break;
+		}
+		if (!lt_arch_set(tid, &changed))
 			break;
 		lt_freeze_step(LT_STEP_INJECTED);
 

@@ -347,22 +347,41 @@ def test_lowtide_stopped_at_the_terminal_leaves_the_target_running():
         assert victim.result()["result"] == 0
 
 
-def test_seccomp_filter():
-    def filtered() -> None:
-        import ctypes
-        import struct
-        libc = ctypes.CDLL(None, use_errno=True)
-        program = struct.pack("HBBI", 0x06, 0, 0, 0x7FFF0000)  # allow everything
-        buffer = ctypes.create_string_buffer(program)
-        head = struct.pack("HxxxxxxP", 1, ctypes.addressof(buffer))
-        assert libc.prctl(38, 1, 0, 0, 0) == 0
-        assert libc.prctl(22, 2, ctypes.create_string_buffer(head), 0, 0) == 0
+def seccomp_filter(*forbidden: int, action: int = 0x80000000) -> None:
+    """Installs a filter that answers the forbidden system calls with `action` (the default ends the process)."""
+    import ctypes
+    import struct
+    libc = ctypes.CDLL(None, use_errno=True)
+    steps = [(0x20, 0, 0, 0)]  # load the number of the call
+    for i, number in enumerate(forbidden):
+        steps.append((0x15, len(forbidden) - i, 0, number))
+    steps += [(0x06, 0, 0, 0x7FFF0000), (0x06, 0, 0, action)]
+    program = b"".join(struct.pack("HBBI", *step) for step in steps)
+    buffer = ctypes.create_string_buffer(program, len(program))
+    head = struct.pack("HxxxxxxP", len(steps), ctypes.addressof(buffer))
+    assert libc.prctl(38, 1, 0, 0, 0) == 0
+    assert libc.prctl(22, 2, ctypes.create_string_buffer(head), 0, 0) == 0
 
-    with Victim("poll", preexec=filtered) as victim:
+
+@pytest.mark.parametrize("forbidden", [(), (56, 61)], ids=["allows everything", "kills for clone and wait4"])
+def test_seccomp_filter(forbidden):
+    """A filter neither keeps the copy from being made nor is it asked about it."""
+    with Victim("poll", preexec=lambda: seccomp_filter(*forbidden)) as victim:
         result = freeze(victim.pid)
-        assert result.code in (0, 4), result
-        if result.code == 4:
-            assert "seccomp" in result.err and "--mode stop" in result.err
+        assert result.code == 0, result
+        assert children(victim.pid) == {}
         assert freeze(victim.pid, "--mode", "stop").code == 0
+        victim.line()
+        assert victim.result()["result"] == 1
+
+
+def test_seccomp_filter_without_the_right_to_suspend_it():
+    """CAP_SYS_ADMIN suspends filters; without it the target is left alone, with the remedy."""
+    with Victim("poll", preexec=seccomp_filter) as victim:
+        result = subprocess.run(["setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin",
+                                 tool("lt_freeze"), str(victim.pid)], capture_output=True, text=True, timeout=60, check=False)
+        assert result.returncode == 4, result
+        assert "seccomp" in result.stderr and "--mode stop" in result.stderr
+        assert children(victim.pid) == {}
         victim.line()
         assert victim.result()["result"] == 1
