@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes src/layout/columns.inc from the debug information or the headers of CPython releases.
+"""Makes src/layout/columns*.inc from the debug information or the headers of CPython releases.
 
     generate.py COLUMN=PYTHON...    read these interpreters, keep the other columns as they are
     generate.py --check COLUMN=PYTHON...   write nothing; exit 1 and tell where the table differs
@@ -25,7 +25,6 @@ import names  # noqa: E402
 
 TOP = Path(__file__).resolve().parents[2]
 LAYOUT = TOP / "src" / "layout"
-TABLE = LAYOUT / "columns.inc"
 OVERLAYS = Path(__file__).resolve().parent / "overlay"
 ABSENT = -1
 
@@ -34,32 +33,37 @@ class Problem(Exception):
     """The table cannot be made; the text says why."""
 
 
-def lines_of(path):
-    """The lines of fields.def, with those of the parts that it includes in their place."""
-    for line in path.read_text().splitlines():
+def lines_of(name):
+    """(file, line) of fields.def, with those of the parts that it includes in their place."""
+    for line in (LAYOUT / name).read_text().splitlines():
         part = re.match(r'#include "layout/(\w+\.def)"$', line)
         if part is None:
-            yield line
+            yield name, line
         else:
-            yield from lines_of(LAYOUT / part.group(1))
+            yield from lines_of(part.group(1))
 
 
-def rows():
-    """[(enumerator, struct, member or None for the size)] in the order of fields.def."""
-    found = []
-    for line in lines_of(LAYOUT / "fields.def"):
+def rows_by_file():
+    """{file: [(enumerator, struct, member or None for the size)]}."""
+    found = {}
+    for name, line in lines_of("fields.def"):
         match = re.match(r"LT_(FIELD|SIZEOF)\((\w+)(?:, (\w+))?\)$", line)
         if match is None:
             if line.startswith("LT_"):
-                raise Problem(f"fields.def: cannot read: {line}")
+                raise Problem(f"{name}: cannot read: {line}")
             continue
         kind, struct, member = match.groups()
         enumerator = f"LT_{struct}_{member}" if kind == "FIELD" else f"LT_sizeof_{struct}"
-        found.append((enumerator, struct, member))
+        found.setdefault(name, []).append((enumerator, struct, member))
+    return found
+
+
+def rows():
+    """[(enumerator, struct, member or None for the size)] in order."""
+    found = [row for part in rows_by_file().values() for row in part]
     seen = [row[0] for row in found]
-    for name in set(seen):
-        if seen.count(name) > 1:
-            raise Problem(f"fields.def: {name} is there twice")
+    if len(set(seen)) < len(seen):
+        raise Problem("fields.def: twice: " + " ".join(sorted({name for name in seen if seen.count(name) > 1})))
     return found
 
 
@@ -69,35 +73,43 @@ def columns():
     return re.findall(r'^LT_COLUMN\(\w+, "([^"]+)"', text, re.M)
 
 
+def table_name(fields_file):
+    """columns.inc for fields.def, and so on."""
+    return fields_file.replace("fields", "columns").replace(".def", ".inc")
+
+
 def read_table():
-    """{column: {enumerator: number}} of the committed table."""
+    """{column: {enumerator: number}} of the committed tables."""
     table = {}
-    if not TABLE.exists():
-        return table
-    order = None
-    for line in TABLE.read_text().splitlines():
-        head = re.match(r"/\* columns: (.*) \*/", line)
-        if head:
-            order = head.group(1).split()
-            table = {column: {} for column in order}
-        match = re.match(r"\t\[(\w+)\] = \{(.*)\},", line)
-        if match:
-            for column, number in zip(order, match.group(2).split(",")):
-                table[column][match.group(1)] = int(number)
+    for name in rows_by_file():
+        path = LAYOUT / table_name(name)
+        order = []
+        for line in path.read_text().splitlines() if path.exists() else []:
+            head = re.match(r"/\* columns: (.*) \*/", line)
+            if head:
+                order = head.group(1).split()
+            match = re.match(r"\t\[(\w+)\] = \{(.*)\},", line)
+            if match:
+                for column, number in zip(order, match.group(2).split(",")):
+                    table.setdefault(column, {})[match.group(1)] = int(number)
     return table
 
 
 def write_table(table):
     order = columns()
-    lines = [
-        "/* columns.inc: made by tools/layout/generate.py from the debug information of each release. Do not edit. */",
-        "/* clang-format off */",
-        f"/* columns: {' '.join(order)} */",
-    ]
-    for enumerator, _, _ in rows():
-        numbers = ", ".join(str(table.get(column, {}).get(enumerator, ABSENT)) for column in order)
-        lines.append(f"\t[{enumerator}] = {{{numbers}}},")
-    TABLE.write_text("\n".join(lines) + "\n")
+    parts = rows_by_file()
+    for name, part in parts.items():
+        lines = [
+            f"/* {table_name(name)}: made by tools/layout/generate.py from the debug information of each release. Do not edit. */",
+            "/* clang-format off */",
+            f"/* columns: {' '.join(order)} */",
+        ]
+        for enumerator, _, _ in part:
+            numbers = ", ".join(str(table.get(column, {}).get(enumerator, ABSENT)) for column in order)
+            lines.append(f"\t[{enumerator}] = {{{numbers}}},")
+        if name == "fields.def":
+            lines += [f'#include "layout/{table_name(other)}"' for other in parts if other != name]
+        (LAYOUT / table_name(name)).write_text("\n".join(lines) + "\n")
 
 
 class Interpreter:
