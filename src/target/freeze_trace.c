@@ -230,11 +230,13 @@ static enum lt_status interrupt(struct lt_session *session, struct lt_tracer *tr
  */
 static void adopt_leader(struct lt_tracer *tracer)
 {
-	if (tracer_of(tracer->pid) != getpid())
+	char state = 'X';
+	struct lt_traced *leader = find(tracer, tracer->pid);
+	if (tracer_of(tracer->pid) != getpid() || !thread_state(tracer->pid, tracer->pid, &state) ||
+	    (leader != NULL && state == 't'))
 		return;
 	/* The exec may have come between the attaching and the interrupt. */
 	ptrace(PTRACE_INTERRUPT, tracer->pid, NULL, NULL);
-	struct lt_traced *leader = find(tracer, tracer->pid);
 	if (leader != NULL)
 		leader->state = LT_TRACED_PENDING;
 	else if (!lt_traced_threads_push(&tracer->threads, (struct lt_traced){tracer->pid, LT_TRACED_PENDING}))
