@@ -116,10 +116,8 @@ void lt_look_end(struct lt_look *look)
 		return;
 	uint64_t stop_ns = 0;
 	if (look->freeze != NULL) {
+		lt_freeze_release(look->session, look->freeze);
 		stop_ns = look->freeze->stall_ns;
-		/* While the target stands still for the whole look, its stall ends here. */
-		if (look->identity.mode == LT_MODE_STOP && stop_ns == 0)
-			stop_ns = lt_now_ns() - look->started_ns;
 		lt_freeze_end(look->session, look->freeze);
 		look->freeze = NULL;
 		look->view->memory = look->live;

@@ -297,12 +297,20 @@ bool lt_interpreters_collecting(void *ctx, struct lt_memory *live)
 pid_t lt_interpreters_gil_holder(void *ctx, struct lt_memory *live)
 {
 	const struct lt_view *view = ctx;
+	const struct lt_layout *layout = view->layout;
 	lt_addr address = first_interpreter(live, view);
+	lt_addr holder = 0, first_gil = 0;
 	for (int i = 0; i < LT_INTERPRETERS_MAX && address != 0; i++) {
-		lt_addr holder = gil_holder(live, view, address);
-		if (holder != 0)
-			return native_id(live, view, holder);
-		address = pointer_at(live, view->layout, address, LT_PyInterpreterState_next);
+		if (lt_fact(layout, LT_FACT_gil_pointer) != 0) {
+			/* With several GILs no one thread keeps all the others from running. */
+			lt_addr gil = pointer_at(live, layout, address, LT_PyInterpreterState_ceval_gil);
+			if (i > 0 && gil != first_gil)
+				return 0;
+			first_gil = gil;
+		}
+		if (holder == 0)
+			holder = gil_holder(live, view, address);
+		address = pointer_at(live, layout, address, LT_PyInterpreterState_next);
 	}
-	return 0;
+	return holder != 0 ? native_id(live, view, holder) : 0;
 }

@@ -24,7 +24,10 @@ struct lt_freeze_probe {
 	void *ctx;
 	/* True while a collection runs: the freeze lets go and tries again. */
 	bool (*collecting)(void *ctx, struct lt_memory *live);
-	/* Kernel thread id of the thread that holds the GIL, 0 when none does or it is not known. */
+	/*
+	 * Thread id of the thread that holds the GIL, as the target knows it (gettid(2)), 0 when none does,
+	 * it is not known, or to stop one thread would not be enough.
+	 */
 	pid_t (*gil_holder)(void *ctx, struct lt_memory *live);
 };
 

@@ -547,23 +547,25 @@ bool lt_trace_await_child(pid_t child)
 	return got > 0 && WIFSTOPPED(status);
 }
 
-/* Less is better: 0 waits or runs and notices nothing, 1 would see EINTR, 2 cannot stop now. */
+/* Less is better: 0 waits and notices nothing, 1 runs or waits for a processor, 2 would see EINTR, 3 cannot stop now. */
 static unsigned cost(pid_t pid, pid_t tid)
 {
 	char path[80], text[512], state = 'D';
 	if (!thread_state(pid, tid, &state) || state == 'D' || state == 'Z' || state == 'X')
-		return 2;
+		return 3;
+	if (state == 'R')
+		return 1;
 	snprintf(path, sizeof(path), "/proc/%d/task/%d/syscall", (int)pid, (int)tid);
 	if (!lt_proc_read(path, text, sizeof(text)))
 		return 0;
 	char *end;
 	long number = strtol(text, &end, 10);
 	if (end == text)
-		return 0; /* "running" */
+		return 1; /* "running" */
 	uint64_t arguments[6] = {0};
 	for (unsigned i = 0; i < 6; i++)
 		arguments[i] = strtoull(end, &end, 16);
-	return lt_arch_touchy(number, arguments) ? 1 : 0;
+	return lt_arch_touchy(number, arguments) ? 2 : 0;
 }
 
 pid_t lt_trace_quietest(pid_t pid, pid_t preferred)
@@ -574,7 +576,7 @@ pid_t lt_trace_quietest(pid_t pid, pid_t preferred)
 	if (directory == NULL)
 		return 0;
 	pid_t best = 0;
-	unsigned best_cost = 3;
+	unsigned best_cost = 4;
 	for (struct dirent *entry; (entry = readdir(directory)) != NULL;) {
 		pid_t tid = (pid_t)strtol(entry->d_name, NULL, 10);
 		if (tid <= 0)

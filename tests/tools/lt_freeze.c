@@ -1,14 +1,15 @@
 /*
  * lt_freeze: freezes a process from the command line, for the live tests.
  *
- *     lt_freeze [--mode fork|stop|live] [--count N] [--hold MS] [--word ADDR] [--ignore-headroom]
+ *     lt_freeze [--mode fork|stop|live] [--count N] [--hold MS] [--word ADDR] [--ignore-headroom] [--probe]
  *               [--die lowtide|guard|both --at STEP] PID
  *
  * One line of JSON a freeze. --word reads eight bytes there at the start and at the end of the hold.
- * --die: SIGKILL to lowtide, to the guard or to both when the guard comes to that step; --steps lists
+ * --probe: the target is a CPython; its GIL and its collector are asked. --die: SIGKILL to lowtide, to the guard or to both when the guard comes to that step; --steps lists
  * them. The exit code is that of lowtide.
  */
 #include "base/session.h"
+#include "heap/interpreters.h"
 #include "target/freeze.h"
 #include "target/freeze_guard.h"
 
@@ -70,9 +71,10 @@ int main(int count, char **arguments)
 	static const struct option options[] = {
 		{"mode", 1, NULL, 'm'}, {"count", 1, NULL, 'c'}, {"hold", 1, NULL, 'h'}, {"word", 1, NULL, 'w'},
 		{"die", 1, NULL, 'd'},  {"at", 1, NULL, 'a'},    {"steps", 0, NULL, 's'},
-		{"ignore-headroom", 0, NULL, 'i'}, {0}};
+		{"ignore-headroom", 0, NULL, 'i'}, {"probe", 0, NULL, 'p'}, {0}};
 	struct lt_freeze_options freeze_options = {.mode = LT_MODE_FORK};
 	unsigned freezes = 1, hold = 0;
+	bool look_inside = false;
 	lt_addr word = 0;
 	for (int option; (option = getopt_long(count, arguments, "", options, NULL)) >= 0;) {
 		switch (option) {
@@ -101,6 +103,9 @@ int main(int count, char **arguments)
 			for (unsigned i = 0; i < STEP_COUNT; i++)
 				puts(step_names[i]);
 			return 0;
+		case 'p':
+			look_inside = true;
+			break;
 		case 'i':
 			freeze_options.ignore_headroom = true;
 			break;
@@ -117,10 +122,21 @@ int main(int count, char **arguments)
 	lt_session_init(&session);
 	struct lt_process *process = NULL;
 	enum lt_status status = lt_process_open(&session, (pid_t)strtol(arguments[optind], NULL, 10), &process);
+	struct lt_memory *live = NULL;
+	struct lt_python *python = NULL;
+	if (status == LT_OK && look_inside)
+		status = lt_process_memory(&session, process, &live);
+	if (status == LT_OK && look_inside)
+		status = lt_python_find(&session, process, live, &python);
+	struct lt_view view = {.session = &session, .memory = live, .python = python, .process = process};
+	if (python != NULL)
+		view.layout = python->layout;
+	const struct lt_freeze_probe probe = {&view, lt_interpreters_collecting, lt_interpreters_gil_holder};
+
 	for (unsigned i = 0; status == LT_OK && i < freezes; i++) {
 		struct lt_freeze *freeze = NULL;
 		uint64_t first = 0, last = 0, begun = lt_now_ns();
-		status = lt_freeze_begin(&session, process, NULL, &freeze_options, &freeze);
+		status = lt_freeze_begin(&session, process, python != NULL ? &probe : NULL, &freeze_options, &freeze);
 		if (status != LT_OK)
 			break;
 		uint64_t taken = lt_now_ns();
@@ -141,6 +157,8 @@ int main(int count, char **arguments)
 	for (size_t i = 0; i < session.warning_count; i++)
 		fprintf(stderr, "warning: %s\n", session.warnings[i]);
 	int code = status == LT_OK ? 0 : fail(&session, status);
+	lt_python_close(python);
+	lt_memory_close(live);
 	lt_process_close(process);
 	lt_session_deinit(&session);
 	return code;
