@@ -168,7 +168,8 @@ static void classify(const struct lt_picture *picture, struct lt_expressions *ex
 							ref.index == LT_MEMBER_globals ||
 							ref.index == LT_MEMBER_frame_globals ||
 							ref.index == LT_MEMBER_frame_locals ||
-							ref.index == LT_MEMBER_builtins));
+							ref.index == LT_MEMBER_builtins ||
+							ref.index == LT_MEMBER_subclasses));
 	candidate->skipped = namespace || owner->kind == LT_KIND_LRU_CACHE;
 }
 

@@ -11,6 +11,7 @@
 enum {
 	ENTRIES_MIN = 100,        /* smaller caches without a bound are left alone, unless they hold much */
 	BYTES_MIN = 1 << 20,
+	INSTANCES_MIN = 100,      /* fewer instances kept by a cache are left alone, unless it holds much */
 	KEYS_LOOKED_AT = 200000,  /* keys of one cache whose first argument is examined */
 	CACHES_REPORTED = 20,
 };
@@ -166,7 +167,8 @@ static void pins_self(struct lt_findings *findings, const struct cache *cache)
 	lt_addr function = lt_read_pointer(findings->picture->view, cache->address, LT_lru_cache_object_func);
 	struct pinned pinned = {0};
 	if (!is_method(findings->picture->view, function, lt_text_get(&name)) ||
-	    !find_pinned(findings, cache, &pinned) || pinned.instances < 2)
+	    !find_pinned(findings, cache, &pinned) || pinned.instances == 0 ||
+	    (pinned.instances < INSTANCES_MIN && cache->held < BYTES_MIN))
 		return;
 	enum lt_severity severity = lt_findings_grade(findings, cache->held);
 	if (severity == LT_LOW && cache->maxsize < 0 && pinned.instances >= 1000)
