@@ -15,6 +15,12 @@ static bool ends_with(const char *text, const char *end)
 	return length >= tail && strcmp(text + length - tail, end) == 0;
 }
 
+static const char *figure(struct lt_screen *screen, int64_t number)
+{
+	return number < 0 ? lt_screen_format(screen, "%lld", (long long)number)
+			  : lt_screen_count(screen, (uint64_t)number);
+}
+
 /* "held_bytes" becomes "held 212.4 MiB", "hit_ratio" "hit ratio 0.02". */
 static const char *evidence_text(struct lt_screen *screen, const struct lt_evidence *evidence)
 {
@@ -192,8 +198,8 @@ static void add_collector(struct lt_screen *screen, const struct lt_doctor *doct
 		const struct lt_collector_generation *generation = &gc->generations[i];
 		const char **row = &cells[i * COLUMNS];
 		row[0] = names[i];
-		row[1] = lt_screen_format(screen, "%lld", (long long)generation->threshold);
-		row[2] = lt_screen_format(screen, "%lld", (long long)generation->count);
+		row[1] = figure(screen, generation->threshold);
+		row[2] = figure(screen, generation->count);
 		row[3] = lt_screen_count(screen, generation->collections);
 		row[4] = lt_screen_count(screen, generation->collected);
 		row[5] = lt_screen_count(screen, generation->uncollectable);
