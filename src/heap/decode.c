@@ -557,6 +557,12 @@ static bool read_body(struct lt_body *body)
 	return true;
 }
 
+static bool is_heap_type(struct lt_body *body)
+{
+	return (lt_body_field(body, LT_PyTypeObject_tp_flags) &
+		(uint64_t)lt_fact(body->layout, LT_FACT_tpflag_heap_type)) != 0;
+}
+
 bool lt_decode_refs(struct lt_decoder *decoder, lt_addr object, const struct lt_type *type,
 		    struct lt_refs *refs)
 {
@@ -568,6 +574,7 @@ bool lt_decode_refs(struct lt_decoder *decoder, lt_addr object, const struct lt_
 	body.at = object;
 	body.size = 0;
 	body.whole = true;
+	size_t first = refs->count;
 	if (!read_body(&body))
 		return false;
 	decode_members(&body);
@@ -578,7 +585,11 @@ bool lt_decode_refs(struct lt_decoder *decoder, lt_addr object, const struct lt_
 	if (type->heap_type)
 		lt_body_add(&body, (struct lt_ref){.to = type->address,
 						   .kind = LT_REF_TYPE,
-						   .untraversed = !type->gc || untyped[type->kind]});
+						   .untraversed = untyped[type->kind]});
+	/* The collector never asks an object that is not its own, static types among them. */
+	if (!type->gc || (type->kind == LT_KIND_TYPE && !is_heap_type(&body)))
+		for (size_t i = first; i < refs->count; i++)
+			refs->data[i].untraversed = true;
 	return body.whole;
 }
 

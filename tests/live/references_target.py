@@ -1,6 +1,6 @@
 """A target that has imported the whole standard library and made objects of every family.
 
-Writes for each tracked object its address, sys.getsizeof() and gc.get_referents() to the file named by the
+Writes for each tracked object, and for what these refer to, its address, sys.getsizeof() and gc.get_referents() to the file named by the
 first argument (64-bit words: address, size, count, addresses), then says ready and sleeps.
 """
 import array
@@ -425,8 +425,15 @@ def main(path):
     gc.collect()
     gc.disable()
     objects = gc.get_objects()
+    tracked = len(objects)
+    # Behind them what they reach directly and the collector does not track: strings, numbers, code objects.
+    seen = set(map(id, objects))
+    for thing in gc.get_referents(*objects[:tracked]):
+        if id(thing) not in seen:
+            seen.add(id(thing))
+            objects.append(thing)
     record(path, objects)
-    ready(modules=modules, objects=len(objects), kept=len(kept))  # noqa: F821 - given by the harness
+    ready(modules=modules, tracked=tracked, objects=len(objects), kept=len(kept))  # noqa: F821 - given by the harness
     while True:
         __import__("time").sleep(3600)
 
