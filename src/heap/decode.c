@@ -464,6 +464,14 @@ static void decode_tail(struct lt_body *body)
 	drop_attribute_words(body, before);
 }
 
+/* The member is not there at all in an object without a time zone (Include/datetime.h). */
+static void add_time_zone(struct lt_body *body, enum lt_field field)
+{
+	int64_t aware = (int64_t)lt_off(body->layout, LT_PyDateTime_Time_hastzinfo);
+	if (lt_body_u8(body, aware) != 0)
+		lt_body_hold_member(body, lt_body_field(body, field), LT_MEMBER_extra);
+}
+
 static void decode_kind(struct lt_body *body)
 {
 	switch (body->type->kind) {
@@ -506,6 +514,12 @@ static void decode_kind(struct lt_body *body)
 	case LT_KIND_MEMORYVIEW:
 		lt_body_add_member(body, lt_body_field(body, LT_PyMemoryViewObject_mbuf),
 				   LT_MEMBER_managed_buffer);
+		break;
+	case LT_KIND_TIME:
+		add_time_zone(body, LT_PyDateTime_Time_tzinfo);
+		break;
+	case LT_KIND_DATETIME:
+		add_time_zone(body, LT_PyDateTime_DateTime_tzinfo);
 		break;
 	case LT_KIND_METHOD_CALLER:
 		if (lt_fact(body->layout, LT_FACT_methodcaller_tuple) != 0) {

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-enum { ENTRIES_AT_ONCE = 256, DEQUE_BLOCK_MAX = 4096, TEE_VALUES_MAX = 4096 };
+enum { ENTRIES_AT_ONCE = 256, DEQUE_BLOCK_MAX = 4096, TEE_VALUES_MAX = 4096, STRUCT_FIELDS_MAX = 256 };
 
 /* ---- dict: Objects/dictobject.c: dict_traverse ---- */
 
@@ -180,32 +180,31 @@ void lt_decode_list(struct lt_body *body)
 }
 
 /*
- * A struct sequence has more items than its length says; its type knows how many
- * (Objects/structseq.c: structseq_traverse).
+ * Items of a struct sequence past its length (Objects/structseq.c: structseq_traverse). tp_basicsize
+ * counts them since 3.13; before, the type knows how many there are in all.
  */
-static uint64_t struct_sequence_count(struct lt_body *body, uint64_t count)
+static uint64_t hidden_items(struct lt_body *body, uint64_t count)
 {
-	const struct lt_type *type = body->type;
 	struct lt_decoder *decoder = body->decoder;
 	const struct lt_layout *layout = body->layout;
-	if (type->exact || type->basicsize >= (int64_t)lt_off(layout, LT_sizeof_PyTupleObject) ||
-	    type->dictoffset != 0)
-		return count;
+	int64_t start = (int64_t)lt_off(layout, LT_PyTupleObject_ob_item);
+	if (body->type->basicsize > start)
+		return (uint64_t)(body->type->basicsize - start) / 8;
 	lt_addr interpreter = decoder->interpreter_count > 0 ? decoder->interpreters[0] : 0;
-	lt_addr dict = lt_decode_type_dict(decoder, type->address, interpreter);
+	lt_addr dict = lt_decode_type_dict(decoder, body->type->address, interpreter);
 	lt_addr number = lt_dict_get(&decoder->view, dict, "n_fields");
-	uint32_t digit;
-	if (number == 0 ||
-	    !lt_memory_u32(decoder->view.memory, number + lt_off(layout, LT_PyLongObject_ob_digit), &digit))
-		return count;
-	return digit > count && digit < 256 ? digit : count;
+	uint32_t fields;
+	if (number == 0 || !lt_memory_u32(decoder->view.memory,
+					  number + lt_off(layout, LT_PyLongObject_ob_digit), &fields))
+		return 0;
+	return fields > count && fields < STRUCT_FIELDS_MAX ? fields - count : 0;
 }
 
 void lt_decode_tuple(struct lt_body *body)
 {
 	uint64_t count = lt_body_count(body);
-	if (!body->type->exact && count < 256)
-		count = struct_sequence_count(body, count);
+	if (!body->type->exact && !body->type->python_class && count < STRUCT_FIELDS_MAX)
+		count += hidden_items(body, count);
 	if (count != 0)
 		lt_body_add_items(body, body->at + lt_off(body->layout, LT_PyTupleObject_ob_item), count,
 				  LT_REF_ITEM, 0);

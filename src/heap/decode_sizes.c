@@ -186,7 +186,7 @@ static uint64_t type_object(struct sizer *sizer)
 static uint64_t code(struct sizer *sizer)
 {
 	const struct lt_layout *layout = sizer->layout;
-	uint64_t size = generic(sizer);
+	uint64_t size = (generic(sizer) + 7) & ~(uint64_t)7;
 	lt_addr extra = field(sizer, LT_PyCodeObject_co_extra);
 	/* _PyCodeObjectExtra: a count, then as many words; the struct has one of them. */
 	if (extra != 0)
@@ -198,7 +198,7 @@ static uint64_t code(struct sizer *sizer)
 		lt_addr bytecode = field(sizer, LT_PyCodeObject_co_code);
 		uint64_t caches = field_u32(sizer, LT_PyCodeObject_co_opcache_size) & 0xff;
 		size += times(sizer, caches, lt_off(layout, LT_sizeof__PyOpcache));
-		size += word_at(sizer, bytecode + lt_off(layout, LT_PyVarObject_ob_size));
+		size += word_at(sizer, bytecode + lt_off(layout, LT_PyVarObject_ob_size)) / 2;
 	}
 	return size;
 }
@@ -338,6 +338,16 @@ static uint64_t decimal(struct sizer *sizer)
 	return generic(sizer) + times(sizer, field(sizer, LT_PyDecObject_dec_alloc), 8);
 }
 
+/* Objects/bytearrayobject.c: bytearray_sizeof; since 3.15 the bytes lie in a bytes object. */
+static uint64_t byte_array(struct sizer *sizer)
+{
+	uint64_t size = (uint64_t)sizer->type->basicsize +
+			times(sizer, field(sizer, LT_PyByteArrayObject_ob_alloc), 1);
+	if (lt_has(sizer->layout, LT_PyByteArrayObject_ob_bytes_object))
+		size += lt_off(sizer->layout, LT_PyBytesObject_ob_sval) + 1;
+	return size;
+}
+
 static uint64_t own_size(struct sizer *sizer)
 {
 	switch (sizer->type->kind) {
@@ -360,7 +370,7 @@ static uint64_t own_size(struct sizer *sizer)
 	case LT_KIND_INT:
 		return integer(sizer);
 	case LT_KIND_BYTEARRAY:
-		return (uint64_t)sizer->type->basicsize + times(sizer, field(sizer, LT_PyByteArrayObject_ob_alloc), 1);
+		return byte_array(sizer);
 	case LT_KIND_TYPE:
 		return type_object(sizer);
 	case LT_KIND_CODE:
@@ -402,7 +412,7 @@ bool lt_decode_size(struct lt_decoder *decoder, lt_addr object, const struct lt_
 	uint64_t size = own_size(&sizer);
 	bool gc = type->gc;
 	/* Static types are no objects of the collector (Objects/typeobject.c: type_is_gc). */
-	if (type->kind == LT_KIND_TYPE && gc)
+	if (type->kind == LT_KIND_TYPE && gc && lt_fact(layout, LT_FACT_sizeof_head_by_type) == 0)
 		gc = (field(&sizer, LT_PyTypeObject_tp_flags) &
 		      (uint64_t)lt_fact(layout, LT_FACT_tpflag_heap_type)) != 0;
 	if (gc)
