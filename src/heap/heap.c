@@ -71,6 +71,7 @@ enum lt_status lt_heap_each_tracked(struct lt_heap *heap, lt_tracked_fn take, vo
 {
 	const struct lt_track *track = &heap->track;
 	struct lt_tracked scanned = {0}, walked = {0};
+	uint64_t before = track->view.session->unreadable;
 	LT_TRY(lt_track_scan(track, take, ctx, &scanned));
 	if (scanned.proved) {
 		*ret_tracked = scanned;
@@ -86,6 +87,7 @@ enum lt_status lt_heap_each_tracked(struct lt_heap *heap, lt_tracked_fn take, vo
 		return LT_OK;
 	}
 	restart(ctx);
+	track->view.session->unreadable = before;
 	return lt_track_walk(track, limit, take, ctx, ret_tracked);
 }
 

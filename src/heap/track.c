@@ -9,6 +9,7 @@ enum {
 	ALIGNMENT = 16,      /* of what malloc and pymalloc hand out */
 	OUTSIDE_MANY = 65536, /* objects outside arenas from which on all anonymous memory is scanned */
 	PROGRESS_EACH = 64,  /* windows */
+	REFCOUNT_HIGH = 1 << 20, /* a count above it may as well be an address below 4 GiB */
 };
 
 LT_VEC(addresses, lt_addr);
@@ -77,6 +78,11 @@ static unsigned preheader(const struct lt_type *type)
 	return type->managed_dict || type->managed_weakref ? 16 : 0;
 }
 
+static bool read_node(const struct lt_track *track, lt_addr head, struct node *ret_node)
+{
+	return lt_memory_probe(track->view.memory, head, ret_node, sizeof(*ret_node)) == sizeof(*ret_node);
+}
+
 static bool plausible_link(const struct scan *scan, uint64_t address)
 {
 	if (address < 4096 || address >> LT_PAGESET_TOP_BITS != 0)
@@ -95,6 +101,23 @@ static const struct lt_type *judge(struct scan *scan, const struct node *node)
 		return NULL;
 	const struct lt_type *type = type_of(scan, node->type);
 	return type != NULL && type->gc ? type : NULL;
+}
+
+/*
+ * Both neighbours point back. Costs two scattered reads: only for what an array of pointers could look
+ * like too, in a program whose heap is at low addresses (not position-independent).
+ */
+static bool doubtful(const struct scan *scan, lt_addr head, const struct node *node)
+{
+	uint64_t back;
+	if ((node->refcount & scan->refcount_mask) < REFCOUNT_HIGH)
+		return false;
+	lt_addr next = node->next & scan->next_mask, prev = node->prev & scan->prev_mask;
+	struct lt_memory *memory = scan->track->view.memory;
+	return lt_memory_probe(memory, next + sizeof(back), &back, sizeof(back)) != sizeof(back) ||
+	       (back & scan->prev_mask) != head ||
+	       lt_memory_probe(memory, prev, &back, sizeof(back)) != sizeof(back) ||
+	       (back & scan->next_mask) != head;
 }
 
 /* Follows a link that leads out of the pages that are scanned. */
@@ -140,7 +163,8 @@ static void take_block(struct scan *scan, lt_addr block, const unsigned char *by
 		memcpy(&node, bytes + before, sizeof(node));
 		const struct lt_type *type = judge(scan, &node);
 		if (type == NULL || preheader(type) != before ||
-		    (uint64_t)type->basicsize + before + HEAD_OBJECT / 2 > size)
+		    (uint64_t)type->basicsize + before + HEAD_OBJECT / 2 > size ||
+		    doubtful(scan, block + before, &node))
 			continue;
 		take(scan, block + before, &node, type);
 		return;
@@ -209,11 +233,6 @@ static enum lt_status scan_arenas(struct scan *scan)
 }
 
 /* ---- Objects outside the arenas ---- */
-
-static bool read_node(const struct lt_track *track, lt_addr head, struct node *ret_node)
-{
-	return lt_memory_probe(track->view.memory, head, ret_node, sizeof(*ret_node)) == sizeof(*ret_node);
-}
 
 static int by_start(const void *left, const void *right)
 {
@@ -308,7 +327,7 @@ static enum lt_status scan_mapping(struct scan *scan, const struct lt_mapping *m
 			if (node.next == 0)
 				continue;
 			const struct lt_type *type = judge(scan, &node);
-			if (type != NULL)
+			if (type != NULL && !doubtful(scan, at + offset, &node))
 				take(scan, at + offset, &node, type);
 		}
 		if (scan->no_memory)
