@@ -103,9 +103,20 @@ class Victim:
         return self
 
     def wait_blocked(self) -> None:
-        """Until every thread sleeps."""
+        """Until every thread sleeps, and sleeps on: what comes before the call may sleep for a moment too."""
+        def sleeps() -> dict:
+            found = {}
+            for task in Path(f"/proc/{self.pid}/task").iterdir():
+                switches = [line for line in (task / "status").read_text().splitlines() if "ctxt_switches" in line]
+                found[task.name] = (stat_fields(task / "stat")[0] in "STt", switches)
+            return found
+
         def asleep() -> bool:
-            return all(stat_fields(task / "stat")[0] in "SDTt" for task in Path(f"/proc/{self.pid}/task").iterdir())
+            first = sleeps()
+            if not all(asleep for asleep, _ in first.values()):
+                return False
+            time.sleep(0.05)
+            return sleeps() == first
         assert wait_until(asleep)
 
     def line(self) -> None:
