@@ -197,8 +197,8 @@ COLLECTOR_FAULTS = {
     kept = [[i] for i in range(1000)]
     gc.collect()
     gc.set_threshold(90000)
-    cycles(22000)
-    ''', lambda e: e["garbage_tracked"] >= 43990 and e["garbage_share"] > 0.1 and e["enabled"] is True, "medium"),
+    cycles(20000)
+    ''', lambda e: e["garbage_tracked"] >= 39990 and e["garbage_share"] > 0.1 and e["enabled"] is True, "medium"),
 }
 
 
