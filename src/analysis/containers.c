@@ -149,7 +149,6 @@ static void classify(const struct lt_picture *picture, struct lt_expressions *ex
 {
 	uint32_t parent = picture->parent[candidate->node];
 	if (parent == LT_GRAPH_NONE) {
-		candidate->skipped = picture->cost[candidate->node] == UINT32_MAX;
 		for (size_t r = 0; r < picture->roots.list.count; r++) {
 			enum lt_root_kind kind = picture->roots.list.data[r].kind;
 			if (picture->root_node[r] == candidate->node && kind != LT_ROOT_LOCAL &&

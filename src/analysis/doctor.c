@@ -89,10 +89,10 @@ static enum lt_status examine(struct lt_look *look, const struct lt_doctor_optio
 	}
 	lt_progress(session, "what is alive", 0, 0);
 	LT_TRY(lt_picture_life(picture));
-	lt_progress(session, "what keeps what alive", 0, 0);
-	LT_TRY(lt_picture_weigh(picture));
 	lt_progress(session, "ways to the objects", 0, 0);
 	LT_TRY(lt_picture_ways(picture));
+	lt_progress(session, "what keeps what alive", 0, 0);
+	LT_TRY(lt_picture_weigh(picture));
 
 	struct lt_findings findings = {
 		.session = session,

@@ -552,7 +552,7 @@ static void module_place(struct lt_expressions *ex, uint32_t module, struct lt_t
 void lt_expression_write(struct lt_expressions *ex, uint32_t node, struct lt_text *text, struct lt_text *where)
 {
 	const struct lt_picture *picture = ex->picture;
-	if (node >= picture->graph.graph.node_count || picture->cost[node] == UINT32_MAX)
+	if (node >= picture->graph.graph.node_count || !picture->alive[node])
 		return;
 	/* From the node back to the root; a way that is too long is written from its start. */
 	uint64_t length = 0;

@@ -113,7 +113,6 @@ void lt_picture_deinit(struct lt_picture *picture)
 	free(picture->dominator);
 	free(picture->retained);
 	free(picture->parent);
-	free(picture->cost);
 	*picture = (struct lt_picture){0};
 }
 
@@ -204,10 +203,6 @@ enum lt_status lt_picture_weigh(struct lt_picture *picture)
 	struct lt_graph *graph = &picture->graph.graph;
 	LT_CLEANUP(lt_dominators_deinit) struct lt_dominators dominators = {0};
 	LT_TRY(lt_graph_dominators(session, graph, picture->root_node, picture->roots.list.count, &dominators));
-	/* Nothing later walks references backwards. */
-	free(graph->in.first);
-	free(graph->in.target);
-	graph->in = (struct lt_rows){0};
 	LT_TRY(lt_graph_retained(session, graph, &dominators, node_size, &picture->graph, &picture->retained));
 	picture->dominator = LT_TAKE(dominators.dominator);
 	return LT_OK;
@@ -235,8 +230,9 @@ enum lt_status lt_picture_ways(struct lt_picture *picture)
 	}
 	for (size_t r = 0; r < picture->roots.list.count; r++)
 		start[r] = start_cost[picture->roots.list.data[r].kind];
+	LT_FREE uint32_t *cost = NULL;
 	return lt_graph_cheapest(session, graph, picture->root_node, start, picture->roots.list.count, enter, leave,
-				 &picture->parent, &picture->cost);
+				 &picture->parent, &cost);
 }
 
 enum lt_status lt_picture_totals(const struct lt_picture *picture, struct lt_type_totals *ret_totals)

@@ -22,13 +22,12 @@ struct lt_picture {
 	uint64_t garbage_bytes;
 	uint64_t garbage_tracked;   /* of garbage_count, those in the collector's lists */
 
+	/* After lt_picture_ways(). */
+	uint32_t *parent;           /* the node that a user reaches this one from, LT_GRAPH_NONE for roots */
+
 	/* After lt_picture_weigh(). */
 	uint32_t *dominator;        /* of each node, LT_GRAPH_NONE: no single node */
 	uint64_t *retained;         /* bytes that would go with each node */
-
-	/* After lt_picture_ways(). */
-	uint32_t *parent;           /* the node that a user reaches this one from, LT_GRAPH_NONE for roots */
-	uint32_t *cost;             /* UINT32_MAX: no way from a root */
 };
 
 /* Roots and graph. */
@@ -41,11 +40,14 @@ void lt_picture_deinit(struct lt_picture *picture);
  */
 LT_MUST_CHECK enum lt_status lt_picture_life(struct lt_picture *picture);
 
-/* Dominators and retained sizes; needs lt_picture_life(). */
-LT_MUST_CHECK enum lt_status lt_picture_weigh(struct lt_picture *picture);
-
-/* The cheapest way to each node, for expressions; needs lt_picture_life(). */
+/* The cheapest way to each node that is alive, for expressions; needs lt_picture_life(). */
 LT_MUST_CHECK enum lt_status lt_picture_ways(struct lt_picture *picture);
+
+/*
+ * Dominators and retained sizes; needs lt_picture_life(). It uses up the references of the graph, to
+ * save memory: it is the last of the steps.
+ */
+LT_MUST_CHECK enum lt_status lt_picture_weigh(struct lt_picture *picture);
 
 /* Counts and bytes of each type over all nodes, in no order. */
 LT_MUST_CHECK enum lt_status lt_picture_totals(const struct lt_picture *picture,

@@ -33,8 +33,8 @@ static void work_deinit(struct work *work)
 static bool number_nodes(const struct lt_graph *graph, const uint32_t *roots, size_t root_count,
 			 struct work *work, uint32_t *order, uint32_t *ret_reached)
 {
-	/* Next edge to follow of each node on the stack; the stack itself is the chain of parents. */
-	LT_FREE uint64_t *next = malloc(((size_t)graph->node_count + 1) * sizeof(*next));
+	/* How many edges of each node on the stack are done; the stack itself is the chain of parents. */
+	LT_FREE uint32_t *next = malloc(((size_t)graph->node_count + 1) * sizeof(*next));
 	if (next == NULL)
 		return false;
 	uint32_t reached = 0;
@@ -45,14 +45,15 @@ static bool number_nodes(const struct lt_graph *graph, const uint32_t *roots, si
 		order[reached++] = node;
 		work->number[node] = reached;
 		work->parent[reached] = 0;
-		next[reached] = graph->out.first[node];
+		next[reached] = 0;
 		uint32_t at = reached;
 		while (at != 0) {
 			node = order[at - 1];
-			uint64_t end = graph->out.first[node + 1];
+			uint64_t degree = graph->out.first[node + 1] - graph->out.first[node];
+			const uint32_t *target = graph->out.target + graph->out.first[node];
 			uint32_t child = LT_GRAPH_NONE;
-			while (next[at] < end && child == LT_GRAPH_NONE) {
-				uint32_t to = graph->out.target[next[at]++];
+			while (next[at] < degree && child == LT_GRAPH_NONE) {
+				uint32_t to = target[next[at]++];
 				if (work->number[to] == 0)
 					child = to;
 			}
@@ -63,7 +64,7 @@ static bool number_nodes(const struct lt_graph *graph, const uint32_t *roots, si
 			order[reached++] = child;
 			work->number[child] = reached;
 			work->parent[reached] = at;
-			next[reached] = graph->out.first[child];
+			next[reached] = 0;
 			at = reached;
 		}
 	}
@@ -73,26 +74,28 @@ static bool number_nodes(const struct lt_graph *graph, const uint32_t *roots, si
 
 /*
  * What an edge from v offers as semidominator: v itself while it is not processed (number at most
- * `last`), else the least semi on the path from v up through processed nodes. The path is compressed.
- * `stack` has room for every node.
+ * `last`), else the least semi on the path from v up through processed nodes. The path is compressed;
+ * on the way up its links are turned round, so that the way down needs no stack.
  */
-static uint32_t evaluate(struct work *work, uint32_t v, uint32_t last, uint32_t *stack)
+static uint32_t evaluate(struct work *work, uint32_t v, uint32_t last)
 {
 	if (v <= last)
 		return v;
-	uint32_t depth = 0;
+	uint32_t below = 0; /* 0 is the virtual root: never below anything */
 	uint32_t at = v;
 	while (work->ancestor[at] > last) {
-		stack[depth++] = at;
-		at = work->ancestor[at];
+		uint32_t up = work->ancestor[at];
+		work->ancestor[at] = below;
+		below = at;
+		at = up;
 	}
-	uint32_t up = at;
-	while (depth > 0) {
-		at = stack[--depth];
-		if (work->semi[work->label[up]] < work->semi[work->label[at]])
-			work->label[at] = work->label[up];
-		work->ancestor[at] = work->ancestor[up];
-		up = at;
+	while (below != 0) {
+		uint32_t down = work->ancestor[below];
+		if (work->semi[work->label[at]] < work->semi[work->label[below]])
+			work->label[below] = work->label[at];
+		work->ancestor[below] = work->ancestor[at];
+		at = below;
+		below = down;
 	}
 	return work->semi[work->label[v]];
 }
@@ -100,7 +103,6 @@ static uint32_t evaluate(struct work *work, uint32_t v, uint32_t last, uint32_t 
 enum lt_status lt_graph_dominators(struct lt_session *session, struct lt_graph *graph, const uint32_t *roots,
 				   size_t root_count, struct lt_dominators *ret_dominators)
 {
-	LT_TRY(lt_graph_reverse(session, graph));
 	size_t room = (size_t)graph->node_count + 1;
 	LT_CLEANUP(work_deinit) struct work work = {
 		.number = calloc(room, sizeof(uint32_t)),
@@ -112,13 +114,17 @@ enum lt_status lt_graph_dominators(struct lt_session *session, struct lt_graph *
 	uint32_t reached = 0;
 	if (!number_nodes(graph, roots, root_count, &work, order, &reached))
 		return lt_fail_memory(session);
+	/* From here on only predecessors count: the successors make room for the arrays below. */
+	LT_TRY(lt_graph_reverse(session, graph));
+	free(graph->out.first);
+	free(graph->out.target);
+	graph->out = (struct lt_rows){0};
 
 	size_t used = (size_t)reached + 1;
 	work.semi = malloc(used * sizeof(uint32_t));
 	work.label = malloc(used * sizeof(uint32_t));
 	work.ancestor = malloc(used * sizeof(uint32_t));
-	LT_FREE uint32_t *stack = malloc(used * sizeof(*stack));
-	if (work.semi == NULL || work.label == NULL || work.ancestor == NULL || stack == NULL)
+	if (work.semi == NULL || work.label == NULL || work.ancestor == NULL)
 		return lt_fail_memory(session);
 	for (uint32_t i = 0; i < used; i++) {
 		work.semi[i] = i;
@@ -137,12 +143,15 @@ enum lt_status lt_graph_dominators(struct lt_session *session, struct lt_graph *
 			uint32_t v = work.number[graph->in.target[e]];
 			if (v == 0)
 				continue;
-			uint32_t semi = evaluate(&work, v, w, stack);
+			uint32_t semi = evaluate(&work, v, w);
 			if (semi < least)
 				least = semi;
 		}
 		work.semi[w] = least;
 	}
+	free(graph->in.first);
+	free(graph->in.target);
+	graph->in = (struct lt_rows){0};
 	/* The paths are no longer needed: the same array takes the dominators, parents to begin with. */
 	uint32_t *dominator = work.ancestor;
 	dominator[0] = 0;

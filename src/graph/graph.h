@@ -38,6 +38,8 @@ void lt_graph_deinit(struct lt_graph *graph);
 enum { LT_GRAPH_NONE = UINT32_MAX };
 
 /*
+ * Uses up the edges of the graph: both rows are gone afterwards, only node_count stays.
+ *
  * Immediate dominators over a virtual root that has an edge to each of `roots` (semi-NCA, Georgiadis
  * 2005). ret_dominator[v] is the node, LT_GRAPH_NONE when the virtual root dominates v or v is not
  * reachable; ret_order lists the reachable nodes in preorder (*ret_reachable of them). Caller frees.

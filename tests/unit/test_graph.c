@@ -224,6 +224,10 @@ static void test_long_list(void **unused)
 	}
 	LT_CLEANUP(lt_graph_deinit) struct lt_graph graph = {0};
 	assert_int_equal(lt_graph_builder_finish(builder, &graph), LT_OK);
+	LT_FREE uint32_t *component = NULL;
+	uint32_t count = 0;
+	assert_int_equal(lt_graph_components(&session, &graph, &component, &count), LT_OK);
+	assert_int_equal(count, 1);
 	uint32_t root = 0;
 	LT_CLEANUP(lt_dominators_deinit) struct lt_dominators dominators = {0};
 	assert_int_equal(lt_graph_dominators(&session, &graph, &root, 1, &dominators), LT_OK);
@@ -231,10 +235,6 @@ static void test_long_list(void **unused)
 	assert_int_equal(dominators.dominator[0], LT_GRAPH_NONE);
 	for (uint32_t v = 1; v < LENGTH; v++)
 		assert_int_equal(dominators.dominator[v], v - 1);
-	LT_FREE uint32_t *component = NULL;
-	uint32_t count = 0;
-	assert_int_equal(lt_graph_components(&session, &graph, &component, &count), LT_OK);
-	assert_int_equal(count, 1);
 }
 
 static void test_builder_bounds(void **unused)
