@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <langinfo.h>
 #include <locale.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -128,6 +129,8 @@ int main(int argc, char **argv)
 	if (!guard_standard_streams())
 		return lt_status_exit_code(LT_E_INTERNAL);
 	setlocale(LC_CTYPE, "");
+	/* Large arrays go back to the system when they are freed; glibc would learn to keep those below 32 MiB. */
+	mallopt(M_MMAP_THRESHOLD, 1 << 20);
 	signal(SIGPIPE,
 	       SIG_IGN); /* a closed pipe is an error of write(2), with a sentence of its own */
 	struct lt_session session;
