@@ -9,8 +9,10 @@
 enum {
 	INTERPRETERS_MAX = 1024,
 	THREADS_MAX = 4096, /* followed for each interpreter */
-	NODES_MAX = 512,    /* followed in each list of the collector */
+	NODES_MAX = 256,    /* followed in each list of the collector */
+	TYPES_KEPT = 32,    /* power of two */
 	ENTRIES_MAX = 4096, /* looked through in a dict */
+	ENTRY_SIZE = 32,    /* of a dict, at most */
 	NAME_MAX_SIZE = 64,
 };
 
@@ -19,6 +21,7 @@ struct check {
 	const struct lt_layout *layout;
 	lt_addr runtime;
 	lt_addr type_type; /* PyType_Type, once it is known */
+	lt_addr types[TYPES_KEPT]; /* found to be types, by address */
 	struct lt_check_result *result;
 };
 
@@ -110,15 +113,20 @@ static bool check_type_of_types(struct check *check, lt_addr dict)
 }
 
 /* An object is a type: its type is type, or derived from it. */
-static bool is_type(const struct check *check, lt_addr object)
+static bool is_type(struct check *check, lt_addr object)
 {
+	lt_addr *kept = &check->types[object / 16 % TYPES_KEPT];
+	if (*kept == object && object != 0)
+		return true;
 	lt_addr type = type_of(check, object);
 	uint64_t flags;
-	if (type == check->type_type)
-		return true;
 	/* Include/object.h: Py_TPFLAGS_TYPE_SUBCLASS is the last of the eight. */
-	return type_of(check, type) != 0 && field_at(check, type, LT_PyTypeObject_tp_flags, &flags) &&
-	       (flags >> (lt_fact(check->layout, LT_FACT_tpflag_subclass_shift) + 7) & 1) != 0;
+	if (type != check->type_type &&
+	    (type_of(check, type) == 0 || !field_at(check, type, LT_PyTypeObject_tp_flags, &flags) ||
+	     (flags >> (lt_fact(check->layout, LT_FACT_tpflag_subclass_shift) + 7) & 1) == 0))
+		return false;
+	*kept = object;
+	return true;
 }
 
 /* ---- dicts ---- */
@@ -126,14 +134,13 @@ static bool is_type(const struct check *check, lt_addr object)
 /* The str at `object` is `text` (ASCII). */
 static bool str_is(const struct check *check, lt_addr object, const char *text)
 {
-	uint8_t header[LT_STR_HEADER];
+	uint8_t bytes[LT_STR_HEADER + NAME_MAX_SIZE] = {0};
 	struct lt_str_place place;
-	char found[NAME_MAX_SIZE];
-	size_t length = strlen(text);
-	return bytes_at(check, object, header, lt_off(check->layout, LT_sizeof_PyASCIIObject)) &&
-	       lt_str_decode(check->layout, header, &place) && place.ascii && place.data_offset != 0 &&
-	       place.length == length && length <= sizeof found &&
-	       bytes_at(check, object + place.data_offset, found, length) && memcmp(found, text, length) == 0;
+	size_t length = strlen(text), size = lt_off(check->layout, LT_sizeof_PyASCIIObject) + length + 1;
+	return size <= sizeof bytes && bytes_at(check, object, bytes, size) &&
+	       lt_str_decode(check->layout, bytes, &place) && place.ascii && place.data_offset != 0 &&
+	       place.length == length && place.data_offset + length < size &&
+	       memcmp(bytes + place.data_offset, text, length + 1) == 0;
 }
 
 /* The value of a string key in a dict that is not split; 0: not there. */
@@ -147,10 +154,12 @@ static lt_addr dict_get(const struct check *check, lt_addr dict, const char *nam
 	    !lt_dict_keys_decode(check->layout, header, &keys))
 		return 0;
 	for (uint64_t i = 0; i < keys.entries && i < ENTRIES_MAX; i++) {
-		lt_addr entry = keys_addr + keys.entries_offset + i * keys.entry_size;
-		uint64_t key, value;
-		if (word_at(check, entry + keys.key_offset, &key) && key != 0 &&
-		    word_at(check, entry + keys.value_offset, &value) && value != 0 && str_is(check, key, name))
+		uint8_t entry[ENTRY_SIZE];
+		if (keys.entry_size > sizeof entry ||
+		    !bytes_at(check, keys_addr + keys.entries_offset + i * keys.entry_size, entry, keys.entry_size))
+			return 0;
+		uint64_t key = lt_word(entry, keys.key_offset), value = lt_word(entry, keys.value_offset);
+		if (key != 0 && value != 0 && str_is(check, key, name))
 			return value;
 	}
 	return 0;
@@ -218,20 +227,25 @@ static bool check_threads(struct check *check, lt_addr interpreter, unsigned *re
 static bool check_list(struct check *check, lt_addr head, const char *name)
 {
 	const struct lt_layout *layout = check->layout;
-	uint64_t next_at = lt_off(layout, LT_PyGC_Head__gc_next), prev_at = lt_off(layout, LT_PyGC_Head__gc_prev);
+	uint64_t object = lt_off(layout, LT_sizeof_PyGC_Head);
+	size_t size = object + lt_off(layout, LT_sizeof_PyObject);
+	uint8_t bytes[64];
+	lt_addr before = head, node;
 	uint64_t word;
-	lt_addr node = head;
-	for (unsigned i = 0; i < NODES_MAX; i++) {
-		lt_addr before = node;
-		if (!word_at(check, node + next_at, &word))
+	if (size > sizeof bytes || !field_at(check, head, LT_PyGC_Head__gc_next, &word))
+		return differs(check, LT_CHECK_MOVING, "%s cannot be read", name);
+	node = lt_gc_next(layout, word);
+	for (unsigned i = 0; i < NODES_MAX; i++, before = node, node = lt_gc_next(layout, word)) {
+		if (!bytes_at(check, node, bytes, size))
 			return differs(check, LT_CHECK_MOVING, "%s leads to memory that cannot be read", name);
-		node = lt_gc_next(layout, word);
-		if (node == 0 || !word_at(check, node + prev_at, &word) || lt_gc_prev(layout, word) != before)
+		word = lt_word(bytes, lt_off(layout, LT_PyGC_Head__gc_prev));
+		if (lt_gc_prev(layout, word) != before)
 			return differs(check, LT_CHECK_MOVING, "%s does not link back", name);
 		if (node == head)
 			return true;
-		if (!is_type(check, type_of(check, node + lt_off(layout, LT_sizeof_PyGC_Head))))
+		if (!is_type(check, lt_word(bytes, object + lt_off(layout, LT_PyObject_ob_type))))
 			return differs(check, LT_CHECK_MOVING, "%s holds what is no object", name);
+		word = lt_word(bytes, lt_off(layout, LT_PyGC_Head__gc_next));
 	}
 	return true;
 }
@@ -292,7 +306,7 @@ void lt_selfcheck(struct lt_memory *memory, const struct lt_layout *layout, lt_a
 		  struct lt_check_result *ret_result)
 {
 	*ret_result = (struct lt_check_result){.outcome = LT_CHECK_FITS};
-	struct check check = {memory, layout, runtime, 0, ret_result};
+	struct check check = {.memory = memory, .layout = layout, .runtime = runtime, .result = ret_result};
 	uint64_t interpreter, main;
 	unsigned count = 0, threads = 0;
 	bool has_main = false;

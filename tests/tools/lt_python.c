@@ -2,12 +2,15 @@
  * lt_python.c: finds the interpreter of a process and prints what was found, for the live tests.
  *
  *     lt_python PID    version=3.13.0 hex=030d00f0 column=3.13.0 debug_offsets=1 runtime=7f.. file=/usr/...
- *     lt_python --table    "COLUMN NAME NUMBER" for every row of every column, "COLUMN fact NAME NUMBER" for facts
+ *     lt_python PID READS    the same with each of the first READS reads failing, short and torn in turn; prints the
+ *                            number of attempts that found it and that did not
+ *     lt_python --table      "COLUMN NAME NUMBER" for every row of every column, "COLUMN fact NAME NUMBER" for facts
  *
  * On failure: exit code of the status, the sentence on standard error.
  */
 #include "base/cleanup.h"
 #include "layout/python.h"
+#include "target/faults.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -56,11 +59,49 @@ static enum lt_status find(struct lt_session *session, pid_t pid)
 	return status;
 }
 
+/* One attempt with one read that goes wrong. True when the interpreter was found. */
+static bool find_with_fault(pid_t pid, const struct lt_fault *fault)
+{
+	struct lt_session session;
+	struct lt_process *process = NULL;
+	struct lt_memory *live = NULL, *memory = NULL;
+	struct lt_python *python = NULL;
+	lt_session_init(&session);
+	enum lt_status status = lt_process_open(&session, pid, &process);
+	if (status == LT_OK)
+		status = lt_process_memory(&session, process, &live);
+	if (status == LT_OK && (status = lt_faults_create(&session, live, fault, &memory)) != LT_OK)
+		lt_memory_close(live);
+	if (status == LT_OK)
+		status = lt_python_find(&session, process, memory, &python);
+	lt_python_close(python);
+	lt_memory_close(memory);
+	lt_process_close(process);
+	lt_session_deinit(&session);
+	return status == LT_OK;
+}
+
+static void try_faults(pid_t pid, uint64_t reads)
+{
+	static const enum lt_fault_kind kinds[] = {LT_FAULT_FAIL, LT_FAULT_SHORT, LT_FAULT_TEAR};
+	unsigned found = 0, lost = 0;
+	for (uint64_t at = 1; at <= reads; at++)
+		for (unsigned i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+			struct lt_fault fault = {.kind = kinds[i], .at = at, .seed = at};
+			*(find_with_fault(pid, &fault) ? &found : &lost) += 1;
+		}
+	printf("found=%u lost=%u\n", found, lost);
+}
+
 int main(int argc, char **argv)
 {
-	if (argc != 2) {
-		fprintf(stderr, "usage: lt_python PID | --table\n");
+	if (argc != 2 && argc != 3) {
+		fprintf(stderr, "usage: lt_python PID [READS] | --table\n");
 		return 2;
+	}
+	if (argc == 3) {
+		try_faults((pid_t)atoi(argv[1]), strtoull(argv[2], NULL, 10));
+		return 0;
 	}
 	if (strcmp(argv[1], "--table") == 0) {
 		print_table();

@@ -73,6 +73,18 @@ def columns():
     return re.findall(r'^LT_COLUMN\(\w+, "([^"]+)"', text, re.M)
 
 
+def column_for(hexversion):
+    """The name of the column that serves a release, None for none."""
+    for name, first, last in re.findall(r'^LT_COLUMN\(\w+, "([^"]+)", (\w+), (\w+)\)', (LAYOUT / "columns.def").read_text(), re.M):
+        if int(first, 16) <= hexversion <= int(last, 16):
+            return name
+    return None
+
+
+def is_verified(hexversion):
+    return f"LT_VERIFIED({hexversion:#010x})" in (LAYOUT / "columns.def").read_text()
+
+
 def table_name(fields_file):
     """columns.inc for fields.def, and so on."""
     return fields_file.replace("fields", "columns").replace(".def", ".inc")
@@ -298,6 +310,15 @@ def overlay_column(column, table):
     return numbers
 
 
+def compare(column, fresh, committed, partial):
+    """(rows found, [what differs]); `partial`: rows that were not found say nothing."""
+    known = committed.get(column, {})
+    differing = [f"{column} {enumerator}: table {known.get(enumerator, ABSENT)}, found {number}"
+                 for enumerator, number in fresh.items()
+                 if number != known.get(enumerator, ABSENT) and not (partial and number == ABSENT)]
+    return sum(number != ABSENT for number in fresh.values()), differing
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true")
@@ -312,12 +333,7 @@ def main():
             raise Problem(f"{column}: not in columns.def")
         fresh = make_column(Interpreter(python), arguments.headers)
         if arguments.check:
-            differing = [
-                f"{column} {enumerator}: table {committed.get(column, {}).get(enumerator, ABSENT)}, found {number}"
-                for enumerator, number in fresh.items()
-                if number != committed.get(column, {}).get(enumerator, ABSENT)
-                and not (arguments.headers and number == ABSENT)]
-            found = sum(number != ABSENT for number in fresh.values())
+            found, differing = compare(column, fresh, committed, arguments.headers)
             print(f"{column}: {found} of {len(fresh)} rows found, {len(differing)} differ")
             if differing:
                 print("\n".join(differing))

@@ -1,0 +1,291 @@
+"""Finding the interpreter of a process, its release and its layout; the tables against headers and debug information."""
+import dataclasses
+import os
+import re
+import shutil
+import struct
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from harness import REPOSITORY, Target, build_dir, interpreters, run_command
+
+sys.path.insert(0, str(REPOSITORY / "tools" / "layout"))
+import generate  # noqa: E402
+
+READY = "import sys; ready(hexversion=sys.hexversion, version='.'.join(map(str, sys.version_info[:3])))"
+
+# Makes the target say that it is another release, in every place where it says so: the text of Py_GetVersion()
+# up to 3.10, the constant Py_Version in 3.11 and 3.12, the head of the runtime from 3.13 on.
+PRETEND = textwrap.dedent('''
+    import ctypes, mmap, sys
+
+    def writable(address, size):
+        page = mmap.PAGESIZE
+        libc = ctypes.CDLL(None, use_errno=True)
+        libc.mprotect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+        start = address // page * page
+        if libc.mprotect(start, address + size - start, 3):
+            raise OSError(ctypes.get_errno(), "mprotect")
+
+    hexversion, free_threaded = int(sys.argv[1], 16), int(sys.argv[2])
+    python = ctypes.pythonapi
+    if sys.version_info >= (3, 13):
+        address = ctypes.addressof(ctypes.c_char.in_dll(python, "_PyRuntime"))
+        ctypes.memmove(address + 8, hexversion.to_bytes(8, "little") + free_threaded.to_bytes(8, "little"), 16)
+    elif sys.version_info >= (3, 11):
+        address = ctypes.addressof(ctypes.c_ulong.in_dll(python, "Py_Version"))
+        writable(address, 8)
+        ctypes.c_ulong.in_dll(python, "Py_Version").value = hexversion
+    else:
+        python.Py_GetVersion.restype = ctypes.c_void_p
+        level = {0xa: "a", 0xb: "b", 0xc: "rc"}.get(hexversion >> 4 & 15)
+        text = "%d.%d.%d" % (hexversion >> 24, hexversion >> 16 & 255, hexversion >> 8 & 255)
+        text += level + str(hexversion & 15) if level else ""
+        text += sys.version[sys.version.index(" "):]
+        address = python.Py_GetVersion()
+        ctypes.memmove(address, text.encode() + b"\\0", len(text) + 1)
+    ready(hexversion=sys.hexversion)
+''')
+
+
+@pytest.fixture(scope="module")
+def find():
+    """Runs lt_python on a PID: {"version": ..., "hex": ...} or the exit code and sentence."""
+    program = build_dir() / "tests" / "tools" / "lt_python"
+    if not program.exists():
+        pytest.skip(f"{program} is not built")
+
+    def run(*arguments):
+        result = run_command(program, *arguments)
+        facts = dict(re.findall(r"(\w+)=(\S+)", result.out.splitlines()[0])) if result.out else {}
+        return result.code, facts, result.err, result.out
+
+    return run
+
+
+def hex_of(interpreter):
+    major, minor, patch = interpreter.version
+    return major << 24 | minor << 16 | patch << 8 | 0xf0
+
+
+def test_identity(interpreter, find):
+    with Target(interpreter, READY) as target:
+        code, found, errors, _ = find(target.pid)
+        assert code == 0, errors
+        assert int(found["hex"], 16) == target.facts["hexversion"]
+        assert found["version"] == target.facts["version"]
+        assert found["column"] == generate.column_for(target.facts["hexversion"])
+        assert found["debug_offsets"] == ("1" if interpreter.version >= (3, 13) else "0")
+        assert errors == ""
+
+
+def test_own_offsets_agree_with_the_column(interpreter, find):
+    if interpreter.version < (3, 13):
+        pytest.skip("this release tells no offsets")
+    if not generate.is_verified(hex_of(interpreter)):
+        pytest.skip(f"the column was not made from {interpreter.label}")
+    with Target(interpreter, READY) as target:
+        code, found, errors, output = find(target.pid)
+        assert code == 0, errors
+        assert found["differing"] == "0", output
+
+
+@pytest.mark.parametrize("source", ["headers", "debug"])
+def test_table(interpreter, source, monkeypatch):
+    """The committed numbers against the headers and the debug information of this very release."""
+    helper = build_dir() / "tools" / "layout" / "layout-structs"
+    if not helper.exists():
+        pytest.skip(f"{helper} is not built")
+    if not generate.is_verified(hex_of(interpreter)):
+        pytest.skip(f"the column was not made from {interpreter.label}")
+    monkeypatch.setenv("LT_LAYOUT_STRUCTS", str(helper))
+    spec = f"{interpreter.root}:{interpreter.path}" if interpreter.root else interpreter.path
+    installation = generate.Interpreter(spec)
+    if source == "headers":
+        if not (installation.include() / "internal").is_dir():
+            pytest.skip("its headers are not installed")
+        if shutil.which("gcc") is None:
+            pytest.skip("gcc is not installed")
+    elif not any(generate.debug_file(path, installation.root) for path in installation.files()[:2]):
+        pytest.skip("its debug information is not installed")
+    column = generate.column_for(hex_of(interpreter))
+    fresh = generate.make_column(installation, source == "headers")
+    found, differing = generate.compare(column, fresh, generate.read_table(), partial=True)
+    assert not differing, "\n".join(differing)
+    assert found > (300 if source == "headers" else 600)
+
+
+def same_column(interpreter):
+    """A patch release that nobody has verified and that has the layout of this one."""
+    column = generate.column_for(hex_of(interpreter))
+    for patch in (90, 91, 6, 3, 2, 1):
+        other = hex_of(interpreter) & 0xffff00ff | patch << 8
+        if generate.column_for(other) == column and not generate.is_verified(other):
+            return other
+    raise AssertionError(column)
+
+
+def test_unknown_patch_release_is_accepted_after_the_check(interpreter, find):
+    other = same_column(interpreter)
+    with Target(interpreter, PRETEND, f"{other:x}", "0") as target:
+        code, found, errors, _ = find(target.pid)
+        assert code == 0, errors
+        assert int(found["hex"], 16) == other
+
+
+def refused(interpreter, find, hexversion, free_threaded=0):
+    with Target(interpreter, PRETEND, f"{hexversion:x}", str(free_threaded)) as target:
+        code, found, errors, _ = find(target.pid)
+        assert code == 3 and not found
+        assert target.alive()
+        return errors
+
+
+def test_a_release_of_another_layout_is_refused(interpreter, find):
+    """An interpreter that says it is the next or last minor has other structures, and this is found out."""
+    minor = interpreter.version[1]
+    for other in (minor - 1, minor + 1):
+        if not 9 <= other <= 15 or (minor >= 13) != (other >= 13):
+            continue
+        errors = refused(interpreter, find, 0x03000000 | other << 16 | 0x63f0)
+        assert f"CPython 3.{other}.99" in errors and "does not match the layout of" in errors
+
+
+def test_a_patch_release_of_another_layout_is_refused(find):
+    """3.13.8 moved the lists of the collector by four bytes."""
+    tried = 0
+    for interpreter in interpreters():
+        if interpreter.minor == "3.13":
+            other = 0x030d06f0 if interpreter.version[2] >= 8 else 0x030d63f0
+            errors = refused(interpreter, find, other)
+            assert "the collector's list of generation 0" in errors
+            tried += 1
+    if tried == 0:
+        pytest.skip("no CPython 3.13 on this machine")
+
+
+def test_too_old_too_new_pre_release_and_free_threaded(interpreter, find):
+    minor = interpreter.version[1]
+    if minor < 13:  # the head of the runtime is looked at for 3.13 and later only
+        assert "the oldest that is known is 3.9" in refused(interpreter, find, 0x030812f0)
+    assert "the newest that is known is 3.15" in refused(interpreter, find, 0x031000f0)
+    assert "a pre-release" in refused(interpreter, find, 0x03000000 | minor << 16 | 0xa1)
+    if minor >= 13:
+        assert "free-threaded build" in refused(interpreter, find, hex_of(interpreter), 1)
+
+
+def test_single_reads_that_go_wrong(interpreter, find):
+    """No read that fails, comes short or is torn does harm, and hardly any keeps the interpreter from being found."""
+    with Target(interpreter, READY) as target:
+        code, found, errors, _ = find(target.pid, 40)
+        assert code == 0, errors
+        assert int(found["found"]) + int(found["lost"]) == 120
+        assert int(found["lost"]) <= 6
+
+
+def test_a_target_that_collects_all_the_time(interpreter, find):
+    script = textwrap.dedent('''
+        import gc, threading
+        def churn():
+            while True:
+                cycle = [[] for _ in range(200)]
+                cycle.append(cycle)
+                gc.collect(0)
+        for _ in range(2):
+            threading.Thread(target=churn, daemon=True).start()
+        ready()
+        keep = [[] for _ in range(50000)]
+        while True:
+            gc.collect()
+    ''')
+    with Target(interpreter, script) as target:
+        if not generate.is_verified(hex_of(interpreter)):
+            pytest.skip(f"the lists of {interpreter.label} must be seen at rest once")
+        for _ in range(20):
+            code, _, errors, _ = find(target.pid)
+            assert code == 0, errors
+        assert target.alive()
+
+
+def test_no_python(find):
+    with subprocess.Popen(["sleep", "60"]) as process:
+        try:
+            code, _, errors, _ = find(process.pid)
+            assert code == 3
+            assert f"process {process.pid} (" in errors and "runs no CPython that can be found" in errors
+        finally:
+            process.kill()
+
+
+# ---- programs with an interpreter inside: static, stripped, without section headers ----
+
+MAIN = "int Py_BytesMain(int argc, char **argv); int main(int argc, char **argv) { return Py_BytesMain(argc, argv); }"
+
+
+def static_library(interpreter, kind):
+    """Debian has one of its own for position-independent programs."""
+    prefix = Path(interpreter.path).resolve().parent.parent
+    for suffix in ("-pic", "") if kind == "pie" else ("",):
+        for found in sorted(prefix.glob(f"lib/python{interpreter.minor}/config-*/libpython{interpreter.minor}{suffix}.a")):
+            return found
+    return None
+
+
+def without_sections(program):
+    """The program as packers leave it: no section headers."""
+    image = bytearray(program.read_bytes())
+    image[0x28:0x30] = struct.pack("<Q", 0)
+    image[0x3a:0x40] = struct.pack("<HHH", 64, 0, 0)
+    program.write_bytes(image)
+
+
+@pytest.mark.parametrize("kind", ["pie", "no-pie", "static"])
+def test_static_programs(interpreter, kind, find, tmp_path):
+    if interpreter.root is not None:
+        pytest.skip("nothing to link with in that root")
+    library = static_library(interpreter, kind)
+    if library is None:
+        pytest.skip(f"no libpython{interpreter.minor}.a")
+    source, program = tmp_path / "main.c", tmp_path / "shop"
+    source.write_text(MAIN)
+    system = ["-ldl", "-lm", "-lutil", "-lpthread"]
+    if interpreter.path.startswith("/usr/bin/"):
+        system += ["-lexpat", "-lz"]
+    linked = subprocess.run(["gcc", f"-{kind}", str(source), "-Wl,--whole-archive", str(library), "-Wl,--no-whole-archive",
+                             *system, "-o", str(program)], capture_output=True, text=True, check=False)
+    if linked.returncode != 0:
+        pytest.skip("it does not link: " + linked.stderr.strip().splitlines()[-1])
+    prefix = str(Path(interpreter.path).resolve().parent.parent)
+    inside = dataclasses.replace(interpreter, path=str(program), label="shop")
+    for step in ("plain", "stripped", "no sections"):
+        if step == "stripped":
+            subprocess.run(["strip", "--strip-all", str(program)], check=True)
+        elif step == "no sections":
+            without_sections(program)
+        with Target(inside, READY, env={"PYTHONHOME": prefix}) as target:
+            code, found, errors, _ = find(target.pid)
+            assert code == 0, (step, errors)
+            assert int(found["hex"], 16) == target.facts["hexversion"]
+            assert found["file"] == str(program)
+
+
+def test_stripped_library(interpreter, find, tmp_path):
+    """A libpython without its symbol table: the dynamic symbols or the section are enough."""
+    if not interpreter.shared or interpreter.root is not None:
+        pytest.skip("not an interpreter with a libpython of its own")
+    prefix = Path(interpreter.path).resolve().parent.parent
+    library = prefix / "lib" / f"libpython{interpreter.minor}.so.1.0"
+    if not library.exists():
+        pytest.skip(f"no {library.name}")
+    copy = tmp_path / library.name
+    subprocess.run(["strip", "--strip-all", str(library), "-o", str(copy)], check=True)
+    with Target(interpreter, READY, env={"LD_LIBRARY_PATH": str(tmp_path)}) as target:
+        code, found, errors, _ = find(target.pid)
+        assert code == 0, errors
+        assert int(found["hex"], 16) == target.facts["hexversion"]
+        if os.path.samefile(found["file"], library):
+            pytest.skip("this program does not take another libpython")
