@@ -15,7 +15,8 @@ ANSWER = textwrap.dedent('''
             expression = wait_line()
             try:
                 value = eval(expression, {"sys": sys, "gc": gc})
-                ready(id=id(value), length=len(value) if hasattr(value, "__len__") else -1)
+                ready(id=id(value), length=len(value) if hasattr(value, "__len__") else -1,
+                      value=value if isinstance(value, (int, str)) else None)
             except Exception as error:
                 ready(error=repr(error), expression=expression)
 ''')
