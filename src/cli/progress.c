@@ -20,7 +20,9 @@ static void draw(void *ctx, const char *what, uint64_t done, uint64_t total)
 		return;
 	bar->drawn_ns = now;
 	if (total == 0) {
-		fprintf(stderr, "\r\033[K%.40s  %llu", what, (unsigned long long)done);
+		fprintf(stderr, "\r\033[K%.40s", what);
+		if (done > 0)
+			fprintf(stderr, "  %llu", (unsigned long long)done);
 		fflush(stderr);
 		return;
 	}

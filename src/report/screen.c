@@ -169,7 +169,8 @@ void lt_screen_paragraph(struct lt_screen *screen, unsigned indent, const char *
 	struct lt_text *out = screen->out;
 	unsigned width = prose_width(screen);
 	spaces(out, indent);
-	lt_screen_ink(screen, LT_INK_DIM, label);
+	if (*label != '\0')
+		lt_screen_ink(screen, LT_INK_DIM, label);
 	unsigned column = indent + lt_safe_columns(label);
 	if (column < hang) {
 		spaces(out, hang - column);

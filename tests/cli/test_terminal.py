@@ -168,3 +168,13 @@ def test_report_in_a_file(lowtide, target, tmp_path):
     result = lowtide("types", "--json", "-o", path, target.pid)
     assert result.code == 0 and result.out == ""
     assert path.read_text().startswith("{\n") and [p.name for p in tmp_path.iterdir()] == ["report.json"]
+
+
+@pytest.mark.parametrize("mode, sentence", [
+    ("fork", "(frozen by a fork)"), ("stop", "(stopped)"), ("live", "This look: nothing stopped")])
+def test_report_says_how_it_looked(lowtide, target, mode, sentence):
+    assert sentence in " ".join(lowtide("doctor", "--mode", mode, target.pid).out.split())
+    envelope = lowtide("doctor", "--mode", mode, "--json", target.pid).json
+    assert envelope["result"]["identity"]["mode"] == mode
+    assert (envelope["cost"]["stall_ms"] == 0) == (mode == "live")
+    assert target.alive() and target.state() == "S"

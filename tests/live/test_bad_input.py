@@ -199,6 +199,20 @@ def test_root_without_the_capability(lowtide):
         assert "CAP_SYS_PTRACE" in result.err or "sudo" in result.err, str(result)
 
 
+def test_list_without_privilege(as_nobody):
+    """Processes of others are counted with the reason, and are no error."""
+    with Target([i for i in interpreters() if i.root is None][-1], "ready()") as target:
+        result = as_nobody("ps", "--json")
+        assert result.code == 0, str(result)
+        listed = result.json["result"]
+        # It may be listed, so that one knows of it, but then with the reason why no more is known.
+        mine = [p for p in listed["processes"] if p["pid"] == target.pid]
+        assert not mine or (mine[0]["problem"] and mine[0]["gc"] is None), mine
+        denied = [s for s in listed["skipped"] if s["status"] == "permission"]
+        assert mine or denied, str(result)
+        assert as_nobody("ps").code == 0
+
+
 def opened_memory_of(looker: int, target: int) -> bool:
     try:
         return any(os.readlink(f"/proc/{looker}/fd/{fd}") == f"/proc/{target}/mem"
