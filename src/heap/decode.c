@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-enum { INTERPRETERS_MAX = 64, SHARED_NAMES_MAX = 65536, SCAN_MAX = 1 << 20 };
+enum { INTERPRETERS_MAX = 64, SHARED_NAMES_MAX = 65536, SCAN_MAX = 1 << 20, BASES_MAX = 256 };
 
 const char *lt_member_spelling(enum lt_member member)
 {
@@ -146,6 +146,25 @@ void lt_decoder_set_is_object(struct lt_decoder *decoder, lt_is_object_fn is_obj
 {
 	decoder->is_object = is_object;
 	decoder->is_object_ctx = ctx;
+}
+
+bool lt_chain_step(struct lt_chain *chain, lt_addr next)
+{
+	if (next == chain->mark && chain->limit != 0)
+		return false;
+	if (chain->steps++ == chain->limit) {
+		chain->mark = next;
+		chain->steps = 0;
+		chain->limit = chain->limit * 2 + 1;
+	}
+	return true;
+}
+
+const struct lt_type *lt_decoder_c_type(struct lt_decoder *decoder, const struct lt_type *type)
+{
+	for (int depth = 0; type != NULL && type->python_class; depth++)
+		type = depth < BASES_MAX ? lt_types_get(decoder->types, type->base) : NULL;
+	return type;
 }
 
 static bool plausible_object(struct lt_decoder *decoder, lt_addr address)
@@ -446,12 +465,10 @@ static void decode_opaque(struct lt_body *body)
 static void decode_tail(struct lt_body *body)
 {
 	struct lt_types *types = body->decoder->types;
-	const struct lt_type *type = body->type;
-	while (type != NULL && type->python_class)
-		type = lt_types_get(types, type->base);
+	const struct lt_type *type = lt_decoder_c_type(body->decoder, body->type);
 	const struct lt_type *known = type;
-	while (known != NULL && known->kind == body->type->kind && !known->exact)
-		known = lt_types_get(types, known->base);
+	for (int depth = 0; known != NULL && known->kind == body->type->kind && !known->exact; depth++)
+		known = depth < BASES_MAX ? lt_types_get(types, known->base) : NULL;
 	if (type == NULL || known == NULL || known->kind != body->type->kind || known == type)
 		return;
 	int64_t start = (known->basicsize + 7) & ~(int64_t)7;

@@ -154,7 +154,12 @@ void lt_decode_ordered_dict(struct lt_body *body)
 	uint64_t left = lt_body_field(body, LT_PyDictObject_ma_used);
 	uint8_t bytes[64];
 	uint64_t size = lt_off(layout, LT_sizeof__odictnode);
+	struct lt_chain chain = {0};
 	for (uint32_t i = 0; node != 0 && left > 0 && size <= sizeof(bytes); i++, left--) {
+		if (!lt_chain_step(&chain, node)) {
+			lt_body_unreadable(body);
+			break;
+		}
 		lt_addr key;
 		if (!lt_memory_get(body->decoder->view.memory, node, bytes, size)) {
 			lt_body_unreadable(body);
@@ -259,7 +264,12 @@ void lt_decode_deque(struct lt_body *body)
 		lt_body_unreadable(body);
 		return;
 	}
+	struct lt_chain chain = {0};
 	while (count > 0 && block != 0) {
+		if (!lt_chain_step(&chain, block)) {
+			lt_body_unreadable(body);
+			return;
+		}
 		uint64_t step = items - first < count ? items - first : count;
 		lt_body_add_items(body, block + lt_off(layout, LT_BLOCK_data) + first * 8, step, LT_REF_ITEM,
 				  index);
@@ -293,8 +303,9 @@ void lt_decode_lru_cache(struct lt_body *body)
 	if (cache != 0 && lt_memory_u64(body->decoder->view.memory,
 					cache + lt_off(layout, LT_PyDictObject_ma_used), &used))
 		left = used;
+	struct lt_chain chain = {0};
 	for (uint32_t i = 0; link != 0 && link != root && left > 0 && size <= sizeof(bytes); i++, left--) {
-		if (!lt_memory_get(body->decoder->view.memory, link, bytes, size)) {
+		if (!lt_chain_step(&chain, link) || !lt_memory_get(body->decoder->view.memory, link, bytes, size)) {
 			lt_body_unreadable(body);
 			return;
 		}

@@ -68,7 +68,7 @@ static inline uint64_t lt_body_field(struct lt_body *body, enum lt_field field)
 
 /* ob_size, made positive; bounded by LT_DECODE_COUNT_MAX. */
 uint64_t lt_body_count(struct lt_body *body);
-#define LT_DECODE_COUNT_MAX ((uint64_t)1 << 36)
+#define LT_DECODE_COUNT_MAX ((uint64_t)1 << 32)
 
 /* Notes that a part of the object could not be read. */
 void lt_body_unreadable(struct lt_body *body);
@@ -85,6 +85,19 @@ void lt_body_add_items(struct lt_body *body, lt_addr at, uint64_t count, enum lt
 /* Aligned words of [at, at + size) that are objects, as LT_REF_CONSERVATIVE; index is the offset from `at`. */
 void lt_body_scan(struct lt_body *body, lt_addr at, uint64_t size);
 bool lt_decoder_is_object(struct lt_decoder *decoder, lt_addr address);
+
+/* The nearest type that is no Python class: `type` or a base of it; NULL when there is none. */
+const struct lt_type *lt_decoder_c_type(struct lt_decoder *decoder, const struct lt_type *type);
+
+/*
+ * A walk along links of the target ends even when they form a ring (Brent's method): all zero is the
+ * start; false when `next` has been there.
+ */
+struct lt_chain {
+	lt_addr mark;
+	uint64_t steps, limit;
+};
+bool lt_chain_step(struct lt_chain *chain, lt_addr next);
 
 /* The shared keys at `address`, NULL when unreadable. Valid until the next call. */
 const struct lt_shared_keys *lt_decoder_shared_keys(struct lt_decoder *decoder, lt_addr address);

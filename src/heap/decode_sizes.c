@@ -170,9 +170,7 @@ static uint64_t type_object(struct sizer *sizer)
 	 * The metatypes of ctypes count what they add, and not the keys (Modules/_ctypes/_ctypes.c:
 	 * CType_Type_sizeof, 3.13).
 	 */
-	const struct lt_type *metatype = sizer->type;
-	while (metatype != NULL && metatype->python_class)
-		metatype = lt_types_get(sizer->decoder->types, metatype->base);
+	const struct lt_type *metatype = lt_decoder_c_type(sizer->decoder, sizer->type);
 	if (metatype != NULL && metatype->basicsize > (int64_t)size)
 		return (uint64_t)metatype->basicsize;
 	lt_addr cached = field(sizer, LT_PyHeapTypeObject_ht_cached_keys);

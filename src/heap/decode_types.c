@@ -77,9 +77,7 @@ static void add_ctypes_item_type(struct lt_body *body)
 	const struct lt_layout *layout = body->layout;
 	lt_addr dict = lt_body_field(body, LT_PyTypeObject_tp_dict);
 	lt_addr dict_type, item;
-	const struct lt_type *metatype = body->type;
-	while (metatype != NULL && metatype->python_class)
-		metatype = lt_types_get(decoder->types, metatype->base);
+	const struct lt_type *metatype = lt_decoder_c_type(decoder, body->type);
 	if (metatype == NULL || strcmp(metatype->name, "PyCPointerType") != 0 || dict == 0 ||
 	    !lt_memory_u64(decoder->view.memory, dict + lt_off(layout, LT_PyObject_ob_type), &dict_type))
 		return;

@@ -1,7 +1,8 @@
 """A target that has imported the whole standard library and made objects of every family.
 
-Writes for each tracked object, and for what these refer to, its address, sys.getsizeof() and gc.get_referents() to the file named by the
-first argument (64-bit words: address, size, count, addresses), then says ready and sleeps.
+Writes for each tracked object, and then for what these refer to, its address, sys.getsizeof() and
+gc.get_referents() to the file "record" beside it (64-bit words: address, size, count, addresses), then
+says ready and sleeps.
 """
 import array
 import gc
@@ -11,6 +12,14 @@ import sys
 SKIPPED = {"antigravity", "this", "idlelib", "turtledemo", "turtle", "tkinter", "test", "lib2to3", "msilib", "winreg",
            "__phello__", "__hello__", "site", "sitecustomize", "usercustomize", "pip", "setuptools", "distutils",
            "ensurepip", "_pyrepl", "venv"}
+
+
+def add_package(path, package, names):
+    for inner in pkgutil.iter_modules([path]):
+        name = package + "." + inner.name
+        names.add(name)
+        if inner.ispkg and inner.name not in ("tests", "test"):
+            add_package(path + "/" + inner.name, name, names)
 
 
 def import_library():
@@ -24,8 +33,7 @@ def import_library():
     for entry in pkgutil.iter_modules(paths):
         names.add(entry.name)
         if entry.ispkg and entry.name not in SKIPPED:
-            for inner in pkgutil.iter_modules([os.path.join(paths[0], entry.name)]):
-                names.add(entry.name + "." + inner.name)
+            add_package(os.path.join(paths[0], entry.name), entry.name, names)
     output = sys.stdout
     sys.stdout = open(os.devnull, "w")
     count = 0
@@ -438,4 +446,4 @@ def main(path):
         __import__("time").sleep(3600)
 
 
-main(sys.argv[1])
+main(__import__("os").path.join(__import__("os").path.dirname(__file__), "record"))

@@ -1,13 +1,14 @@
 /*
  * lt_decode: what lowtide says of single objects of a live process, for the live tests.
  *
- *     lt_decode PID < ADDRESSES
+ *     lt_decode [--kinds] PID < ADDRESSES
  *
  * One line an address (hexadecimal, one a line):
  *     ADDRESS MODULE.TYPE KIND SIZE FLAGS [REFERENCE...]
  * SIZE is "-" when it is not known; FLAGS holds "c" for a conservative scan, "u" when a part could not be
- * read, "-" for neither. A reference that tp_traverse passes over has a minus before it. The process is
- * read as it runs: it has to sleep.
+ * read, "-" for neither. A reference that tp_traverse passes over has a minus before it; with --kinds each
+ * has :KIND:INDEX:NAME behind it, KIND a word, NAME an address, and for a member its spelling. The process
+ * is read as it runs: it has to sleep.
  */
 #include "heap/decode.h"
 #include "target/process.h"
@@ -16,6 +17,28 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+static const char *const kind_names[] = {
+	[LT_REF_TYPE] = "type",	  [LT_REF_ITEM] = "item",   [LT_REF_KEY] = "key",
+	[LT_REF_VALUE] = "value", [LT_REF_ATTRIBUTE] = "attribute", [LT_REF_DICT] = "dict",
+	[LT_REF_SLOT] = "slot",	  [LT_REF_MEMBER] = "member", [LT_REF_LOCAL] = "local",
+	[LT_REF_STACK] = "stack", [LT_REF_CONSERVATIVE] = "conservative",
+};
+static bool show_kinds;
+
+static void print_ref(const struct lt_ref *ref)
+{
+	printf(" %s%" PRIx64, ref->untraversed ? "-" : "", ref->to);
+	if (!show_kinds)
+		return;
+	printf(":%s:%" PRIu32 ":", kind_names[ref->kind], ref->index);
+	if (ref->kind == LT_REF_MEMBER) {
+		for (const char *c = lt_member_spelling((enum lt_member)ref->index); *c != '\0'; c++)
+			putchar(*c == ' ' ? '_' : *c);
+	} else {
+		printf("%" PRIx64, ref->name);
+	}
+}
 
 static int fail(const struct lt_session *session)
 {
@@ -51,7 +74,7 @@ static void print_object(struct lt_decoder *decoder, struct lt_types *types, con
 	bool conservative = lt_decode_is_conservative(type);
 	printf("%s%s%s", conservative ? "c" : "", whole ? "" : "u", whole && !conservative ? "-" : "");
 	for (size_t i = 0; i < refs->count; i++)
-		printf(" %s%" PRIx64, refs->data[i].untraversed ? "-" : "", refs->data[i].to);
+		print_ref(&refs->data[i]);
 	putchar('\n');
 }
 
@@ -59,14 +82,15 @@ int main(int argc, char **argv)
 {
 	struct lt_session session;
 	lt_session_init(&session);
-	if (argc != 2)
+	show_kinds = argc == 3 && strcmp(argv[1], "--kinds") == 0;
+	if (argc != (show_kinds ? 3 : 2))
 		return 2;
 	struct lt_process *process = NULL;
 	struct lt_memory *memory = NULL;
 	struct lt_python *python = NULL;
 	struct lt_types *types = NULL;
 	struct lt_decoder *decoder = NULL;
-	if (lt_process_open(&session, (pid_t)atoi(argv[1]), &process) != LT_OK ||
+	if (lt_process_open(&session, (pid_t)atoi(argv[argc - 1]), &process) != LT_OK ||
 	    lt_process_memory(&session, process, &memory) != LT_OK ||
 	    lt_python_find(&session, process, memory, &python) != LT_OK)
 		return fail(&session);
