@@ -119,6 +119,108 @@ def test_table(interpreter, source, monkeypatch):
     assert found > (300 if source == "headers" else 600)
 
 
+FACTS = textwrap.dedent('''
+    import gc, os, sys, tempfile
+    class Plain: pass
+    class Slots: __slots__ = ()
+    with tempfile.TemporaryFile() as out:
+        kept = os.dup(2)
+        os.dup2(out.fileno(), 2)
+        sys._debugmallocstats()
+        os.dup2(kept, 2)
+        out.seek(0)
+        stats = out.read().decode()
+    ready(thresholds=gc.get_threshold(), stats=stats, digit_bits=sys.int_info.bits_per_digit,
+          untracked=not gc.is_tracked({"a": 1}), immortal=sys.getrefcount(None) > 1 << 28,
+          preheader=sys.getsizeof(Plain()) - Plain().__sizeof__() - sys.getsizeof(Slots()) + Slots().__sizeof__(),
+          flags=[Plain.__flags__, int.__flags__, Slots.__flags__])
+''')
+
+
+def column_facts(find, column):
+    _, _, _, output = find("--table")
+    return {name: int(value) for name, value in re.findall(rf"^{re.escape(column)} fact (\w+) (-?\d+)$", output, re.M)}
+
+
+def test_facts_that_a_target_can_tell(interpreter, find):
+    facts = column_facts(find, generate.column_for(hex_of(interpreter)))
+    with Target(interpreter, FACTS) as target:
+        told = target.facts
+    assert [facts[f"gc_threshold{i}"] for i in range(3)] == told["thresholds"]
+    assert facts["long_digit_bits"] == told["digit_bits"]
+    assert facts["gc_untracks_dicts"] == told["untracked"]
+    assert facts["immortal"] == told["immortal"]
+    assert facts["sizeof_preheader"] == (told["preheader"] == 16)
+    plain, integer, slots = told["flags"]
+    assert plain & facts["tpflag_heap_type"] and plain & facts["tpflag_have_gc"] and plain & facts["tpflag_ready"]
+    assert not integer & facts["tpflag_heap_type"] and integer >> facts["tpflag_subclass_shift"] & 1
+    assert bool(plain & facts["tpflag_managed_dict"]) == (facts["managed_dict"] > 0)
+    assert bool(plain & facts["tpflag_inline_values"]) == (facts["managed_dict"] == 3)
+    assert bool(plain & facts["tpflag_managed_weakref"]) == (facts["managed_weakref_offset"] != 0)
+    assert bool(integer & facts["tpflag_static_builtin"]) == facts["static_type_state"]
+    assert not slots & facts["tpflag_managed_dict"]
+    assert int(re.search(r"arenas \* (\d+) bytes/arena", told["stats"]).group(1)) == facts["arena_size"]
+    assert int(re.search(r"unused pools \* (\d+) bytes", told["stats"]).group(1)) == facts["pool_size"]
+    assert f"Small block threshold = {facts['small_request_max']}," in told["stats"]
+
+
+# Facts that are enumerators of CPython; a release without the enumerator has nothing to compare.
+ENUMERATORS = {
+    "frame_owner_thread": "FRAME_OWNED_BY_THREAD",
+    "frame_owner_generator": "FRAME_OWNED_BY_GENERATOR",
+    "frame_owner_frame_object": "FRAME_OWNED_BY_FRAME_OBJECT",
+    "gen_created": "FRAME_CREATED",
+    "gen_executing": "FRAME_EXECUTING",
+    "dict_kind_general": "DICT_KEYS_GENERAL",
+    "dict_kind_unicode": "DICT_KEYS_UNICODE",
+    "dict_kind_split": "DICT_KEYS_SPLIT",
+}
+# Facts that are lengths of arrays: struct, member.
+ARRAYS = {
+    "deque_block_items": ("BLOCK", "data"),
+    "teedata_items": ("teedataobject", "values"),
+    "gc_young_ring": ("gc_young_stats_buffer", "items"),
+    "gc_old_ring": ("gc_old_stats_buffer", "items"),
+    "static_types_max": ("PyInterpreterState", "types.builtins.initialized"),
+    "static_ext_types_max": ("PyInterpreterState", "types.for_extensions.initialized"),
+}
+# Facts that are places of bit fields in PyASCIIObject.
+BITS = {"unicode_kind_shift": "state.kind", "unicode_compact_shift": "state.compact", "unicode_ascii_shift": "state.ascii",
+        "unicode_ready_shift": "state.ready"}
+
+
+def test_facts_in_debug_information(interpreter, find, monkeypatch):
+    helper = build_dir() / "tools" / "layout" / "layout-structs"
+    if not helper.exists() or not generate.is_verified(hex_of(interpreter)):
+        pytest.skip("layout-structs is not built, or the column was not made from this release")
+    monkeypatch.setenv("LT_LAYOUT_STRUCTS", str(helper))
+    installation = generate.Interpreter(f"{interpreter.root}:{interpreter.path}" if interpreter.root else interpreter.path)
+    structs = generate.structs_from_debug(installation)
+    if not structs.structs:
+        pytest.skip("its debug information is not installed")
+    facts = column_facts(find, generate.column_for(hex_of(interpreter)))
+    compared = 0
+    for fact, enumerator in ENUMERATORS.items():
+        if enumerator in structs.enumerators:
+            assert facts[fact] == structs.enumerators[enumerator], fact
+            compared += 1
+    shims = [value for name, value in structs.enumerators.items() if name in ("FRAME_OWNED_BY_CSTACK", "FRAME_OWNED_BY_INTERPRETER")]
+    if shims:
+        assert facts["frame_owner_shim"] == min(shims)
+    for fact, (struct_name, member) in ARRAYS.items():
+        lengths = {members[member][3] for source, _, members in structs.structs.get(struct_name, [])
+                   if member in members and source.endswith(generate.names.SOURCES.get(struct_name, ""))} - {-1}
+        if lengths:
+            assert lengths == {facts[fact]}, fact
+            compared += 1
+    for fact, member in BITS.items():
+        places = {members[member][1] for _, _, members in structs.structs["PyASCIIObject"] if member in members}
+        if places:
+            assert places == {facts[fact]}, fact
+            compared += 1
+    assert compared >= 5
+
+
 def same_column(interpreter):
     """A patch release that nobody has verified and that has the layout of this one."""
     column = generate.column_for(hex_of(interpreter))
