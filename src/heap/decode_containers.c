@@ -72,16 +72,7 @@ static void decode_entries(struct lt_body *body, const struct lt_dict_keys *keys
 	}
 }
 
-/* The names of shared keys belong to the keys; each dict over them counts as an owner. */
-static void hold_shared_names(struct lt_body *body, const struct lt_shared_keys *shared)
-{
-	for (uint64_t i = 0; i < shared->count; i++)
-		lt_body_add(body, (struct lt_ref){.to = shared->names[i],
-						  .index = (uint32_t)i,
-						  .kind = LT_REF_KEY,
-						  .untraversed = true});
-}
-
+/* The names of shared keys are held by the type (decode_types.c), not again by each dict over them. */
 static void decode_value_slots(struct lt_body *body, lt_addr values, const struct lt_shared_keys *shared,
 			       enum lt_ref_kind kind, bool untraversed)
 {
@@ -136,7 +127,6 @@ void lt_decode_dict(struct lt_body *body)
 			lt_memory_u8(body->decoder->view.memory,
 				     values + lt_off(layout, LT_PyDictValues_embedded), &embedded);
 		decode_value_slots(body, values, shared, LT_REF_VALUE, embedded == 1);
-		hold_shared_names(body, shared);
 		return;
 	}
 	if (!lt_dict_keys_read(&body->decoder->view, keys_at, &keys)) {
