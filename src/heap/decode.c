@@ -37,7 +37,8 @@ static const struct visit_row visit_rows[] = {
 #define LT_HOLD(kind, structure, member, name)                                                     \
 	{LT_KIND_##kind, LT_KIND_OPAQUE, LT_##structure##_##member, LT_MEMBER_##name, true, -1},
 #define LT_VISIT_IF(kind, structure, member, name, fact)                                           \
-	{LT_KIND_##kind, LT_KIND_OPAQUE, LT_##structure##_##member, LT_MEMBER_##name, true, LT_FACT_##fact},
+	{LT_KIND_##kind,   LT_KIND_OPAQUE, LT_##structure##_##member,                              \
+	 LT_MEMBER_##name, true,           LT_FACT_##fact},
 #define LT_EXTENDS(kind, base) {LT_KIND_##kind, LT_KIND_##base, 0, 0, false, -1},
 #define LT_UNTYPED(kind)
 #include "heap/visits.def"
@@ -80,8 +81,9 @@ static bool add_rows(struct lt_decoder *decoder, enum lt_kind kind)
 		struct lt_visit visit = {
 			.offset = (int32_t)lt_off(layout, row->field),
 			.member = (uint16_t)row->member,
-			.untraversed = row->untraversed &&
-				       (row->fact < 0 || lt_fact(layout, (enum lt_fact)row->fact) == 0),
+			.untraversed =
+				row->untraversed &&
+				(row->fact < 0 || lt_fact(layout, (enum lt_fact)row->fact) == 0),
 		};
 		if (!lt_visits_push(&decoder->visits, visit))
 			return false;
@@ -170,7 +172,8 @@ const struct lt_type *lt_decoder_c_type(struct lt_decoder *decoder, const struct
 static bool plausible_object(struct lt_decoder *decoder, lt_addr address)
 {
 	uint64_t header[2];
-	if (lt_memory_probe(decoder->view.memory, address, header, sizeof(header)) != sizeof(header))
+	if (lt_memory_probe(decoder->view.memory, address, header, sizeof(header)) !=
+	    sizeof(header))
 		return false;
 	bool wide = lt_fact(decoder->view.layout, LT_FACT_refcnt_bytes) == 8;
 	uint64_t refcount = wide ? header[0] : (uint32_t)header[0];
@@ -204,7 +207,8 @@ const struct lt_shared_keys *lt_decoder_shared_keys(struct lt_decoder *decoder, 
 		decoder->no_memory = true;
 		return NULL;
 	}
-	if (!lt_memory_get(decoder->view.memory, keys.entries, entries, keys.count * keys.entry_size)) {
+	if (!lt_memory_get(decoder->view.memory, keys.entries, entries,
+			   keys.count * keys.entry_size)) {
 		free(names);
 		return NULL;
 	}
@@ -232,7 +236,8 @@ static void body_bytes(struct lt_body *body, int64_t offset, void *ret_bytes, si
 	memset(ret_bytes, 0, size);
 	if (offset + (int64_t)body->before >= 0 && offset + (int64_t)size <= (int64_t)body->size)
 		memcpy(ret_bytes, body->bytes + body->before + offset, size);
-	else if (!lt_memory_get(body->decoder->view.memory, body->at + (uint64_t)offset, ret_bytes, size))
+	else if (!lt_memory_get(body->decoder->view.memory, body->at + (uint64_t)offset, ret_bytes,
+				size))
 		lt_body_unreadable(body);
 }
 
@@ -290,7 +295,9 @@ void lt_body_add_member(struct lt_body *body, lt_addr to, enum lt_member member)
 
 void lt_body_hold_member(struct lt_body *body, lt_addr to, enum lt_member member)
 {
-	lt_body_add(body, (struct lt_ref){.to = to, .index = member, .kind = LT_REF_MEMBER, .untraversed = true});
+	lt_body_add(body,
+		    (struct lt_ref){
+			    .to = to, .index = member, .kind = LT_REF_MEMBER, .untraversed = true});
 }
 
 void lt_body_add_items(struct lt_body *body, lt_addr at, uint64_t count, enum lt_ref_kind kind,
@@ -326,9 +333,10 @@ void lt_body_scan(struct lt_body *body, lt_addr at, uint64_t size)
 		}
 		for (uint64_t i = 0; i < step; i++)
 			if (words[i] != body->at && lt_decoder_is_object(decoder, words[i]))
-				lt_body_add(body, (struct lt_ref){.to = words[i],
-								  .index = (uint32_t)((done + i) * 8),
-								  .kind = LT_REF_CONSERVATIVE});
+				lt_body_add(body,
+					    (struct lt_ref){.to = words[i],
+							    .index = (uint32_t)((done + i) * 8),
+							    .kind = LT_REF_CONSERVATIVE});
 		done += step;
 	}
 }
@@ -356,7 +364,9 @@ static void decode_inline_values(struct lt_body *body, lt_addr dict)
 		if (valid)
 			lt_decode_values(body, body->at + (uint64_t)at, type->cached_keys, by_dict);
 	}
-	lt_body_add(body, (struct lt_ref){.to = dict, .kind = LT_REF_DICT, .untraversed = valid && !by_dict});
+	lt_body_add(
+		body,
+		(struct lt_ref){.to = dict, .kind = LT_REF_DICT, .untraversed = valid && !by_dict});
 }
 
 /* Objects/object.c: _PyObject_DictPointer. */
@@ -391,7 +401,8 @@ static void decode_dict_offset(struct lt_body *body)
 	const struct lt_type *type = body->type;
 	int64_t offset = type->dictoffset;
 	if (offset < 0) {
-		uint64_t size = (uint64_t)type->basicsize + lt_body_count(body) * (uint64_t)type->itemsize;
+		uint64_t size =
+			(uint64_t)type->basicsize + lt_body_count(body) * (uint64_t)type->itemsize;
 		offset += (int64_t)((size + 7) & ~(uint64_t)7);
 	}
 	if (offset <= 0 || offset % 8 != 0)
@@ -467,12 +478,14 @@ static void decode_tail(struct lt_body *body)
 	struct lt_types *types = body->decoder->types;
 	const struct lt_type *type = lt_decoder_c_type(body->decoder, body->type);
 	const struct lt_type *known = type;
-	for (int depth = 0; known != NULL && known->kind == body->type->kind && !known->exact; depth++)
+	for (int depth = 0; known != NULL && known->kind == body->type->kind && !known->exact;
+	     depth++)
 		known = depth < BASES_MAX ? lt_types_get(types, known->base) : NULL;
 	if (type == NULL || known == NULL || known->kind != body->type->kind || known == type)
 		return;
 	int64_t start = (known->basicsize + 7) & ~(int64_t)7;
-	if (type->kind == LT_KIND_TUPLE || type->itemsize != known->itemsize || type->basicsize <= start)
+	if (type->kind == LT_KIND_TUPLE || type->itemsize != known->itemsize ||
+	    type->basicsize <= start)
 		return;
 	size_t before = body->refs->count;
 	lt_body_scan(body, body->at + (uint64_t)start, (uint64_t)(type->basicsize - start));
@@ -540,10 +553,12 @@ static void decode_kind(struct lt_body *body)
 		break;
 	case LT_KIND_METHOD_CALLER:
 		if (lt_fact(body->layout, LT_FACT_methodcaller_tuple) != 0) {
-			lt_body_add_member(body, lt_body_field(body, LT_methodcallerobject_vectorcall_args),
-					   LT_MEMBER_args);
-			lt_body_add_member(body, lt_body_field(body, LT_methodcallerobject_vectorcall_kwnames),
-					   LT_MEMBER_keywords);
+			lt_body_add_member(
+				body, lt_body_field(body, LT_methodcallerobject_vectorcall_args),
+				LT_MEMBER_args);
+			lt_body_add_member(
+				body, lt_body_field(body, LT_methodcallerobject_vectorcall_kwnames),
+				LT_MEMBER_keywords);
 		}
 		break;
 	case LT_KIND_SIMPLE_QUEUE:

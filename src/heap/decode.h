@@ -13,16 +13,16 @@
 
 /* How a reference is reached from its referrer; with `index` or `name` it becomes an expression. */
 enum lt_ref_kind {
-	LT_REF_TYPE,         /* the object's type (heap types only, as tp_traverse visits it) */
-	LT_REF_ITEM,         /* sequence item `index` */
-	LT_REF_KEY,          /* dict key or set member; `index` is the entry */
-	LT_REF_VALUE,        /* dict value; `name` is the key object's address */
-	LT_REF_ATTRIBUTE,    /* instance attribute; `name` is the key string object's address */
-	LT_REF_DICT,         /* __dict__ */
-	LT_REF_SLOT,         /* __slots__ member; `index` is its offset */
-	LT_REF_MEMBER,       /* fixed member of a C struct; `index` is an enum lt_member (members.def) */
-	LT_REF_LOCAL,        /* local, cell or free variable of a frame; `index` in co_localsplusnames */
-	LT_REF_STACK,        /* evaluation stack of a frame */
+	LT_REF_TYPE,      /* the object's type (heap types only, as tp_traverse visits it) */
+	LT_REF_ITEM,      /* sequence item `index` */
+	LT_REF_KEY,       /* dict key or set member; `index` is the entry */
+	LT_REF_VALUE,     /* dict value; `name` is the key object's address */
+	LT_REF_ATTRIBUTE, /* instance attribute; `name` is the key string object's address */
+	LT_REF_DICT,      /* __dict__ */
+	LT_REF_SLOT,      /* __slots__ member; `index` is its offset */
+	LT_REF_MEMBER, /* fixed member of a C struct; `index` is an enum lt_member (members.def) */
+	LT_REF_LOCAL,  /* local, cell or free variable of a frame; `index` in co_localsplusnames */
+	LT_REF_STACK,  /* evaluation stack of a frame */
 	LT_REF_CONSERVATIVE, /* a word of the body; `index` is its offset */
 };
 
@@ -33,7 +33,7 @@ enum lt_ref_kind {
  */
 struct lt_ref {
 	lt_addr to;
-	lt_addr name;   /* see lt_ref_kind, 0 when it does not apply */
+	lt_addr name; /* see lt_ref_kind, 0 when it does not apply */
 	uint32_t index;
 	enum lt_ref_kind kind : 16;
 	bool untraversed;
@@ -66,13 +66,15 @@ void lt_decoder_set_is_object(struct lt_decoder *decoder, lt_is_object_fn is_obj
  * sys.getsizeof() of the object, GC header included, in bytes. False when it cannot be read or is
  * absurd (counted in the session). A Python-level __sizeof__ is not called: the base's size counts.
  */
-bool lt_decode_size(struct lt_decoder *decoder, lt_addr object, const struct lt_type *type, uint64_t *ret_size);
+bool lt_decode_size(struct lt_decoder *decoder, lt_addr object, const struct lt_type *type,
+		    uint64_t *ret_size);
 
 /*
  * Appends the references of the object to `refs`, NULL ones and freed ones left out, duplicates kept.
  * False when a part could not be read (counted); what was read is there.
  */
-bool lt_decode_refs(struct lt_decoder *decoder, lt_addr object, const struct lt_type *type, struct lt_refs *refs);
+bool lt_decode_refs(struct lt_decoder *decoder, lt_addr object, const struct lt_type *type,
+		    struct lt_refs *refs);
 
 /* True when the reference set of this type is found by a conservative scan. */
 bool lt_decode_is_conservative(const struct lt_type *type);

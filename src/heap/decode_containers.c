@@ -5,7 +5,12 @@
 
 #include <string.h>
 
-enum { ENTRIES_AT_ONCE = 256, DEQUE_BLOCK_MAX = 4096, TEE_VALUES_MAX = 4096, STRUCT_FIELDS_MAX = 256 };
+enum {
+	ENTRIES_AT_ONCE = 256,
+	DEQUE_BLOCK_MAX = 4096,
+	TEE_VALUES_MAX = 4096,
+	STRUCT_FIELDS_MAX = 256
+};
 
 /* ---- dict: Objects/dictobject.c: dict_traverse ---- */
 
@@ -23,9 +28,10 @@ static bool keys_are_general(struct lt_decoder *decoder, const struct lt_dict_ke
 	for (uint64_t i = 0; i < count; i++) {
 		lt_addr key, type_at;
 		memcpy(&key, entries + i * keys->entry_size + keys->key_at, sizeof(key));
-		if (key == 0 || !lt_memory_u64(decoder->view.memory,
-					       key + lt_off(decoder->view.layout, LT_PyObject_ob_type),
-					       &type_at))
+		if (key == 0 ||
+		    !lt_memory_u64(decoder->view.memory,
+				   key + lt_off(decoder->view.layout, LT_PyObject_ob_type),
+				   &type_at))
 			continue;
 		const struct lt_type *type = lt_types_get(decoder->types, type_at);
 		if (type != NULL && !(type->kind == LT_KIND_STR && type->exact)) {
@@ -46,8 +52,9 @@ static void decode_entries(struct lt_body *body, const struct lt_dict_keys *keys
 		uint64_t step = keys->count - done;
 		if (step > ENTRIES_AT_ONCE)
 			step = ENTRIES_AT_ONCE;
-		if (!lt_memory_get(body->decoder->view.memory, keys->entries + done * keys->entry_size,
-				   entries, step * keys->entry_size)) {
+		if (!lt_memory_get(body->decoder->view.memory,
+				   keys->entries + done * keys->entry_size, entries,
+				   step * keys->entry_size)) {
 			lt_body_unreadable(body);
 			return;
 		}
@@ -56,7 +63,8 @@ static void decode_entries(struct lt_body *body, const struct lt_dict_keys *keys
 		for (uint64_t i = 0; i < step; i++) {
 			lt_addr key, value;
 			memcpy(&key, entries + i * keys->entry_size + keys->key_at, sizeof(key));
-			memcpy(&value, entries + i * keys->entry_size + keys->value_at, sizeof(value));
+			memcpy(&value, entries + i * keys->entry_size + keys->value_at,
+			       sizeof(value));
 			if (value == 0 || key == 0)
 				continue;
 			lt_body_add(body, (struct lt_ref){.to = value,
@@ -73,8 +81,9 @@ static void decode_entries(struct lt_body *body, const struct lt_dict_keys *keys
 }
 
 /* The names of shared keys are held by the type (decode_types.c), not again by each dict over them. */
-static void decode_value_slots(struct lt_body *body, lt_addr values, const struct lt_shared_keys *shared,
-			       enum lt_ref_kind kind, bool untraversed)
+static void decode_value_slots(struct lt_body *body, lt_addr values,
+			       const struct lt_shared_keys *shared, enum lt_ref_kind kind,
+			       bool untraversed)
 {
 	struct lt_decoder *decoder = body->decoder;
 	lt_addr at = values;
@@ -115,7 +124,8 @@ void lt_decode_dict(struct lt_body *body)
 	struct lt_dict_keys keys;
 	/* frozendict has no values; the field lies beyond its end (3.15). */
 	if (values != 0) {
-		const struct lt_shared_keys *shared = lt_decoder_shared_keys(body->decoder, keys_at);
+		const struct lt_shared_keys *shared =
+			lt_decoder_shared_keys(body->decoder, keys_at);
 		uint8_t embedded = 0;
 		if (shared == NULL) {
 			lt_body_unreadable(body);
@@ -171,7 +181,8 @@ void lt_decode_list(struct lt_body *body)
 	if (count > allocated && allocated <= LT_DECODE_COUNT_MAX)
 		count = allocated; /* torn: being appended to */
 	if (count != 0)
-		lt_body_add_items(body, lt_body_field(body, LT_PyListObject_ob_item), count, LT_REF_ITEM, 0);
+		lt_body_add_items(body, lt_body_field(body, LT_PyListObject_ob_item), count,
+				  LT_REF_ITEM, 0);
 }
 
 /*
@@ -189,8 +200,9 @@ static uint64_t hidden_items(struct lt_body *body, uint64_t count)
 	lt_addr dict = lt_decode_type_dict(decoder, body->type->address, interpreter);
 	lt_addr number = lt_dict_get(&decoder->view, dict, "n_fields");
 	uint32_t fields;
-	if (number == 0 || !lt_memory_u32(decoder->view.memory,
-					  number + lt_off(layout, LT_PyLongObject_ob_digit), &fields))
+	if (number == 0 ||
+	    !lt_memory_u32(decoder->view.memory, number + lt_off(layout, LT_PyLongObject_ob_digit),
+			   &fields))
 		return 0;
 	return fields > count && fields < STRUCT_FIELDS_MAX ? fields - count : 0;
 }
@@ -201,8 +213,8 @@ void lt_decode_tuple(struct lt_body *body)
 	if (!body->type->exact && !body->type->python_class && count < STRUCT_FIELDS_MAX)
 		count += hidden_items(body, count);
 	if (count != 0)
-		lt_body_add_items(body, body->at + lt_off(body->layout, LT_PyTupleObject_ob_item), count,
-				  LT_REF_ITEM, 0);
+		lt_body_add_items(body, body->at + lt_off(body->layout, LT_PyTupleObject_ob_item),
+				  count, LT_REF_ITEM, 0);
 }
 
 /* Objects/setobject.c: set_traverse. Entries of removed members hold a dummy, told by their hash of -1. */
@@ -213,7 +225,8 @@ void lt_decode_set(struct lt_body *body)
 	lt_addr table = lt_body_field(body, LT_PySetObject_table);
 	uint64_t mask = lt_body_field(body, LT_PySetObject_mask);
 	uint64_t entry = lt_off(layout, LT_sizeof_setentry);
-	uint64_t key_at = lt_off(layout, LT_setentry_key), hash_at = lt_off(layout, LT_setentry_hash);
+	uint64_t key_at = lt_off(layout, LT_setentry_key),
+		 hash_at = lt_off(layout, LT_setentry_hash);
 	if (mask >= LT_DECODE_COUNT_MAX || (mask & (mask + 1)) != 0 || entry == 0) {
 		lt_body_unreadable(body);
 		return;
@@ -261,13 +274,14 @@ void lt_decode_deque(struct lt_body *body)
 			return;
 		}
 		uint64_t step = items - first < count ? items - first : count;
-		lt_body_add_items(body, block + lt_off(layout, LT_BLOCK_data) + first * 8, step, LT_REF_ITEM,
-				  index);
+		lt_body_add_items(body, block + lt_off(layout, LT_BLOCK_data) + first * 8, step,
+				  LT_REF_ITEM, index);
 		index += (uint32_t)step;
 		count -= step;
 		first = 0;
-		if (count > 0 && !lt_memory_u64(body->decoder->view.memory,
-						block + lt_off(layout, LT_BLOCK_rightlink), &block)) {
+		if (count > 0 &&
+		    !lt_memory_u64(body->decoder->view.memory,
+				   block + lt_off(layout, LT_BLOCK_rightlink), &block)) {
 			lt_body_unreadable(body);
 			return;
 		}
@@ -294,8 +308,10 @@ void lt_decode_lru_cache(struct lt_body *body)
 					cache + lt_off(layout, LT_PyDictObject_ma_used), &used))
 		left = used;
 	struct lt_chain chain = {0};
-	for (uint32_t i = 0; link != 0 && link != root && left > 0 && size <= sizeof(bytes); i++, left--) {
-		if (!lt_chain_step(&chain, link) || !lt_memory_get(body->decoder->view.memory, link, bytes, size)) {
+	for (uint32_t i = 0; link != 0 && link != root && left > 0 && size <= sizeof(bytes);
+	     i++, left--) {
+		if (!lt_chain_step(&chain, link) ||
+		    !lt_memory_get(body->decoder->view.memory, link, bytes, size)) {
 			lt_body_unreadable(body);
 			return;
 		}
@@ -304,7 +320,9 @@ void lt_decode_lru_cache(struct lt_body *body)
 		memcpy(&result, bytes + lt_off(layout, LT_lru_list_elem_result), sizeof(result));
 		memcpy(&link, bytes + lt_off(layout, LT_lru_list_elem_next), sizeof(link));
 		lt_body_add(body, (struct lt_ref){.to = key, .index = i, .kind = LT_REF_KEY});
-		lt_body_add(body, (struct lt_ref){.to = result, .name = key, .index = i, .kind = LT_REF_VALUE});
+		lt_body_add(body,
+			    (struct lt_ref){
+				    .to = result, .name = key, .index = i, .kind = LT_REF_VALUE});
 		if (lt_has(layout, LT_lru_cache_object_lru_list_elem_type))
 			lt_body_add(body, (struct lt_ref){.to = type_at, .kind = LT_REF_TYPE});
 	}
@@ -315,7 +333,8 @@ void lt_decode_lru_cache(struct lt_body *body)
 static void decode_hamt_items(struct lt_body *body, enum lt_field items, uint64_t count)
 {
 	if (lt_has(body->layout, items))
-		lt_body_add_items(body, body->at + lt_off(body->layout, items), count, LT_REF_ITEM, 0);
+		lt_body_add_items(body, body->at + lt_off(body->layout, items), count, LT_REF_ITEM,
+				  0);
 }
 
 void lt_decode_hamt_bitmap(struct lt_body *body)
@@ -337,11 +356,13 @@ void lt_decode_hamt_collision(struct lt_body *body)
 void lt_decode_tee_data(struct lt_body *body)
 {
 	uint64_t count = lt_body_u32(body, (int64_t)lt_off(body->layout, LT_teedataobject_numread));
-	if (count > (uint64_t)lt_fact(body->layout, LT_FACT_teedata_items) || count > TEE_VALUES_MAX) {
+	if (count > (uint64_t)lt_fact(body->layout, LT_FACT_teedata_items) ||
+	    count > TEE_VALUES_MAX) {
 		lt_body_unreadable(body);
 		return;
 	}
-	lt_body_add_items(body, body->at + lt_off(body->layout, LT_teedataobject_values), count, LT_REF_ITEM, 0);
+	lt_body_add_items(body, body->at + lt_off(body->layout, LT_teedataobject_values), count,
+			  LT_REF_ITEM, 0);
 }
 
 /* Modules/_queuemodule.c: simplequeue_traverse: a list, or a ring of items (3.13). */

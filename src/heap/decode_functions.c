@@ -5,7 +5,8 @@
 
 enum { FRAME_SLOTS_MAX = 1 << 20 };
 
-static void add_local(struct lt_body *body, uint64_t word, uint32_t index, uint64_t locals, bool untraversed)
+static void add_local(struct lt_body *body, uint64_t word, uint32_t index, uint64_t locals,
+		      bool untraversed)
 {
 	const struct lt_layout *layout = body->layout;
 	uint64_t mask = (uint64_t)lt_fact(layout, LT_FACT_stackref_mask);
@@ -17,7 +18,8 @@ static void add_local(struct lt_body *body, uint64_t word, uint32_t index, uint6
 					  .untraversed = untraversed});
 }
 
-static void add_slots(struct lt_body *body, lt_addr at, uint64_t count, uint64_t locals, bool untraversed)
+static void add_slots(struct lt_body *body, lt_addr at, uint64_t count, uint64_t locals,
+		      bool untraversed)
 {
 	struct lt_decoder *decoder = body->decoder;
 	if (count > FRAME_SLOTS_MAX) {
@@ -31,7 +33,8 @@ static void add_slots(struct lt_body *body, lt_addr at, uint64_t count, uint64_t
 			return;
 		}
 		for (uint64_t i = 0; i < step; i++)
-			add_local(body, decoder->words[i], (uint32_t)(done + i), locals, untraversed);
+			add_local(body, decoder->words[i], (uint32_t)(done + i), locals,
+				  untraversed);
 		done += step;
 	}
 }
@@ -56,7 +59,8 @@ static uint64_t code_slots(struct lt_decoder *decoder, lt_addr code)
 	if (code == 0)
 		return 0;
 	if (lt_has(layout, LT_PyCodeObject_co_nlocalsplus)) {
-		if (!lt_memory_u32(memory, code + lt_off(layout, LT_PyCodeObject_co_nlocalsplus), &count))
+		if (!lt_memory_u32(memory, code + lt_off(layout, LT_PyCodeObject_co_nlocalsplus),
+				   &count))
 			return 0;
 		return count <= FRAME_SLOTS_MAX ? count : 0;
 	}
@@ -80,10 +84,14 @@ static void add_interpreter_frame(struct lt_body *body, lt_addr frame)
 	struct lt_memory *memory = decoder->view.memory;
 	uint64_t mask = (uint64_t)lt_fact(layout, LT_FACT_stackref_mask);
 	lt_addr code = 0, function = 0, locals = 0, object = 0;
-	if (!lt_memory_u64(memory, frame + lt_off(layout, LT__PyInterpreterFrame_f_executable), &code) ||
-	    !lt_memory_u64(memory, frame + lt_off(layout, LT__PyInterpreterFrame_f_funcobj), &function) ||
-	    !lt_memory_u64(memory, frame + lt_off(layout, LT__PyInterpreterFrame_f_locals), &locals) ||
-	    !lt_memory_u64(memory, frame + lt_off(layout, LT__PyInterpreterFrame_frame_obj), &object)) {
+	if (!lt_memory_u64(memory, frame + lt_off(layout, LT__PyInterpreterFrame_f_executable),
+			   &code) ||
+	    !lt_memory_u64(memory, frame + lt_off(layout, LT__PyInterpreterFrame_f_funcobj),
+			   &function) ||
+	    !lt_memory_u64(memory, frame + lt_off(layout, LT__PyInterpreterFrame_f_locals),
+			   &locals) ||
+	    !lt_memory_u64(memory, frame + lt_off(layout, LT__PyInterpreterFrame_frame_obj),
+			   &object)) {
 		lt_body_unreadable(body);
 		return;
 	}
@@ -99,12 +107,15 @@ static void add_interpreter_frame(struct lt_body *body, lt_addr frame)
 	int64_t count = -1;
 	if (lt_has(layout, LT__PyInterpreterFrame_stackpointer)) {
 		lt_addr top;
-		if (lt_memory_u64(memory, frame + lt_off(layout, LT__PyInterpreterFrame_stackpointer), &top) &&
+		if (lt_memory_u64(memory,
+				  frame + lt_off(layout, LT__PyInterpreterFrame_stackpointer),
+				  &top) &&
 		    top >= slots && top % 8 == 0)
 			count = (int64_t)((top - slots) / 8);
 	} else {
 		uint32_t top;
-		if (lt_memory_u32(memory, frame + lt_off(layout, LT__PyInterpreterFrame_stacktop), &top))
+		if (lt_memory_u32(memory, frame + lt_off(layout, LT__PyInterpreterFrame_stacktop),
+				  &top))
 			count = (int32_t)top;
 	}
 	if (count < 0)
@@ -119,9 +130,12 @@ static void decode_frame_object(struct lt_body *body)
 	const struct lt_layout *layout = body->layout;
 	lt_addr code = lt_body_field(body, LT_PyFrameObject_f_code);
 	lt_body_add_member(body, code, LT_MEMBER_frame_code);
-	lt_body_add_member(body, lt_body_field(body, LT_PyFrameObject_f_builtins), LT_MEMBER_fast_builtins);
-	lt_body_add_member(body, lt_body_field(body, LT_PyFrameObject_f_globals), LT_MEMBER_frame_globals);
-	lt_body_add_member(body, lt_body_field(body, LT_PyFrameObject_f_locals), LT_MEMBER_frame_locals);
+	lt_body_add_member(body, lt_body_field(body, LT_PyFrameObject_f_builtins),
+			   LT_MEMBER_fast_builtins);
+	lt_body_add_member(body, lt_body_field(body, LT_PyFrameObject_f_globals),
+			   LT_MEMBER_frame_globals);
+	lt_body_add_member(body, lt_body_field(body, LT_PyFrameObject_f_locals),
+			   LT_MEMBER_frame_locals);
 	uint64_t named = code_slots(body->decoder, code);
 	lt_addr slots = body->at + lt_off(layout, LT_PyFrameObject_f_localsplus);
 	add_slots(body, slots, named, named, false);
@@ -132,7 +146,8 @@ static void decode_frame_object(struct lt_body *body)
 		if (top > stack)
 			depth = (top - stack) / 8;
 	} else {
-		int32_t value = (int32_t)lt_body_u32(body, (int64_t)lt_off(layout, LT_PyFrameObject_f_stackdepth));
+		int32_t value = (int32_t)lt_body_u32(
+			body, (int64_t)lt_off(layout, LT_PyFrameObject_f_stackdepth));
 		if (value > 0)
 			depth = (uint64_t)value;
 	}
@@ -148,9 +163,12 @@ void lt_decode_frame(struct lt_body *body)
 		decode_frame_object(body);
 		return;
 	}
-	lt_body_add_member(body, lt_body_field(body, LT_PyFrameObject_f_extra_locals), LT_MEMBER_frame_locals);
-	lt_body_add_member(body, lt_body_field(body, LT_PyFrameObject_f_locals_cache), LT_MEMBER_frame_locals);
-	lt_body_add_member(body, lt_body_field(body, LT_PyFrameObject_f_overwritten_fast_locals), LT_MEMBER_frame_locals);
+	lt_body_add_member(body, lt_body_field(body, LT_PyFrameObject_f_extra_locals),
+			   LT_MEMBER_frame_locals);
+	lt_body_add_member(body, lt_body_field(body, LT_PyFrameObject_f_locals_cache),
+			   LT_MEMBER_frame_locals);
+	lt_body_add_member(body, lt_body_field(body, LT_PyFrameObject_f_overwritten_fast_locals),
+			   LT_MEMBER_frame_locals);
 	lt_addr frame = lt_body_field(body, LT_PyFrameObject_f_frame);
 	uint8_t owner;
 	if (frame == 0 ||
@@ -169,7 +187,8 @@ void lt_decode_generator(struct lt_body *body)
 	lt_body_add_member(body, lt_body_field(body, LT_PyGenObject_gi_frame), LT_MEMBER_frame);
 	lt_body_add_member(body, lt_body_field(body, LT_PyGenObject_gi_code), LT_MEMBER_frame_code);
 	lt_body_add_member(body, lt_body_field(body, LT_PyGenObject_gi_name), LT_MEMBER_name);
-	lt_body_add_member(body, lt_body_field(body, LT_PyGenObject_gi_qualname), LT_MEMBER_qualname);
+	lt_body_add_member(body, lt_body_field(body, LT_PyGenObject_gi_qualname),
+			   LT_MEMBER_qualname);
 	lt_addr origin = 0;
 	if (body->type->kind == LT_KIND_ASYNC_GENERATOR) {
 		origin = lt_body_field(body, LT_PyAsyncGenObject_ag_origin_or_finalizer);
@@ -180,17 +199,26 @@ void lt_decode_generator(struct lt_body *body)
 	}
 	int64_t state = (int64_t)lt_off(layout, LT_PyGenObject_gi_exc_state);
 	if (lt_has(layout, LT__PyErr_StackItem_exc_type))
-		lt_body_add_member(body, lt_body_word(body, state + (int64_t)lt_off(layout, LT__PyErr_StackItem_exc_type)),
-				   LT_MEMBER_exception);
-	lt_body_add_member(body, lt_body_word(body, state + (int64_t)lt_off(layout, LT__PyErr_StackItem_exc_value)),
-			   LT_MEMBER_exception);
+		lt_body_add_member(
+			body,
+			lt_body_word(body,
+				     state + (int64_t)lt_off(layout, LT__PyErr_StackItem_exc_type)),
+			LT_MEMBER_exception);
+	lt_body_add_member(
+		body,
+		lt_body_word(body, state + (int64_t)lt_off(layout, LT__PyErr_StackItem_exc_value)),
+		LT_MEMBER_exception);
 	if (lt_has(layout, LT__PyErr_StackItem_exc_traceback))
-		lt_body_add_member(body,
-				   lt_body_word(body, state + (int64_t)lt_off(layout, LT__PyErr_StackItem_exc_traceback)),
-				   LT_MEMBER_traceback);
+		lt_body_add_member(
+			body,
+			lt_body_word(
+				body,
+				state + (int64_t)lt_off(layout, LT__PyErr_StackItem_exc_traceback)),
+			LT_MEMBER_traceback);
 	if (!lt_has(layout, LT_PyGenObject_gi_iframe))
 		return;
-	int8_t frame_state = (int8_t)lt_body_u8(body, (int64_t)lt_off(layout, LT_PyGenObject_gi_frame_state));
+	int8_t frame_state =
+		(int8_t)lt_body_u8(body, (int64_t)lt_off(layout, LT_PyGenObject_gi_frame_state));
 	lt_addr frame = body->at + lt_off(layout, LT_PyGenObject_gi_iframe);
 	if (frame_state < lt_fact(layout, LT_FACT_gen_completed)) {
 		add_interpreter_frame(body, frame);
@@ -198,8 +226,10 @@ void lt_decode_generator(struct lt_body *body)
 		/* The code outlives the frame (3.14). */
 		lt_addr code;
 		if (lt_memory_u64(body->decoder->view.memory,
-				  frame + lt_off(layout, LT__PyInterpreterFrame_f_executable), &code))
-			lt_body_add_member(body, code & ~(uint64_t)lt_fact(layout, LT_FACT_stackref_mask),
+				  frame + lt_off(layout, LT__PyInterpreterFrame_f_executable),
+				  &code))
+			lt_body_add_member(body,
+					   code & ~(uint64_t)lt_fact(layout, LT_FACT_stackref_mask),
 					   LT_MEMBER_frame_code);
 	}
 }

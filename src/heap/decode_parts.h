@@ -16,8 +16,9 @@ struct lt_visit {
 LT_VEC(lt_visits, struct lt_visit);
 
 enum {
-	LT_DECODE_WORDS = 1024,       /* words read at once from a table of the target */
-	LT_DECODE_BODY_MAX = 1024,    /* bytes of a body that are kept; the rest is read when asked for */
+	LT_DECODE_WORDS = 1024, /* words read at once from a table of the target */
+	LT_DECODE_BODY_MAX =
+		1024, /* bytes of a body that are kept; the rest is read when asked for */
 	LT_DECODE_KEYS_CACHED = 1024, /* key tables of instances that are kept; a power of two */
 };
 
@@ -34,9 +35,9 @@ struct lt_decoder {
 	struct lt_types *types;
 	lt_is_object_fn is_object;
 	void *is_object_ctx;
-	struct lt_visits visits;                /* of all kinds, in the order of the kinds */
+	struct lt_visits visits; /* of all kinds, in the order of the kinds */
 	uint32_t first_visit[LT_KIND_COUNT + 1];
-	lt_addr lookdict;                       /* the lookup function of keys of any type (<= 3.10), 0: not known */
+	lt_addr lookdict; /* the lookup function of keys of any type (<= 3.10), 0: not known */
 	lt_addr interpreters[64];
 	unsigned interpreter_count;
 	struct lt_shared_keys shared[LT_DECODE_KEYS_CACHED];
@@ -63,7 +64,9 @@ uint32_t lt_body_u32(struct lt_body *body, int64_t offset);
 uint8_t lt_body_u8(struct lt_body *body, int64_t offset);
 static inline uint64_t lt_body_field(struct lt_body *body, enum lt_field field)
 {
-	return lt_has(body->layout, field) ? lt_body_word(body, (int64_t)lt_off(body->layout, field)) : 0;
+	return lt_has(body->layout, field)
+		       ? lt_body_word(body, (int64_t)lt_off(body->layout, field))
+		       : 0;
 }
 
 /* ob_size, made positive; bounded by LT_DECODE_COUNT_MAX. */

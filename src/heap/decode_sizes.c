@@ -26,13 +26,16 @@ static uint64_t word_at(struct sizer *sizer, lt_addr at)
 
 static uint64_t field(struct sizer *sizer, enum lt_field which)
 {
-	return lt_has(sizer->layout, which) ? word_at(sizer, sizer->at + lt_off(sizer->layout, which)) : 0;
+	return lt_has(sizer->layout, which)
+		       ? word_at(sizer, sizer->at + lt_off(sizer->layout, which))
+		       : 0;
 }
 
 static uint32_t field_u32(struct sizer *sizer, enum lt_field which)
 {
 	uint32_t value = 0;
-	if (!lt_memory_u32(sizer->decoder->view.memory, sizer->at + lt_off(sizer->layout, which), &value))
+	if (!lt_memory_u32(sizer->decoder->view.memory, sizer->at + lt_off(sizer->layout, which),
+			   &value))
 		sizer->failed = true;
 	return value;
 }
@@ -71,7 +74,8 @@ static uint64_t dict(struct sizer *sizer)
 	uint64_t size = (uint64_t)sizer->type->basicsize;
 	struct lt_dict_keys keys;
 	lt_addr values = field(sizer, LT_PyDictObject_ma_values);
-	if (!lt_dict_keys_read(&sizer->decoder->view, field(sizer, LT_PyDictObject_ma_keys), &keys)) {
+	if (!lt_dict_keys_read(&sizer->decoder->view, field(sizer, LT_PyDictObject_ma_keys),
+			       &keys)) {
 		sizer->failed = true;
 		return size;
 	}
@@ -97,7 +101,8 @@ static uint64_t ordered_dict(struct sizer *sizer)
 static uint64_t set(struct sizer *sizer)
 {
 	uint64_t size = (uint64_t)sizer->type->basicsize;
-	if (field(sizer, LT_PySetObject_table) != sizer->at + lt_off(sizer->layout, LT_PySetObject_smalltable))
+	if (field(sizer, LT_PySetObject_table) !=
+	    sizer->at + lt_off(sizer->layout, LT_PySetObject_smalltable))
 		size += times(sizer, field(sizer, LT_PySetObject_mask) + 1,
 			      lt_off(sizer->layout, LT_sizeof_setentry));
 	return size;
@@ -132,14 +137,18 @@ static uint64_t str(struct sizer *sizer)
 		bool ready = (state >> lt_fact(layout, LT_FACT_unicode_ready_shift)) & 1;
 		if (wide != 0 && (!ready || wide != data)) {
 			uint64_t wide_length =
-				compact && ascii ? length : field(sizer, LT_PyCompactUnicodeObject_wstr_length);
+				compact && ascii
+					? length
+					: field(sizer, LT_PyCompactUnicodeObject_wstr_length);
 			size += times(sizer, wide_length + 1, 4);
 		}
 	}
 	if (!(compact && ascii)) {
 		lt_addr utf8 = field(sizer, LT_PyCompactUnicodeObject_utf8);
 		if (utf8 != 0 && utf8 != data)
-			size += times(sizer, field(sizer, LT_PyCompactUnicodeObject_utf8_length), 1) + 1;
+			size += times(sizer, field(sizer, LT_PyCompactUnicodeObject_utf8_length),
+				      1) +
+				1;
 	}
 	return size;
 }
@@ -150,11 +159,12 @@ static uint64_t integer(struct sizer *sizer)
 	const struct lt_layout *layout = sizer->layout;
 	bool tagged = lt_fact(layout, LT_FACT_long_tagged) != 0;
 	uint64_t digits = tagged ? field(sizer, LT_PyLongObject_lv_tag) >>
-					   lt_fact(layout, LT_FACT_long_digits_shift) :
-				   var_count(sizer);
+					   lt_fact(layout, LT_FACT_long_digits_shift)
+				 : var_count(sizer);
 	if (digits == 0 && lt_fact(layout, LT_FACT_long_size_of_zero) != 0)
 		digits = 1;
-	return (tagged ? (uint64_t)sizer->type->basicsize : lt_off(layout, LT_PyLongObject_ob_digit)) +
+	return (tagged ? (uint64_t)sizer->type->basicsize
+		       : lt_off(layout, LT_PyLongObject_ob_digit)) +
 	       times(sizer, digits, 4);
 }
 
@@ -191,8 +201,10 @@ static uint64_t code(struct sizer *sizer)
 		size += times(sizer, word_at(sizer, extra) + 1, 8);
 	lt_addr cells = field(sizer, LT_PyCodeObject_co_cellvars);
 	if (field(sizer, LT_PyCodeObject_co_cell2arg) != 0 && cells != 0)
-		size += times(sizer, word_at(sizer, cells + lt_off(layout, LT_PyVarObject_ob_size)), 8);
-	if (lt_has(layout, LT_PyCodeObject_co_opcache) && field(sizer, LT_PyCodeObject_co_opcache) != 0) {
+		size += times(sizer, word_at(sizer, cells + lt_off(layout, LT_PyVarObject_ob_size)),
+			      8);
+	if (lt_has(layout, LT_PyCodeObject_co_opcache) &&
+	    field(sizer, LT_PyCodeObject_co_opcache) != 0) {
 		lt_addr bytecode = field(sizer, LT_PyCodeObject_co_code);
 		uint64_t caches = field_u32(sizer, LT_PyCodeObject_co_opcache_size) & 0xff;
 		size += times(sizer, caches, lt_off(layout, LT_sizeof__PyOpcache));
@@ -230,8 +242,9 @@ static uint64_t frame(struct sizer *sizer)
 		return lt_off(layout, LT_sizeof_PyFrameObject) - 8 +
 		       times(sizer, frame_slots(sizer, field(sizer, LT_PyFrameObject_f_code)), 8);
 	lt_addr inner = field(sizer, LT_PyFrameObject_f_frame);
-	lt_addr code_at = word_at(sizer, inner + lt_off(layout, LT__PyInterpreterFrame_f_executable)) &
-			  ~(uint64_t)lt_fact(layout, LT_FACT_stackref_mask);
+	lt_addr code_at =
+		word_at(sizer, inner + lt_off(layout, LT__PyInterpreterFrame_f_executable)) &
+		~(uint64_t)lt_fact(layout, LT_FACT_stackref_mask);
 	return lt_off(layout, LT_PyFrameObject__f_frame_data) +
 	       lt_off(layout, LT__PyInterpreterFrame_localsplus) +
 	       times(sizer, frame_slots(sizer, code_at), 8);
@@ -248,7 +261,9 @@ static uint64_t generator(struct sizer *sizer)
 	if (lt_has(layout, LT_PyGenObject_gi_code))
 		code_at = field(sizer, LT_PyGenObject_gi_code);
 	else
-		code_at = word_at(sizer, sizer->at + start + lt_off(layout, LT__PyInterpreterFrame_f_executable)) &
+		code_at = word_at(sizer,
+				  sizer->at + start +
+					  lt_off(layout, LT__PyInterpreterFrame_f_executable)) &
 			  ~(uint64_t)lt_fact(layout, LT_FACT_stackref_mask);
 	return start + lt_off(layout, LT__PyInterpreterFrame_localsplus) +
 	       times(sizer, frame_slots(sizer, code_at), 8);
@@ -273,7 +288,8 @@ static uint64_t array(struct sizer *sizer)
 	if (!lt_memory_u32(sizer->decoder->view.memory,
 			   descriptor + lt_off(sizer->layout, LT_arraydescr_itemsize), &unit))
 		sizer->failed = true;
-	return (uint64_t)sizer->type->basicsize + times(sizer, field(sizer, LT_arrayobject_allocated), unit);
+	return (uint64_t)sizer->type->basicsize +
+	       times(sizer, field(sizer, LT_arrayobject_allocated), unit);
 }
 
 /* Modules/itertoolsmodule.c: the __sizeof__ of the combinatoric iterators (to 3.13). */
@@ -284,7 +300,10 @@ static uint64_t combinatoric(struct sizer *sizer)
 	switch (sizer->type->kind) {
 	case LT_KIND_PRODUCT:
 		pool = field(sizer, LT_productobject_pools);
-		return size + times(sizer, word_at(sizer, pool + lt_off(sizer->layout, LT_PyVarObject_ob_size)), 8);
+		return size +
+		       times(sizer,
+			     word_at(sizer, pool + lt_off(sizer->layout, LT_PyVarObject_ob_size)),
+			     8);
 	case LT_KIND_COMBINATIONS:
 		return size + times(sizer, field(sizer, LT_combinationsobject_r), 8);
 	case LT_KIND_COMBINATIONS_REPLACED:
@@ -292,7 +311,9 @@ static uint64_t combinatoric(struct sizer *sizer)
 	default:
 		pool = field(sizer, LT_permutationsobject_pool);
 		return size + times(sizer, field(sizer, LT_permutationsobject_r), 8) +
-		       times(sizer, word_at(sizer, pool + lt_off(sizer->layout, LT_PyVarObject_ob_size)), 8);
+		       times(sizer,
+			     word_at(sizer, pool + lt_off(sizer->layout, LT_PyVarObject_ob_size)),
+			     8);
 	}
 }
 
@@ -304,7 +325,8 @@ static uint64_t bytes_io(struct sizer *sizer)
 	uint32_t references = 0;
 	if (buffer == 0)
 		return generic(sizer);
-	if (!lt_memory_u32(sizer->decoder->view.memory, buffer + lt_off(layout, LT_PyObject_ob_refcnt), &references))
+	if (!lt_memory_u32(sizer->decoder->view.memory,
+			   buffer + lt_off(layout, LT_PyObject_ob_refcnt), &references))
 		sizer->failed = true;
 	if (references > 1)
 		return generic(sizer);
@@ -319,7 +341,8 @@ static uint64_t compiled_struct(struct sizer *sizer)
 	uint64_t unit = lt_off(sizer->layout, LT_sizeof_formatcode);
 	lt_addr code_at = field(sizer, LT_PyStructObject_s_codes);
 	uint64_t count = 1;
-	while (code_at != 0 && count < CODES_MAX && word_at(sizer, code_at) != 0 && !sizer->failed) {
+	while (code_at != 0 && count < CODES_MAX && word_at(sizer, code_at) != 0 &&
+	       !sizer->failed) {
 		code_at += unit;
 		count++;
 	}
@@ -360,7 +383,8 @@ static uint64_t own_size(struct sizer *sizer)
 		return dict(sizer) + lt_off(sizer->layout, LT_sizeof_StgDictObject) -
 		       lt_off(sizer->layout, LT_sizeof_PyDictObject);
 	case LT_KIND_LIST:
-		return (uint64_t)sizer->type->basicsize + times(sizer, field(sizer, LT_PyListObject_allocated), 8);
+		return (uint64_t)sizer->type->basicsize +
+		       times(sizer, field(sizer, LT_PyListObject_allocated), 8);
 	case LT_KIND_SET:
 		return set(sizer);
 	case LT_KIND_STR:
@@ -389,9 +413,10 @@ static uint64_t own_size(struct sizer *sizer)
 	case LT_KIND_PERMUTATIONS:
 		return combinatoric(sizer);
 	case LT_KIND_BUFFERED:
-		return generic(sizer) + (field(sizer, LT_buffered_buffer) != 0 ?
-						 times(sizer, field(sizer, LT_buffered_buffer_size), 1) :
-						 0);
+		return generic(sizer) +
+		       (field(sizer, LT_buffered_buffer) != 0
+				? times(sizer, field(sizer, LT_buffered_buffer_size), 1)
+				: 0);
 	case LT_KIND_BYTES_IO:
 		return bytes_io(sizer);
 	case LT_KIND_STRUCT:
@@ -403,7 +428,8 @@ static uint64_t own_size(struct sizer *sizer)
 	}
 }
 
-bool lt_decode_size(struct lt_decoder *decoder, lt_addr object, const struct lt_type *type, uint64_t *ret_size)
+bool lt_decode_size(struct lt_decoder *decoder, lt_addr object, const struct lt_type *type,
+		    uint64_t *ret_size)
 {
 	const struct lt_layout *layout = decoder->view.layout;
 	struct sizer sizer = {decoder, layout, type, object, false};
@@ -415,7 +441,8 @@ bool lt_decode_size(struct lt_decoder *decoder, lt_addr object, const struct lt_
 		      (uint64_t)lt_fact(layout, LT_FACT_tpflag_heap_type)) != 0;
 	if (gc)
 		size += lt_off(layout, LT_sizeof_PyGC_Head);
-	if (lt_fact(layout, LT_FACT_sizeof_preheader) != 0 && (type->managed_dict || type->managed_weakref))
+	if (lt_fact(layout, LT_FACT_sizeof_preheader) != 0 &&
+	    (type->managed_dict || type->managed_weakref))
 		size += 16;
 	if (sizer.failed || type->basicsize < 0 || size > SIZE_MAX_PLAUSIBLE) {
 		decoder->view.session->unreadable++;

@@ -22,7 +22,8 @@ static lt_addr static_state(struct lt_decoder *decoder, uint64_t subclasses, lt_
 		return 0;
 	uint64_t index = subclasses - 1;
 	if (index < builtins_max)
-		return interpreter + lt_off(layout, LT_PyInterpreterState_types_builtins) + index * size;
+		return interpreter + lt_off(layout, LT_PyInterpreterState_types_builtins) +
+		       index * size;
 	if (!lt_has(layout, LT_PyInterpreterState_types_for_extensions) ||
 	    index - builtins_max >= (uint64_t)lt_fact(layout, LT_FACT_static_ext_types_max))
 		return 0;
@@ -40,11 +41,13 @@ lt_addr lt_decode_type_dict(struct lt_decoder *decoder, lt_addr type, lt_addr in
 		return 0;
 	if (dict != 0 || lt_fact(layout, LT_FACT_static_type_state) == 0)
 		return dict;
-	if (!lt_memory_u64(memory, type + lt_off(layout, LT_PyTypeObject_tp_subclasses), &subclasses))
+	if (!lt_memory_u64(memory, type + lt_off(layout, LT_PyTypeObject_tp_subclasses),
+			   &subclasses))
 		return 0;
 	lt_addr state = static_state(decoder, subclasses, interpreter);
 	if (state == 0 ||
-	    !lt_memory_u64(memory, state + lt_off(layout, LT_managed_static_type_state_tp_dict), &dict))
+	    !lt_memory_u64(memory, state + lt_off(layout, LT_managed_static_type_state_tp_dict),
+			   &dict))
 		return 0;
 	return dict;
 }
@@ -59,10 +62,13 @@ static void add_static_states(struct lt_body *body, uint64_t subclasses)
 		if (state == 0)
 			continue;
 		if (lt_memory_u64(decoder->view.memory,
-				  state + lt_off(layout, LT_managed_static_type_state_tp_dict), &dict))
+				  state + lt_off(layout, LT_managed_static_type_state_tp_dict),
+				  &dict))
 			lt_body_add(body, (struct lt_ref){.to = dict, .kind = LT_REF_DICT});
-		if (lt_memory_u64(decoder->view.memory,
-				  state + lt_off(layout, LT_managed_static_type_state_tp_subclasses), &map))
+		if (lt_memory_u64(
+			    decoder->view.memory,
+			    state + lt_off(layout, LT_managed_static_type_state_tp_subclasses),
+			    &map))
 			lt_body_hold_member(body, map, LT_MEMBER_subclasses);
 	}
 }
@@ -79,11 +85,13 @@ static void add_ctypes_item_type(struct lt_body *body)
 	lt_addr dict_type, item;
 	const struct lt_type *metatype = lt_decoder_c_type(decoder, body->type);
 	if (metatype == NULL || strcmp(metatype->name, "PyCPointerType") != 0 || dict == 0 ||
-	    !lt_memory_u64(decoder->view.memory, dict + lt_off(layout, LT_PyObject_ob_type), &dict_type))
+	    !lt_memory_u64(decoder->view.memory, dict + lt_off(layout, LT_PyObject_ob_type),
+			   &dict_type))
 		return;
 	const struct lt_type *type = lt_types_get(decoder->types, dict_type);
 	if (type != NULL && type->kind == LT_KIND_C_TYPE_INFO &&
-	    lt_memory_u64(decoder->view.memory, dict + lt_off(layout, LT_StgDictObject_proto), &item))
+	    lt_memory_u64(decoder->view.memory, dict + lt_off(layout, LT_StgDictObject_proto),
+			  &item))
 		lt_body_add_member(body, item, LT_MEMBER_self_type);
 }
 
@@ -95,7 +103,8 @@ void lt_decode_type(struct lt_body *body)
 	uint64_t subclasses = lt_body_field(body, LT_PyTypeObject_tp_subclasses);
 	lt_body_add(body, (struct lt_ref){.to = lt_body_field(body, LT_PyTypeObject_tp_dict),
 					  .kind = LT_REF_DICT});
-	lt_body_add_member(body, lt_body_field(body, LT_PyTypeObject_tp_cache), LT_MEMBER_type_cache);
+	lt_body_add_member(body, lt_body_field(body, LT_PyTypeObject_tp_cache),
+			   LT_MEMBER_type_cache);
 	lt_body_add_member(body, lt_body_field(body, LT_PyTypeObject_tp_mro), LT_MEMBER_mro);
 	lt_body_add_member(body, lt_body_field(body, LT_PyTypeObject_tp_bases), LT_MEMBER_bases);
 	lt_body_add_member(body, lt_body_field(body, LT_PyTypeObject_tp_base), LT_MEMBER_base);
@@ -109,13 +118,17 @@ void lt_decode_type(struct lt_body *body)
 	}
 	if (lt_has(layout, LT_StgDictObject_proto))
 		add_ctypes_item_type(body);
-	lt_body_add_member(body, lt_body_field(body, LT_PyHeapTypeObject_ht_module), LT_MEMBER_module);
+	lt_body_add_member(body, lt_body_field(body, LT_PyHeapTypeObject_ht_module),
+			   LT_MEMBER_module);
 	lt_body_hold_member(body, subclasses, LT_MEMBER_subclasses);
 	lt_body_hold_member(body, lt_body_field(body, LT_PyHeapTypeObject_ht_name), LT_MEMBER_name);
-	lt_body_hold_member(body, lt_body_field(body, LT_PyHeapTypeObject_ht_qualname), LT_MEMBER_qualname);
-	lt_body_hold_member(body, lt_body_field(body, LT_PyHeapTypeObject_ht_slots), LT_MEMBER_slots);
+	lt_body_hold_member(body, lt_body_field(body, LT_PyHeapTypeObject_ht_qualname),
+			    LT_MEMBER_qualname);
+	lt_body_hold_member(body, lt_body_field(body, LT_PyHeapTypeObject_ht_slots),
+			    LT_MEMBER_slots);
 	lt_addr keys = lt_body_field(body, LT_PyHeapTypeObject_ht_cached_keys);
-	const struct lt_shared_keys *shared = keys != 0 ? lt_decoder_shared_keys(body->decoder, keys) : NULL;
+	const struct lt_shared_keys *shared =
+		keys != 0 ? lt_decoder_shared_keys(body->decoder, keys) : NULL;
 	for (uint64_t i = 0; shared != NULL && i < shared->count; i++)
 		lt_body_add(body, (struct lt_ref){.to = shared->names[i],
 						  .index = (uint32_t)i,
@@ -142,7 +155,8 @@ void lt_decode_module(struct lt_body *body)
 	} else {
 		lt_addr definition = lt_body_field(body, LT_PyModuleObject_md_def);
 		if (definition == 0 ||
-		    !lt_memory_u64(memory, definition + lt_off(layout, LT_PyModuleDef_m_size), &size))
+		    !lt_memory_u64(memory, definition + lt_off(layout, LT_PyModuleDef_m_size),
+				   &size))
 			return;
 	}
 	if (size > MODULE_STATE_MAX)

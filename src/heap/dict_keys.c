@@ -36,7 +36,8 @@ bool lt_dict_keys_read(const struct lt_view *view, lt_addr address, struct lt_di
 	uint64_t index_bytes;
 	if (lt_has(layout, LT_PyDictKeysObject_dk_log2_size)) {
 		uint8_t log2_size = header[lt_off(layout, LT_PyDictKeysObject_dk_log2_size)];
-		uint8_t log2_index = header[lt_off(layout, LT_PyDictKeysObject_dk_log2_index_bytes)];
+		uint8_t log2_index =
+			header[lt_off(layout, LT_PyDictKeysObject_dk_log2_index_bytes)];
 		uint8_t kind = header[lt_off(layout, LT_PyDictKeysObject_dk_kind)];
 		if (log2_size > LOG2_SLOTS_MAX || log2_index > LOG2_SLOTS_MAX + 3 || kind > 2)
 			return false;
@@ -81,11 +82,13 @@ uint64_t lt_dict_keys_room(const struct lt_view *view, const struct lt_dict_keys
 }
 
 /* True when the str object at `object` is the ASCII text `name`. */
-static bool is_ascii_name(const struct lt_view *view, lt_addr object, const char *name, size_t length)
+static bool is_ascii_name(const struct lt_view *view, lt_addr object, const char *name,
+			  size_t length)
 {
 	const struct lt_layout *layout = view->layout;
 	uint64_t found;
-	if (!lt_memory_u64(view->memory, object + lt_off(layout, LT_PyASCIIObject_length), &found) ||
+	if (!lt_memory_u64(view->memory, object + lt_off(layout, LT_PyASCIIObject_length),
+			   &found) ||
 	    found != length)
 		return false;
 	char text[LOOKUP_NAME_MAX];
@@ -101,8 +104,10 @@ lt_addr lt_dict_get(const struct lt_view *view, lt_addr dict, const char *name)
 	lt_addr keys_at, values = 0;
 	struct lt_dict_keys keys;
 	if (dict == 0 || length > LOOKUP_NAME_MAX ||
-	    !lt_memory_u64(view->memory, dict + lt_off(layout, LT_PyDictObject_ma_keys), &keys_at) ||
-	    !lt_memory_u64(view->memory, dict + lt_off(layout, LT_PyDictObject_ma_values), &values) ||
+	    !lt_memory_u64(view->memory, dict + lt_off(layout, LT_PyDictObject_ma_keys),
+			   &keys_at) ||
+	    !lt_memory_u64(view->memory, dict + lt_off(layout, LT_PyDictObject_ma_values),
+			   &values) ||
 	    !lt_dict_keys_read(view, keys_at, &keys))
 		return 0;
 	for (uint64_t i = 0; i < keys.count && i < LOOKUP_ENTRIES_MAX; i++) {
@@ -114,9 +119,9 @@ lt_addr lt_dict_get(const struct lt_view *view, lt_addr dict, const char *name)
 		lt_addr at = entry + keys.value_at;
 		if (values != 0)
 			at = values + i * 8 +
-			     (lt_has(layout, LT_PyDictValues_values) ?
-				      lt_off(layout, LT_PyDictValues_values) :
-				      0);
+			     (lt_has(layout, LT_PyDictValues_values)
+				      ? lt_off(layout, LT_PyDictValues_values)
+				      : 0);
 		if (lt_memory_u64(view->memory, at, &value) && value != 0)
 			return value;
 	}

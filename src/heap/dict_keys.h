@@ -9,16 +9,16 @@
 struct lt_dict_keys {
 	lt_addr address;
 	lt_addr entries;
-	lt_addr lookup;      /* the lookup function that tells the kind of keys (<= 3.10), else 0 */
-	uint64_t slots;      /* of the hash index: a power of two */
-	uint64_t count;      /* entries in use, deleted ones included */
-	uint64_t usable;     /* entries still free */
-	uint64_t bytes;      /* of the whole table */
+	lt_addr lookup;  /* the lookup function that tells the kind of keys (<= 3.10), else 0 */
+	uint64_t slots;  /* of the hash index: a power of two */
+	uint64_t count;  /* entries in use, deleted ones included */
+	uint64_t usable; /* entries still free */
+	uint64_t bytes;  /* of the whole table */
 	int64_t refcount;
-	unsigned entry_size; /* 16 or 24 */
+	unsigned entry_size;       /* 16 or 24 */
 	unsigned key_at, value_at; /* within an entry */
-	bool general;        /* keys of any type; false: strings only, or not known (<= 3.10) */
-	bool split;          /* shared by instances: the values lie elsewhere */
+	bool general; /* keys of any type; false: strings only, or not known (<= 3.10) */
+	bool split;   /* shared by instances: the values lie elsewhere */
 };
 
 /* Reads and bounds the header. False when it cannot be read or makes no sense (not counted). */

@@ -19,10 +19,17 @@
 #include <string.h>
 
 static const char *const kind_names[] = {
-	[LT_REF_TYPE] = "type",	  [LT_REF_ITEM] = "item",   [LT_REF_KEY] = "key",
-	[LT_REF_VALUE] = "value", [LT_REF_ATTRIBUTE] = "attribute", [LT_REF_DICT] = "dict",
-	[LT_REF_SLOT] = "slot",	  [LT_REF_MEMBER] = "member", [LT_REF_LOCAL] = "local",
-	[LT_REF_STACK] = "stack", [LT_REF_CONSERVATIVE] = "conservative",
+	[LT_REF_TYPE] = "type",
+	[LT_REF_ITEM] = "item",
+	[LT_REF_KEY] = "key",
+	[LT_REF_VALUE] = "value",
+	[LT_REF_ATTRIBUTE] = "attribute",
+	[LT_REF_DICT] = "dict",
+	[LT_REF_SLOT] = "slot",
+	[LT_REF_MEMBER] = "member",
+	[LT_REF_LOCAL] = "local",
+	[LT_REF_STACK] = "stack",
+	[LT_REF_CONSERVATIVE] = "conservative",
 };
 static bool show_kinds;
 
@@ -33,7 +40,8 @@ static void print_ref(const struct lt_ref *ref)
 		return;
 	printf(":%s:%" PRIu32 ":", kind_names[ref->kind], ref->index);
 	if (ref->kind == LT_REF_MEMBER) {
-		for (const char *c = lt_member_spelling((enum lt_member)ref->index); *c != '\0'; c++)
+		for (const char *c = lt_member_spelling((enum lt_member)ref->index); *c != '\0';
+		     c++)
 			putchar(*c == ' ' ? '_' : *c);
 	} else {
 		printf("%" PRIx64, ref->name);
@@ -46,12 +54,13 @@ static int fail(const struct lt_session *session)
 	return lt_status_exit_code(session->status);
 }
 
-static void print_object(struct lt_decoder *decoder, struct lt_types *types, const struct lt_view *view,
-			 lt_addr address, struct lt_refs *refs)
+static void print_object(struct lt_decoder *decoder, struct lt_types *types,
+			 const struct lt_view *view, lt_addr address, struct lt_refs *refs)
 {
 	lt_addr type_at;
 	const struct lt_type *type = NULL;
-	if (lt_memory_u64(view->memory, address + lt_off(view->layout, LT_PyObject_ob_type), &type_at))
+	if (lt_memory_u64(view->memory, address + lt_off(view->layout, LT_PyObject_ob_type),
+			  &type_at))
 		type = lt_types_get(types, type_at);
 	printf("%" PRIx64 " ", address);
 	if (type == NULL) {
@@ -72,7 +81,8 @@ static void print_object(struct lt_decoder *decoder, struct lt_types *types, con
 	refs->count = 0;
 	bool whole = lt_decode_refs(decoder, address, type, refs);
 	bool conservative = lt_decode_is_conservative(type);
-	printf("%s%s%s", conservative ? "c" : "", whole ? "" : "u", whole && !conservative ? "-" : "");
+	printf("%s%s%s", conservative ? "c" : "", whole ? "" : "u",
+	       whole && !conservative ? "-" : "");
 	for (size_t i = 0; i < refs->count; i++)
 		print_ref(&refs->data[i]);
 	putchar('\n');
@@ -101,7 +111,8 @@ int main(int argc, char **argv)
 		.layout = python->layout,
 		.process = process,
 	};
-	if (lt_types_create(&view, &types) != LT_OK || lt_decoder_create(&view, types, &decoder) != LT_OK)
+	if (lt_types_create(&view, &types) != LT_OK ||
+	    lt_decoder_create(&view, types, &decoder) != LT_OK)
 		return fail(&session);
 	struct lt_refs refs = {0};
 	char line[64];

@@ -45,7 +45,8 @@ static void begin(struct world *world, unsigned column, const struct lt_fault *f
 	world->words = lt_image_at(image, BASE, SIZE);
 	world->memory = image;
 	if (fault != NULL)
-		assert_int_equal(lt_faults_create(&world->session, image, fault, &world->memory), LT_OK);
+		assert_int_equal(lt_faults_create(&world->session, image, fault, &world->memory),
+				 LT_OK);
 	world->view = (struct lt_view){
 		.session = &world->session, .memory = world->memory, .layout = &world->layout};
 	assert_int_equal(lt_types_create(&world->view, &world->types), LT_OK);
@@ -126,7 +127,8 @@ static void test_list_and_tuple(void **state)
 		tuple.itemsize = 8;
 		lt_addr other = BASE + 0x400;
 		set(&world, other, LT_PyVarObject_ob_size, 2);
-		put(&world, other + lt_off(&world.layout, LT_PyTupleObject_ob_item) + 8, BASE + 0x3000);
+		put(&world, other + lt_off(&world.layout, LT_PyTupleObject_ob_item) + 8,
+		    BASE + 0x3000);
 		world.refs.count = 0;
 		assert_true(lt_decode_refs(world.decoder, other, &tuple, &world.refs));
 		assert_int_equal(world.refs.count, 1);
@@ -176,8 +178,10 @@ static lt_addr make_keys(struct world *world, lt_addr at, unsigned count, int ki
 	set(world, at, LT_PyDictKeysObject_dk_refcnt, 1);
 	if (lt_has(layout, LT_PyDictKeysObject_dk_log2_size)) {
 		uint8_t bytes[3] = {3, 3, (uint8_t)kind};
-		put_bytes(world, at + lt_off(layout, LT_PyDictKeysObject_dk_log2_size), &bytes[0], 1);
-		put_bytes(world, at + lt_off(layout, LT_PyDictKeysObject_dk_log2_index_bytes), &bytes[1], 1);
+		put_bytes(world, at + lt_off(layout, LT_PyDictKeysObject_dk_log2_size), &bytes[0],
+			  1);
+		put_bytes(world, at + lt_off(layout, LT_PyDictKeysObject_dk_log2_index_bytes),
+			  &bytes[1], 1);
 		put_bytes(world, at + lt_off(layout, LT_PyDictKeysObject_dk_kind), &bytes[2], 1);
 	} else {
 		set(world, at, LT_PyDictKeysObject_dk_size, 8);
@@ -219,8 +223,9 @@ static void test_dict(void **state)
 			assert_int_equal(key->untraversed, !(told && general));
 			uint64_t size;
 			assert_true(lt_decode_size(world.decoder, dict, &type, &size));
-			assert_int_equal(size, 48 + 16 + lt_off(layout, LT_PyDictKeysObject_dk_indices) + 8 +
-						       5 * (uint64_t)stride);
+			assert_int_equal(size,
+					 48 + 16 + lt_off(layout, LT_PyDictKeysObject_dk_indices) +
+						 8 + 5 * (uint64_t)stride);
 			/* Keys that others share count for none of them. */
 			set(&world, keys, LT_PyDictKeysObject_dk_refcnt, 2);
 			assert_true(lt_decode_size(world.decoder, dict, &type, &size));
@@ -276,7 +281,8 @@ static void test_links_in_a_ring_end(void **state)
 		assert_false(lt_decode_refs(world.decoder, object, &deque, &world.refs));
 
 		lt_addr odict = BASE + 0x4000;
-		struct lt_type ordered = type_of(&world, LT_KIND_ORDERED_DICT, LT_sizeof_PyODictObject);
+		struct lt_type ordered =
+			type_of(&world, LT_KIND_ORDERED_DICT, LT_sizeof_PyODictObject);
 		set(&world, odict, LT_PyDictObject_ma_used, UINT64_MAX);
 		set(&world, odict, LT_PyODictObject_od_first, first);
 		set(&world, first, LT__odictnode_next, second);
@@ -284,8 +290,11 @@ static void test_links_in_a_ring_end(void **state)
 		assert_false(lt_decode_refs(world.decoder, odict, &ordered, &world.refs));
 
 		lt_addr cache = BASE + 0x5000;
-		struct lt_type cached = type_of(&world, LT_KIND_LRU_CACHE, LT_sizeof_lru_cache_object);
-		put(&world, cache + lt_off(layout, LT_lru_cache_object_root) + lt_off(layout, LT_lru_list_elem_next),
+		struct lt_type cached =
+			type_of(&world, LT_KIND_LRU_CACHE, LT_sizeof_lru_cache_object);
+		put(&world,
+		    cache + lt_off(layout, LT_lru_cache_object_root) +
+			    lt_off(layout, LT_lru_list_elem_next),
 		    first);
 		set(&world, first, LT_lru_list_elem_next, second);
 		set(&world, second, LT_lru_list_elem_next, second);
@@ -300,8 +309,12 @@ static void test_conservative_scan_is_marked(void **state)
 	struct world world;
 	begin(&world, 0, NULL);
 	lt_addr object = BASE + 0x100;
-	struct lt_type type = {.kind = LT_KIND_OPAQUE, .basicsize = 64, .gc = true, .dictoffset = 40,
-			       .module = "m", .name = "opaque"};
+	struct lt_type type = {.kind = LT_KIND_OPAQUE,
+			       .basicsize = 64,
+			       .gc = true,
+			       .dictoffset = 40,
+			       .module = "m",
+			       .name = "opaque"};
 	put(&world, object + 24, BASE + 0x1000);
 	put(&world, object + 32, BASE + SIZE + 64); /* not an object */
 	put(&world, object + 40, BASE + 0x2000);    /* __dict__ is known as such */
@@ -400,7 +413,8 @@ static void test_failing_and_torn_reads_end_in_bounds(void **state)
 	static const enum lt_fault_kind kinds[] = {LT_FAULT_FAIL, LT_FAULT_SHORT, LT_FAULT_TEAR};
 	for (unsigned column = 0; column < lt_column_count(); column++) {
 		for (unsigned i = 0; i < 60; i++) {
-			struct lt_fault fault = {.kind = kinds[i % 3], .at = 1 + i, .every = 1 + i % 17, .seed = i};
+			struct lt_fault fault = {
+				.kind = kinds[i % 3], .at = 1 + i, .every = 1 + i % 17, .seed = i};
 			struct world world;
 			begin(&world, column, &fault);
 			fill(&world, i);
