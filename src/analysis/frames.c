@@ -7,7 +7,7 @@
 
 enum {
 	FRAMES_PER_THREAD = 1 << 16,
-	FRAMES_MAX = 1 << 20,
+	FRAMES_MAX = 1 << 18, /* of all threads, those without Python code counted too */
 	SLOTS_MAX = 1 << 16,
 	NAME_CHARACTERS = 200,
 	PATH_CHARACTERS = 1000,
@@ -120,13 +120,14 @@ enum lt_status lt_frames_read(const struct lt_view *view, const struct lt_interp
 			      struct lt_arena *strings, struct lt_frames *ret_frames)
 {
 	LT_CLEANUP(lt_frames_deinit) struct lt_frames frames = {0};
+	size_t all_steps = 0;
 	for (size_t i = 0; i < interpreters->count; i++) {
 		const struct lt_interpreter *interpreter = &interpreters->data[i];
 		for (size_t t = 0; t < interpreter->thread_count; t++) {
 			lt_addr at = innermost(view, interpreter->threads[t].address);
 			uint32_t depth = 0;
 			for (size_t steps = 0; at != 0; steps++, at = outer(view, at)) {
-				if (steps >= FRAMES_PER_THREAD || frames.count >= FRAMES_MAX) {
+				if (steps >= FRAMES_PER_THREAD || all_steps++ >= FRAMES_MAX) {
 					view->session->unreadable++;
 					break;
 				}

@@ -3,7 +3,11 @@
 #include "analysis/read.h"
 #include "base/cleanup.h"
 
-enum { EXCEPTION_DEPTH_MAX = 1000, STATIC_TYPES_MAX = 4096 };
+enum {
+	EXCEPTION_DEPTH_MAX = 1000,
+	STATIC_TYPES_MAX = 4096,
+	SLOTS_MAX = 1 << 23, /* of all frames together */
+};
 
 struct member {
 	enum lt_field field;
@@ -137,9 +141,15 @@ static bool add_interpreter(const struct lt_view *view, struct lt_roots *roots, 
 	return add_static_types(view, roots, index, interpreter->address);
 }
 
-static bool add_frame(const struct lt_view *view, struct lt_roots *roots, uint32_t index)
+/* `slots`: how many may still be looked at. */
+static bool add_frame(const struct lt_view *view, struct lt_roots *roots, uint32_t index, uint64_t *slots)
 {
 	const struct lt_frame *frame = &roots->frames.data[index];
+	if (frame->local_count + frame->stack_count > *slots) {
+		view->session->unreadable++;
+		return true;
+	}
+	*slots -= frame->local_count + frame->stack_count;
 	for (uint32_t i = 0; i < frame->local_count + frame->stack_count; i++) {
 		struct lt_root root = {
 			.address = lt_frame_slot(view, frame, i),
@@ -175,8 +185,9 @@ enum lt_status lt_roots_read(const struct lt_view *view, struct lt_roots *ret_ro
 		if (!add_interpreter(view, &roots, (uint32_t)i))
 			return lt_fail_memory(view->session);
 	}
+	uint64_t slots = SLOTS_MAX;
 	for (size_t i = 0; i < roots.frames.count; i++) {
-		if (!add_frame(view, &roots, (uint32_t)i))
+		if (!add_frame(view, &roots, (uint32_t)i, &slots))
 			return lt_fail_memory(view->session);
 	}
 	*ret_roots = roots;
