@@ -32,7 +32,8 @@ bool lt_arch_supported(const struct lt_arch_regs *regs);
  * Makes the registers such that the thread, once it goes on, does system call `number` at the
  * instruction at `insn`. The kernel then restarts nothing by itself.
  */
-void lt_arch_prepare(struct lt_arch_regs *regs, lt_addr insn, long number, const uint64_t arguments[6]);
+void lt_arch_prepare(struct lt_arch_regs *regs, lt_addr insn, long number,
+		     const uint64_t arguments[6]);
 
 /* The result of a system call that has just returned: negative errno for a failure. */
 int64_t lt_arch_result(const struct lt_arch_regs *regs);

@@ -15,7 +15,8 @@ const uint32_t lt_arch_audit = AUDIT_ARCH_X86_64;
 
 enum { USER_CS_64 = 0x33 };
 
-_Static_assert(sizeof(struct user_regs_struct) <= sizeof(struct lt_arch_regs), "room for the registers");
+_Static_assert(sizeof(struct user_regs_struct) <= sizeof(struct lt_arch_regs),
+	       "room for the registers");
 
 static struct user_regs_struct unpack(const struct lt_arch_regs *regs)
 {
@@ -53,7 +54,8 @@ bool lt_arch_supported(const struct lt_arch_regs *regs)
 	return unpack(regs).cs == USER_CS_64;
 }
 
-void lt_arch_prepare(struct lt_arch_regs *regs, lt_addr insn, long number, const uint64_t arguments[6])
+void lt_arch_prepare(struct lt_arch_regs *regs, lt_addr insn, long number,
+		     const uint64_t arguments[6])
 {
 	struct user_regs_struct user = unpack(regs);
 	user.rip = insn;

@@ -32,15 +32,15 @@ static double mib(uint64_t bytes)
 	return (double)bytes / (1 << 20);
 }
 
-
 enum lt_status lt_freeze_refuse_traced(struct lt_session *session, pid_t pid, pid_t tracer)
 {
 	char path[64], name[64] = "";
 	snprintf(path, sizeof(path), "/proc/%d/comm", (int)tracer);
 	if (lt_proc_read(path, name, sizeof(name)))
 		name[strcspn(name, "\n")] = '\0';
-	lt_fail(session, LT_E_PERMISSION, "process %d is being traced by process %d%s%s%s", (int)pid, (int)tracer,
-		name[0] != '\0' ? " (" : "", name, name[0] != '\0' ? ")" : "");
+	lt_fail(session, LT_E_PERMISSION, "process %d is being traced by process %d%s%s%s",
+		(int)pid, (int)tracer, name[0] != '\0' ? " (" : "", name,
+		name[0] != '\0' ? ")" : "");
 	lt_remedy(session, "end that debugger or tracer first, or use --mode live");
 	return LT_E_PERMISSION;
 }
@@ -66,7 +66,8 @@ static bool same_link(pid_t pid, const char *one, const char *other)
 }
 
 /* What forbids a stop, or a fork, of this process. */
-static enum lt_status check_target(struct lt_session *session, const struct lt_process *process, enum lt_mode mode)
+static enum lt_status check_target(struct lt_session *session, const struct lt_process *process,
+				   enum lt_mode mode)
 {
 	char path[64], text[8192];
 	snprintf(path, sizeof(path), "/proc/%d/status", (int)process->pid);
@@ -79,7 +80,8 @@ static enum lt_status check_target(struct lt_session *session, const struct lt_p
 		return LT_OK;
 	if (!same_link(process->pid, "pid", "pid_for_children")) {
 		lt_fail(session, LT_E_PERMISSION,
-			"children of process %d are born into another PID namespace: a copy would be its init",
+			"children of process %d are born into another PID namespace: a copy would "
+			"be its init",
 			(int)process->pid);
 		lt_remedy(session, "use --mode stop or --mode live");
 		return LT_E_PERMISSION;
@@ -104,12 +106,15 @@ static enum lt_status check_headroom(struct lt_session *session, const struct lt
 	if (!memory.limited || memory.headroom >= copy_cost(process))
 		return LT_OK;
 	lt_fail(session, LT_E_BUSY,
-		"the control group %s of process %d has %.1f MiB of memory left (%.1f of %.1f MiB are used, %.1f of "
+		"the control group %s of process %d has %.1f MiB of memory left (%.1f of %.1f MiB "
+		"are used, %.1f of "
 		"them given back at need), and a copy may take %.1f MiB while it lives",
-		memory.group, (int)process->pid, mib(memory.headroom), mib(memory.usage), mib(memory.limit),
-		mib(memory.reclaimable), mib(copy_cost(process)));
-	lt_remedy(session, "use --mode stop: it takes no memory of the target, which stands while it is read; or raise "
-			   "the group's %s; or take the risk with --ignore-headroom",
+		memory.group, (int)process->pid, mib(memory.headroom), mib(memory.usage),
+		mib(memory.limit), mib(memory.reclaimable), mib(copy_cost(process)));
+	lt_remedy(session,
+		  "use --mode stop: it takes no memory of the target, which stands while it is "
+		  "read; or raise "
+		  "the group's %s; or take the risk with --ignore-headroom",
 		  memory.throttles ? "memory.high" : "limit");
 	return LT_E_BUSY;
 }
@@ -128,7 +133,8 @@ static lt_addr search(struct lt_memory *live, const struct lt_mapping *mapping)
 	return at != NULL ? mapping->start + (lt_addr)(at - code) : 0;
 }
 
-enum lt_status lt_freeze_find_insn(struct lt_session *session, const struct lt_process *process, lt_addr *ret_insn)
+enum lt_status lt_freeze_find_insn(struct lt_session *session, const struct lt_process *process,
+				   lt_addr *ret_insn)
 {
 	struct lt_memory *live = NULL;
 	LT_TRY(lt_process_memory(session, process, &live));
@@ -149,7 +155,8 @@ enum lt_status lt_freeze_find_insn(struct lt_session *session, const struct lt_p
 		*ret_insn = insn;
 		return LT_OK;
 	}
-	lt_fail(session, LT_E_BUSY, "no system call instruction was found in process %d", (int)process->pid);
+	lt_fail(session, LT_E_BUSY, "no system call instruction was found in process %d",
+		(int)process->pid);
 	lt_remedy(session, "use --mode live");
 	return LT_E_BUSY;
 }
@@ -161,8 +168,10 @@ static bool receive_reply(int socket, struct lt_guard_reply *reply, int *ret_fd)
 		struct cmsghdr head;
 		char space[CMSG_SPACE(sizeof(int))];
 	} control;
-	struct msghdr message = {
-		.msg_iov = &io, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
+	struct msghdr message = {.msg_iov = &io,
+				 .msg_iovlen = 1,
+				 .msg_control = &control,
+				 .msg_controllen = sizeof(control)};
 	ssize_t got;
 	do
 		got = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
@@ -184,16 +193,19 @@ static void await_exit(pid_t *pid)
 }
 
 /* Starts guard and janitor. All signals are blocked in them from their first instruction. */
-static enum lt_status start(struct lt_session *session, struct freeze *freeze, struct lt_guard *guard)
+static enum lt_status start(struct lt_session *session, struct freeze *freeze,
+			    struct lt_guard *guard)
 {
 	int sockets[2], notes[2];
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) != 0)
-		return lt_fail_errno(session, LT_E_INTERNAL, errno, "no socket for the guard process");
+		return lt_fail_errno(session, LT_E_INTERNAL, errno,
+				     "no socket for the guard process");
 	if (pipe2(notes, O_CLOEXEC) != 0) {
 		int error = errno;
 		close(sockets[0]);
 		close(sockets[1]);
-		return lt_fail_errno(session, LT_E_INTERNAL, error, "no pipe for the guard process");
+		return lt_fail_errno(session, LT_E_INTERNAL, error,
+				     "no pipe for the guard process");
 	}
 	sigset_t all, before;
 	sigfillset(&all);
@@ -241,8 +253,8 @@ static void finish(struct freeze *freeze)
 }
 
 static enum lt_status take(struct lt_session *session, struct lt_process *process,
-			   const struct lt_freeze_probe *probe, const struct lt_freeze_options *options,
-			   struct freeze *freeze)
+			   const struct lt_freeze_probe *probe,
+			   const struct lt_freeze_options *options, struct freeze *freeze)
 {
 	LT_TRY(check_target(session, process, freeze->shown.mode));
 	lt_addr insn = 0;
@@ -250,7 +262,8 @@ static enum lt_status take(struct lt_session *session, struct lt_process *proces
 		if (options == NULL || !options->ignore_headroom)
 			LT_TRY(check_headroom(session, process));
 		enum lt_status found = lt_freeze_find_insn(session, process, &insn);
-		if (found == LT_E_BUSY) { /* its mappings may be those of the program before an exec */
+		if (found ==
+		    LT_E_BUSY) { /* its mappings may be those of the program before an exec */
 			lt_session_clear(session);
 			LT_TRY(lt_process_refresh(session, process));
 			found = lt_freeze_find_insn(session, process, &insn);
@@ -275,7 +288,8 @@ static enum lt_status take(struct lt_session *session, struct lt_process *proces
 	struct lt_guard_reply reply;
 	int fd = -1;
 	if (!receive_reply(freeze->socket, &reply, &fd)) {
-		lt_fail(session, LT_E_INTERNAL, "the guard process ended before the picture was taken");
+		lt_fail(session, LT_E_INTERNAL,
+			"the guard process ended before the picture was taken");
 		lt_remedy(session, "try again");
 		return LT_E_INTERNAL;
 	}
@@ -296,7 +310,8 @@ static enum lt_status take(struct lt_session *session, struct lt_process *proces
 }
 
 enum lt_status lt_freeze_begin(struct lt_session *session, struct lt_process *process,
-			       const struct lt_freeze_probe *probe, const struct lt_freeze_options *options,
+			       const struct lt_freeze_probe *probe,
+			       const struct lt_freeze_options *options,
 			       struct lt_freeze **ret_freeze)
 {
 	struct freeze *freeze = calloc(1, sizeof(*freeze));
@@ -327,12 +342,14 @@ void lt_freeze_release(struct lt_session *session, struct lt_freeze *shown)
 		return;
 	struct lt_guard_reply reply;
 	int fd = -1;
-	if (send(freeze->socket, "", 1, MSG_NOSIGNAL) == 1 && receive_reply(freeze->socket, &reply, &fd)) {
+	if (send(freeze->socket, "", 1, MSG_NOSIGNAL) == 1 &&
+	    receive_reply(freeze->socket, &reply, &fd)) {
 		freeze->shown.stall_ns = reply.stall_ns;
 		if (reply.warning[0] != '\0')
 			lt_warn(session, "%s", reply.warning);
 	} else {
-		lt_warn(session, "the guard process was killed: what was read after that is missing");
+		lt_warn(session,
+			"the guard process was killed: what was read after that is missing");
 	}
 	finish(freeze);
 }

@@ -33,15 +33,15 @@ struct lt_freeze_probe {
 
 struct lt_freeze_options {
 	enum lt_mode mode;
-	unsigned attempts;        /* 0: default */
-	bool ignore_headroom;     /* do not check the memory limit of the target's cgroup */
+	unsigned attempts;    /* 0: default */
+	bool ignore_headroom; /* do not check the memory limit of the target's cgroup */
 };
 
 struct lt_freeze {
 	enum lt_mode mode;
 	struct lt_memory *memory; /* owned; readable until lt_freeze_end() */
-	uint64_t stall_ns;        /* how long the target stood still; final after lt_freeze_release() */
-	unsigned retries;         /* attempts that a running collection made vain */
+	uint64_t stall_ns; /* how long the target stood still; final after lt_freeze_release() */
+	unsigned retries;  /* attempts that a running collection made vain */
 };
 
 /*

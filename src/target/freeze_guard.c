@@ -22,11 +22,12 @@ enum {
 	ATTEMPTS_DEFAULT = 40,
 	PAUSE_FIRST_MS = 1,
 	PAUSE_LAST_MS = 250,
-	HOLDER_ATTEMPTS = 8, /* times that the holder of the GIL may slip away before all threads are stopped */
+	HOLDER_ATTEMPTS =
+		8, /* times that the holder of the GIL may slip away before all threads are stopped */
 	REAP_ATTEMPTS = 200,
 	LATE_ATTEMPTS = 20, /* looks of the janitor for a copy that the guard had announced */
-	SWEEP_MS = 1, /* a thread that was pending and stands by now waits so long */
-	NOWHERE = 16,   /* an address in the page that is never mapped, aligned as a stack */
+	SWEEP_MS = 1,       /* a thread that was pending and stands by now waits so long */
+	NOWHERE = 16,       /* an address in the page that is never mapped, aligned as a stack */
 	WATCH_MS = 200, /* how often a kernel without pidfds is asked whether the target lives */
 };
 
@@ -76,7 +77,8 @@ static uint64_t ticks_now(void)
 	long ticks = sysconf(_SC_CLK_TCK);
 	if (clock_gettime(CLOCK_BOOTTIME, &now) != 0 || ticks <= 0)
 		return 0;
-	return (uint64_t)now.tv_sec * (uint64_t)ticks + (uint64_t)now.tv_nsec * (uint64_t)ticks / 1000000000u;
+	return (uint64_t)now.tv_sec * (uint64_t)ticks +
+	       (uint64_t)now.tv_nsec * (uint64_t)ticks / 1000000000u;
 }
 
 static void note(const struct lt_guard *guard, bool done)
@@ -135,7 +137,8 @@ static pid_t inside_id(pid_t tid)
 {
 	char path[64], text[8192], value[256];
 	snprintf(path, sizeof(path), "/proc/%d/status", (int)tid);
-	if (!lt_proc_read(path, text, sizeof(text)) || !lt_proc_field(text, "NSpid", value, sizeof(value)))
+	if (!lt_proc_read(path, text, sizeof(text)) ||
+	    !lt_proc_field(text, "NSpid", value, sizeof(value)))
 		return tid;
 	const char *last = strrchr(value, '\t');
 	return (pid_t)strtol(last != NULL ? last + 1 : value, NULL, 10);
@@ -207,13 +210,16 @@ static enum lt_status stop(struct lt_guard *guard, struct lt_tracer *tracer, pid
 		if (left_alone(guard))
 			return LT_E_GONE;
 		if (!lt_process_alive(guard->process))
-			return lt_fail(guard->session, LT_E_GONE, "process %d ended", (int)guard->process->pid);
+			return lt_fail(guard->session, LT_E_GONE, "process %d ended",
+				       (int)guard->process->pid);
 		if (collecting(guard)) {
 			retries++;
 			continue;
 		}
 		enum lt_status status;
-		pid_t holder = guard->mode == LT_MODE_FORK && slipped < HOLDER_ATTEMPTS ? gil_holder(guard) : 0;
+		pid_t holder = guard->mode == LT_MODE_FORK && slipped < HOLDER_ATTEMPTS
+				       ? gil_holder(guard)
+				       : 0;
 		if (holder > 0) {
 			status = stop_holder(guard, tracer, holder);
 			stuck = holder;
@@ -244,17 +250,18 @@ static enum lt_status stop(struct lt_guard *guard, struct lt_tracer *tracer, pid
 	*ret_retries = retries;
 	if (retries > 0) {
 		lt_fail(guard->session, LT_E_BUSY,
-			"process %d is in a garbage collection at each of %u attempts", (int)guard->process->pid,
-			attempts);
+			"process %d is in a garbage collection at each of %u attempts",
+			(int)guard->process->pid, attempts);
 		lt_remedy(guard->session, "try again, or use --mode live");
 	} else if (unready > 0 || stuck == 0) {
-		lt_fail(guard->session, LT_E_BUSY, "no thread of process %d can be stopped at a safe place",
+		lt_fail(guard->session, LT_E_BUSY,
+			"no thread of process %d can be stopped at a safe place",
 			(int)guard->process->pid);
 		lt_remedy(guard->session, "try again, or use --mode live");
 	} else {
 		lt_fail(guard->session, LT_E_BUSY,
-			"thread %d of process %d holds the GIL in an uninterruptible wait", (int)stuck,
-			(int)guard->process->pid);
+			"thread %d of process %d holds the GIL in an uninterruptible wait",
+			(int)stuck, (int)guard->process->pid);
 		lt_remedy(guard->session, "try again, or use --mode live");
 	}
 	return LT_E_BUSY;
@@ -263,10 +270,10 @@ static enum lt_status stop(struct lt_guard *guard, struct lt_tracer *tracer, pid
 /* --- the frozen child -------------------------------------------------------------------------- */
 
 struct frozen {
-	pid_t child;   /* as the guard sees it, 0: none */
-	pid_t inside;  /* as the target sees it */
-	pid_t thread;  /* that did the fork */
-	bool dead;     /* killed and taken note of by the guard */
+	pid_t child;  /* as the guard sees it, 0: none */
+	pid_t inside; /* as the target sees it */
+	pid_t thread; /* that did the fork */
+	bool dead;    /* killed and taken note of by the guard */
 };
 
 static void explain_clone(struct lt_guard *guard, int error)
@@ -276,13 +283,15 @@ static void explain_clone(struct lt_guard *guard, int error)
 	switch (error) {
 	case EAGAIN:
 		lt_fail(session, LT_E_BUSY,
-			"process %d may not have another child process: a limit on processes is reached (pids.max "
+			"process %d may not have another child process: a limit on processes is "
+			"reached (pids.max "
 			"of its cgroup, or ulimit -u of its user)",
 			pid);
 		lt_remedy(session, "raise that limit by one, or use --mode stop");
 		break;
 	case ENOMEM:
-		lt_fail(session, LT_E_BUSY, "the system has no memory for a copy of process %d (vm.overcommit_memory)",
+		lt_fail(session, LT_E_BUSY,
+			"the system has no memory for a copy of process %d (vm.overcommit_memory)",
 			pid);
 		lt_remedy(session, "use --mode stop");
 		break;
@@ -328,8 +337,8 @@ static enum lt_status make_child(struct lt_guard *guard, struct lt_tracer *trace
 	int64_t result = 0;
 	note(guard, false);
 	lt_freeze_step(LT_STEP_ANNOUNCED);
-	enum lt_status status = lt_trace_call(guard->session, tracer, thread, SYS_clone, arguments, &result,
-					      &frozen->child);
+	enum lt_status status = lt_trace_call(guard->session, tracer, thread, SYS_clone, arguments,
+					      &result, &frozen->child);
 	lt_trace_release(tracer);
 	if (status != LT_OK)
 		return status;
@@ -341,10 +350,12 @@ static enum lt_status make_child(struct lt_guard *guard, struct lt_tracer *trace
 	frozen->inside = (pid_t)result;
 	frozen->thread = thread;
 	if (frozen->child == 0)
-		return lt_fail(guard->session, LT_E_INTERNAL, "the kernel did not tell the copy's process id");
+		return lt_fail(guard->session, LT_E_INTERNAL,
+			       "the kernel did not tell the copy's process id");
 	if (!lt_trace_await_child(frozen->child)) {
 		frozen->dead = true;
-		return lt_fail(guard->session, LT_E_BUSY, "the copy of process %d was killed", (int)tracer->pid);
+		return lt_fail(guard->session, LT_E_BUSY, "the copy of process %d was killed",
+			       (int)tracer->pid);
 	}
 	ptrace(PTRACE_SETOPTIONS, frozen->child, NULL, (void *)(intptr_t)PTRACE_O_EXITKILL);
 	offer_to_oom(frozen->child);
@@ -352,8 +363,8 @@ static enum lt_status make_child(struct lt_guard *guard, struct lt_tracer *trace
 	return LT_OK;
 }
 
-bool lt_freeze_reap(struct lt_session *session, struct lt_process *process, lt_addr insn, pid_t inside,
-		    pid_t preferred, uint64_t *ret_stall_ns)
+bool lt_freeze_reap(struct lt_session *session, struct lt_process *process, lt_addr insn,
+		    pid_t inside, pid_t preferred, uint64_t *ret_stall_ns)
 {
 	pid_t pid = process->pid;
 	struct lt_tracer tracer = {.pid = pid, .insn = insn};
@@ -372,7 +383,8 @@ bool lt_freeze_reap(struct lt_session *session, struct lt_process *process, lt_a
 		enum lt_status status = lt_trace_stop(session, &tracer, tid);
 		if (status == LT_OK) {
 			lt_freeze_step(LT_STEP_REAP_STOPPED);
-			status = lt_trace_call(session, &tracer, tid, SYS_wait4, arguments, &result, NULL);
+			status = lt_trace_call(session, &tracer, tid, SYS_wait4, arguments, &result,
+					       NULL);
 		}
 		lt_trace_release(&tracer);
 		/* ECHILD: a wait of the target's own, for all its children, came first. */
@@ -401,8 +413,8 @@ static bool clean_up(struct lt_guard *guard, struct frozen *frozen, uint64_t *re
 			frozen->inside = inside_id(frozen->child);
 		kill_child(frozen);
 		lt_freeze_step(LT_STEP_KILLED);
-		reaped = lt_freeze_reap(guard->session, guard->process, guard->insn,
-							       frozen->inside, frozen->thread, ret_stall_ns);
+		reaped = lt_freeze_reap(guard->session, guard->process, guard->insn, frozen->inside,
+					frozen->thread, ret_stall_ns);
 		frozen->child = 0;
 		lt_freeze_step(LT_STEP_REAPED);
 	}
@@ -417,13 +429,15 @@ static enum lt_status open_memory(struct lt_guard *guard, pid_t pid, int *ret_fd
 	snprintf(path, sizeof(path), "/proc/%d/mem", (int)pid);
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return lt_fail_errno(guard->session, LT_E_PERMISSION, errno, "cannot open %s", path);
+		return lt_fail_errno(guard->session, LT_E_PERMISSION, errno, "cannot open %s",
+				     path);
 	*ret_fd = fd;
 	return LT_OK;
 }
 
 /* Until lowtide says that it is done, or is gone. True: it waits for an answer. */
-static bool hold(struct lt_guard *guard, struct lt_tracer *tracer, struct frozen *frozen, bool *ret_lost)
+static bool hold(struct lt_guard *guard, struct lt_tracer *tracer, struct frozen *frozen,
+		 bool *ret_lost)
 {
 	LT_CLOSE int pidfd = (int)syscall(SYS_pidfd_open, guard->process->pid, 0);
 	bool watching = true;
@@ -442,7 +456,8 @@ static bool hold(struct lt_guard *guard, struct lt_tracer *tracer, struct frozen
 		 * The target has ended: the copy must not outlive it. It shares the table of descriptors, so
 		 * ports would stay bound, and a supervisor would wait for it.
 		 */
-		if (watching && ((waits[1].revents & POLLIN) != 0 || (pidfd < 0 && !lt_process_alive(guard->process)))) {
+		if (watching && ((waits[1].revents & POLLIN) != 0 ||
+				 (pidfd < 0 && !lt_process_alive(guard->process)))) {
 			watching = false;
 			*ret_lost = frozen->child != 0;
 			kill_child(frozen);
@@ -469,14 +484,16 @@ _Noreturn void lt_guard_run(struct lt_guard *guard)
 	if (status == LT_OK && guard->mode == LT_MODE_FORK)
 		status = make_child(guard, &tracer, thread, &frozen);
 	if (status == LT_OK)
-		status = open_memory(guard, guard->mode == LT_MODE_FORK ? frozen.child : tracer.pid, &fd);
+		status = open_memory(guard, guard->mode == LT_MODE_FORK ? frozen.child : tracer.pid,
+				     &fd);
 	if (status == LT_OK)
 		lt_freeze_step(LT_STEP_OPENED);
 
 	bool asked = false, lost = false;
 	uint64_t reap_ns = 0;
 	if (status == LT_OK) {
-		struct lt_guard_reply reply = {.retries = retries, .stall_ns = tracer.stalled_ns, .child = frozen.child};
+		struct lt_guard_reply reply = {
+			.retries = retries, .stall_ns = tracer.stalled_ns, .child = frozen.child};
 		if (send_reply(guard, &reply, fd)) {
 			lt_freeze_step(LT_STEP_GIVEN);
 			asked = hold(guard, &tracer, &frozen, &lost);
@@ -491,10 +508,12 @@ _Noreturn void lt_guard_run(struct lt_guard *guard)
 	reply.stall_ns = tracer.stalled_ns + reap_ns;
 	if (lost)
 		snprintf(reply.warning, sizeof(reply.warning),
-			 "process %d ended while it was looked at: what came after that is missing", (int)tracer.pid);
+			 "process %d ended while it was looked at: what came after that is missing",
+			 (int)tracer.pid);
 	else if (!clean)
 		snprintf(reply.warning, sizeof(reply.warning),
-			 "process %d keeps a dead copy of itself as a zombie: it could not be made to reap it",
+			 "process %d keeps a dead copy of itself as a zombie: it could not be made "
+			 "to reap it",
 			 (int)tracer.pid);
 	if (asked || status != LT_OK)
 		send_reply(guard, &reply, -1);
@@ -520,15 +539,16 @@ static pid_t find_copy(pid_t parent, uint64_t start_time)
 		snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
 		/* Field numbers of proc(5): 4 ppid, 22 starttime, 38 exit_signal. */
 		if (lt_proc_read(path, text, sizeof(text)) && lt_proc_stat_field(text, 4, &value) &&
-		    value == (uint64_t)parent && lt_proc_stat_field(text, 38, &value) && value == 0 &&
-		    lt_proc_stat_field(text, 22, &value) && value >= start_time)
+		    value == (uint64_t)parent && lt_proc_stat_field(text, 38, &value) &&
+		    value == 0 && lt_proc_stat_field(text, 22, &value) && value >= start_time)
 			found = pid;
 	}
 	closedir(directory);
 	return found;
 }
 
-_Noreturn void lt_janitor_run(struct lt_session *session, struct lt_process *process, lt_addr insn, int notes)
+_Noreturn void lt_janitor_run(struct lt_session *session, struct lt_process *process, lt_addr insn,
+			      int notes)
 {
 	struct lt_guard_note last = {.done = true};
 	stand_apart("lowtide-janitor");
@@ -548,7 +568,8 @@ _Noreturn void lt_janitor_run(struct lt_session *session, struct lt_process *pro
 	for (unsigned i = 0; !last.done && i < REAP_ATTEMPTS; i++) {
 		uint64_t stall_ns;
 		pid_t copy = find_copy(process->pid, last.start_time);
-		if (copy == 0) { /* announced before it is made: it may never come, or be gone already */
+		if (copy ==
+		    0) { /* announced before it is made: it may never come, or be gone already */
 			if (i >= LATE_ATTEMPTS)
 				break;
 			pause_ms(2);
@@ -557,7 +578,8 @@ _Noreturn void lt_janitor_run(struct lt_session *session, struct lt_process *pro
 		char state = 'X';
 		pid_t inside = inside_id(copy);
 		if (lt_proc_state(copy, &state) && state != 'Z')
-			kill(copy, SIGKILL); /* the guard died before it could bind the copy to its own life */
+			kill(copy,
+			     SIGKILL); /* the guard died before it could bind the copy to its own life */
 		lt_freeze_reap(session, process, insn, inside, 0, &stall_ns);
 	}
 	_exit(0);

@@ -51,10 +51,10 @@ struct lt_guard_reply {
 	int saved_errno;
 	unsigned retries;
 	uint64_t stall_ns;
-	pid_t child;         /* of LT_MODE_FORK, as lowtide sees it */
+	pid_t child; /* of LT_MODE_FORK, as lowtide sees it */
 	char message[512];
 	char remedy[512];
-	char warning[512];   /* "" for none */
+	char warning[512]; /* "" for none */
 };
 
 /* What the guard tells the janitor. */
@@ -64,8 +64,8 @@ struct lt_guard_note {
 };
 
 struct lt_guard {
-	struct lt_session *session; /* the guard's own copy */
-	struct lt_process *process; /* a copy too: it may be read anew */
+	struct lt_session *session;          /* the guard's own copy */
+	struct lt_process *process;          /* a copy too: it may be read anew */
 	const struct lt_freeze_probe *probe; /* NULL: nothing is known of the inside */
 	struct lt_memory *live;              /* for the probe, NULL without one */
 	enum lt_mode mode;
@@ -77,20 +77,22 @@ struct lt_guard {
 
 /* These two run to the end of their process and call _exit(2). */
 _Noreturn void lt_guard_run(struct lt_guard *guard);
-_Noreturn void lt_janitor_run(struct lt_session *session, struct lt_process *process, lt_addr insn, int notes);
+_Noreturn void lt_janitor_run(struct lt_session *session, struct lt_process *process, lt_addr insn,
+			      int notes);
 
 /* LT_E_PERMISSION: `tracer` traces the process already. */
 enum lt_status lt_freeze_refuse_traced(struct lt_session *session, pid_t pid, pid_t tracer);
 
 /* A system call instruction in the target: in its vdso, or else in any code. */
-LT_MUST_CHECK enum lt_status lt_freeze_find_insn(struct lt_session *session, const struct lt_process *process,
+LT_MUST_CHECK enum lt_status lt_freeze_find_insn(struct lt_session *session,
+						 const struct lt_process *process,
 						 lt_addr *ret_insn);
 
 /*
  * Lets the target reap `inside` (the id in the target's own PID namespace), through `preferred` if that thread
  * can. False: it could not be done.
  */
-bool lt_freeze_reap(struct lt_session *session, struct lt_process *process, lt_addr insn, pid_t inside,
-		    pid_t preferred, uint64_t *ret_stall_ns);
+bool lt_freeze_reap(struct lt_session *session, struct lt_process *process, lt_addr insn,
+		    pid_t inside, pid_t preferred, uint64_t *ret_stall_ns);
 
 #endif

@@ -19,8 +19,8 @@
 enum { EVENT_STOP = 128, OPTION_SUSPEND_SECCOMP = 1 << 21 };
 
 enum {
-	ROUNDS_MAX = 1000,   /* signals delivered before one system call gets through */
-	PASSES_MAX = 1000,   /* looks at the list of threads until no new one is there */
+	ROUNDS_MAX = 1000, /* signals delivered before one system call gets through */
+	PASSES_MAX = 1000, /* looks at the list of threads until no new one is there */
 	THREADS_MAX = 1 << 20,
 	SEIZE_PATIENCE_US = 10000,
 	RESTART_LAST = -512, /* -ERESTARTSYS .. -ERESTART_RESTARTBLOCK: never seen by user mode */
@@ -28,9 +28,10 @@ enum {
 };
 
 static const uint64_t MS = 1000000;
-static const uint64_t STOP_PATIENCE_NS = 2000 * 1000000ull;  /* a loaded machine schedules late */
-static const uint64_t SLICE_NS = 20 * 1000000ull;           /* between looks whether a thread still lives */
-static const uint64_t SLEEP_PATIENCE_NS = 5 * 1000000ull;   /* before a thread in state D is taken as it is */
+static const uint64_t STOP_PATIENCE_NS = 2000 * 1000000ull; /* a loaded machine schedules late */
+static const uint64_t SLICE_NS = 20 * 1000000ull; /* between looks whether a thread still lives */
+static const uint64_t SLEEP_PATIENCE_NS =
+	5 * 1000000ull; /* before a thread in state D is taken as it is */
 
 enum stop {
 	STOP_TRAP,    /* interrupted, or in a group-stop */
@@ -38,7 +39,7 @@ enum stop {
 	STOP_CLONE,   /* has made a process */
 	STOP_SIGNAL,  /* a signal is about to be delivered */
 	STOP_GONE,
-	STOP_LATE,    /* not stopped until the deadline */
+	STOP_LATE, /* not stopped until the deadline */
 };
 
 void lt_tracer_deinit(struct lt_tracer *tracer)
@@ -49,7 +50,8 @@ void lt_tracer_deinit(struct lt_tracer *tracer)
 static struct lt_traced *find(struct lt_tracer *tracer, pid_t tid)
 {
 	for (size_t i = 0; i < tracer->threads.count; i++)
-		if (tracer->threads.data[i].tid == tid && tracer->threads.data[i].state != LT_TRACED_GONE)
+		if (tracer->threads.data[i].tid == tid &&
+		    tracer->threads.data[i].state != LT_TRACED_GONE)
 			return &tracer->threads.data[i];
 	return NULL;
 }
@@ -92,8 +94,8 @@ static bool thread_state(pid_t pid, pid_t tid, char *ret_state)
  * a process in exec dies but is not reported before the other dead ones are waited for: it counts as gone
  * here and stays pending, so that the wait for it does not hold up theirs.
  */
-static enum stop await_stop(const struct lt_tracer *tracer, struct lt_traced *thread, uint64_t deadline_ns,
-			    int *ret_signal)
+static enum stop await_stop(const struct lt_tracer *tracer, struct lt_traced *thread,
+			    uint64_t deadline_ns, int *ret_signal)
 {
 	int status = 0, got;
 	for (;;) {
@@ -133,7 +135,8 @@ static void resume(struct lt_traced *thread, enum __ptrace_request request, int 
 }
 
 /* Waits for the trap of an interrupt; signals before it are delivered. */
-static enum stop await_trap(struct lt_tracer *tracer, struct lt_traced *thread, uint64_t deadline_ns)
+static enum stop await_trap(struct lt_tracer *tracer, struct lt_traced *thread,
+			    uint64_t deadline_ns)
 {
 	for (;;) {
 		int signal_number = 0;
@@ -149,7 +152,8 @@ static pid_t tracer_of(pid_t pid)
 {
 	char path[64], text[4096], value[32];
 	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
-	if (!lt_proc_read(path, text, sizeof(text)) || !lt_proc_field(text, "TracerPid", value, sizeof(value)))
+	if (!lt_proc_read(path, text, sizeof(text)) ||
+	    !lt_proc_field(text, "TracerPid", value, sizeof(value)))
 		return 0;
 	return (pid_t)strtol(value, NULL, 10);
 }
@@ -163,7 +167,8 @@ static void reap_while_seizing(int number)
 	int saved = errno;
 	for (size_t i = 0; i < seizing->threads.count; i++) {
 		siginfo_t info;
-		waitid(P_PID, (id_t)seizing->threads.data[i].tid, &info, WEXITED | WNOHANG | __WALL);
+		waitid(P_PID, (id_t)seizing->threads.data[i].tid, &info,
+		       WEXITED | WNOHANG | __WALL);
 	}
 	errno = saved;
 }
@@ -178,7 +183,8 @@ static bool seize(struct lt_tracer *tracer, pid_t tid)
 	if (tracer->threads.count == 0)
 		return ptrace(PTRACE_SEIZE, tid, NULL, NULL) == 0;
 	const struct sigaction action = {.sa_handler = reap_while_seizing};
-	const struct itimerval often = {{0, SEIZE_PATIENCE_US}, {0, SEIZE_PATIENCE_US}}, never = {0};
+	const struct itimerval often = {{0, SEIZE_PATIENCE_US}, {0, SEIZE_PATIENCE_US}},
+			       never = {0};
 	sigset_t alarms;
 	sigemptyset(&alarms);
 	sigaddset(&alarms, SIGALRM);
@@ -209,7 +215,8 @@ static enum lt_status interrupt(struct lt_session *session, struct lt_tracer *tr
 	if (!seized) {
 		int error = errno;
 		char state = 'X';
-		if (error == ESRCH || !thread_state(tracer->pid, tid, &state) || state == 'Z' || state == 'X')
+		if (error == ESRCH || !thread_state(tracer->pid, tid, &state) || state == 'Z' ||
+		    state == 'X')
 			return LT_E_GONE;
 		pid_t other = tracer_of(tid);
 		if (other != 0 && other != getpid())
@@ -239,7 +246,8 @@ static void adopt_leader(struct lt_tracer *tracer)
 	ptrace(PTRACE_INTERRUPT, tracer->pid, NULL, NULL);
 	if (leader != NULL)
 		leader->state = LT_TRACED_PENDING;
-	else if (!lt_traced_threads_push(&tracer->threads, (struct lt_traced){tracer->pid, LT_TRACED_PENDING}))
+	else if (!lt_traced_threads_push(&tracer->threads,
+					 (struct lt_traced){tracer->pid, LT_TRACED_PENDING}))
 		return; /* without memory it stays traced until the guard ends, which is soon */
 }
 
@@ -268,7 +276,8 @@ enum lt_status lt_trace_stop(struct lt_session *session, struct lt_tracer *trace
 }
 
 /* One look at the list of threads. *ret_new: how many were not known. */
-static enum lt_status interrupt_new(struct lt_session *session, struct lt_tracer *tracer, size_t *ret_new)
+static enum lt_status interrupt_new(struct lt_session *session, struct lt_tracer *tracer,
+				    size_t *ret_new)
 {
 	char path[64];
 	snprintf(path, sizeof(path), "/proc/%d/task", (int)tracer->pid);
@@ -282,7 +291,8 @@ static enum lt_status interrupt_new(struct lt_session *session, struct lt_tracer
 		if (tid <= 0 || find(tracer, tid) != NULL)
 			continue;
 		if (tracer->threads.count >= THREADS_MAX) {
-			status = lt_fail(session, LT_E_BUSY, "process %d has too many threads", (int)tracer->pid);
+			status = lt_fail(session, LT_E_BUSY, "process %d has too many threads",
+					 (int)tracer->pid);
 			break;
 		}
 		status = interrupt(session, tracer, tid);
@@ -316,19 +326,22 @@ enum lt_status lt_trace_stop_all(struct lt_session *session, struct lt_tracer *t
 				if (stop == STOP_GONE)
 					adopt_leader(tracer);
 				char state = 'X';
-				if (stop == STOP_LATE && thread_state(tracer->pid, thread->tid, &state) &&
+				if (stop == STOP_LATE &&
+				    thread_state(tracer->pid, thread->tid, &state) &&
 				    state != 'D' && state != 'Z' && state != 'X')
 					late = true;
 			}
 			if (late && lt_now_ns() - start > STOP_PATIENCE_NS)
-				return lt_fail(session, LT_E_BUSY, "a thread of process %d does not stop",
+				return lt_fail(session, LT_E_BUSY,
+					       "a thread of process %d does not stop",
 					       (int)tracer->pid);
 		}
 		/* Nobody who could start a thread ran since the last look: the list was complete. */
 		if (found == 0 && pass > 0)
 			return LT_OK;
 	}
-	return lt_fail(session, LT_E_BUSY, "process %d starts threads faster than they can be stopped",
+	return lt_fail(session, LT_E_BUSY,
+		       "process %d starts threads faster than they can be stopped",
 		       (int)tracer->pid);
 }
 
@@ -365,7 +378,8 @@ pid_t lt_trace_choose(struct lt_tracer *tracer, pid_t preferred)
 enum call { CALL_DONE, CALL_AGAIN, CALL_SIGNAL, CALL_GONE };
 
 /* From the prepared registers to the exit of the call. */
-static enum call run_call(const struct lt_tracer *tracer, struct lt_traced *thread, int64_t *ret_result, pid_t *ret_child, int *ret_signal)
+static enum call run_call(const struct lt_tracer *tracer, struct lt_traced *thread,
+			  int64_t *ret_result, pid_t *ret_child, int *ret_signal)
 {
 	bool entered = false;
 	resume(thread, PTRACE_SYSCALL, 0);
@@ -374,7 +388,8 @@ static enum call run_call(const struct lt_tracer *tracer, struct lt_traced *thre
 		struct lt_arch_regs regs;
 		switch (await_stop(tracer, thread, UINT64_MAX, ret_signal)) {
 		case STOP_CLONE:
-			if (ret_child != NULL && ptrace(PTRACE_GETEVENTMSG, thread->tid, NULL, &message) == 0)
+			if (ret_child != NULL &&
+			    ptrace(PTRACE_GETEVENTMSG, thread->tid, NULL, &message) == 0)
 				*ret_child = (pid_t)message;
 			lt_freeze_step(LT_STEP_CLONED);
 			break;
@@ -387,7 +402,9 @@ static enum call run_call(const struct lt_tracer *tracer, struct lt_traced *thre
 			if (!lt_arch_get(thread->tid, &regs))
 				return CALL_GONE;
 			*ret_result = lt_arch_result(&regs);
-			return *ret_result >= RESTART_FIRST && *ret_result <= RESTART_LAST ? CALL_AGAIN : CALL_DONE;
+			return *ret_result >= RESTART_FIRST && *ret_result <= RESTART_LAST
+				       ? CALL_AGAIN
+				       : CALL_DONE;
 		case STOP_SIGNAL:
 			if (*ret_signal != 0)
 				return CALL_SIGNAL;
@@ -414,21 +431,26 @@ static bool has_seccomp_filter(pid_t pid, pid_t tid)
 {
 	char path[80], text[8192], value[32];
 	snprintf(path, sizeof(path), "/proc/%d/task/%d/status", (int)pid, (int)tid);
-	return lt_proc_read(path, text, sizeof(text)) && lt_proc_field(text, "Seccomp", value, sizeof(value)) &&
+	return lt_proc_read(path, text, sizeof(text)) &&
+	       lt_proc_field(text, "Seccomp", value, sizeof(value)) &&
 	       strtoul(value, NULL, 10) != 0;
 }
 
 static enum lt_status refuse_filtered(struct lt_session *session, pid_t pid)
 {
 	lt_fail(session, LT_E_PERMISSION,
-		"process %d runs under a seccomp filter, which this user may not suspend for the copy", (int)pid);
-	lt_remedy(session, "run lowtide as root of the host (CAP_SYS_ADMIN), or use --mode stop (it stands while "
+		"process %d runs under a seccomp filter, which this user may not suspend for the "
+		"copy",
+		(int)pid);
+	lt_remedy(session, "run lowtide as root of the host (CAP_SYS_ADMIN), or use --mode stop "
+			   "(it stands while "
 			   "it is read) or --mode live");
 	return LT_E_PERMISSION;
 }
 
-enum lt_status lt_trace_call(struct lt_session *session, struct lt_tracer *tracer, pid_t tid, long number,
-			     const uint64_t arguments[6], int64_t *ret_result, pid_t *ret_child)
+enum lt_status lt_trace_call(struct lt_session *session, struct lt_tracer *tracer, pid_t tid,
+			     long number, const uint64_t arguments[6], int64_t *ret_result,
+			     pid_t *ret_child)
 {
 	struct lt_traced *thread = find(tracer, tid);
 	intptr_t options = PTRACE_O_TRACESYSGOOD | (ret_child != NULL ? PTRACE_O_TRACECLONE : 0);
@@ -438,15 +460,18 @@ enum lt_status lt_trace_call(struct lt_session *session, struct lt_tracer *trace
 	pid_t child = 0;
 	int64_t result = 0;
 	if (thread == NULL || thread->state != LT_TRACED_STOPPED)
-		return lt_fail(session, LT_E_INTERNAL, "a system call was asked of a thread that runs");
+		return lt_fail(session, LT_E_INTERNAL,
+			       "a system call was asked of a thread that runs");
 	for (unsigned round = 0; round < ROUNDS_MAX; round++) {
 		struct lt_arch_regs saved, changed;
 		if (!lt_arch_get(tid, &saved))
 			break;
 		if (!lt_arch_supported(&saved))
-			return lt_fail(session, LT_E_NOT_PYTHON, "process %d runs 32-bit code", (int)tracer->pid);
+			return lt_fail(session, LT_E_NOT_PYTHON, "process %d runs 32-bit code",
+				       (int)tracer->pid);
 		if (!at_insn(tracer, tid))
-			return lt_fail(session, LT_E_GONE, "process %d runs another program now", (int)tracer->pid);
+			return lt_fail(session, LT_E_GONE, "process %d runs another program now",
+				       (int)tracer->pid);
 		changed = saved;
 		lt_arch_prepare(&changed, tracer->insn, number, arguments);
 		/* The options stand only while the thread does our call: its own children are never ours. */
@@ -460,7 +485,8 @@ enum lt_status lt_trace_call(struct lt_session *session, struct lt_tracer *trace
 		lt_freeze_step(LT_STEP_INJECTED);
 
 		int signal_number = 0;
-		enum call call = run_call(tracer, thread, &result, ret_child != NULL ? &child : NULL, &signal_number);
+		enum call call = run_call(tracer, thread, &result,
+					  ret_child != NULL ? &child : NULL, &signal_number);
 		if (call == CALL_GONE)
 			break;
 		lt_arch_set(tid, &saved);
@@ -489,7 +515,8 @@ enum lt_status lt_trace_call(struct lt_session *session, struct lt_tracer *trace
 static void let_go(struct lt_tracer *tracer, struct lt_traced *thread)
 {
 	struct lt_arch_regs regs;
-	if (lt_arch_get(thread->tid, &regs) && lt_arch_redo(&regs) && !signal_waits(tracer->pid, thread->tid))
+	if (lt_arch_get(thread->tid, &regs) && lt_arch_redo(&regs) &&
+	    !signal_waits(tracer->pid, thread->tid))
 		lt_arch_set(thread->tid, &regs);
 	/* The kernel looks for pending signals on the way back, and so restarts what was interrupted. */
 	if (ptrace(PTRACE_DETACH, thread->tid, NULL, NULL) == 0)

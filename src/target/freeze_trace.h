@@ -41,13 +41,15 @@ void lt_tracer_deinit(struct lt_tracer *tracer);
  * Stops one thread. LT_E_GONE: it has ended (not a failure in the session). LT_E_BUSY: it did not stop in
  * time (an uninterruptible wait). LT_E_PERMISSION.
  */
-LT_MUST_CHECK enum lt_status lt_trace_stop(struct lt_session *session, struct lt_tracer *tracer, pid_t tid);
+LT_MUST_CHECK enum lt_status lt_trace_stop(struct lt_session *session, struct lt_tracer *tracer,
+					   pid_t tid);
 
 /*
  * Stops every thread, also those that start meanwhile. A thread in an uninterruptible wait counts as
  * stopped: it cannot get back to user mode.
  */
-LT_MUST_CHECK enum lt_status lt_trace_stop_all(struct lt_session *session, struct lt_tracer *tracer);
+LT_MUST_CHECK enum lt_status lt_trace_stop_all(struct lt_session *session,
+					       struct lt_tracer *tracer);
 
 /* A thread that stands and can do a system call, `preferred` if that can; 0: none. */
 pid_t lt_trace_choose(struct lt_tracer *tracer, pid_t preferred);
@@ -57,9 +59,9 @@ pid_t lt_trace_choose(struct lt_tracer *tracer, pid_t preferred);
  * returned. When ret_child is not NULL a process that the call makes is traced from its birth;
  * *ret_child is its id as the guard sees it, 0 for none. LT_E_GONE: the thread died.
  */
-LT_MUST_CHECK enum lt_status lt_trace_call(struct lt_session *session, struct lt_tracer *tracer, pid_t tid,
-					   long number, const uint64_t arguments[6], int64_t *ret_result,
-					   pid_t *ret_child);
+LT_MUST_CHECK enum lt_status lt_trace_call(struct lt_session *session, struct lt_tracer *tracer,
+					   pid_t tid, long number, const uint64_t arguments[6],
+					   int64_t *ret_result, pid_t *ret_child);
 
 /* Lets every stopped thread go. Those still pending are looked after by lt_trace_sweep(). */
 void lt_trace_release(struct lt_tracer *tracer);

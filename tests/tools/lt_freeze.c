@@ -69,9 +69,11 @@ static int fail(const struct lt_session *session, enum lt_status status)
 int main(int count, char **arguments)
 {
 	static const struct option options[] = {
-		{"mode", 1, NULL, 'm'}, {"count", 1, NULL, 'c'}, {"hold", 1, NULL, 'h'}, {"word", 1, NULL, 'w'},
-		{"die", 1, NULL, 'd'},  {"at", 1, NULL, 'a'},    {"steps", 0, NULL, 's'},
-		{"ignore-headroom", 0, NULL, 'i'}, {"probe", 0, NULL, 'p'}, {0}};
+		{"mode", 1, NULL, 'm'},  {"count", 1, NULL, 'c'},
+		{"hold", 1, NULL, 'h'},  {"word", 1, NULL, 'w'},
+		{"die", 1, NULL, 'd'},   {"at", 1, NULL, 'a'},
+		{"steps", 0, NULL, 's'}, {"ignore-headroom", 0, NULL, 'i'},
+		{"probe", 0, NULL, 'p'}, {0}};
 	struct lt_freeze_options freeze_options = {.mode = LT_MODE_FORK};
 	unsigned freezes = 1, hold = 0;
 	bool look_inside = false;
@@ -121,22 +123,26 @@ int main(int count, char **arguments)
 	struct lt_session session;
 	lt_session_init(&session);
 	struct lt_process *process = NULL;
-	enum lt_status status = lt_process_open(&session, (pid_t)strtol(arguments[optind], NULL, 10), &process);
+	enum lt_status status =
+		lt_process_open(&session, (pid_t)strtol(arguments[optind], NULL, 10), &process);
 	struct lt_memory *live = NULL;
 	struct lt_python *python = NULL;
 	if (status == LT_OK && look_inside)
 		status = lt_process_memory(&session, process, &live);
 	if (status == LT_OK && look_inside)
 		status = lt_python_find(&session, process, live, &python);
-	struct lt_view view = {.session = &session, .memory = live, .python = python, .process = process};
+	struct lt_view view = {
+		.session = &session, .memory = live, .python = python, .process = process};
 	if (python != NULL)
 		view.layout = python->layout;
-	const struct lt_freeze_probe probe = {&view, lt_interpreters_collecting, lt_interpreters_gil_holder};
+	const struct lt_freeze_probe probe = {&view, lt_interpreters_collecting,
+					      lt_interpreters_gil_holder};
 
 	for (unsigned i = 0; status == LT_OK && i < freezes; i++) {
 		struct lt_freeze *freeze = NULL;
 		uint64_t first = 0, last = 0, begun = lt_now_ns();
-		status = lt_freeze_begin(&session, process, python != NULL ? &probe : NULL, &freeze_options, &freeze);
+		status = lt_freeze_begin(&session, process, python != NULL ? &probe : NULL,
+					 &freeze_options, &freeze);
 		if (status != LT_OK)
 			break;
 		uint64_t taken = lt_now_ns();
@@ -148,9 +154,11 @@ int main(int count, char **arguments)
 			fprintf(stderr, "the word cannot be read\n");
 		uint64_t stall = freeze->stall_ns;
 		lt_freeze_release(&session, freeze);
-		printf("{\"stall_ns\": %" PRIu64 ", \"total_stall_ns\": %" PRIu64 ", \"begin_ns\": %" PRIu64
-		       ", \"retries\": %u, \"first\": %" PRIu64 ", \"last\": %" PRIu64 ", \"warnings\": %zu}\n",
-		       stall, freeze->stall_ns, taken - begun, freeze->retries, first, last, session.warning_count);
+		printf("{\"stall_ns\": %" PRIu64 ", \"total_stall_ns\": %" PRIu64
+		       ", \"begin_ns\": %" PRIu64 ", \"retries\": %u, \"first\": %" PRIu64
+		       ", \"last\": %" PRIu64 ", \"warnings\": %zu}\n",
+		       stall, freeze->stall_ns, taken - begun, freeze->retries, first, last,
+		       session.warning_count);
 		fflush(stdout);
 		lt_freeze_end(&session, freeze);
 	}

@@ -40,7 +40,7 @@ static unsigned limit_ms;
 static uint64_t begun_ns;
 static volatile sig_atomic_t alarms;
 static uint32_t futex_word;
-static int wake[2];        /* a pipe: readable once the test has sent its line */
+static int wake[2]; /* a pipe: readable once the test has sent its line */
 static pid_t sleeping_child;
 
 static uint64_t now_ns(void)
@@ -284,15 +284,16 @@ static long call_registers(void)
 				 "cmp $0x107, %%r10\n\t jne 2f\n\t cmp $0x108, %%r11\n\t jne 2f\n\t"
 				 "cmp $0x109, %%r12\n\t jne 2f\n\t cmp $0x10a, %%r13\n\t jne 2f\n\t"
 				 "cmp $0x10b, %%rcx\n\t jne 2f\n\t"
-				 "movdqa %%xmm3, %%xmm4\n\t pxor %%xmm15, %%xmm4\n\t ptest %%xmm4, %%xmm4\n\t"
+				 "movdqa %%xmm3, %%xmm4\n\t pxor %%xmm15, %%xmm4\n\t ptest %%xmm4, "
+				 "%%xmm4\n\t"
 				 "jnz 2f\n\t"
 				 "dec %[rounds]\n\t jnz 1b\n\t jmp 3f\n\t"
 				 "2: mov $1, %[wrong]\n\t"
 				 "3:\n\t"
 				 : [wrong] "+r"(wrong), [rounds] "+r"(rounds)
 				 : [pattern] "r"(pattern)
-				 : "rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "xmm3",
-				   "xmm4", "xmm15", "cc", "memory");
+				 : "rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11",
+				   "r12", "r13", "xmm3", "xmm4", "xmm15", "cc", "memory");
 		if (wrong != 0)
 			return 1;
 	}
@@ -353,8 +354,8 @@ static void *fork_body(void *argument)
 			_exit(code);
 		if (child < 0 || waitpid(child, &status, 0) != child || !WIFEXITED(status) ||
 		    WEXITSTATUS(status) != code) {
-			fprintf(stderr, "child %d ended with status %#x, not code %d (%s)\n", (int)child,
-				(unsigned)status, code, strerror(errno));
+			fprintf(stderr, "child %d ended with status %#x, not code %d (%s)\n",
+				(int)child, (unsigned)status, code, strerror(errno));
 			atomic_fetch_add(bad, 1);
 		}
 	}
@@ -444,8 +445,8 @@ static long call_regions(void)
 {
 	char *regions[3];
 	for (unsigned i = 0; i < 3; i++) {
-		regions[i] = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_ANONYMOUS | (i == 1 ? MAP_SHARED : MAP_PRIVATE),
-				  -1, 0);
+		regions[i] = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+				  MAP_ANONYMOUS | (i == 1 ? MAP_SHARED : MAP_PRIVATE), -1, 0);
 		if (regions[i] == MAP_FAILED)
 			return -1;
 		memcpy(regions[i], "\1\0\0\0\0\0\0", 8);
@@ -532,8 +533,8 @@ int main(int count, char **arguments)
 		errno = 0;
 		long result = calls[i].call();
 		int error = result < 0 ? errno : 0;
-		printf("{\"call\": \"%s\", \"result\": %ld, \"errno\": %d, \"ms\": %" PRIu64 "}\n", arguments[1], result,
-		       error, (now_ns() - begun_ns) / 1000000u);
+		printf("{\"call\": \"%s\", \"result\": %ld, \"errno\": %d, \"ms\": %" PRIu64 "}\n",
+		       arguments[1], result, error, (now_ns() - begun_ns) / 1000000u);
 		return 0;
 	}
 	fprintf(stderr, "no such call\n");
