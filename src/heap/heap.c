@@ -284,6 +284,8 @@ enum lt_status lt_heap_census_tracked(struct lt_heap *heap, struct lt_census *re
 		status = lt_heap_each_permanent(heap, tracked.count, tally_permanent, &tallying,
 						census.permanent_of);
 	if (status == LT_OK)
+		status = lt_track_check_gone(&heap->track);
+	if (status == LT_OK)
 		status = sum_up(&tallying, &census);
 	for (size_t i = 0; status == LT_OK && i < census.interpreter_count; i++)
 		census.permanent += census.permanent_of[i];

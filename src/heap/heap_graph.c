@@ -140,8 +140,10 @@ static enum lt_status explore_all(struct building *building)
 			if (building->no_memory)
 				return lt_fail_memory(session);
 			chunk += count;
-			if (chunk % PROGRESS_EACH < count)
-				lt_progress(session, "following references", chunk, lt_objmap_chunks(objects));
+			if (chunk % PROGRESS_EACH >= count)
+				continue;
+			LT_TRY(lt_track_check_gone(&building->heap->track));
+			lt_progress(session, "following references", chunk, lt_objmap_chunks(objects));
 		}
 	}
 	lt_window_clear(building->heap->window, false);
@@ -326,7 +328,7 @@ static enum lt_status build(struct building *building, const lt_addr *roots, siz
 		return lt_fail_memory(session);
 	enum lt_status status = lt_heap_each_permanent(heap, tracked.count, flag_permanent, building, counts);
 	free(counts);
-	return status;
+	return status == LT_OK ? lt_track_check_gone(&heap->track) : status;
 }
 
 enum lt_status lt_heap_build_graph(struct lt_heap *heap, const lt_addr *roots, size_t root_count,

@@ -34,6 +34,7 @@ struct scan {
 	lt_tracked_fn take;
 	void *ctx;
 	uint64_t next_mask, prev_mask; /* bits of an address */
+	uint64_t collecting;           /* bit of _gc_prev: the rest is a reference count, not a link */
 	uint64_t refcount_mask;
 	struct lt_pageset covered; /* pages whose tracked objects the scan itself finds */
 	const struct lt_pageset *pages; /* the arenas, or `covered` */
@@ -96,8 +97,10 @@ static const struct lt_type *judge(struct scan *scan, const struct node *node)
 	uint64_t refcount = node->refcount & scan->refcount_mask;
 	if (node->next == 0 || node->prev == 0 || refcount == 0 || refcount > UINT32_MAX ||
 	    (node->type & 7) != 0 || node->type < 4096 || node->type >> LT_PAGESET_TOP_BITS != 0 ||
-	    !plausible_link(scan, node->next & scan->next_mask) ||
-	    !plausible_link(scan, node->prev & scan->prev_mask))
+	    !plausible_link(scan, node->next & scan->next_mask))
+		return NULL;
+	/* A live target may be amidst a collection. */
+	if ((node->prev & scan->collecting) == 0 && !plausible_link(scan, node->prev & scan->prev_mask))
 		return NULL;
 	const struct lt_type *type = type_of(scan, node->type);
 	return type != NULL && type->gc ? type : NULL;
@@ -139,7 +142,8 @@ static void link_node(struct scan *scan, lt_addr head, const struct node *node)
 	add(&scan->next, next);
 	add(&scan->prev, prev);
 	follow(scan, next);
-	follow(scan, prev);
+	if ((node->prev & scan->collecting) == 0)
+		follow(scan, prev);
 }
 
 static void take(struct scan *scan, lt_addr head, const struct node *node, const struct lt_type *type)
@@ -189,14 +193,11 @@ static void scan_pool(struct scan *scan, lt_addr address, const unsigned char *b
 	}
 }
 
-/* A read came short: the end of the target, or only of a mapping? */
-static enum lt_status check_gone(const struct scan *scan)
+enum lt_status lt_track_check_gone(const struct lt_track *track)
 {
-	const struct lt_view *view = &scan->track->view;
-	unsigned char byte;
-	/* A frozen picture outlives the target: while the runtime can be read, it is there. */
+	const struct lt_view *view = &track->view;
 	if (view->process == NULL || lt_process_alive(view->process) ||
-	    lt_memory_probe(view->memory, view->python->runtime, &byte, 1) == 1)
+	    lt_window_reach(track->window, view->python->runtime))
 		return LT_OK;
 	return lt_fail(view->session, LT_E_GONE, "process %d ended while its heap was read",
 		       (int)view->process->pid);
@@ -218,7 +219,7 @@ static enum lt_status scan_arenas(struct scan *scan)
 				return lt_fail_memory(track->view.session);
 			if (got < size) {
 				track->view.session->unreadable++;
-				LT_TRY(check_gone(scan));
+				LT_TRY(lt_track_check_gone(track));
 			}
 			for (size_t pool = 0; pool + pymalloc->pool_size <= got; pool += pymalloc->pool_size)
 				scan_pool(scan, at + pool, bytes + pool);
@@ -316,7 +317,7 @@ static enum lt_status scan_mapping(struct scan *scan, const struct lt_mapping *m
 		if (bytes == NULL)
 			return lt_fail_memory(track->view.session);
 		if (got < size)
-			LT_TRY(check_gone(scan));
+			LT_TRY(lt_track_check_gone(track));
 		for (size_t offset = 0; offset < step && offset + HEAD_OBJECT <= got; offset += ALIGNMENT) {
 			if (offset % 4096 == 0 && lt_pageset_has(&track->pymalloc->pages, at + offset)) {
 				offset += 4096 - ALIGNMENT;
@@ -439,6 +440,7 @@ enum lt_status lt_track_scan(const struct lt_track *track, lt_tracked_fn take_ob
 	scan->ctx = ctx;
 	scan->next_mask = ~(uint64_t)lt_fact(layout, LT_FACT_gc_next_mask);
 	scan->prev_mask = ~(uint64_t)lt_fact(layout, LT_FACT_gc_prev_mask);
+	scan->collecting = (uint64_t)lt_fact(layout, LT_FACT_gc_prev_collecting);
 	/* 3.14 and later keep flags in the upper bytes of the word. */
 	scan->refcount_mask =
 		lt_fact(layout, LT_FACT_refcnt_bytes) == 8 ? UINT64_MAX : ((uint64_t)1 << 48) - 1;

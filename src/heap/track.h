@@ -22,6 +22,12 @@ struct lt_track {
 	const struct lt_pymalloc *pymalloc;
 };
 
+/*
+ * LT_E_GONE when the target ended and its memory with it; LT_OK else (a frozen picture outlives the
+ * target). For after reads that came short, and before a result is given out.
+ */
+LT_MUST_CHECK enum lt_status lt_track_check_gone(const struct lt_track *track);
+
 /* Takes one tracked object; false: no memory, stop. */
 typedef bool (*lt_tracked_fn)(void *ctx, lt_addr object, const struct lt_type *type);
 

@@ -117,6 +117,12 @@ void lt_window_clear(struct lt_window *window, bool free_buffer)
 	}
 }
 
+bool lt_window_reach(struct lt_window *window, lt_addr address)
+{
+	unsigned char byte;
+	return lt_memory_probe(window->lender, address, &byte, 1) == 1;
+}
+
 void lt_window_settle(struct lt_window *window)
 {
 	window->lender->short_reads += window->memory.short_reads;

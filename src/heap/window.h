@@ -32,6 +32,9 @@ const unsigned char *lt_window_load(struct lt_window *window, lt_addr start, siz
 /* Forgets the bytes; with `free_buffer` the buffer too. */
 void lt_window_clear(struct lt_window *window, bool free_buffer);
 
+/* True when the source below can read the address now: nothing cached answers. */
+bool lt_window_reach(struct lt_window *window, lt_addr address);
+
 /* Hands the count of short reads down to the source below, where results look for it. */
 void lt_window_settle(struct lt_window *window);
 

@@ -153,6 +153,10 @@ static enum lt_status probe(struct lt_session *session, const struct options *op
 		json_object_set_new(result, "version", json_string(python->version));
 		status = probe_heap(options, &view, result);
 	}
+	if (status != LT_OK && process != NULL && !lt_process_alive(process)) {
+		lt_session_clear(session);
+		status = lt_fail(session, LT_E_GONE, "process %d ended", (int)options->pid);
+	}
 	if (freeze != NULL)
 		lt_freeze_end(session, freeze);
 	lt_python_close(python);
