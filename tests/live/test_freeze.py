@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from freezing import (Victim, children, face, freeze, helpers_of, pause_process, stat_fields, steps, tool, wait_until)
+from harness.run import run_command
 
 TIMED = ("nanosleep", "clock_nanosleep", "poll", "ppoll", "select", "futex", "futex_until", "condition")
 ENDLESS = ("poll", "ppoll", "select", "epoll_wait", "epoll_pwait", "futex", "futex_until", "read", "waitpid", "waitid",
@@ -385,3 +386,48 @@ def test_seccomp_filter_without_the_right_to_suspend_it():
         assert children(victim.pid) == {}
         victim.line()
         assert victim.result()["result"] == 1
+
+
+@pytest.mark.parametrize("who", ("", "lowtide", "guard"))
+def test_target_in_another_pid_namespace(who):
+    """Its ids are others there: the copy must be reaped by the id that the target knows, also by the janitor."""
+    if subprocess.run(["unshare", "--pid", "--fork", "true"], capture_output=True).returncode != 0:
+        pytest.skip("no PID namespace can be made here")
+    with Victim("poll", wrap=("unshare", "--pid", "--fork", "--kill-child")) as outer:
+        inner = next(iter(children(outer.pid)))
+        assert wait_until(lambda: Path(f"/proc/{inner}/comm").read_text() == "lt_victim\n")
+        before = face(inner)
+        if who:
+            freeze(inner, "--die", who, "--at", "given")
+        else:
+            result = freeze(inner, "--count", 5)
+            assert result.code == 0 and result.err == "", result
+        assert wait_until(lambda: not helpers_of(inner))
+        assert face(inner) == before
+
+
+def test_as_an_ordinary_user(tmp_path):
+    if os.geteuid() != 0:
+        pytest.skip("the other tests are this one when they do not run as root")
+
+    def become_nobody() -> None:
+        os.setgid(65534)
+        os.setuid(65534)
+
+    copy = tmp_path / "lt_freeze"
+    copy.write_bytes(tool("lt_freeze").read_bytes())
+    copy.chmod(0o755)
+    for folder in (tmp_path, *tmp_path.parents[:3]):
+        if folder.stat().st_uid == os.geteuid() and folder != Path("/tmp"):
+            folder.chmod(0o755)
+
+    with Victim("poll", preexec=become_nobody) as victim:
+        before = face(victim.pid)
+        result = run_command(copy, "--count", "5", victim.pid, preexec=become_nobody)
+        if "ptrace_scope" in result.err:
+            pytest.skip("this system lets only parents trace")
+        assert result.code == 0 and result.err == "", result
+        assert face(victim.pid) == before
+    with Victim("poll") as victim:
+        result = run_command(copy, victim.pid, preexec=become_nobody)
+        assert result.code == 4 and "it belongs to root" in result.err, result
