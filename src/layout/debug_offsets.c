@@ -11,7 +11,8 @@ enum {
 
 static const char cookie[COOKIE_SIZE] = {'x', 'd', 'e', 'b', 'u', 'g', 'p', 'y'};
 
-bool lt_debug_offsets_probe(struct lt_memory *memory, lt_addr runtime, struct lt_debug_header *ret_header)
+bool lt_debug_offsets_probe(struct lt_memory *memory, lt_addr runtime,
+			    struct lt_debug_header *ret_header)
 {
 	/* Include/internal/pycore_debug_offsets.h: cookie, version, free_threaded; the same since 3.13.0. */
 	uint64_t words[3];
@@ -80,8 +81,10 @@ static bool take_all(const struct table *table, struct lt_layout *layout)
 	bool good = true;
 #define AT(name) LT__Py_DebugOffsets_##name
 #define LT_DEBUG_SIZE(name, row) good = good && take_size(table, AT(name), row, layout);
-#define LT_DEBUG_OFFSET(name, row, size) good = good && take_offset(table, AT(name), row, AT(size), layout);
-#define LT_DEBUG_PLAIN(name, row) good = good && take_offset(table, AT(name), row, LT_FIELD_COUNT, layout);
+#define LT_DEBUG_OFFSET(name, row, size)                                                           \
+	good = good && take_offset(table, AT(name), row, AT(size), layout);
+#define LT_DEBUG_PLAIN(name, row)                                                                  \
+	good = good && take_offset(table, AT(name), row, LT_FIELD_COUNT, layout);
 #include "layout/debug_offsets.def"
 #undef LT_DEBUG_SIZE
 #undef LT_DEBUG_OFFSET

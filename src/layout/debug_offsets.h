@@ -13,7 +13,8 @@ struct lt_debug_header {
 };
 
 /* True when the table starts at `runtime`: its cookie and a version that can be. */
-bool lt_debug_offsets_probe(struct lt_memory *memory, lt_addr runtime, struct lt_debug_header *ret_header);
+bool lt_debug_offsets_probe(struct lt_memory *memory, lt_addr runtime,
+			    struct lt_debug_header *ret_header);
 
 /*
  * Lays the target's own offsets over those of the column in *layout. False, and *layout unchanged, when the

@@ -33,9 +33,10 @@ enum lt_fact {
 enum { LT_ABSENT = -1 };
 
 struct lt_layout {
-	char name[16];                /* of the column: "3.13.8" */
-	int32_t off[LT_FIELD_COUNT];  /* offset or size in bytes, LT_ABSENT where the release has no such member */
-	int64_t fact[LT_FACT_COUNT];  /* 0 where it does not apply */
+	char name[16]; /* of the column: "3.13.8" */
+	int32_t off
+		[LT_FIELD_COUNT]; /* offset or size in bytes, LT_ABSENT where the release has no such member */
+	int64_t fact[LT_FACT_COUNT]; /* 0 where it does not apply */
 };
 
 static inline bool lt_has(const struct lt_layout *layout, enum lt_field field)

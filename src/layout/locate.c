@@ -6,12 +6,12 @@
 #include <string.h>
 
 enum {
-	CHUNK = 1 << 20,           /* bytes scanned at a time */
-	OVERLAP = 4096,            /* of two chunks, so that nothing is cut */
-	SCAN_MAX = 256 << 20,      /* bytes of writable data of one file that are looked at */
-	FILES_MAX = 4096,          /* mapped files that are looked at */
-	CHAIN_MAX = 1024,          /* interpreters followed */
-	VERSION_TEXT_MAX = 250,    /* the buffer in Python/getversion.c */
+	CHUNK = 1 << 20,        /* bytes scanned at a time */
+	OVERLAP = 4096,         /* of two chunks, so that nothing is cut */
+	SCAN_MAX = 256 << 20,   /* bytes of writable data of one file that are looked at */
+	FILES_MAX = 4096,       /* mapped files that are looked at */
+	CHAIN_MAX = 1024,       /* interpreters followed */
+	VERSION_TEXT_MAX = 250, /* the buffer in Python/getversion.c */
 };
 
 /* ---- the data of a file: its writable mappings and the anonymous one that continues them (.bss) ---- */
@@ -19,10 +19,10 @@ enum {
 /* Calls `visit` with overlapping pieces until it returns true. */
 typedef bool (*visit_fn)(void *ctx, lt_addr addr, const uint8_t *bytes, size_t size);
 
-static bool scan_range(struct lt_memory *memory, lt_addr start, lt_addr end, uint64_t *left, uint8_t *buffer,
-		       visit_fn visit, void *ctx)
+static bool scan_range(struct lt_memory *memory, lt_addr start, lt_addr end, uint64_t *left,
+		       uint8_t *buffer, visit_fn visit, void *ctx)
 {
-	for (lt_addr at = start; at < end && *left > 0;) {
+	for (lt_addr at = start; at<end && * left> 0;) {
 		size_t size = end - at < CHUNK ? (size_t)(end - at) : (size_t)CHUNK;
 		size_t got = lt_memory_probe(memory, at, buffer, size);
 		if (got > 0 && visit(ctx, at, buffer, got))
@@ -46,7 +46,8 @@ static bool scan_data(const struct lt_process *process, struct lt_memory *memory
 		const struct lt_mapping *mapping = &process->mappings.data[i];
 		bool own = strcmp(mapping->path, path) == 0;
 		bool continues = i > 0 && mapping->path[0] == '\0' &&
-				 mapping[-1].end == mapping->start && strcmp(mapping[-1].path, path) == 0;
+				 mapping[-1].end == mapping->start &&
+				 strcmp(mapping[-1].path, path) == 0;
 		if ((own || continues) && mapping->readable && mapping->writable &&
 		    scan_range(memory, mapping->start, mapping->end, &left, buffer, visit, ctx))
 			return true;
@@ -68,8 +69,10 @@ static bool pointer(struct lt_memory *memory, lt_addr addr, uint64_t *ret_value)
 bool lt_locate_fits(struct lt_memory *memory, const struct lt_layout *layout, lt_addr runtime)
 {
 	uint64_t main, owner, thread, interpreter, next;
-	if (!pointer(memory, runtime + lt_off(layout, LT__PyRuntimeState_interpreters_main), &main) ||
-	    !pointer(memory, runtime + lt_off(layout, LT__PyRuntimeState_interpreters_head), &next) ||
+	if (!pointer(memory, runtime + lt_off(layout, LT__PyRuntimeState_interpreters_main),
+		     &main) ||
+	    !pointer(memory, runtime + lt_off(layout, LT__PyRuntimeState_interpreters_head),
+		     &next) ||
 	    main == 0 || main % 8 != 0 || next == 0 || next % 8 != 0)
 		return false;
 	for (unsigned i = 0; next != main; i++)
@@ -78,7 +81,8 @@ bool lt_locate_fits(struct lt_memory *memory, const struct lt_layout *layout, lt
 			return false;
 	return pointer(memory, main + lt_off(layout, LT_PyInterpreterState_runtime), &owner) &&
 	       owner == runtime &&
-	       pointer(memory, main + lt_off(layout, LT_PyInterpreterState_threads_head), &thread) &&
+	       pointer(memory, main + lt_off(layout, LT_PyInterpreterState_threads_head),
+		       &thread) &&
 	       thread % 8 == 0 && thread != 0 &&
 	       pointer(memory, thread + lt_off(layout, LT_PyThreadState_interp), &interpreter) &&
 	       interpreter == main;
@@ -142,8 +146,9 @@ static size_t version_prefix(const uint8_t *bytes, size_t size)
 	unsigned dots = 0;
 	if (size < 8 || bytes[0] != '3' || bytes[1] != '.')
 		return 0;
-	while (i < size && i < 24 && ((bytes[i] >= '0' && bytes[i] <= '9') || bytes[i] == '.' || bytes[i] == 'a' ||
-				      bytes[i] == 'b' || bytes[i] == 'r' || bytes[i] == 'c' || bytes[i] == '+'))
+	while (i < size && i < 24 &&
+	       ((bytes[i] >= '0' && bytes[i] <= '9') || bytes[i] == '.' || bytes[i] == 'a' ||
+		bytes[i] == 'b' || bytes[i] == 'r' || bytes[i] == 'c' || bytes[i] == '+'))
 		dots += bytes[i++] == '.';
 	return dots == 2 && i + 1 < size && bytes[i] == ' ' && bytes[i + 1] == '(' ? i : 0;
 }
@@ -165,7 +170,8 @@ static bool visit_text(void *ctx, lt_addr addr, const uint8_t *bytes, size_t siz
 		if (end == NULL || memmem(at, (size_t)(end - at), ") ", 2) == NULL ||
 		    memchr(at, '[', (size_t)(end - at)) == NULL)
 			continue;
-		size_t length = (size_t)(end - at) < scan->capacity - 1 ? (size_t)(end - at) : scan->capacity - 1;
+		size_t length = (size_t)(end - at) < scan->capacity - 1 ? (size_t)(end - at)
+									: scan->capacity - 1;
 		memcpy(scan->text, at, length);
 		scan->text[length] = '\0';
 		return true;
@@ -173,8 +179,8 @@ static bool visit_text(void *ctx, lt_addr addr, const uint8_t *bytes, size_t siz
 	return false;
 }
 
-bool lt_locate_version_text(const struct lt_process *process, struct lt_memory *memory, const char *path,
-			    char *ret_text, size_t capacity)
+bool lt_locate_version_text(const struct lt_process *process, struct lt_memory *memory,
+			    const char *path, char *ret_text, size_t capacity)
 {
 	struct text_scan scan = {ret_text, capacity};
 	return scan_data(process, memory, path, visit_text, &scan);
@@ -208,10 +214,8 @@ static bool is_first_of_file(const struct lt_process *process, size_t index)
 
 enum class { PROGRAM, LIBPYTHON, OTHER, CLASS_COUNT };
 
-static enum class class_of(const struct lt_process *process, const char *path)
-{
-	if (strcmp(path, process->executable) == 0)
-		return PROGRAM;
+static enum class class_of(const struct lt_process *process, const char *path) {
+	if (strcmp(path, process->executable) == 0) return PROGRAM;
 	return is_libpython(path) ? LIBPYTHON : OTHER;
 }
 
@@ -246,8 +250,8 @@ static bool try_file(struct lt_session *session, const struct lt_process *proces
 }
 
 /* By what its data holds. */
-static bool try_data(struct lt_session *session, const struct lt_process *process, struct lt_memory *memory,
-		     const char *path, struct lt_place *ret_place)
+static bool try_data(struct lt_session *session, const struct lt_process *process,
+		     struct lt_memory *memory, const char *path, struct lt_place *ret_place)
 {
 	struct cookie_scan cookies = {memory, 0};
 	struct lt_place place = {NULL, 0, -1};
@@ -280,25 +284,27 @@ enum lt_status lt_locate(struct lt_session *session, const struct lt_process *pr
 			 struct lt_memory *memory, struct lt_place *ret_place)
 {
 	bool any_file = smells_of_python(process);
-	for (int class = PROGRAM; class < CLASS_COUNT; class++) {
+	for (int class = PROGRAM; class < CLASS_COUNT; class ++) {
 		unsigned files = 0;
 		for (size_t i = 0; i < process->mappings.count && files < FILES_MAX; i++) {
 			const char *path = process->mappings.data[i].path;
-			if (!is_first_of_file(process, i) || (int)class_of(process, path) != class ||
-			    (class == OTHER && !any_file))
+			if (!is_first_of_file(process, i) ||
+			    (int)class_of(process, path) != class || (class == OTHER && !any_file))
 				continue;
 			files++;
 			if (try_file(session, process, path, ret_place))
 				return LT_OK;
 		}
 	}
-	for (int class = PROGRAM; class < OTHER; class++)
+	for (int class = PROGRAM; class < OTHER; class ++)
 		for (size_t i = 0; i < process->mappings.count; i++) {
 			const char *path = process->mappings.data[i].path;
 			if (is_first_of_file(process, i) && (int)class_of(process, path) == class &&
 			    try_data(session, process, memory, path, ret_place))
 				return LT_OK;
 		}
-	return lt_fail(session, LT_E_NOT_PYTHON, "process %d (%s) runs no CPython that can be found", (int)process->pid,
-		       process->executable[0] != '\0' ? base_name(process->executable) : "unknown program");
+	return lt_fail(session, LT_E_NOT_PYTHON,
+		       "process %d (%s) runs no CPython that can be found", (int)process->pid,
+		       process->executable[0] != '\0' ? base_name(process->executable)
+						      : "unknown program");
 }

@@ -13,7 +13,7 @@
 struct lt_place {
 	struct lt_elf *elf; /* the file that holds the runtime; owned by the caller */
 	lt_addr runtime;    /* of _PyRuntime */
-	int column;         /* the only one that fits, when the runtime was found by its structure; else -1 */
+	int column; /* the only one that fits, when the runtime was found by its structure; else -1 */
 };
 
 /*
@@ -34,7 +34,7 @@ bool lt_locate_fits(struct lt_memory *memory, const struct lt_layout *layout, lt
  * The text that Py_GetVersion() made, "3.9.18 (main, ...) \n[GCC ...]", in the writable data of the file.
  * False: none.
  */
-bool lt_locate_version_text(const struct lt_process *process, struct lt_memory *memory, const char *path,
-			    char *ret_text, size_t capacity);
+bool lt_locate_version_text(const struct lt_process *process, struct lt_memory *memory,
+			    const char *path, char *ret_text, size_t capacity);
 
 #endif

@@ -1,13 +1,13 @@
 #include "layout/object.h"
 
 enum {
-	LOG2_MAX = 40,            /* of slots and index bytes: beyond any dict of a machine */
+	LOG2_MAX = 40, /* of slots and index bytes: beyond any dict of a machine */
 	LENGTH_MAX_BITS = 44,
 	STATE_KIND_MASK = 7,
 };
 
-static bool keys_sized(const struct lt_layout *layout, const void *header, uint64_t *ret_index_bytes,
-		       struct lt_dict_keys *keys)
+static bool keys_sized(const struct lt_layout *layout, const void *header,
+		       uint64_t *ret_index_bytes, struct lt_dict_keys *keys)
 {
 	const uint8_t *bytes = header;
 	if (lt_has(layout, LT_PyDictKeysObject_dk_log2_size)) {
@@ -34,19 +34,20 @@ static bool keys_sized(const struct lt_layout *layout, const void *header, uint6
 	return true;
 }
 
-bool lt_dict_keys_decode(const struct lt_layout *layout, const void *header, struct lt_dict_keys *ret_keys)
+bool lt_dict_keys_decode(const struct lt_layout *layout, const void *header,
+			 struct lt_dict_keys *ret_keys)
 {
 	struct lt_dict_keys keys = {0};
 	uint64_t index_bytes;
 	if (!keys_sized(layout, header, &index_bytes, &keys))
 		return false;
 	bool narrow = keys.unicode && lt_has(layout, LT_sizeof_PyDictUnicodeEntry);
-	keys.entry_size = (uint32_t)lt_off(
-		layout, narrow ? LT_sizeof_PyDictUnicodeEntry : LT_sizeof_PyDictKeyEntry);
-	keys.key_offset = (uint32_t)lt_off(
-		layout, narrow ? LT_PyDictUnicodeEntry_me_key : LT_PyDictKeyEntry_me_key);
-	keys.value_offset = (uint32_t)lt_off(
-		layout, narrow ? LT_PyDictUnicodeEntry_me_value : LT_PyDictKeyEntry_me_value);
+	keys.entry_size = (uint32_t)lt_off(layout, narrow ? LT_sizeof_PyDictUnicodeEntry
+							  : LT_sizeof_PyDictKeyEntry);
+	keys.key_offset = (uint32_t)lt_off(layout, narrow ? LT_PyDictUnicodeEntry_me_key
+							  : LT_PyDictKeyEntry_me_key);
+	keys.value_offset = (uint32_t)lt_off(layout, narrow ? LT_PyDictUnicodeEntry_me_value
+							    : LT_PyDictKeyEntry_me_value);
 	keys.hash_offset = narrow ? LT_ABSENT : layout->off[LT_PyDictKeyEntry_me_hash];
 	keys.entries_offset = lt_off(layout, LT_PyDictKeysObject_dk_indices) + index_bytes;
 	keys.entries = lt_word(header, lt_off(layout, LT_PyDictKeysObject_dk_nentries));
@@ -59,30 +60,34 @@ bool lt_dict_keys_decode(const struct lt_layout *layout, const void *header, str
 	return true;
 }
 
-bool lt_str_decode(const struct lt_layout *layout, const void *header, struct lt_str_place *ret_place)
+bool lt_str_decode(const struct lt_layout *layout, const void *header,
+		   struct lt_str_place *ret_place)
 {
 	struct lt_str_place place = {0};
 	uint32_t state = lt_half(header, lt_off(layout, LT_PyASCIIObject_state));
 	place.length = lt_word(header, lt_off(layout, LT_PyASCIIObject_length));
 	place.width = (state >> lt_fact(layout, LT_FACT_unicode_kind_shift)) & STATE_KIND_MASK;
 	place.ascii = ((state >> lt_fact(layout, LT_FACT_unicode_ascii_shift)) & 1) != 0;
-	place.interned = (state & ((1U << lt_fact(layout, LT_FACT_unicode_interned_bits)) - 1)) != 0;
+	place.interned =
+		(state & ((1U << lt_fact(layout, LT_FACT_unicode_interned_bits)) - 1)) != 0;
 	bool compact = ((state >> lt_fact(layout, LT_FACT_unicode_compact_shift)) & 1) != 0;
 	bool has_legacy = lt_fact(layout, LT_FACT_unicode_ready_shift) != 0;
 	if (place.length >> LENGTH_MAX_BITS != 0 || place.width == 3 || place.width > 4 ||
 	    (place.width == 0 && (!has_legacy || compact)) || (place.ascii && place.width != 1))
 		return false;
 	if (compact)
-		place.data_offset = (uint32_t)lt_off(layout, place.ascii
-								     ? LT_sizeof_PyASCIIObject
-								     : LT_sizeof_PyCompactUnicodeObject);
+		place.data_offset =
+			(uint32_t)lt_off(layout, place.ascii ? LT_sizeof_PyASCIIObject
+							     : LT_sizeof_PyCompactUnicodeObject);
 	*ret_place = place;
 	return true;
 }
 
-bool lt_int_decode(const struct lt_layout *layout, const void *header, struct lt_int_place *ret_place)
+bool lt_int_decode(const struct lt_layout *layout, const void *header,
+		   struct lt_int_place *ret_place)
 {
-	struct lt_int_place place = {.digit_offset = (uint32_t)lt_off(layout, LT_PyLongObject_ob_digit)};
+	struct lt_int_place place = {.digit_offset =
+					     (uint32_t)lt_off(layout, LT_PyLongObject_ob_digit)};
 	if (lt_fact(layout, LT_FACT_long_tagged) != 0) {
 		uint64_t tag = lt_word(header, lt_off(layout, LT_PyLongObject_lv_tag));
 		/* Include/internal/pycore_long.h: sign 0 positive, 1 zero, 2 negative. */
@@ -102,7 +107,8 @@ bool lt_int_decode(const struct lt_layout *layout, const void *header, struct lt
 	return true;
 }
 
-bool lt_int_read(const struct lt_layout *layout, struct lt_memory *memory, lt_addr object, int64_t *ret_value)
+bool lt_int_read(const struct lt_layout *layout, struct lt_memory *memory, lt_addr object,
+		 int64_t *ret_value)
 {
 	uint8_t header[LT_INT_HEADER];
 	struct lt_int_place place;

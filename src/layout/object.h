@@ -63,29 +63,33 @@ struct lt_dict_keys {
 	uint64_t entries;        /* written so far, deleted ones included */
 	uint64_t size;           /* bytes of the whole keys object */
 	uint32_t entry_size;
-	int32_t hash_offset;     /* in an entry, LT_ABSENT where entries hold no hash */
+	int32_t hash_offset; /* in an entry, LT_ABSENT where entries hold no hash */
 	uint32_t key_offset, value_offset;
-	bool unicode;            /* all keys are str */
-	bool split;              /* shared by instances: values lie elsewhere */
+	bool unicode; /* all keys are str */
+	bool split;   /* shared by instances: values lie elsewhere */
 };
 
 enum { LT_DICT_KEYS_HEADER = 48 }; /* bytes that lt_dict_keys_decode() looks at, at most */
 
 /* From the first LT_DICT_KEYS_HEADER bytes of a PyDictKeysObject. */
-bool lt_dict_keys_decode(const struct lt_layout *layout, const void *header, struct lt_dict_keys *ret_keys);
+bool lt_dict_keys_decode(const struct lt_layout *layout, const void *header,
+			 struct lt_dict_keys *ret_keys);
 
 /* The characters of a str. */
 struct lt_str_place {
-	uint64_t length;      /* characters */
-	uint32_t width;       /* bytes of each: 1, 2 or 4; 0 for the legacy kind that has none yet (3.9 to 3.11) */
-	uint32_t data_offset; /* from the object; 0: not compact, they lie behind the pointer PyUnicodeObject.data */
+	uint64_t length; /* characters */
+	uint32_t
+		width; /* bytes of each: 1, 2 or 4; 0 for the legacy kind that has none yet (3.9 to 3.11) */
+	uint32_t
+		data_offset; /* from the object; 0: not compact, they lie behind the pointer PyUnicodeObject.data */
 	bool ascii, interned;
 };
 
 enum { LT_STR_HEADER = 56 }; /* bytes that lt_str_decode() looks at, at most */
 
 /* From the first LT_STR_HEADER bytes of a str. */
-bool lt_str_decode(const struct lt_layout *layout, const void *header, struct lt_str_place *ret_place);
+bool lt_str_decode(const struct lt_layout *layout, const void *header,
+		   struct lt_str_place *ret_place);
 
 /* The digits of an int. */
 struct lt_int_place {
@@ -97,9 +101,11 @@ struct lt_int_place {
 enum { LT_INT_HEADER = 24 };
 
 /* From the first LT_INT_HEADER bytes of an int. */
-bool lt_int_decode(const struct lt_layout *layout, const void *header, struct lt_int_place *ret_place);
+bool lt_int_decode(const struct lt_layout *layout, const void *header,
+		   struct lt_int_place *ret_place);
 
 /* The value of an int of at most 64 bits. False when it is larger or cannot be read. */
-bool lt_int_read(const struct lt_layout *layout, struct lt_memory *memory, lt_addr object, int64_t *ret_value);
+bool lt_int_read(const struct lt_layout *layout, struct lt_memory *memory, lt_addr object,
+		 int64_t *ret_value);
 
 #endif

@@ -16,7 +16,7 @@ enum {
 	NEWEST = 0x030fffff,
 	LEVEL_CANDIDATE = 0xc,
 	LEVEL_MASK = 0xf,
-	TRIES = 200,          /* of a check on something that moves */
+	TRIES = 200, /* of a check on something that moves */
 	TRY_PAUSE_NS = 5000000,
 };
 
@@ -47,29 +47,33 @@ static enum lt_status choose_column(struct lt_session *session, const struct lt_
 	uint32_t level = release->hex >> 4 & LEVEL_MASK;
 	if (release->free_threaded) {
 		lt_fail(session, LT_E_NOT_PYTHON,
-			"%s is a free-threaded build of CPython %s, which has no lists of objects to read", path,
-			python->version);
+			"%s is a free-threaded build of CPython %s, which has no lists of objects "
+			"to read",
+			path, python->version);
 		lt_remedy(session, "Run the service on the default build of CPython");
 		return LT_E_NOT_PYTHON;
 	}
 	if (release->hex < OLDEST)
-		return lt_fail(session, LT_E_NOT_PYTHON, "%s is CPython %s; the oldest that is known is 3.9", path,
+		return lt_fail(session, LT_E_NOT_PYTHON,
+			       "%s is CPython %s; the oldest that is known is 3.9", path,
 			       python->version);
 	int column = lt_column_find(release->hex);
 	if (release->hex > NEWEST || column < 0)
-		return lt_fail(session, LT_E_NOT_PYTHON, "%s is CPython %s; the newest that is known is 3.15", path,
+		return lt_fail(session, LT_E_NOT_PYTHON,
+			       "%s is CPython %s; the newest that is known is 3.15", path,
 			       python->version);
 	if (release->exact && level < LEVEL_CANDIDATE)
 		return lt_fail(session, LT_E_NOT_PYTHON,
-			       "%s is CPython %s, a pre-release, whose structures differ from those of the release",
+			       "%s is CPython %s, a pre-release, whose structures differ from "
+			       "those of the release",
 			       path, python->version);
 	*ret_column = column;
 	return LT_OK;
 }
 
 /* Checks until the outcome stays, for about a second at most. What differs must do so twice: a read may fail. */
-static void check(struct lt_memory *memory, const struct lt_layout *layout, lt_addr runtime, bool verified,
-		  struct lt_check_result *ret_result)
+static void check(struct lt_memory *memory, const struct lt_layout *layout, lt_addr runtime,
+		  bool verified, struct lt_check_result *ret_result)
 {
 	for (int i = 0, differing = 0; i < TRIES; i++) {
 		lt_selfcheck(memory, layout, runtime, ret_result);
@@ -82,7 +86,8 @@ static void check(struct lt_memory *memory, const struct lt_layout *layout, lt_a
 }
 
 static enum lt_status fit_layout(struct lt_session *session, struct lt_memory *memory,
-				 const struct lt_release *release, int column, struct lt_python *python)
+				 const struct lt_release *release, int column,
+				 struct lt_python *python)
 {
 	struct lt_check_result result;
 	bool verified = release->exact && lt_release_is_verified(release->hex);
@@ -91,10 +96,13 @@ static enum lt_status fit_layout(struct lt_session *session, struct lt_memory *m
 	python->has_debug_offsets = release->has_debug_offsets &&
 				    lt_debug_offsets_apply(memory, python->runtime, python->layout);
 	if (release->has_debug_offsets && !python->has_debug_offsets)
-		lt_warn(session, "The offsets that the target tells of itself make no sense; those of CPython %s are used",
+		lt_warn(session,
+			"The offsets that the target tells of itself make no sense; those of "
+			"CPython %s are used",
 			python->layout->name);
 	check(memory, python->layout, python->runtime, verified, &result);
-	if (!release->exact && result.hexversion != 0 && result.hexversion >> 16 == release->hex >> 16) {
+	if (!release->exact && result.hexversion != 0 &&
+	    result.hexversion >> 16 == release->hex >> 16) {
 		struct lt_release exact = {.hex = result.hexversion, .exact = true};
 		python->hex = result.hexversion;
 		lt_release_name(&exact, python->version, sizeof python->version);
@@ -105,16 +113,19 @@ static enum lt_status fit_layout(struct lt_session *session, struct lt_memory *m
 	case LT_CHECK_COLLECTING:
 		if (verified)
 			return LT_OK;
-		return lt_fail(session, LT_E_BUSY, "CPython %s is not known yet and cannot be checked while a collection runs",
-			       python->version);
+		return lt_fail(
+			session, LT_E_BUSY,
+			"CPython %s is not known yet and cannot be checked while a collection runs",
+			python->version);
 	case LT_CHECK_EMPTY:
-		return lt_fail(session, LT_E_NOT_PYTHON, "CPython %s in %s is not running: %s", python->version, path,
-			       result.found);
+		return lt_fail(session, LT_E_NOT_PYTHON, "CPython %s in %s is not running: %s",
+			       python->version, path, result.found);
 	case LT_CHECK_DIFFERS:
 	case LT_CHECK_MOVING:
 		break;
 	}
-	return lt_fail(session, LT_E_NOT_PYTHON, "%s is CPython %s, but does not match the layout of %s: %s", path,
+	return lt_fail(session, LT_E_NOT_PYTHON,
+		       "%s is CPython %s, but does not match the layout of %s: %s", path,
 		       python->version, python->layout->name, result.found);
 }
 
@@ -136,7 +147,8 @@ enum lt_status lt_python_find(struct lt_session *session, struct lt_process *pro
 	if (python->layout == NULL)
 		return lt_fail_memory(session);
 	if (!lt_release_find(process, memory, &place, &release))
-		return lt_fail(session, LT_E_NOT_PYTHON, "%s holds a Python runtime, but nothing tells its version",
+		return lt_fail(session, LT_E_NOT_PYTHON,
+			       "%s holds a Python runtime, but nothing tells its version",
 			       lt_elf_path(place.elf));
 	python->hex = release.hex;
 	python->free_threaded = release.free_threaded;

@@ -12,13 +12,14 @@
 #include "target/process.h"
 
 struct lt_python {
-	uint32_t hex;             /* as PY_VERSION_HEX: 0x030d0ff0 is 3.13.15 final */
-	char version[32];         /* "3.13.15" */
-	bool free_threaded;       /* found, but not supported: lt_python_find() says so with LT_E_NOT_PYTHON */
-	bool has_debug_offsets;   /* the target's own _Py_DebugOffsets were used */
-	lt_addr runtime;          /* of _PyRuntime */
-	struct lt_elf *elf;       /* the file that holds the runtime: program or libpython; owned */
-	struct lt_layout *layout; /* this target's: a column, with the target's own offsets over it; owned */
+	uint32_t hex;     /* as PY_VERSION_HEX: 0x030d0ff0 is 3.13.15 final */
+	char version[32]; /* "3.13.15" */
+	bool free_threaded; /* found, but not supported: lt_python_find() says so with LT_E_NOT_PYTHON */
+	bool has_debug_offsets; /* the target's own _Py_DebugOffsets were used */
+	lt_addr runtime;        /* of _PyRuntime */
+	struct lt_elf *elf;     /* the file that holds the runtime: program or libpython; owned */
+	struct lt_layout
+		*layout; /* this target's: a column, with the target's own offsets over it; owned */
 };
 
 /*
@@ -27,7 +28,8 @@ struct lt_python {
  * none, it is free-threaded, too old or too new, or the check fails.
  */
 LT_MUST_CHECK enum lt_status lt_python_find(struct lt_session *session, struct lt_process *process,
-					    struct lt_memory *memory, struct lt_python **ret_python);
+					    struct lt_memory *memory,
+					    struct lt_python **ret_python);
 void lt_python_close(struct lt_python *python);
 
 /* Address in the target of a symbol of the interpreter's file, 0 when it has none (stripped). */

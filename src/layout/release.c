@@ -26,8 +26,9 @@ static bool small_number(const char **text, unsigned limit, uint32_t *ret_value)
 bool lt_release_parse(const char *text, uint32_t *ret_hex)
 {
 	uint32_t major, minor, patch, level = LEVEL_FINAL, serial = 0;
-	if (!small_number(&text, 9, &major) || *text++ != '.' || !small_number(&text, 255, &minor) ||
-	    *text++ != '.' || !small_number(&text, 255, &patch))
+	if (!small_number(&text, 9, &major) || *text++ != '.' ||
+	    !small_number(&text, 255, &minor) || *text++ != '.' ||
+	    !small_number(&text, 255, &patch))
 		return false;
 	if (*text == 'a' || *text == 'b' || strncmp(text, "rc", 2) == 0) {
 		level = *text == 'a' ? LEVEL_ALPHA : *text == 'b' ? LEVEL_BETA : LEVEL_CANDIDATE;
@@ -78,8 +79,8 @@ static bool from_name(const char *path, uint32_t *ret_hex)
 	return true;
 }
 
-bool lt_release_find(const struct lt_process *process, struct lt_memory *memory, const struct lt_place *place,
-		     struct lt_release *ret_release)
+bool lt_release_find(const struct lt_process *process, struct lt_memory *memory,
+		     const struct lt_place *place, struct lt_release *ret_release)
 {
 	struct lt_release release = {.exact = true};
 	struct lt_debug_header header;
@@ -92,7 +93,8 @@ bool lt_release_find(const struct lt_process *process, struct lt_memory *memory,
 		   !from_text(process, memory, path, &release.hex)) {
 		release.exact = false;
 		if (place->column >= 0)
-			release.hex = lt_column_at((unsigned)place->column)->first | LEVEL_FINAL << 4;
+			release.hex = lt_column_at((unsigned)place->column)->first | LEVEL_FINAL
+											     << 4;
 		else if (!from_name(path, &release.hex))
 			return false;
 	}
@@ -102,13 +104,15 @@ bool lt_release_find(const struct lt_process *process, struct lt_memory *memory,
 
 void lt_release_name(const struct lt_release *release, char *ret_name, size_t capacity)
 {
-	static const char *const levels[16] = {[LEVEL_ALPHA] = "a", [LEVEL_BETA] = "b", [LEVEL_CANDIDATE] = "rc"};
+	static const char *const levels[16] = {
+		[LEVEL_ALPHA] = "a", [LEVEL_BETA] = "b", [LEVEL_CANDIDATE] = "rc"};
 	uint32_t hex = release->hex, level = hex >> 4 & 0xf;
 	if (!release->exact)
 		snprintf(ret_name, capacity, "%u.%u", hex >> 24, hex >> 16 & 0xff);
 	else if (levels[level] != NULL)
-		snprintf(ret_name, capacity, "%u.%u.%u%s%u", hex >> 24, hex >> 16 & 0xff, hex >> 8 & 0xff,
-			 levels[level], hex & 0xf);
+		snprintf(ret_name, capacity, "%u.%u.%u%s%u", hex >> 24, hex >> 16 & 0xff,
+			 hex >> 8 & 0xff, levels[level], hex & 0xf);
 	else
-		snprintf(ret_name, capacity, "%u.%u.%u", hex >> 24, hex >> 16 & 0xff, hex >> 8 & 0xff);
+		snprintf(ret_name, capacity, "%u.%u.%u", hex >> 24, hex >> 16 & 0xff,
+			 hex >> 8 & 0xff);
 }

@@ -20,7 +20,7 @@ struct check {
 	struct lt_memory *memory;
 	const struct lt_layout *layout;
 	lt_addr runtime;
-	lt_addr type_type; /* PyType_Type, once it is known */
+	lt_addr type_type;         /* PyType_Type, once it is known */
 	lt_addr types[TYPES_KEPT]; /* found to be types, by address */
 	struct lt_check_result *result;
 };
@@ -55,7 +55,8 @@ static bool word_at(const struct check *check, lt_addr addr, uint64_t *ret_value
 	return true;
 }
 
-static bool field_at(const struct check *check, lt_addr base, enum lt_field field, uint64_t *ret_value)
+static bool field_at(const struct check *check, lt_addr base, enum lt_field field,
+		     uint64_t *ret_value)
 {
 	return lt_has(check->layout, field) && base != 0 &&
 	       word_at(check, base + lt_off(check->layout, field), ret_value);
@@ -93,9 +94,11 @@ static bool check_type_of_types(struct check *check, lt_addr dict)
 	lt_addr type_type = type_of(check, dict_type);
 	uint64_t size, mro, first;
 	if (type_type == 0 || type_of(check, type_type) != type_type)
-		return differs(check, LT_CHECK_DIFFERS, "the type of the dict of sys has no type that is its own type");
+		return differs(check, LT_CHECK_DIFFERS,
+			       "the type of the dict of sys has no type that is its own type");
 	if (!type_is(check, type_type, "type") || !type_is(check, dict_type, "dict"))
-		return differs(check, LT_CHECK_DIFFERS, "the types type and dict do not bear these names");
+		return differs(check, LT_CHECK_DIFFERS,
+			       "the types type and dict do not bear these names");
 	if (!field_at(check, type_type, LT_PyTypeObject_tp_basicsize, &size) ||
 	    size != lt_off(layout, LT_sizeof_PyHeapTypeObject))
 		return differs(check, LT_CHECK_DIFFERS, "a type is not %d bytes long",
@@ -106,8 +109,10 @@ static bool check_type_of_types(struct check *check, lt_addr dict)
 			       layout->off[LT_sizeof_PyDictObject]);
 	if (!field_at(check, dict_type, LT_PyTypeObject_tp_mro, &mro) ||
 	    !type_is(check, type_of(check, mro), "tuple") ||
-	    !word_at(check, mro + lt_off(layout, LT_PyTupleObject_ob_item), &first) || first != dict_type)
-		return differs(check, LT_CHECK_DIFFERS, "the base types of dict do not begin with dict");
+	    !word_at(check, mro + lt_off(layout, LT_PyTupleObject_ob_item), &first) ||
+	    first != dict_type)
+		return differs(check, LT_CHECK_DIFFERS,
+			       "the base types of dict do not begin with dict");
 	check->type_type = type_type;
 	return true;
 }
@@ -122,7 +127,8 @@ static bool is_type(struct check *check, lt_addr object)
 	uint64_t flags;
 	/* Include/object.h: Py_TPFLAGS_TYPE_SUBCLASS is the last of the eight. */
 	if (type != check->type_type &&
-	    (type_of(check, type) == 0 || !field_at(check, type, LT_PyTypeObject_tp_flags, &flags) ||
+	    (type_of(check, type) == 0 ||
+	     !field_at(check, type, LT_PyTypeObject_tp_flags, &flags) ||
 	     (flags >> (lt_fact(check->layout, LT_FACT_tpflag_subclass_shift) + 7) & 1) == 0))
 		return false;
 	*kept = object;
@@ -136,10 +142,12 @@ static bool str_is(const struct check *check, lt_addr object, const char *text)
 {
 	uint8_t bytes[LT_STR_HEADER + NAME_MAX_SIZE] = {0};
 	struct lt_str_place place;
-	size_t length = strlen(text), size = lt_off(check->layout, LT_sizeof_PyASCIIObject) + length + 1;
+	size_t length = strlen(text),
+	       size = lt_off(check->layout, LT_sizeof_PyASCIIObject) + length + 1;
 	return size <= sizeof bytes && bytes_at(check, object, bytes, size) &&
-	       lt_str_decode(check->layout, bytes, &place) && place.ascii && place.data_offset != 0 &&
-	       place.length == length && place.data_offset + length < size &&
+	       lt_str_decode(check->layout, bytes, &place) && place.ascii &&
+	       place.data_offset != 0 && place.length == length &&
+	       place.data_offset + length < size &&
 	       memcmp(bytes + place.data_offset, text, length + 1) == 0;
 }
 
@@ -156,9 +164,11 @@ static lt_addr dict_get(const struct check *check, lt_addr dict, const char *nam
 	for (uint64_t i = 0; i < keys.entries && i < ENTRIES_MAX; i++) {
 		uint8_t entry[ENTRY_SIZE];
 		if (keys.entry_size > sizeof entry ||
-		    !bytes_at(check, keys_addr + keys.entries_offset + i * keys.entry_size, entry, keys.entry_size))
+		    !bytes_at(check, keys_addr + keys.entries_offset + i * keys.entry_size, entry,
+			      keys.entry_size))
 			return 0;
-		uint64_t key = lt_word(entry, keys.key_offset), value = lt_word(entry, keys.value_offset);
+		uint64_t key = lt_word(entry, keys.key_offset),
+			 value = lt_word(entry, keys.value_offset);
 		if (key != 0 && value != 0 && str_is(check, key, name))
 			return value;
 	}
@@ -179,11 +189,12 @@ static bool check_singletons(struct check *check, lt_addr interpreter)
 		lt_addr object = dict_get(check, builtins, wanted[i].name);
 		int64_t value = wanted[i].value;
 		if (object == 0 || !type_is(check, type_of(check, object), wanted[i].type))
-			return differs(check, LT_CHECK_MOVING, "%s is not found in the builtins", wanted[i].name);
+			return differs(check, LT_CHECK_MOVING, "%s is not found in the builtins",
+				       wanted[i].name);
 		if (value >= 0 && (!lt_int_read(check->layout, check->memory, object, &value) ||
 				   value != wanted[i].value))
-			return differs(check, LT_CHECK_DIFFERS, "%s does not have the value %d", wanted[i].name,
-				       (int)wanted[i].value);
+			return differs(check, LT_CHECK_DIFFERS, "%s does not have the value %d",
+				       wanted[i].name, (int)wanted[i].value);
 	}
 	if (dict_get(check, builtins, "type") != check->type_type)
 		return differs(check, LT_CHECK_MOVING, "the builtins hold another type named type");
@@ -194,8 +205,8 @@ static bool check_sys(struct check *check, lt_addr sys)
 {
 	int64_t value;
 	lt_addr hexversion = dict_get(check, sys, "hexversion");
-	if (hexversion == 0 || !lt_int_read(check->layout, check->memory, hexversion, &value) || value < 0 ||
-	    value > UINT32_MAX)
+	if (hexversion == 0 || !lt_int_read(check->layout, check->memory, hexversion, &value) ||
+	    value < 0 || value > UINT32_MAX)
 		return differs(check, LT_CHECK_MOVING, "sys.hexversion cannot be read");
 	check->result->hexversion = (uint32_t)value;
 	return true;
@@ -210,9 +221,11 @@ static bool check_threads(struct check *check, lt_addr interpreter, unsigned *re
 		return differs(check, LT_CHECK_DIFFERS, "an interpreter cannot be read");
 	unsigned count = 0;
 	for (; thread != 0 && count < THREADS_MAX; count++) {
-		if (!field_at(check, thread, LT_PyThreadState_interp, &owner) || owner != interpreter ||
+		if (!field_at(check, thread, LT_PyThreadState_interp, &owner) ||
+		    owner != interpreter ||
 		    !field_at(check, thread, LT_PyThreadState_prev, &back) || back != before)
-			return differs(check, LT_CHECK_MOVING, "the threads of an interpreter do not link back");
+			return differs(check, LT_CHECK_MOVING,
+				       "the threads of an interpreter do not link back");
 		before = thread;
 		if (!field_at(check, thread, LT_PyThreadState_next, &thread))
 			return differs(check, LT_CHECK_MOVING, "a thread cannot be read");
@@ -237,7 +250,8 @@ static bool check_list(struct check *check, lt_addr head, const char *name)
 	node = lt_gc_next(layout, word);
 	for (unsigned i = 0; i < NODES_MAX; i++, before = node, node = lt_gc_next(layout, word)) {
 		if (!bytes_at(check, node, bytes, size))
-			return differs(check, LT_CHECK_MOVING, "%s leads to memory that cannot be read", name);
+			return differs(check, LT_CHECK_MOVING,
+				       "%s leads to memory that cannot be read", name);
 		word = lt_word(bytes, lt_off(layout, LT_PyGC_Head__gc_prev));
 		if (lt_gc_prev(layout, word) != before)
 			return differs(check, LT_CHECK_MOVING, "%s does not link back", name);
@@ -250,14 +264,18 @@ static bool check_list(struct check *check, lt_addr head, const char *name)
 	return true;
 }
 
-static bool check_generations(struct check *check, lt_addr gc, enum lt_field field, int count, const char *what)
+static bool check_generations(struct check *check, lt_addr gc, enum lt_field field, int count,
+			      const char *what)
 {
 	for (int i = 0; i < count; i++) {
 		char name[64];
-		snprintf(name, sizeof name, count > 1 ? "the collector's list of %s %d" : "the collector's list of %s", what, i);
+		snprintf(name, sizeof name,
+			 count > 1 ? "the collector's list of %s %d" : "the collector's list of %s",
+			 what, i);
 		if (!check_list(check,
 				gc + lt_off(check->layout, field) +
-					(uint64_t)i * lt_off(check->layout, LT_sizeof_gc_generation),
+					(uint64_t)i *
+						lt_off(check->layout, LT_sizeof_gc_generation),
 				name))
 			return false;
 	}
@@ -273,7 +291,8 @@ static bool check_collector(struct check *check, lt_addr interpreter)
 	if (!int_at(check, gc, LT__gc_runtime_state_enabled, &enabled) ||
 	    !int_at(check, gc, LT__gc_runtime_state_collecting, &collecting) ||
 	    (enabled != 0 && enabled != 1) || (collecting != 0 && collecting != 1))
-		return differs(check, LT_CHECK_DIFFERS, "the collector is neither enabled nor disabled");
+		return differs(check, LT_CHECK_DIFFERS,
+			       "the collector is neither enabled nor disabled");
 	if (!field_at(check, gc, LT__gc_runtime_state_garbage, &garbage) ||
 	    (garbage != 0 && !type_is(check, type_of(check, garbage), "list")))
 		return differs(check, LT_CHECK_DIFFERS, "gc.garbage is no list");
@@ -281,13 +300,15 @@ static bool check_collector(struct check *check, lt_addr interpreter)
 	if (collecting != 0)
 		return differs(check, LT_CHECK_COLLECTING, "a collection runs");
 	if (lt_has(layout, LT__gc_runtime_state_generations)) {
-		if (!check_generations(check, gc, LT__gc_runtime_state_generations, 3, "generation"))
+		if (!check_generations(check, gc, LT__gc_runtime_state_generations, 3,
+				       "generation"))
 			return false;
 	} else if (!check_generations(check, gc, LT__gc_runtime_state_young, 1, "young objects") ||
 		   !check_generations(check, gc, LT__gc_runtime_state_old, 2, "old space")) {
 		return false;
 	}
-	return check_generations(check, gc, LT__gc_runtime_state_permanent_generation, 1, "frozen objects");
+	return check_generations(check, gc, LT__gc_runtime_state_permanent_generation, 1,
+				 "frozen objects");
 }
 
 /* ---- everything ---- */
@@ -295,18 +316,22 @@ static bool check_collector(struct check *check, lt_addr interpreter)
 static bool check_interpreter(struct check *check, lt_addr interpreter)
 {
 	uint64_t owner, sys;
-	if (!field_at(check, interpreter, LT_PyInterpreterState_runtime, &owner) || owner != check->runtime)
-		return differs(check, LT_CHECK_DIFFERS, "an interpreter belongs to another runtime");
+	if (!field_at(check, interpreter, LT_PyInterpreterState_runtime, &owner) ||
+	    owner != check->runtime)
+		return differs(check, LT_CHECK_DIFFERS,
+			       "an interpreter belongs to another runtime");
 	if (!field_at(check, interpreter, LT_PyInterpreterState_sysdict, &sys) || sys == 0)
 		return differs(check, LT_CHECK_EMPTY, "an interpreter has no module sys yet");
-	return check_type_of_types(check, sys) && check_singletons(check, interpreter) && check_sys(check, sys);
+	return check_type_of_types(check, sys) && check_singletons(check, interpreter) &&
+	       check_sys(check, sys);
 }
 
 void lt_selfcheck(struct lt_memory *memory, const struct lt_layout *layout, lt_addr runtime,
 		  struct lt_check_result *ret_result)
 {
 	*ret_result = (struct lt_check_result){.outcome = LT_CHECK_FITS};
-	struct check check = {.memory = memory, .layout = layout, .runtime = runtime, .result = ret_result};
+	struct check check = {
+		.memory = memory, .layout = layout, .runtime = runtime, .result = ret_result};
 	uint64_t interpreter, main;
 	unsigned count = 0, threads = 0;
 	bool has_main = false;
@@ -321,7 +346,8 @@ void lt_selfcheck(struct lt_memory *memory, const struct lt_layout *layout, lt_a
 	}
 	for (; interpreter != 0 && count < INTERPRETERS_MAX; count++) {
 		has_main = has_main || interpreter == main;
-		if (!check_interpreter(&check, interpreter) || !check_threads(&check, interpreter, &threads) ||
+		if (!check_interpreter(&check, interpreter) ||
+		    !check_threads(&check, interpreter, &threads) ||
 		    !check_collector(&check, interpreter))
 			return;
 		if (!field_at(&check, interpreter, LT_PyInterpreterState_next, &interpreter)) {
@@ -330,7 +356,8 @@ void lt_selfcheck(struct lt_memory *memory, const struct lt_layout *layout, lt_a
 		}
 	}
 	if (!has_main)
-		differs(&check, LT_CHECK_MOVING, "the main interpreter is not among the interpreters");
+		differs(&check, LT_CHECK_MOVING,
+			"the main interpreter is not among the interpreters");
 	else if (threads == 0)
 		differs(&check, LT_CHECK_MOVING, "no interpreter has a thread");
 }

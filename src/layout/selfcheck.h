@@ -8,16 +8,16 @@
 #include "target/memory.h"
 
 enum lt_check {
-	LT_CHECK_FITS,       /* everything that could be checked agrees */
-	LT_CHECK_DIFFERS,    /* something that cannot move disagrees */
-	LT_CHECK_MOVING,     /* what disagrees may be moving: try again */
+	LT_CHECK_FITS,    /* everything that could be checked agrees */
+	LT_CHECK_DIFFERS, /* something that cannot move disagrees */
+	LT_CHECK_MOVING,  /* what disagrees may be moving: try again */
 	LT_CHECK_COLLECTING, /* all agrees but the collector's lists, which a running collection has taken apart */
-	LT_CHECK_EMPTY,      /* the runtime is not initialized (yet), or has ended */
+	LT_CHECK_EMPTY, /* the runtime is not initialized (yet), or has ended */
 };
 
 struct lt_check_result {
 	enum lt_check outcome;
-	char found[192]; /* what disagreed, "" for nothing */
+	char found[192];     /* what disagreed, "" for nothing */
 	uint32_t hexversion; /* sys.hexversion, 0 when it could not be read */
 };
 

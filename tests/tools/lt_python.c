@@ -22,10 +22,11 @@ static void print_table(void)
 		struct lt_layout layout;
 		lt_column_layout(i, &layout);
 		for (int field = 0; field < LT_FIELD_COUNT; field++)
-			printf("%s %s %d\n", layout.name, lt_field_name((enum lt_field)field), layout.off[field]);
+			printf("%s %s %d\n", layout.name, lt_field_name((enum lt_field)field),
+			       layout.off[field]);
 		for (int fact = 0; fact < LT_FACT_COUNT; fact++)
-			printf("%s fact %s %" PRId64 "\n", layout.name, lt_fact_name((enum lt_fact)fact),
-			       layout.fact[fact]);
+			printf("%s fact %s %" PRId64 "\n", layout.name,
+			       lt_fact_name((enum lt_fact)fact), layout.fact[fact]);
 	}
 }
 
@@ -45,13 +46,14 @@ static enum lt_status find(struct lt_session *session, pid_t pid)
 		lt_column_layout((unsigned)lt_column_find(python->hex), &column);
 		for (int field = 0; field < LT_FIELD_COUNT; field++)
 			own += column.off[field] != python->layout->off[field];
-		printf("version=%s hex=%08" PRIx32 " column=%s debug_offsets=%d differing=%u runtime=%" PRIx64 " file=%s\n",
-		       python->version, python->hex, python->layout->name, python->has_debug_offsets, own,
-		       python->runtime, lt_elf_path(python->elf));
+		printf("version=%s hex=%08" PRIx32
+		       " column=%s debug_offsets=%d differing=%u runtime=%" PRIx64 " file=%s\n",
+		       python->version, python->hex, python->layout->name,
+		       python->has_debug_offsets, own, python->runtime, lt_elf_path(python->elf));
 		for (int field = 0; field < LT_FIELD_COUNT; field++)
 			if (column.off[field] != python->layout->off[field])
-				printf("differs %s %d %d\n", lt_field_name((enum lt_field)field), column.off[field],
-				       python->layout->off[field]);
+				printf("differs %s %d %d\n", lt_field_name((enum lt_field)field),
+				       column.off[field], python->layout->off[field]);
 	}
 	lt_python_close(python);
 	lt_memory_close(memory);

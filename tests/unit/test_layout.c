@@ -50,12 +50,20 @@ static void columns_are_ascending_and_complete(void **state)
 		lt_column_layout(i, &layout);
 		assert_string_equal(layout.name, column->name);
 		/* What no release lacks. */
-		static const enum lt_field always[] = {
-			LT_sizeof_PyObject, LT_PyObject_ob_type, LT_PyGC_Head__gc_prev, LT_PyTypeObject_tp_flags,
-			LT__PyRuntimeState_interpreters_head, LT_PyInterpreterState_gc,
-			LT_PyInterpreterState_runtime, LT_PyThreadState_interp, LT_PyDictKeysObject_dk_indices,
-			LT_PyLongObject_ob_digit, LT_sizeof_PyHeapTypeObject, LT_pool_header_szidx,
-			LT__gc_runtime_state_permanent_generation, LT_PyTupleObject_ob_item};
+		static const enum lt_field always[] = {LT_sizeof_PyObject,
+						       LT_PyObject_ob_type,
+						       LT_PyGC_Head__gc_prev,
+						       LT_PyTypeObject_tp_flags,
+						       LT__PyRuntimeState_interpreters_head,
+						       LT_PyInterpreterState_gc,
+						       LT_PyInterpreterState_runtime,
+						       LT_PyThreadState_interp,
+						       LT_PyDictKeysObject_dk_indices,
+						       LT_PyLongObject_ob_digit,
+						       LT_sizeof_PyHeapTypeObject,
+						       LT_pool_header_szidx,
+						       LT__gc_runtime_state_permanent_generation,
+						       LT_PyTupleObject_ob_item};
 		for (size_t row = 0; row < sizeof always / sizeof always[0]; row++)
 			assert_true(lt_has(&layout, always[row]));
 		/* The lists of the collector are there in one way or the other. */
@@ -109,13 +117,15 @@ static void offsets_lie_in_their_structs(void **state)
 				size = row;
 				continue;
 			}
-			size_t length = size < 0 ? 0 : strlen(lt_field_name((enum lt_field)size)) - 8;
-			if (size < 0 || strncmp(lt_field_name((enum lt_field)size) + 7, name, length) != 0 ||
+			size_t length =
+				size < 0 ? 0 : strlen(lt_field_name((enum lt_field)size)) - 8;
+			if (size < 0 ||
+			    strncmp(lt_field_name((enum lt_field)size) + 7, name, length) != 0 ||
 			    name[length] != '.' || layout.off[row] < 0)
 				continue;
 			if (layout.off[row] > layout.off[size])
-				fail_msg("%s: %s is at %d in %d bytes", layout.name, name, layout.off[row],
-					 layout.off[size]);
+				fail_msg("%s: %s is at %d in %d bytes", layout.name, name,
+					 layout.off[row], layout.off[size]);
 		}
 	}
 }
@@ -131,7 +141,8 @@ static void versions_are_parsed(void **state)
 		    {"3.15.0rc1", 0x030f00c1},
 		    {"3.14.0a7+ (heads/main)", 0x030e00a7},
 		    {"3.10.0b4", 0x030a00b4}};
-	static const char *const bad[] = {"", "3", "3.9", "3.x.1", "3.9.1b", "3.9.256", "99999999999999999999.1.1", "-3.1.1"};
+	static const char *const bad[] = {
+		"", "3", "3.9", "3.x.1", "3.9.1b", "3.9.256", "99999999999999999999.1.1", "-3.1.1"};
 	uint32_t hex = 0;
 	for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
 		assert_true(lt_release_parse(good[i].text, &hex));
@@ -152,7 +163,8 @@ static void versions_are_parsed(void **state)
 
 /* ---- the offsets that a target tells ---- */
 
-static void put_word(uint8_t *table, const struct lt_layout *layout, enum lt_field member, uint64_t value)
+static void put_word(uint8_t *table, const struct lt_layout *layout, enum lt_field member,
+		     uint64_t value)
 {
 	memcpy(table + lt_off(layout, member), &value, sizeof value);
 }
@@ -190,7 +202,8 @@ static struct lt_memory *image_of(const uint8_t *bytes, size_t size)
 static void own_offsets_win(void **state)
 {
 	(void)state;
-	static const uint32_t releases[] = {0x030d00f0, 0x030d0ff0, 0x030e00f0, 0x030e08f0, 0x030f00f0};
+	static const uint32_t releases[] = {0x030d00f0, 0x030d0ff0, 0x030e00f0, 0x030e08f0,
+					    0x030f00f0};
 	for (size_t i = 0; i < sizeof releases / sizeof releases[0]; i++) {
 		uint8_t table[TABLE_SIZE];
 		struct lt_layout column = column_of(releases[i]), layout = column;
@@ -211,7 +224,8 @@ static void own_offsets_win(void **state)
 		assert_int_equal(layout.off[LT_PyInterpreterState_imports_modules], moved);
 		assert_int_equal(layout.off[LT_PyInterpreterState_obmalloc],
 				 column.off[LT_PyInterpreterState_obmalloc] + 8);
-		assert_int_equal(layout.off[LT_PyInterpreterState_gc], column.off[LT_PyInterpreterState_gc]);
+		assert_int_equal(layout.off[LT_PyInterpreterState_gc],
+				 column.off[LT_PyInterpreterState_gc]);
 		lt_memory_close(image);
 	}
 }
@@ -271,18 +285,22 @@ static void a_wrong_cookie_is_no_table(void **state)
 static void ints_are_read(void **state)
 {
 	(void)state;
-	static const int64_t values[] = {0, 1, -1, 255, 1073741823, 1073741824, -1073741824, 0x030d0ff0,
-					 INT64_MAX, -INT64_MAX};
+	static const int64_t values[] = {0,          1,          -1,          255,
+					 1073741823, 1073741824, -1073741824, 0x030d0ff0,
+					 INT64_MAX,  -INT64_MAX};
 	for (unsigned column = 0; column < lt_column_count(); column++) {
 		struct lt_layout layout;
 		lt_column_layout(column, &layout);
 		for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
 			uint8_t object[64] = {0};
-			uint64_t magnitude = values[i] < 0 ? -(uint64_t)values[i] : (uint64_t)values[i];
+			uint64_t magnitude =
+				values[i] < 0 ? -(uint64_t)values[i] : (uint64_t)values[i];
 			uint64_t digits = 0;
 			for (uint64_t rest = magnitude; rest != 0; rest >>= 30, digits++) {
 				uint32_t digit = rest & 0x3fffffff;
-				memcpy(object + lt_off(&layout, LT_PyLongObject_ob_digit) + 4 * digits, &digit, 4);
+				memcpy(object + lt_off(&layout, LT_PyLongObject_ob_digit) +
+					       4 * digits,
+				       &digit, 4);
 			}
 			uint64_t word = values[i] < 0 ? -digits : digits;
 			if (lt_fact(&layout, LT_FACT_long_tagged) != 0)
@@ -320,7 +338,8 @@ static void dict_keys_are_measured(void **state)
 		assert_int_equal(keys.entries, 5);
 		assert_int_equal(keys.entry_size, unicode ? 16 : 24);
 		/* sys.getsizeof({'a': 1}): 184 with 16-byte entries, 232 with 24-byte ones; 16 of them are PyGC_Head. */
-		assert_int_equal(keys.size + lt_off(&layout, LT_sizeof_PyDictObject) + 16, unicode ? 184 : 232);
+		assert_int_equal(keys.size + lt_off(&layout, LT_sizeof_PyDictObject) + 16,
+				 unicode ? 184 : 232);
 		header[lt_off(&layout, LT_PyDictKeysObject_dk_nentries)] = 6;
 		assert_false(lt_dict_keys_decode(&layout, header, &keys));
 	}
@@ -359,7 +378,8 @@ static void strings_are_placed(void **state)
 static void counts_and_tags(void **state)
 {
 	(void)state;
-	struct lt_layout old = column_of(0x030b07f0), middle = column_of(0x030c01f0), recent = column_of(0x030e08f0);
+	struct lt_layout old = column_of(0x030b07f0), middle = column_of(0x030c01f0),
+			 recent = column_of(0x030e08f0);
 	bool counted;
 	assert_false(lt_is_immortal(&old, 0xffffffff));
 	assert_true(lt_is_immortal(&middle, 0xffffffff));

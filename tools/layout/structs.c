@@ -119,7 +119,8 @@ static void print_members(Dwarf_Die *structure, const char *prefix, int64_t base
 		LT_FREE char *path = NULL;
 		if (name == NULL) {
 			path = strdup(prefix);
-		} else if (asprintf(&path, "%s%s%s", prefix, *prefix != '\0' ? "." : "", name) < 0) {
+		} else if (asprintf(&path, "%s%s%s", prefix, *prefix != '\0' ? "." : "", name) <
+			   0) {
 			path = NULL;
 		}
 		if (path == NULL)
@@ -128,8 +129,11 @@ static void print_members(Dwarf_Die *structure, const char *prefix, int64_t base
 			Dwarf_Word size = 0;
 			if (dwarf_aggregate_size(&type, &size) != 0)
 				size = 0;
-			int64_t length = dwarf_tag(&type) == DW_TAG_array_type ? array_length(&type) : -1;
-			lt_text_addf(text, "M\t%%s\t%s\t%" PRId64 "\t%" PRId64 "\t%" PRIu64 "\t%" PRId64 "\t%%s\n",
+			int64_t length =
+				dwarf_tag(&type) == DW_TAG_array_type ? array_length(&type) : -1;
+			lt_text_addf(text,
+				     "M\t%%s\t%s\t%" PRId64 "\t%" PRId64 "\t%" PRIu64 "\t%" PRId64
+				     "\t%%s\n",
 				     path, offset, bit, (uint64_t)size, length);
 		}
 		if (is_struct(&type))
@@ -152,10 +156,12 @@ static void put_lines(const struct lt_text *text, const char *name, const char *
 	}
 }
 
-static void print_struct(struct output *output, const char *name, Dwarf_Die *structure, const char *source)
+static void print_struct(struct output *output, const char *name, Dwarf_Die *structure,
+			 const char *source)
 {
 	Dwarf_Word size;
-	if (dwarf_hasattr(structure, DW_AT_declaration) || dwarf_aggregate_size(structure, &size) != 0)
+	if (dwarf_hasattr(structure, DW_AT_declaration) ||
+	    dwarf_aggregate_size(structure, &size) != 0)
 		return;
 	struct lt_text text = {0}, key = {0};
 	lt_text_addf(&text, "S\t%%s\t%" PRIu64 "\t%%s\n", (uint64_t)size);
@@ -231,7 +237,8 @@ int main(int argc, char **argv)
 	LT_CLOSE int fd = open(argv[1], O_RDONLY | O_CLOEXEC);
 	Dwarf *dwarf = fd >= 0 ? dwarf_begin(fd, DWARF_C_READ) : NULL;
 	if (dwarf == NULL) {
-		fprintf(stderr, "layout-structs: %s: no debug information: %s\n", argv[1], dwarf_errmsg(-1));
+		fprintf(stderr, "layout-structs: %s: no debug information: %s\n", argv[1],
+			dwarf_errmsg(-1));
 		return 1;
 	}
 	struct output output = {argv + 2, argc - 2, calloc(MAX_SEEN, sizeof(char *))};
