@@ -6,12 +6,13 @@
 #include <string.h>
 
 enum {
-	CHUNK = 1 << 20,        /* bytes scanned at a time */
-	OVERLAP = 4096,         /* of two chunks, so that nothing is cut */
-	SCAN_MAX = 256 << 20,   /* bytes of writable data of one file that are looked at */
-	FILES_MAX = 4096,       /* mapped files that are looked at */
-	CHAIN_MAX = 1024,       /* interpreters followed */
-	VERSION_TEXT_MAX = 250, /* the buffer in Python/getversion.c */
+	CHUNK = 1 << 20,          /* bytes scanned at a time */
+	OVERLAP = 4096,           /* of two chunks, so that nothing is cut */
+	SCAN_MAX = 256 << 20,     /* bytes of writable data of one file that are looked at */
+	FILES_MAX = 4096,         /* mapped files that are looked at */
+	EMBEDDED_MIN = 128 << 10, /* bytes of writable data */
+	CHAIN_MAX = 1024,         /* interpreters followed */
+	VERSION_TEXT_MAX = 250,   /* the buffer in Python/getversion.c */
 };
 
 /* ---- the data of a file: its writable mappings and the anonymous one that continues them (.bss) ---- */
@@ -219,12 +220,35 @@ static enum class class_of(const struct lt_process *process, const char *path) {
 	return is_libpython(path) ? LIBPYTHON : OTHER;
 }
 
-/* True when the process has mapped an extension module or a library of Python: then any file may hold it. */
-static bool smells_of_python(const struct lt_process *process)
+/*
+ * A file other than the program and libpython may hold the interpreter (a plugin that embeds it) when it has as
+ * much writable data as one needs: 0.2 MiB in 3.9 already.
+ */
+static bool may_embed(const struct lt_process *process, size_t index)
 {
-	for (size_t i = 0; i < process->mappings.count; i++)
-		if (strstr(process->mappings.data[i].path, "python") != NULL)
+	const char *path = process->mappings.data[index].path;
+	uint64_t writable = 0;
+	for (size_t i = index; i < process->mappings.count; i++) {
+		const struct lt_mapping *mapping = &process->mappings.data[i];
+		bool continues =
+			mapping->path[0] == '\0' && i > index && mapping[-1].end == mapping->start;
+		if (strcmp(mapping->path, path) != 0 && !continues)
+			break;
+		if (mapping->writable)
+			writable += mapping->end - mapping->start;
+	}
+	return writable >= EMBEDDED_MIN;
+}
+
+/* An interpreter has been made in this runtime, as far as the known layouts can tell. */
+static bool is_initialized(struct lt_memory *memory, lt_addr runtime)
+{
+	for (unsigned i = 0; i < lt_column_count(); i++) {
+		struct lt_layout layout;
+		lt_column_layout(i, &layout);
+		if (lt_locate_fits(memory, &layout, runtime))
 			return true;
+	}
 	return false;
 }
 
@@ -280,22 +304,42 @@ static bool try_data(struct lt_session *session, const struct lt_process *proces
 	return true;
 }
 
-enum lt_status lt_locate(struct lt_session *session, const struct lt_process *process,
-			 struct lt_memory *memory, struct lt_place *ret_place)
+/* The file with the symbol or the section. One whose runtime is not initialized is the last resort. */
+static bool locate_by_name(struct lt_session *session, const struct lt_process *process,
+			   struct lt_memory *memory, struct lt_place *ret_place)
 {
-	bool any_file = smells_of_python(process);
+	struct lt_place idle = {NULL, 0, -1}, place;
 	for (int class = PROGRAM; class < CLASS_COUNT; class ++) {
 		unsigned files = 0;
 		for (size_t i = 0; i < process->mappings.count && files < FILES_MAX; i++) {
 			const char *path = process->mappings.data[i].path;
 			if (!is_first_of_file(process, i) ||
-			    (int)class_of(process, path) != class || (class == OTHER && !any_file))
+			    (int)class_of(process, path) != class ||
+			    (class == OTHER && !may_embed(process, i)))
 				continue;
 			files++;
-			if (try_file(session, process, path, ret_place))
-				return LT_OK;
+			if (!try_file(session, process, path, &place))
+				continue;
+			if (is_initialized(memory, place.runtime)) {
+				lt_elf_close(idle.elf);
+				*ret_place = place;
+				return true;
+			}
+			if (idle.elf == NULL)
+				idle = place;
+			else
+				lt_elf_close(place.elf);
 		}
 	}
+	*ret_place = idle;
+	return idle.elf != NULL;
+}
+
+enum lt_status lt_locate(struct lt_session *session, const struct lt_process *process,
+			 struct lt_memory *memory, struct lt_place *ret_place)
+{
+	if (locate_by_name(session, process, memory, ret_place))
+		return LT_OK;
 	for (int class = PROGRAM; class < OTHER; class ++)
 		for (size_t i = 0; i < process->mappings.count; i++) {
 			const char *path = process->mappings.data[i].path;

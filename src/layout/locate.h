@@ -17,9 +17,9 @@ struct lt_place {
 };
 
 /*
- * Looks for the symbol _PyRuntime, the section .PyRuntime, the cookie of the debug offsets, and last for
- * the structure itself in the writable data of the program and of libpython. LT_E_NOT_PYTHON without a
- * find.
+ * Looks for the symbol _PyRuntime and the section .PyRuntime in the program, libpython and every file with
+ * much writable data, then for the cookie of the debug offsets, and last for the structure itself in the
+ * writable data of the program and of libpython. LT_E_NOT_PYTHON without a find.
  */
 LT_MUST_CHECK enum lt_status lt_locate(struct lt_session *session, const struct lt_process *process,
 				       struct lt_memory *memory, struct lt_place *ret_place);

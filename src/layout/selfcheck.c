@@ -313,15 +313,18 @@ static bool check_collector(struct check *check, lt_addr interpreter)
 
 /* ---- everything ---- */
 
-static bool check_interpreter(struct check *check, lt_addr interpreter)
+static bool check_interpreter(struct check *check, lt_addr interpreter, bool is_main)
 {
 	uint64_t owner, sys;
 	if (!field_at(check, interpreter, LT_PyInterpreterState_runtime, &owner) ||
 	    owner != check->runtime)
 		return differs(check, LT_CHECK_DIFFERS,
 			       "an interpreter belongs to another runtime");
-	if (!field_at(check, interpreter, LT_PyInterpreterState_sysdict, &sys) || sys == 0)
-		return differs(check, LT_CHECK_EMPTY, "an interpreter has no module sys yet");
+	if (!field_at(check, interpreter, LT_PyInterpreterState_sysdict, &sys))
+		return differs(check, LT_CHECK_MOVING, "an interpreter cannot be read");
+	/* One that is being made or ended has none. */
+	if (sys == 0)
+		return !is_main || differs(check, LT_CHECK_EMPTY, "it has no module sys");
 	return check_type_of_types(check, sys) && check_singletons(check, interpreter) &&
 	       check_sys(check, sys);
 }
@@ -346,7 +349,7 @@ void lt_selfcheck(struct lt_memory *memory, const struct lt_layout *layout, lt_a
 	}
 	for (; interpreter != 0 && count < INTERPRETERS_MAX; count++) {
 		has_main = has_main || interpreter == main;
-		if (!check_interpreter(&check, interpreter) ||
+		if (!check_interpreter(&check, interpreter, interpreter == main) ||
 		    !check_threads(&check, interpreter, &threads) ||
 		    !check_collector(&check, interpreter))
 			return;

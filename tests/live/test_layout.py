@@ -391,3 +391,82 @@ def test_stripped_library(interpreter, find, tmp_path):
         assert int(found["hex"], 16) == target.facts["hexversion"]
         if os.path.samefile(found["file"], library):
             pytest.skip("this program does not take another libpython")
+
+
+def test_deleted_library(interpreter, find, tmp_path):
+    """An upgrade replaces the files of a service that runs on: the one that it has mapped is read."""
+    if not interpreter.shared or interpreter.root is not None:
+        pytest.skip("not an interpreter with a libpython of its own")
+    library = Path(interpreter.path).resolve().parent.parent / "lib" / f"libpython{interpreter.minor}.so.1.0"
+    copy = tmp_path / library.name
+    shutil.copy(library, copy)
+    with Target(interpreter, READY, env={"LD_LIBRARY_PATH": str(tmp_path)}) as target:
+        if str(copy) not in Path(f"/proc/{target.pid}/maps").read_text():
+            pytest.skip("this program does not take another libpython")
+        copy.unlink()
+        code, found, errors, _ = find(target.pid)
+        assert code == 0, errors
+        assert int(found["hex"], 16) == target.facts["hexversion"]
+
+
+PLUGIN = '''
+int Py_BytesMain(int argc, char **argv);
+__attribute__((visibility("default"))) int shop_main(int argc, char **argv) { return Py_BytesMain(argc, argv); }
+'''
+HOST = '''
+#include <dlfcn.h>
+int main(int argc, char **argv)
+{
+	void *plugin = dlopen(PLUGIN, RTLD_NOW);
+	int (*run)(int, char **) = plugin ? (int (*)(int, char **))dlsym(plugin, "shop_main") : 0;
+	return run ? run(argc, argv) : 99;
+}
+'''
+
+
+def test_plugin(interpreter, find, tmp_path):
+    """A program that knows nothing of Python and loads a plugin that holds an interpreter."""
+    if interpreter.root is not None:
+        pytest.skip("nothing to link with in that root")
+    library = static_library(interpreter, "pie")
+    if library is None:
+        pytest.skip(f"no libpython{interpreter.minor}.a")
+    plugin, host = tmp_path / "shop.so", tmp_path / "host"
+    (tmp_path / "plugin.c").write_text(PLUGIN)
+    (tmp_path / "host.c").write_text(HOST)
+    linked = subprocess.run(["gcc", "-shared", "-fPIC", str(tmp_path / "plugin.c"), "-Wl,--whole-archive", str(library),
+                             "-Wl,--no-whole-archive", "-Wl,-Bsymbolic", "-ldl", "-lm", "-lutil", "-lpthread", "-lexpat", "-lz",
+                             "-o", str(plugin)], capture_output=True, text=True, check=False)
+    if linked.returncode != 0:
+        pytest.skip("it does not link: " + linked.stderr.strip().splitlines()[-1])
+    subprocess.run(["gcc", f'-DPLUGIN="{plugin}"', str(tmp_path / "host.c"), "-o", str(host), "-ldl"], check=True)
+    inside = dataclasses.replace(interpreter, path=str(host), label="host")
+    prefix = str(Path(interpreter.path).resolve().parent.parent)
+    with Target(inside, READY, env={"PYTHONHOME": prefix}) as target:
+        code, found, errors, _ = find(target.pid)
+        assert code == 0, errors
+        assert int(found["hex"], 16) == target.facts["hexversion"] and found["file"] == str(plugin)
+
+
+def test_several_interpreters(interpreter, find):
+    script = textwrap.dedent('''
+        try:
+            import _interpreters as interpreters
+        except ImportError:
+            import _xxsubinterpreters as interpreters
+        made = [interpreters.create() for _ in range(3)]
+        ready(count=len(made))
+    ''')
+    with Target(interpreter, script) as target:
+        assert target.facts["count"] == 3
+        code, _, errors, _ = find(target.pid)
+        assert code == 0 and errors == ""
+
+
+def test_a_program_that_changes_sys(interpreter, find):
+    """What a program does to its own modules is no reason to refuse a release that is known well."""
+    if not generate.is_verified(hex_of(interpreter)):
+        pytest.skip(f"the column was not made from {interpreter.label}")
+    with Target(interpreter, "import sys; del sys.hexversion; ready()") as target:
+        code, found, errors, _ = find(target.pid)
+        assert code == 0 and "sys.hexversion cannot be read" in errors
