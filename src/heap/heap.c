@@ -173,8 +173,8 @@ static bool settle_keys(struct tallying *tallying)
 }
 
 /*
- * Objects/dictobject.c: the size of a dict that owns its keys is its own and theirs. They lie
- * elsewhere: looked at one by one they would cost a scattered read each. False: not such a dict.
+ * Objects/dictobject.c: the size of a dict that owns its keys is its own and theirs. Keys beyond the
+ * window would cost a scattered read each: they wait. False: not such a dict.
  */
 static bool wait_for_keys(struct tallying *tallying, lt_addr object, const struct lt_type *type)
 {
@@ -184,7 +184,7 @@ static bool wait_for_keys(struct tallying *tallying, lt_addr object, const struc
 		return false;
 	if (!lt_memory_u64(view->memory, object + lt_off(view->layout, LT_PyDictObject_ma_keys), &keys) ||
 	    !lt_memory_u64(view->memory, object + lt_off(view->layout, LT_PyDictObject_ma_values), &values) ||
-	    values != 0 || keys == 0)
+	    values != 0 || keys == 0 || lt_window_holds(tallying->heap->window, keys, KEYS_HEADER))
 		return false;
 	return waiting_push(&tallying->waiting, (struct waiting_keys){keys, type->index});
 }

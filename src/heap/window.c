@@ -35,12 +35,17 @@ static void close_borrowed(struct lt_memory *memory)
 
 static const struct lt_memory_ops borrowed_ops = {read_borrowed, close_borrowed};
 
+bool lt_window_holds(const struct lt_window *window, lt_addr address, size_t size)
+{
+	lt_addr offset = address - window->start;
+	return offset < window->size && size <= window->size - offset;
+}
+
 static size_t read_window(struct lt_memory *memory, lt_addr addr, void *buffer, size_t size)
 {
 	struct lt_window *window = (struct lt_window *)memory;
-	lt_addr offset = addr - window->start;
-	if (offset < window->size && size <= window->size - offset) {
-		memcpy(buffer, window->bytes + offset, size);
+	if (lt_window_holds(window, addr, size)) {
+		memcpy(buffer, window->bytes + (addr - window->start), size);
 		return size;
 	}
 	return lt_memory_probe(window->under, addr, buffer, size);

@@ -29,6 +29,9 @@ enum { LT_WINDOW_MAX = 1 << 20 };
  */
 const unsigned char *lt_window_load(struct lt_window *window, lt_addr start, size_t size, size_t *ret_size);
 
+/* True when the window holds the range whole. */
+bool lt_window_holds(const struct lt_window *window, lt_addr address, size_t size);
+
 /* Forgets the bytes; with `free_buffer` the buffer too. */
 void lt_window_clear(struct lt_window *window, bool free_buffer);
 
