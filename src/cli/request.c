@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 enum {
 	PID_MOST = 4194304, /* PID_MAX_LIMIT of 64-bit Linux */
@@ -344,6 +345,11 @@ static enum lt_status parse_operands(struct parser *parser)
 			       command->name);
 	}
 	uint64_t pid = 0;
+	if (!is_number(operand) && access(operand, F_OK) == 0) {
+		lt_remedy(session, "Give the PID of a live process; 'lowtide ps' lists them.");
+		return lt_fail(session, LT_E_USAGE, "'%.100s' is a file, and %s takes a process ID",
+			       operand, command->name);
+	}
 	if (!parse_number(operand, 1, PID_MOST, &pid)) {
 		lt_remedy(session, "A PID is a number from 1 to %d; 'lowtide ps' lists them.",
 			  PID_MOST);

@@ -42,6 +42,7 @@ def refused(result, code, sentence, remedy=None):
     (["doctor", "+1"], "'+1' is not a process ID", None),
     (["doctor", " 1"], "' 1' is not a process ID", None),
     (["doctor", ""], "'' is not a process ID", None),
+    (["doctor", "/dev/null"], "'/dev/null' is a file, and doctor takes a process ID", "lowtide ps"),
     (["doctor", "1", "2"], "'2' is one argument too many for doctor", "lowtide doctor PID"),
     (["ps", "1"], "'1' is one argument too many for ps", "lowtide ps"),
     (["ps", "--jso"], "there is no option --jso", "Did you mean --json?"),
