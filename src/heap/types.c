@@ -175,8 +175,8 @@ static bool read_str(struct lt_types *types, lt_addr address, char *text, lt_add
 		} else if (width == 4) {
 			memcpy(&c, raw + i * 4, sizeof(c));
 		}
-		/* Names end up in terminals and files: control bytes are shown as such. */
-		if (c < 0x20 || c == 0x7f)
+		/* What is unfit for a terminal is the business of src/report/; a NUL would end the name here. */
+		if (c == 0)
 			c = '?';
 		out += put_utf8(text + out, c);
 	}
@@ -464,9 +464,11 @@ static bool read_type(struct lt_types *types, lt_addr address, int depth, struct
 		return false;
 	char tp_name[NAME_MAX_BYTES];
 	lt_addr name = word(&raw, layout, LT_PyTypeObject_tp_name);
-	if (name < 4096 || !lt_memory_string(memory, name, tp_name, sizeof(tp_name)) || !text_is_name(tp_name))
-		return false;
 	type->heap_type = (type->flags & (uint64_t)lt_fact(layout, LT_FACT_tpflag_heap_type)) != 0;
+	/* The name of a class made from Python may be anything without a NUL, also empty. */
+	if (name < 4096 || !lt_memory_string(memory, name, tp_name, sizeof(tp_name)) ||
+	    (!type->heap_type && !text_is_name(tp_name)))
+		return false;
 	type->gc = (type->flags & (uint64_t)lt_fact(layout, LT_FACT_tpflag_have_gc)) != 0;
 	type->managed_dict = (type->flags & (uint64_t)lt_fact(layout, LT_FACT_tpflag_managed_dict)) != 0;
 	type->managed_weakref =

@@ -13,12 +13,10 @@ module = types.ModuleType("evil" + evil)
 sys.modules[module.__name__] = module
 Evil = type(evil, (), {"__module__": module.__name__})
 Lone = type("Lone", (), {"__module__": "\ud800"})
+Nameless = type("", (), {"__module__": "m"})
+module.nameless = [Nameless() for _ in range(20000)]
 setattr(module, evil, [Evil() for _ in range(30000)])
 module.nested = {evil: {"\udcff": [Lone() for _ in range(30000)]}}
-
-def frame(**names):
-    ready()
-    sleep_forever()
 
 exec(compile("def run(evil):\n    held = [Evil() for _ in range(30000)]\n    ready()\n    sleep_forever()",
              "/tmp/" + evil + ".py", "exec"))
@@ -65,3 +63,5 @@ def test_json(lowtide, evil_target):
     rows = lowtide("types", "--json", evil_target.pid).json["result"]["rows"]
     mine = [row for row in rows if row["count"] == 60000]
     assert [row["type"] for row in mine] == [EVIL] and mine[0]["module"] == "evil" + EVIL, mine
+    assert {"type": "", "module": "m"} in [{"type": row["type"], "module": row["module"]} for row in rows
+                                           if row["count"] == 20000]
