@@ -168,7 +168,12 @@ static void classify(const struct lt_picture *picture, struct lt_expressions *ex
 							ref.index == LT_MEMBER_frame_globals ||
 							ref.index == LT_MEMBER_frame_locals ||
 							ref.index == LT_MEMBER_builtins ||
-							ref.index == LT_MEMBER_subclasses));
+							ref.index == LT_MEMBER_subclasses ||
+							ref.index == LT_MEMBER_local_dicts));
+	uint32_t above = picture->parent[parent];
+	const struct lt_type *above_type = above != LT_GRAPH_NONE ? lt_picture_type(picture, above) : NULL;
+	if (above_type != NULL && above_type->kind == LT_KIND_THREAD_LOCAL && owner->kind == LT_KIND_DICT)
+		namespace = true; /* of one thread */
 	candidate->skipped = namespace || owner->kind == LT_KIND_LRU_CACHE;
 }
 

@@ -223,14 +223,8 @@ static bool is_kind(const struct lt_expressions *ex, lt_addr object, enum lt_kin
 	return type != NULL && type->kind == kind;
 }
 
-bool lt_expression_function_place(struct lt_expressions *ex, uint32_t node, struct lt_text *where)
+static bool code_place(const struct lt_expressions *ex, lt_addr code, struct lt_text *where)
 {
-	lt_addr function = wrapped_function(ex, node);
-	lt_addr code = function;
-	if (is_kind(ex, function, LT_KIND_FUNCTION))
-		code = lt_read_pointer(ex->view, function, LT_PyFunctionObject_func_code);
-	if (!is_kind(ex, code, LT_KIND_CODE))
-		return false;
 	LT_CLEANUP(lt_text_deinit) struct lt_text file = {0};
 	if (!lt_read_str(ex->view, lt_read_pointer(ex->view, code, LT_PyCodeObject_co_filename), PATH_CHARACTERS,
 			 &file))
@@ -238,6 +232,15 @@ bool lt_expression_function_place(struct lt_expressions *ex, uint32_t node, stru
 	lt_text_addf(where, "%s:%" PRId32, lt_text_get(&file),
 		     lt_read_int32(ex->view, code, LT_PyCodeObject_co_firstlineno));
 	return true;
+}
+
+bool lt_expression_function_place(struct lt_expressions *ex, uint32_t node, struct lt_text *where)
+{
+	lt_addr function = wrapped_function(ex, node);
+	lt_addr code = function;
+	if (is_kind(ex, function, LT_KIND_FUNCTION))
+		code = lt_read_pointer(ex->view, function, LT_PyFunctionObject_func_code);
+	return is_kind(ex, code, LT_KIND_CODE) && code_place(ex, code, where);
 }
 
 /*
@@ -310,6 +313,8 @@ struct writing {
 	bool pending;    /* the node is the __dict__ of what `text` says */
 	bool owner_type; /* then: what `text` says is a class */
 	bool in_locals;  /* the node may be a cell whose contents Python shows in its place */
+	bool of_threads; /* the node is the dict of the namespaces of what `text` says, one for each thread */
+	bool one_thread; /* the expression holds in one thread only */
 };
 
 static void wrap(struct lt_text *text, const char *before, const char *after)
@@ -411,6 +416,15 @@ static void add_step(struct lt_expressions *ex, struct writing *w, uint32_t from
 		w->owner_type = kind_of(ex, from) == LT_KIND_TYPE;
 		return;
 	}
+	if (w->of_threads && ref.kind == LT_REF_VALUE) {
+		w->of_threads = false;
+		w->pending = w->one_thread = true;
+		return;
+	}
+	if (ref.kind == LT_REF_MEMBER && ref.index == LT_MEMBER_local_dicts) {
+		w->of_threads = true;
+		return;
+	}
 	if (ref.kind == LT_REF_VALUE) {
 		add_value(ex, w, to, ref.name);
 		w->pending = false;
@@ -444,6 +458,8 @@ static void add_step(struct lt_expressions *ex, struct writing *w, uint32_t from
 			return;
 		if (kind_of(ex, to) == LT_KIND_FRAME && frame_attribute(kind_of(ex, from))[0] != '\0')
 			spelling = frame_attribute(kind_of(ex, from));
+		if (ref.index == LT_MEMBER_coroutine && kind_of(ex, from) == LT_KIND_TASK)
+			spelling = ".get_coro()";
 		lt_text_add(&w->text, spelling);
 		return;
 	}
@@ -586,6 +602,10 @@ void lt_expression_write(struct lt_expressions *ex, uint32_t node, struct lt_tex
 		add_step(ex, &w, chain[i], chain[i + 1]);
 	if (w.pending)
 		lt_text_add(&w.text, ".__dict__");
+	if (w.of_threads)
+		lt_text_add(&w.text, lt_member_spelling(LT_MEMBER_local_dicts));
+	if (w.one_thread && prefix.length == 0)
+		lt_text_add(&prefix, "in one of its threads");
 	uint64_t left = cut + (count - 1 - shown);
 	if (left > 0)
 		lt_text_addf(&w.text, "<%" PRIu64 " steps more>", left);
@@ -603,7 +623,10 @@ void lt_expression_write(struct lt_expressions *ex, uint32_t node, struct lt_tex
 	if (first == count - 1 || kind_of(ex, node) == LT_KIND_LRU_CACHE)
 		(void)lt_expression_function_place(ex, node, where);
 	for (size_t i = count; i-- > 0 && where->length == 0;) {
-		if (kind_of(ex, chain[i]) == LT_KIND_MODULE)
+		/* Local variables of a suspended generator or coroutine belong to its function. */
+		if (frame_attribute(kind_of(ex, chain[i]))[0] != '\0')
+			(void)code_place(ex, code_of(ex, chain[i]), where);
+		else if (kind_of(ex, chain[i]) == LT_KIND_MODULE)
 			module_place(ex, chain[i], where);
 	}
 	if (where->length == 0)

@@ -1,6 +1,7 @@
 /* Objects that pin more than they seem to: kept exceptions, classes made again and again, thread-local values. */
 #include "analysis/findings.h"
 
+#include "analysis/containers.h"
 #include "analysis/read.h"
 #include "base/cleanup.h"
 
@@ -13,6 +14,8 @@ enum {
 	DOMINATORS_MAX = 64,  /* steps up to find what a node is counted with already */
 	CLASSES_MIN = 50,     /* classes of one name */
 };
+
+static const double LOCALS_SHARE = 0.1; /* of the heap, for thread-local values */
 
 /* The traceback of an exception object, 0 for none. */
 static lt_addr traceback_of(const struct lt_picture *picture, uint32_t node)
@@ -186,47 +189,73 @@ static enum lt_status repeated_classes(struct lt_findings *findings)
 	return LT_OK;
 }
 
-/*
- * Thread-local values: up to 3.12 the dict of a thread's state, then the dicts behind the dummies in it
- * (Modules/_threadmodule.c: struct local).
- */
+/* The values of one threading.local() object, of all threads (Modules/_threadmodule.c: localobject). */
+struct local_values {
+	uint64_t threads, held, most;
+};
+
+static void add_local_values(struct lt_findings *findings, uint32_t dict, struct local_values *values)
+{
+	const struct lt_picture *picture = findings->picture;
+	const struct lt_type *type = lt_picture_type(picture, dict);
+	LT_CLEANUP(lt_refs_deinit) struct lt_refs refs = {0};
+	if (type == NULL || type->kind != LT_KIND_DICT)
+		return;
+	(void)lt_decode_refs(lt_heap_decoder(picture->heap), lt_picture_address(picture, dict), type, &refs);
+	for (size_t i = 0; i < refs.count; i++) {
+		uint32_t node = refs.data[i].kind == LT_REF_VALUE
+					? lt_heap_graph_find(&picture->graph, refs.data[i].to)
+					: LT_NO_NODE;
+		uint64_t length = 0;
+		if (node == LT_NO_NODE || !lt_container_length(picture, node, &length) || length == 0)
+			continue;
+		values->threads++;
+		values->held += picture->retained[node];
+		if (picture->retained[node] > values->most)
+			values->most = picture->retained[node];
+	}
+}
+
 static enum lt_status thread_locals(struct lt_findings *findings)
 {
 	const struct lt_picture *picture = findings->picture;
-	uint64_t threads = 0, held = 0, most = 0;
-	uint32_t heaviest = LT_NO_NODE;
-	LT_CLEANUP(lt_map_deinit) struct lt_map seen = {0};
-	for (size_t r = 0; r < picture->roots.list.count; r++) {
-		const struct lt_root *root = &picture->roots.list.data[r];
-		uint32_t node = picture->root_node[r];
-		if (root->kind != LT_ROOT_THREAD || node == LT_NO_NODE ||
-		    strcmp(root->name, "the thread's dict of local values") != 0 || lt_map_get(&seen, node, NULL))
+	LT_CLEANUP(lt_refs_deinit) struct lt_refs refs = {0};
+	for (uint32_t node = 0; node < picture->graph.graph.node_count; node++) {
+		const struct lt_type *type = picture->alive[node] ? lt_picture_type(picture, node) : NULL;
+		if (type == NULL || type->kind != LT_KIND_THREAD_LOCAL)
 			continue;
-		if (!lt_map_put(&seen, node, 1))
-			return lt_fail_memory(findings->session);
-		threads++;
-		held += picture->retained[node];
-		if (picture->retained[node] > most) {
-			most = picture->retained[node];
-			heaviest = node;
+		struct local_values values = {0};
+		refs.count = 0;
+		(void)lt_decode_refs(lt_heap_decoder(picture->heap), lt_picture_address(picture, node), type, &refs);
+		for (size_t i = 0; i < refs.count; i++) {
+			uint32_t dict = refs.data[i].kind == LT_REF_MEMBER &&
+							refs.data[i].index == LT_MEMBER_local_dicts
+						? lt_heap_graph_find(&picture->graph, refs.data[i].to)
+						: LT_NO_NODE;
+			if (dict != LT_NO_NODE)
+				add_local_values(findings, dict, &values);
 		}
+		if (values.held < BYTES_MIN || lt_findings_share(findings, values.held) < LOCALS_SHARE)
+			continue;
+		struct lt_finding *finding =
+			lt_finding_begin(findings, "thread-local-values",
+					 lt_findings_grade(findings, values.held), (double)values.held);
+		if (finding == NULL)
+			return lt_fail_memory(findings->session);
+		lt_finding_int(findings, finding, "threads", values.threads);
+		lt_finding_int(findings, finding, "held_bytes", values.held);
+		lt_finding_int(findings, finding, "most_of_one_thread_bytes", values.most);
+		lt_finding_real(findings, finding, "heap_share", lt_findings_share(findings, values.held));
+		lt_finding_point(findings, finding, node);
+		finding->title =
+			lt_finding_format(findings, "The thread-local values of %" PRIu64 " threads hold %s",
+					  values.threads, lt_findings_bytes(findings, values.held));
+		finding->explanation = "Each thread that used this threading.local() object has values of its own in it, "
+				       "and they live as long as the thread. Those of ended threads are freed; a pool "
+				       "of threads that never end keeps one copy each.";
+		finding->fix = "Keep less per thread, delete the attributes at the end of a unit of work, or use fewer "
+			       "threads.";
 	}
-	if (heaviest == LT_NO_NODE || held < BYTES_MIN || lt_findings_share(findings, held) < 0.1)
-		return LT_OK;
-	struct lt_finding *finding =
-		lt_finding_begin(findings, "thread-local-values", lt_findings_grade(findings, held), (double)held);
-	if (finding == NULL)
-		return lt_fail_memory(findings->session);
-	lt_finding_int(findings, finding, "threads", threads);
-	lt_finding_int(findings, finding, "held_bytes", held);
-	lt_finding_int(findings, finding, "most_of_one_thread_bytes", most);
-	lt_finding_real(findings, finding, "heap_share", lt_findings_share(findings, held));
-	lt_finding_point(findings, finding, heaviest);
-	finding->title = lt_finding_format(findings, "Thread-local values of %" PRIu64 " threads hold %s", threads,
-					   lt_findings_bytes(findings, held));
-	finding->explanation = "Values of threading.local() live as long as their thread. Those of ended threads are "
-			       "freed; a pool of threads that never end keeps one copy each.";
-	finding->fix = "Keep less per thread, delete the attributes at the end of a unit of work, or use fewer threads.";
 	return LT_OK;
 }
 

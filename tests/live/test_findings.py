@@ -118,6 +118,19 @@ FAULTS = {
                 errors.append(error)
         ''', "sys.modules['shop'].errors",
         dict(exceptions_with_traceback=1200, kept_by_one_holder=1200, heaviest_type="builtins.ValueError"), "medium"),
+    "thread-local-values": ('''
+        import threading, time
+        local = threading.local()
+        def work(number):
+            local.rows = ["row %d of %d" % (i, number) for i in range(5000)]
+            done.release()
+            time.sleep(3600)
+        done = threading.Semaphore(0)
+        for i in range(20):
+            threading.Thread(target=work, args=(i,), daemon=True).start()
+        for i in range(20):
+            done.acquire()
+        ''', "sys.modules['shop'].local", {"threads": 20}, "medium"),
     "classes-made-repeatedly": ('''
         import collections
         kept = []
