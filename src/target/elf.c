@@ -370,6 +370,8 @@ static const struct symbols *load_symbols(const struct lt_elf *const_elf)
 
 lt_addr lt_elf_symbol(const struct lt_elf *elf, const char *name, uint64_t *ret_size)
 {
+	if (elf == NULL)
+		return 0;
 	const struct symbols *symbols = load_symbols(elf);
 	const struct symbol *found = NULL;
 	for (size_t i = 0; i < symbols->count; i++) {

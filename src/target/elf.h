@@ -27,7 +27,7 @@ void lt_elf_close(struct lt_elf *elf);
 /* Path as the target sees it. */
 const char *lt_elf_path(const struct lt_elf *elf);
 
-/* Address in the target of a symbol in .symtab or .dynsym; 0: none. *ret_size may be NULL. */
+/* Address in the target of a symbol in .symtab or .dynsym; 0: none. *ret_size may be NULL, `elf` too. */
 lt_addr lt_elf_symbol(const struct lt_elf *elf, const char *name, uint64_t *ret_size);
 
 /* Name of the nearest symbol at or below `addr` and the distance to it; NULL: none. */
