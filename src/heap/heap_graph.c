@@ -95,6 +95,19 @@ static size_t load_run(struct building *building, size_t first, bool marked_only
 	return count;
 }
 
+/*
+ * Torn memory holds any number of addresses of nothing, and each may lie in a chunk of its own: only
+ * those that are mapped may take memory here.
+ */
+static bool may_be_object(const struct building *building, lt_addr address)
+{
+	const struct lt_process *process = building->heap->track.view.process;
+	if (process == NULL || lt_objmap_near(building->objects, address))
+		return true;
+	const struct lt_mapping *mapping = lt_process_mapping(process, address);
+	return mapping != NULL && mapping->readable;
+}
+
 static void explore(struct building *building, lt_addr object)
 {
 	struct lt_session *session = building->heap->track.view.session;
@@ -109,9 +122,13 @@ static void explore(struct building *building, lt_addr object)
 	/* A conservative scan accepts known objects only: it can find none that is new. */
 	building->refs.count = 0;
 	(void)lt_decode_refs(building->heap->decoder, object, type, &building->refs);
-	for (size_t i = 0; i < building->refs.count; i++)
-		if (!lt_objmap_add(building->objects, building->refs.data[i].to))
+	for (size_t i = 0; i < building->refs.count; i++) {
+		lt_addr to = building->refs.data[i].to;
+		if (!may_be_object(building, to))
+			session->unreadable++;
+		else if (!lt_objmap_add(building->objects, to))
 			building->no_memory = true;
+	}
 }
 
 /* Looks at every marked object until no new one turns up. */

@@ -77,6 +77,11 @@ static uint32_t slot_of(const struct lt_objmap *map, lt_addr address)
 	return leaf != NULL ? leaf[address >> LT_OBJMAP_CHUNK_BITS & (LEAF_SLOTS - 1)] : 0;
 }
 
+bool lt_objmap_near(const struct lt_objmap *map, lt_addr address)
+{
+	return slot_of(map, address) != 0;
+}
+
 static unsigned bit_of(lt_addr address)
 {
 	return (unsigned)(address & (LT_OBJMAP_CHUNK - 1)) / 8;

@@ -32,6 +32,8 @@ void lt_objmap_clear(struct lt_objmap *map);
 bool lt_objmap_add(struct lt_objmap *map, lt_addr address);
 void lt_objmap_remove(struct lt_objmap *map, lt_addr address);
 bool lt_objmap_has(const struct lt_objmap *map, lt_addr address);
+/* True when some object of the address' chunk was added, so that one more costs no memory. */
+bool lt_objmap_near(const struct lt_objmap *map, lt_addr address);
 
 /* Chunks in the order of first sight before the numbering, by address after it. */
 size_t lt_objmap_chunks(const struct lt_objmap *map);
