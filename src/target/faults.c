@@ -10,7 +10,11 @@ struct faults {
 	uint64_t seen;  /* reads so far */
 	uint64_t count; /* of them that went wrong */
 	uint64_t state; /* of the generator */
+	lt_addr hole;   /* start of the page that is missing, NO_HOLE for none */
 };
+
+static const lt_addr PAGE = 4096;
+static const lt_addr NO_HOLE = UINT64_MAX;
 
 /* splitmix64 (Steele, Lea, Flood 2014). */
 static uint64_t next_random(struct faults *faults)
@@ -58,7 +62,14 @@ static size_t read_faults(struct lt_memory *memory, lt_addr addr, void *buffer, 
 {
 	struct faults *faults = (struct faults *)memory;
 	faults->seen++;
-	if (!is_due(faults))
+	bool due = is_due(faults);
+	if (due && faults->fault.kind == LT_FAULT_HOLE)
+		faults->hole = (addr + next_random(faults) % size) & ~(PAGE - 1);
+	if (faults->hole != NO_HOLE && faults->hole + PAGE > addr && faults->hole < addr + size) {
+		size = faults->hole > addr ? (size_t)(faults->hole - addr) : 0;
+		faults->count += !due;
+	}
+	if (!due)
 		return lt_memory_probe(faults->under, addr, buffer, size);
 	faults->count++;
 	switch (faults->fault.kind) {
@@ -67,6 +78,8 @@ static size_t read_faults(struct lt_memory *memory, lt_addr addr, void *buffer, 
 	case LT_FAULT_SHORT:
 		return lt_memory_probe(faults->under, addr, buffer,
 				       (size_t)(next_random(faults) % size));
+	case LT_FAULT_HOLE:
+		return lt_memory_probe(faults->under, addr, buffer, size);
 	case LT_FAULT_TEAR:
 		break;
 	}
@@ -95,6 +108,7 @@ enum lt_status lt_faults_create(struct lt_session *session, struct lt_memory *un
 	faults->under = under;
 	faults->fault = *fault;
 	faults->state = fault->seed;
+	faults->hole = NO_HOLE;
 	*ret_memory = &faults->memory;
 	return LT_OK;
 }

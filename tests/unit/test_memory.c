@@ -151,6 +151,15 @@ static void test_faults_hit_the_chosen_read(void **state)
 		assert_int_equal(faults->short_reads, kind == LT_FAULT_TEAR ? 0 : 1);
 		lt_memory_close(faults);
 	}
+	/* A hole stays, and takes its page out of every read. */
+	struct lt_memory *holed = new_faults(LT_FAULT_HOLE, 2, 0);
+	unsigned char some[16];
+	assert_int_equal(lt_memory_read(holed, 0x1010, some, 16), 16);
+	assert_int_equal(lt_memory_read(holed, 0x1010, some, 16), 0);
+	assert_int_equal(lt_memory_read(holed, 0x1080, some, 16), 0);
+	assert_int_equal(lt_faults_count(holed), 2);
+	lt_memory_close(holed);
+
 	struct lt_memory *faults = new_faults(LT_FAULT_FAIL, 2, 3);
 	char byte;
 	char seen[11] = "";
