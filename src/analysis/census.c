@@ -23,8 +23,8 @@ static int by_bytes(const void *left, const void *right)
 	return by_name(left, right);
 }
 
-enum lt_status lt_composition_of(struct lt_session *session, const struct lt_type_total *totals, size_t count,
-				 struct lt_composition *ret_composition)
+enum lt_status lt_composition_of(struct lt_session *session, const struct lt_type_total *totals,
+				 size_t count, struct lt_composition *ret_composition)
 {
 	LT_CLEANUP(lt_composition_deinit) struct lt_composition composition = {0};
 	composition.rows = calloc(count + 1, sizeof(*composition.rows));
@@ -37,7 +37,8 @@ enum lt_status lt_composition_of(struct lt_session *session, const struct lt_typ
 		struct lt_composition_row *row = &composition.rows[composition.row_count++];
 		*row = (struct lt_composition_row){
 			.type = lt_arena_copy(&composition.strings, type->name, strlen(type->name)),
-			.module = lt_arena_copy(&composition.strings, type->module, strlen(type->module)),
+			.module = lt_arena_copy(&composition.strings, type->module,
+						strlen(type->module)),
 			.count = totals[i].count,
 			.bytes = totals[i].bytes,
 		};
@@ -83,7 +84,8 @@ static enum lt_status take_tracked(struct lt_look *look, struct lt_composition *
 	LT_CLEANUP(lt_census_deinit) struct lt_census census = {0};
 	LT_TRY(lt_heap_open(look->view, &heap));
 	LT_TRY(lt_heap_census_tracked(heap, &census));
-	LT_TRY(lt_composition_of(look->session, census.totals.data, census.totals.count, ret_composition));
+	LT_TRY(lt_composition_of(look->session, census.totals.data, census.totals.count,
+				 ret_composition));
 	ret_composition->tracked = census.tracked;
 	ret_composition->permanent = census.permanent;
 	ret_composition->proved = census.proved;
@@ -104,10 +106,12 @@ static enum lt_status take_all(struct lt_look *look, struct lt_composition *ret_
 	return LT_OK;
 }
 
-enum lt_status lt_composition_take(struct lt_look *look, bool all, struct lt_composition *ret_composition)
+enum lt_status lt_composition_take(struct lt_look *look, bool all,
+				   struct lt_composition *ret_composition)
 {
 	LT_CLEANUP(lt_composition_deinit) struct lt_composition composition = {0};
-	LT_TRY(lt_look_status(look, all ? take_all(look, &composition) : take_tracked(look, &composition)));
+	LT_TRY(lt_look_status(look, all ? take_all(look, &composition)
+					: take_tracked(look, &composition)));
 	*ret_composition = composition;
 	composition = (struct lt_composition){0};
 	return LT_OK;

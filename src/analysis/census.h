@@ -11,18 +11,18 @@ struct lt_composition_row {
 	const char *type;   /* qualified name, "Cart.Item" */
 	const char *module; /* "builtins", "shop.pricing"; "" when it could not be read */
 	uint64_t count;
-	uint64_t bytes;     /* as sys.getsizeof gives them, GC headers included */
+	uint64_t bytes; /* as sys.getsizeof gives them, GC headers included */
 };
 
 /* All zero is the empty result. The strings live in `strings`. */
 struct lt_composition {
 	struct lt_composition_row *rows; /* most bytes first */
 	size_t row_count;
-	uint64_t count, bytes;           /* sums over all rows */
-	uint64_t tracked;                /* objects that the collector knows */
-	uint64_t permanent;              /* of them in the permanent generation (gc.freeze) */
-	bool all;                        /* untracked objects are in the rows too */
-	bool proved;                     /* the tracked objects were proved complete */
+	uint64_t count, bytes; /* sums over all rows */
+	uint64_t tracked;      /* objects that the collector knows */
+	uint64_t permanent;    /* of them in the permanent generation (gc.freeze) */
+	bool all;              /* untracked objects are in the rows too */
+	bool proved;           /* the tracked objects were proved complete */
 	struct lt_arena strings;
 };
 

@@ -9,8 +9,8 @@
 enum { LT_GENERATIONS = 3 };
 
 struct lt_collector_generation {
-	int64_t threshold; /* gc.get_threshold() */
-	int64_t count;     /* gc.get_count() */
+	int64_t threshold;                              /* gc.get_threshold() */
+	int64_t count;                                  /* gc.get_count() */
 	uint64_t collections, collected, uncollectable; /* gc.get_stats() */
 };
 
@@ -24,7 +24,8 @@ struct lt_collector {
 	uint64_t garbage;   /* length of gc.garbage */
 	uint64_t callbacks; /* length of gc.callbacks */
 	uint32_t debug;     /* gc.get_debug() */
-	uint64_t long_lived_total, long_lived_pending; /* of the 25 % rule; 0 where it does not exist */
+	uint64_t long_lived_total,
+		long_lived_pending; /* of the 25 % rule; 0 where it does not exist */
 };
 
 struct lt_view;
@@ -34,6 +35,7 @@ struct lt_view;
  * that has walked the heap fills them. Caller frees *ret_collectors.
  */
 LT_MUST_CHECK enum lt_status lt_collectors_read(const struct lt_view *view,
-						struct lt_collector **ret_collectors, size_t *ret_count);
+						struct lt_collector **ret_collectors,
+						size_t *ret_count);
 
 #endif

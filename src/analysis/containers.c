@@ -39,7 +39,8 @@ bool lt_container_length(const struct lt_picture *picture, uint32_t node, uint64
 		length = lt_read_word(view, address, LT_PySetObject_used);
 		break;
 	case LT_KIND_LRU_CACHE:
-		length = lt_read_word(view, lt_read_pointer(view, address, LT_lru_cache_object_cache),
+		length = lt_read_word(view,
+				      lt_read_pointer(view, address, LT_lru_cache_object_cache),
 				      LT_PyDictObject_ma_used);
 		break;
 	default:
@@ -129,15 +130,15 @@ static size_t collect(const struct lt_picture *picture, struct candidate *heap)
 		if (index >= type_count || !picture->alive[node])
 			continue;
 		enum lt_kind kind = lt_types_at(types, index)->kind;
-		if (!container_kind(kind) || (count == CANDIDATES && picture->retained[node] <= heap[0].held))
+		if (!container_kind(kind) ||
+		    (count == CANDIDATES && picture->retained[node] <= heap[0].held))
 			continue;
 		uint64_t length;
 		if (kind == LT_KIND_TUPLE &&
 		    (!lt_container_length(picture, node, &length) || length < TUPLE_LENGTH_MIN))
 			continue;
 		keep_heaviest(heap, &count,
-			      (struct candidate){
-				      .node = node, .held = picture->retained[node]});
+			      (struct candidate){.node = node, .held = picture->retained[node]});
 	}
 	qsort(heap, count, sizeof(*heap), by_held);
 	return count;
@@ -161,24 +162,25 @@ static void classify(const struct lt_picture *picture, struct lt_expressions *ex
 	const struct lt_type *owner = lt_picture_type(picture, parent);
 	if (owner == NULL || !lt_expression_ref(expressions, parent, candidate->node, &ref))
 		return;
-	bool namespace = ref.kind == LT_REF_DICT ||
-			 (ref.kind == LT_REF_MEMBER && (ref.index == LT_MEMBER_attributes ||
-							ref.index == LT_MEMBER_instance_attributes ||
-							ref.index == LT_MEMBER_globals ||
-							ref.index == LT_MEMBER_frame_globals ||
-							ref.index == LT_MEMBER_frame_locals ||
-							ref.index == LT_MEMBER_builtins ||
-							ref.index == LT_MEMBER_subclasses ||
-							ref.index == LT_MEMBER_local_dicts));
+	bool namespace =
+		ref.kind == LT_REF_DICT ||
+		(ref.kind == LT_REF_MEMBER &&
+		 (ref.index == LT_MEMBER_attributes || ref.index == LT_MEMBER_instance_attributes ||
+		  ref.index == LT_MEMBER_globals || ref.index == LT_MEMBER_frame_globals ||
+		  ref.index == LT_MEMBER_frame_locals || ref.index == LT_MEMBER_builtins ||
+		  ref.index == LT_MEMBER_subclasses || ref.index == LT_MEMBER_local_dicts));
 	uint32_t above = picture->parent[parent];
-	const struct lt_type *above_type = above != LT_GRAPH_NONE ? lt_picture_type(picture, above) : NULL;
-	if (above_type != NULL && above_type->kind == LT_KIND_THREAD_LOCAL && owner->kind == LT_KIND_DICT)
-		namespace = true; /* of one thread */
+	const struct lt_type *above_type =
+		above != LT_GRAPH_NONE ? lt_picture_type(picture, above) : NULL;
+	if (above_type != NULL && above_type->kind == LT_KIND_THREAD_LOCAL &&
+	    owner->kind == LT_KIND_DICT)
+	namespace = true; /* of one thread */
 	candidate->skipped = namespace || owner->kind == LT_KIND_LRU_CACHE;
 }
 
 /* Passes over containers that only wrap a narrower one. `list` is sorted, heaviest first. */
-static enum lt_status skip_wrappers(const struct lt_picture *picture, struct candidate *list, size_t count)
+static enum lt_status skip_wrappers(const struct lt_picture *picture, struct candidate *list,
+				    size_t count)
 {
 	LT_CLEANUP(lt_map_deinit) struct lt_map by_node = {0};
 	for (size_t i = 0; i < count; i++) {
@@ -187,14 +189,17 @@ static enum lt_status skip_wrappers(const struct lt_picture *picture, struct can
 	}
 	double heap = (double)picture->graph.total_bytes;
 	for (size_t i = 0; i < count; i++) {
-		if (list[i].skipped && lt_picture_type(picture, list[i].node)->kind != LT_KIND_LRU_CACHE)
+		if (list[i].skipped &&
+		    lt_picture_type(picture, list[i].node)->kind != LT_KIND_LRU_CACHE)
 			continue;
 		uint32_t up = picture->dominator[list[i].node];
 		for (int step = 0; up != LT_GRAPH_NONE && step < DOMINATORS_MAX; step++) {
 			uint64_t index;
 			if (lt_map_get(&by_node, up, &index)) {
-				double above = (double)list[index].held, below = (double)list[i].held;
-				if (below >= WRAPPER_SHARE * above && above - below < OWN_SHARE * heap)
+				double above = (double)list[index].held,
+				       below = (double)list[i].held;
+				if (below >= WRAPPER_SHARE * above &&
+				    above - below < OWN_SHARE * heap)
 					list[index].skipped = true;
 				break;
 			}
@@ -210,9 +215,10 @@ static const char *keep(struct lt_arena *strings, const char *text)
 	return copy != NULL ? copy : "";
 }
 
-enum lt_status lt_containers_find(const struct lt_picture *picture, struct lt_expressions *expressions,
-				  size_t limit, struct lt_arena *strings,
-				  struct lt_container **ret_containers, size_t *ret_count)
+enum lt_status lt_containers_find(const struct lt_picture *picture,
+				  struct lt_expressions *expressions, size_t limit,
+				  struct lt_arena *strings, struct lt_container **ret_containers,
+				  size_t *ret_count)
 {
 	struct lt_session *session = picture->view->session;
 	LT_FREE struct candidate *list = calloc(CANDIDATES, sizeof(*list));
@@ -236,7 +242,8 @@ enum lt_status lt_containers_find(const struct lt_picture *picture, struct lt_ex
 		LT_CLEANUP(lt_text_deinit) struct lt_text where = {0};
 		lt_expression_write(expressions, node, &expression, &where);
 		containers[kept++] = (struct lt_container){
-			.type = type->kind == LT_KIND_LRU_CACHE ? "lru_cache" : keep(strings, type->name),
+			.type = type->kind == LT_KIND_LRU_CACHE ? "lru_cache"
+								: keep(strings, type->name),
 			.module = keep(strings, type->module),
 			.expression = keep(strings, lt_text_get(&expression)),
 			.where = keep(strings, lt_text_get(&where)),

@@ -8,14 +8,14 @@
 #include "target/memory.h"
 
 struct lt_container {
-	const char *type;       /* "dict", "lru_cache", "Catalog" when an instance's own dict */
+	const char *type; /* "dict", "lru_cache", "Catalog" when an instance's own dict */
 	const char *module;
 	const char *expression; /* "" when no path from a root was found */
 	const char *where;      /* file:line or the module that it belongs to, "" when unknown */
 	uint64_t length;        /* entries */
 	uint64_t bytes;         /* its own, as sys.getsizeof */
-	uint64_t held;          /* bytes that would go with it: itself and all that only it keeps alive */
-	double share;           /* of all bytes of the heap, 0 to 1 */
+	uint64_t held; /* bytes that would go with it: itself and all that only it keeps alive */
+	double share;  /* of all bytes of the heap, 0 to 1 */
 	lt_addr address;
 };
 
@@ -31,7 +31,8 @@ struct lt_arena;
  */
 LT_MUST_CHECK enum lt_status lt_containers_find(const struct lt_picture *picture,
 						struct lt_expressions *expressions, size_t limit,
-						struct lt_arena *strings, struct lt_container **ret_containers,
+						struct lt_arena *strings,
+						struct lt_container **ret_containers,
 						size_t *ret_count);
 
 /* Entries of a container object; false when the node is none of dict, list, tuple, set, deque, lru_cache. */

@@ -8,7 +8,8 @@
 enum { ROWS_DEFAULT = 10, CONTAINERS_EXAMINED = 32 };
 
 static const char *const severity_names[] = {
-	[LT_INFO] = "info", [LT_LOW] = "low", [LT_MEDIUM] = "medium", [LT_HIGH] = "high", [LT_CRITICAL] = "critical",
+	[LT_INFO] = "info", [LT_LOW] = "low",           [LT_MEDIUM] = "medium",
+	[LT_HIGH] = "high", [LT_CRITICAL] = "critical",
 };
 
 const char *lt_severity_name(enum lt_severity severity)
@@ -38,7 +39,8 @@ static int by_severity(const void *left, const void *right)
 	return order != 0 ? order : strcmp(a->expression, b->expression);
 }
 
-static enum lt_status copy_identity(struct lt_session *session, const struct lt_identity *from, struct lt_identity *to)
+static enum lt_status copy_identity(struct lt_session *session, const struct lt_identity *from,
+				    struct lt_identity *to)
 {
 	*to = *from;
 	to->command_line = strdup(from->command_line);
@@ -46,8 +48,8 @@ static enum lt_status copy_identity(struct lt_session *session, const struct lt_
 	return to->command_line != NULL && to->executable != NULL ? LT_OK : lt_fail_memory(session);
 }
 
-static enum lt_status take_kinds(struct lt_session *session, const struct lt_picture *picture, size_t limit,
-				 struct lt_doctor *doctor)
+static enum lt_status take_kinds(struct lt_session *session, const struct lt_picture *picture,
+				 size_t limit, struct lt_doctor *doctor)
 {
 	LT_CLEANUP(lt_type_totals_deinit) struct lt_type_totals totals = {0};
 	LT_CLEANUP(lt_composition_deinit) struct lt_composition composition = {0};
@@ -75,7 +77,8 @@ static enum lt_status examine(struct lt_look *look, const struct lt_doctor_optio
 {
 	struct lt_session *session = look->session;
 	size_t kinds = options != NULL && options->kinds > 0 ? options->kinds : ROWS_DEFAULT;
-	size_t containers = options != NULL && options->containers > 0 ? options->containers : ROWS_DEFAULT;
+	size_t containers =
+		options != NULL && options->containers > 0 ? options->containers : ROWS_DEFAULT;
 	LT_TRY(copy_identity(session, &look->identity, &doctor->identity));
 	LT_TRY(lt_collectors_read(look->view, &doctor->collectors, &doctor->collector_count));
 	LT_TRY(lt_picture_take(look->view, picture));
@@ -102,8 +105,9 @@ static enum lt_status examine(struct lt_look *look, const struct lt_doctor_optio
 	};
 	LT_TRY(lt_expressions_create(picture, &findings.expressions));
 	size_t examined = containers > CONTAINERS_EXAMINED ? containers : CONTAINERS_EXAMINED;
-	enum lt_status status = lt_containers_find(picture, findings.expressions, examined, &doctor->strings,
-						   &doctor->containers, &doctor->container_count);
+	enum lt_status status =
+		lt_containers_find(picture, findings.expressions, examined, &doctor->strings,
+				   &doctor->containers, &doctor->container_count);
 	if (status == LT_OK)
 		status = lt_findings_collector(&findings);
 	if (status == LT_OK)
@@ -116,7 +120,8 @@ static enum lt_status examine(struct lt_look *look, const struct lt_doctor_optio
 	if (doctor->container_count > containers)
 		doctor->container_count = containers;
 	if (findings.list.count > 0)
-		qsort(findings.list.data, findings.list.count, sizeof(*findings.list.data), by_severity);
+		qsort(findings.list.data, findings.list.count, sizeof(*findings.list.data),
+		      by_severity);
 	doctor->findings = findings.list.data;
 	doctor->finding_count = findings.list.count;
 	return status;

@@ -32,8 +32,9 @@ struct lt_finding {
 	const char *id; /* stable, docs/doctor.md lists them: "collector-disabled" */
 	enum lt_severity severity;
 	const char *title;
-	const char *expression; /* Python that reaches the object, "" when the finding is about none */
-	const char *where;      /* file:line, module or "", */
+	const char
+		*expression; /* Python that reaches the object, "" when the finding is about none */
+	const char *where;   /* file:line, module or "", */
 	struct lt_evidence *evidence;
 	size_t evidence_count;
 	const char *explanation;
@@ -50,8 +51,8 @@ struct lt_doctor {
 	size_t kind_count;
 	uint64_t object_count, object_bytes; /* all objects that can be reached or are tracked */
 	uint64_t tracked;
-	uint64_t conservative_refs; /* references found by conservative scans */
-	bool proved;                /* the tracked objects were proved complete */
+	uint64_t conservative_refs;      /* references found by conservative scans */
+	bool proved;                     /* the tracked objects were proved complete */
 	struct lt_container *containers; /* most bytes held first */
 	size_t container_count;
 	struct lt_finding *findings; /* worst first */
@@ -65,7 +66,8 @@ struct lt_doctor_options {
 };
 
 /* Examines the picture of `look`. The look stays open. NULL options: the defaults. */
-LT_MUST_CHECK enum lt_status lt_doctor_examine(struct lt_look *look, const struct lt_doctor_options *options,
+LT_MUST_CHECK enum lt_status lt_doctor_examine(struct lt_look *look,
+					       const struct lt_doctor_options *options,
 					       struct lt_doctor *ret_doctor);
 void lt_doctor_deinit(struct lt_doctor *doctor);
 

@@ -19,9 +19,9 @@ struct lt_expressions {
 	const struct lt_view *view;
 	struct lt_types *types;
 	struct lt_decoder *decoder;
-	struct lt_refs refs;    /* of the object looked at last */
-	struct lt_map modules;  /* hash of a name -> node of the module */
-	uint32_t modules_dict;  /* node of sys.modules of the main interpreter */
+	struct lt_refs refs;   /* of the object looked at last */
+	struct lt_map modules; /* hash of a name -> node of the module */
+	uint32_t modules_dict; /* node of sys.modules of the main interpreter */
 };
 
 static lt_addr address_of(const struct lt_expressions *ex, uint32_t node)
@@ -52,7 +52,8 @@ static uint64_t hash_text(const char *text)
 	return hash;
 }
 
-enum lt_status lt_expressions_create(const struct lt_picture *picture, struct lt_expressions **ret_expressions)
+enum lt_status lt_expressions_create(const struct lt_picture *picture,
+				     struct lt_expressions **ret_expressions)
 {
 	struct lt_session *session = picture->view->session;
 	struct lt_expressions *ex = calloc(1, sizeof(*ex));
@@ -128,7 +129,8 @@ static int rank(const struct lt_ref *ref)
 	}
 }
 
-bool lt_expression_ref(struct lt_expressions *ex, uint32_t from, uint32_t to, struct lt_ref *ret_ref)
+bool lt_expression_ref(struct lt_expressions *ex, uint32_t from, uint32_t to,
+		       struct lt_ref *ret_ref)
 {
 	lt_addr wanted = address_of(ex, to);
 	const struct lt_refs *refs = refs_of(ex, from);
@@ -147,7 +149,8 @@ bool lt_expression_ref(struct lt_expressions *ex, uint32_t from, uint32_t to, st
 static bool str_equals(const struct lt_expressions *ex, lt_addr object, const char *text)
 {
 	LT_CLEANUP(lt_text_deinit) struct lt_text value = {0};
-	return lt_read_str(ex->view, object, NAME_CHARACTERS, &value) && strcmp(lt_text_get(&value), text) == 0;
+	return lt_read_str(ex->view, object, NAME_CHARACTERS, &value) &&
+	       strcmp(lt_text_get(&value), text) == 0;
 }
 
 uint32_t lt_expression_lookup(struct lt_expressions *ex, uint32_t dict, const char *key)
@@ -226,8 +229,8 @@ static bool is_kind(const struct lt_expressions *ex, lt_addr object, enum lt_kin
 static bool code_place(const struct lt_expressions *ex, lt_addr code, struct lt_text *where)
 {
 	LT_CLEANUP(lt_text_deinit) struct lt_text file = {0};
-	if (!lt_read_str(ex->view, lt_read_pointer(ex->view, code, LT_PyCodeObject_co_filename), PATH_CHARACTERS,
-			 &file))
+	if (!lt_read_str(ex->view, lt_read_pointer(ex->view, code, LT_PyCodeObject_co_filename),
+			 PATH_CHARACTERS, &file))
 		return false;
 	lt_text_addf(where, "%s:%" PRId32, lt_text_get(&file),
 		     lt_read_int32(ex->view, code, LT_PyCodeObject_co_firstlineno));
@@ -264,39 +267,48 @@ static bool write_home(struct lt_expressions *ex, uint32_t node, struct lt_text 
 	case LT_KIND_LRU_CACHE: {
 		lt_addr function = wrapped_function(ex, node);
 		if (!is_kind(ex, function, LT_KIND_FUNCTION) ||
-		    !lt_read_str(ex->view, lt_read_pointer(ex->view, function, LT_PyFunctionObject_func_module),
-				 NAME_CHARACTERS, &module) ||
-		    !lt_read_str(ex->view, lt_read_pointer(ex->view, function, LT_PyFunctionObject_func_qualname),
-				 NAME_CHARACTERS, &qualname))
+		    !lt_read_str(
+			    ex->view,
+			    lt_read_pointer(ex->view, function, LT_PyFunctionObject_func_module),
+			    NAME_CHARACTERS, &module) ||
+		    !lt_read_str(
+			    ex->view,
+			    lt_read_pointer(ex->view, function, LT_PyFunctionObject_func_qualname),
+			    NAME_CHARACTERS, &qualname))
 			return false;
 		break;
 	}
 	default:
 		return false;
 	}
-	if (qualname.length == 0 || resolve(ex, lt_text_get(&module), lt_text_get(&qualname)) != node)
+	if (qualname.length == 0 ||
+	    resolve(ex, lt_text_get(&module), lt_text_get(&qualname)) != node)
 		return false;
 	lt_text_addf(text, "sys.modules['%s'].%s", lt_text_get(&module), lt_text_get(&qualname));
 	return true;
 }
 
 /* Name of the __slots__ member at `offset`, from the member descriptors of the type and its bases. */
-static bool slot_name(struct lt_expressions *ex, const struct lt_type *type, int64_t offset, struct lt_text *name)
+static bool slot_name(struct lt_expressions *ex, const struct lt_type *type, int64_t offset,
+		      struct lt_text *name)
 {
 	const struct lt_layout *layout = ex->view->layout;
 	for (int depth = 0; type != NULL && depth < BASES_MAX; depth++) {
 		uint32_t dict = lt_heap_graph_find(
-			&ex->picture->graph, lt_read_pointer(ex->view, type->address, LT_PyTypeObject_tp_dict));
+			&ex->picture->graph,
+			lt_read_pointer(ex->view, type->address, LT_PyTypeObject_tp_dict));
 		const struct lt_refs *refs = dict != LT_NO_NODE ? refs_of(ex, dict) : NULL;
 		for (size_t i = 0; refs != NULL && i < refs->count; i++) {
 			const struct lt_ref *ref = &refs->data[i];
 			if (ref->kind != LT_REF_VALUE || !is_kind(ex, ref->to, LT_KIND_DESCRIPTOR))
 				continue;
-			const struct lt_type *descriptor =
-				lt_types_get(ex->types, lt_read_pointer(ex->view, ref->to, LT_PyObject_ob_type));
-			if (descriptor == NULL || strcmp(descriptor->name, "member_descriptor") != 0)
+			const struct lt_type *descriptor = lt_types_get(
+				ex->types, lt_read_pointer(ex->view, ref->to, LT_PyObject_ob_type));
+			if (descriptor == NULL ||
+			    strcmp(descriptor->name, "member_descriptor") != 0)
 				continue;
-			lt_addr member = lt_read_pointer(ex->view, ref->to, LT_PyMemberDescrObject_d_member);
+			lt_addr member =
+				lt_read_pointer(ex->view, ref->to, LT_PyMemberDescrObject_d_member);
 			if (!lt_has(layout, LT_PyMemberDef_offset) ||
 			    lt_read_word(ex->view, member, LT_PyMemberDef_offset) != offset)
 				continue;
@@ -330,7 +342,8 @@ static void add_attribute(struct lt_expressions *ex, struct writing *w, lt_addr 
 {
 	LT_CLEANUP(lt_text_deinit) struct lt_text key = {0};
 	LT_CLEANUP(lt_text_deinit) struct lt_text literal = {0};
-	if (lt_read_str(ex->view, name, NAME_CHARACTERS, &key) && lt_is_identifier(lt_text_get(&key))) {
+	if (lt_read_str(ex->view, name, NAME_CHARACTERS, &key) &&
+	    lt_is_identifier(lt_text_get(&key))) {
 		lt_text_addf(&w->text, ".%s", lt_text_get(&key));
 	} else if (lt_read_literal(ex->view, ex->types, name, &literal)) {
 		lt_text_addf(&literal, ")");
@@ -348,10 +361,11 @@ static void add_value(struct lt_expressions *ex, struct writing *w, uint32_t to,
 	LT_CLEANUP(lt_text_deinit) struct lt_text name = {0};
 	enum lt_kind kind = kind_of(ex, to);
 	/* A class gives these not as they are but through their __get__. */
-	bool bound = w->owner_type && (kind == LT_KIND_STATIC_METHOD || kind == LT_KIND_CLASS_METHOD ||
-				       kind == LT_KIND_DESCRIPTOR);
+	bool bound = w->owner_type && (kind == LT_KIND_STATIC_METHOD ||
+				       kind == LT_KIND_CLASS_METHOD || kind == LT_KIND_DESCRIPTOR);
 	if (w->pending && !bound && is_kind(ex, key, LT_KIND_STR) &&
-	    lt_read_str(ex->view, key, NAME_CHARACTERS, &name) && lt_is_identifier(lt_text_get(&name))) {
+	    lt_read_str(ex->view, key, NAME_CHARACTERS, &name) &&
+	    lt_is_identifier(lt_text_get(&name))) {
 		lt_text_addf(&w->text, ".%s", lt_text_get(&name));
 		return;
 	}
@@ -390,13 +404,15 @@ static lt_addr code_of(const struct lt_expressions *ex, uint32_t node)
 			return lt_read_pointer(ex->view, address, LT_PyFrameObject_f_code);
 		lt_addr frame = lt_read_pointer(ex->view, address, LT_PyFrameObject_f_frame);
 		uint64_t mask = (uint64_t)lt_fact(ex->view->layout, LT_FACT_stackref_mask);
-		return lt_read_pointer(ex->view, frame, LT__PyInterpreterFrame_f_executable) & ~mask;
+		return lt_read_pointer(ex->view, frame, LT__PyInterpreterFrame_f_executable) &
+		       ~mask;
 	}
 	lt_addr code = lt_read_pointer(ex->view, address, LT_PyGenObject_gi_code);
 	if (code != 0 || !lt_has(ex->view->layout, LT_PyGenObject_gi_iframe))
 		return code;
 	uint64_t mask = (uint64_t)lt_fact(ex->view->layout, LT_FACT_stackref_mask);
-	return lt_read_pointer(ex->view, address + lt_off(ex->view->layout, LT_PyGenObject_gi_iframe),
+	return lt_read_pointer(ex->view,
+			       address + lt_off(ex->view->layout, LT_PyGenObject_gi_iframe),
 			       LT__PyInterpreterFrame_f_executable) &
 	       ~mask;
 }
@@ -456,7 +472,8 @@ static void add_step(struct lt_expressions *ex, struct writing *w, uint32_t from
 		const char *spelling = lt_member_spelling((enum lt_member)ref.index);
 		if (in_locals && ref.index == LT_MEMBER_cell_contents)
 			return;
-		if (kind_of(ex, to) == LT_KIND_FRAME && frame_attribute(kind_of(ex, from))[0] != '\0')
+		if (kind_of(ex, to) == LT_KIND_FRAME &&
+		    frame_attribute(kind_of(ex, from))[0] != '\0')
 			spelling = frame_attribute(kind_of(ex, from));
 		if (ref.index == LT_MEMBER_coroutine && kind_of(ex, from) == LT_KIND_TASK)
 			spelling = ".get_coro()";
@@ -465,7 +482,8 @@ static void add_step(struct lt_expressions *ex, struct writing *w, uint32_t from
 	}
 	case LT_REF_LOCAL:
 		lt_text_add(&w->text, frame_attribute(kind_of(ex, from)));
-		if (lt_read_str(ex->view, lt_frame_local_name(ex->view, code_of(ex, from), ref.index),
+		if (lt_read_str(ex->view,
+				lt_frame_local_name(ex->view, code_of(ex, from), ref.index),
 				NAME_CHARACTERS, &name))
 			lt_text_addf(&w->text, ".f_locals['%s']", lt_text_get(&name));
 		else
@@ -490,15 +508,18 @@ static const struct lt_root *root_of(const struct lt_picture *picture, uint32_t 
 	for (size_t r = 0; r < picture->roots.list.count; r++) {
 		const struct lt_root *root = &picture->roots.list.data[r];
 		if (picture->root_node[r] == node &&
-		    (best == NULL || lt_picture_start_cost(root->kind) < lt_picture_start_cost(best->kind)))
+		    (best == NULL ||
+		     lt_picture_start_cost(root->kind) < lt_picture_start_cost(best->kind)))
 			best = root;
 	}
 	return best;
 }
 
-static void add_thread(const struct lt_picture *picture, const struct lt_frame *frame, struct lt_text *text)
+static void add_thread(const struct lt_picture *picture, const struct lt_frame *frame,
+		       struct lt_text *text)
 {
-	const struct lt_interpreter *interpreter = &picture->roots.interpreters.data[frame->interpreter];
+	const struct lt_interpreter *interpreter =
+		&picture->roots.interpreters.data[frame->interpreter];
 	const struct lt_thread *thread = &interpreter->threads[frame->thread];
 	if (thread->native_id != 0)
 		lt_text_addf(text, "%d", (int)thread->native_id);
@@ -507,8 +528,8 @@ static void add_thread(const struct lt_picture *picture, const struct lt_frame *
 }
 
 /* How the way begins: `prefix` is the sentence before the expression itself. */
-static void begin(struct lt_expressions *ex, const struct lt_root *root, uint32_t node, struct writing *w,
-		  struct lt_text *prefix, struct lt_text *where)
+static void begin(struct lt_expressions *ex, const struct lt_root *root, uint32_t node,
+		  struct writing *w, struct lt_text *prefix, struct lt_text *where)
 {
 	const struct lt_picture *picture = ex->picture;
 	switch (root->kind) {
@@ -527,8 +548,8 @@ static void begin(struct lt_expressions *ex, const struct lt_root *root, uint32_
 		if (!lt_read_str(ex->view, lt_frame_local_name(ex->view, frame->code, root->index),
 				 NAME_CHARACTERS, &name))
 			lt_text_addf(&name, "<local %" PRIu32 ">", root->index);
-		lt_text_addf(prefix, "local variable '%s' of %s() at %s:%d in thread ", lt_text_get(&name),
-			     frame->function, frame->file, frame->line);
+		lt_text_addf(prefix, "local variable '%s' of %s() at %s:%d in thread ",
+			     lt_text_get(&name), frame->function, frame->file, frame->line);
 		add_thread(picture, frame, prefix);
 		lt_text_add(&w->text, lt_text_get(&name));
 		w->in_locals = true;
@@ -538,8 +559,8 @@ static void begin(struct lt_expressions *ex, const struct lt_root *root, uint32_
 	}
 	case LT_ROOT_FRAME: {
 		const struct lt_frame *frame = &picture->roots.frames.data[root->frame];
-		lt_text_addf(prefix, "%s of %s() at %s:%d in thread ", root->name, frame->function, frame->file,
-			     frame->line);
+		lt_text_addf(prefix, "%s of %s() at %s:%d in thread ", root->name, frame->function,
+			     frame->file, frame->line);
 		add_thread(picture, frame, prefix);
 		if (where != NULL)
 			lt_text_addf(where, "%s:%d", frame->file, frame->line);
@@ -548,8 +569,9 @@ static void begin(struct lt_expressions *ex, const struct lt_root *root, uint32_
 	}
 	case LT_ROOT_EXTERNAL: {
 		const struct lt_type *type = lt_picture_type(picture, node);
-		lt_text_addf(&w->text, "<%s at 0x%" PRIx64 ", %s>", type != NULL ? type->name : "object",
-			     address_of(ex, node), root->name);
+		lt_text_addf(&w->text, "<%s at 0x%" PRIx64 ", %s>",
+			     type != NULL ? type->name : "object", address_of(ex, node),
+			     root->name);
 		return;
 	}
 	default:
@@ -560,12 +582,14 @@ static void begin(struct lt_expressions *ex, const struct lt_root *root, uint32_
 static void module_place(struct lt_expressions *ex, uint32_t module, struct lt_text *where)
 {
 	uint32_t dict = namespace_of(ex, module);
-	uint32_t file = dict != LT_NO_NODE ? lt_expression_lookup(ex, dict, "__file__") : LT_NO_NODE;
+	uint32_t file =
+		dict != LT_NO_NODE ? lt_expression_lookup(ex, dict, "__file__") : LT_NO_NODE;
 	if (file != LT_NO_NODE && kind_of(ex, file) == LT_KIND_STR)
 		(void)lt_read_str(ex->view, address_of(ex, file), PATH_CHARACTERS, where);
 }
 
-void lt_expression_write(struct lt_expressions *ex, uint32_t node, struct lt_text *text, struct lt_text *where)
+void lt_expression_write(struct lt_expressions *ex, uint32_t node, struct lt_text *text,
+			 struct lt_text *where)
 {
 	const struct lt_picture *picture = ex->picture;
 	if (node >= picture->graph.graph.node_count || !picture->alive[node])
@@ -610,7 +634,8 @@ void lt_expression_write(struct lt_expressions *ex, uint32_t node, struct lt_tex
 	if (left > 0)
 		lt_text_addf(&w.text, "<%" PRIu64 " steps more>", left);
 
-	bool alone = prefix.length > 0 && root != NULL && root->kind == LT_ROOT_LOCAL && first == 0 && count == 1;
+	bool alone = prefix.length > 0 && root != NULL && root->kind == LT_ROOT_LOCAL &&
+		     first == 0 && count == 1;
 	lt_text_add(text, lt_text_get(&prefix));
 	if (!alone) {
 		lt_text_add(text, prefix.length > 0 ? ": " : "");

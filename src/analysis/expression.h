@@ -26,7 +26,8 @@ void lt_expression_write(struct lt_expressions *expressions, uint32_t node, stru
 			 struct lt_text *where);
 
 /* How `from` refers to `to`: the best of its references, false when there is none. */
-bool lt_expression_ref(struct lt_expressions *expressions, uint32_t from, uint32_t to, struct lt_ref *ret_ref);
+bool lt_expression_ref(struct lt_expressions *expressions, uint32_t from, uint32_t to,
+		       struct lt_ref *ret_ref);
 
 /* The value of a str key of a dict node, LT_NO_NODE for none. */
 uint32_t lt_expression_lookup(struct lt_expressions *expressions, uint32_t dict, const char *key);
@@ -35,6 +36,7 @@ uint32_t lt_expression_lookup(struct lt_expressions *expressions, uint32_t dict,
 uint32_t lt_expression_module(struct lt_expressions *expressions, const char *name);
 
 /* "file.py:12" of a function, of what an lru_cache or a method wraps, or of a code object. False: unknown. */
-bool lt_expression_function_place(struct lt_expressions *expressions, uint32_t node, struct lt_text *where);
+bool lt_expression_function_place(struct lt_expressions *expressions, uint32_t node,
+				  struct lt_text *where);
 
 #endif

@@ -9,8 +9,8 @@
 
 enum { EVIDENCE_MAX = 24 };
 
-struct lt_finding *lt_finding_begin(struct lt_findings *findings, const char *id, enum lt_severity severity,
-				    double weight)
+struct lt_finding *lt_finding_begin(struct lt_findings *findings, const char *id,
+				    enum lt_severity severity, double weight)
 {
 	struct lt_finding finding = {
 		.id = id,
@@ -21,7 +21,8 @@ struct lt_finding *lt_finding_begin(struct lt_findings *findings, const char *id
 		.where = "",
 		.explanation = "",
 		.fix = "",
-		.evidence = lt_arena_alloc(findings->strings, EVIDENCE_MAX * sizeof(struct lt_evidence)),
+		.evidence = lt_arena_alloc(findings->strings,
+					   EVIDENCE_MAX * sizeof(struct lt_evidence)),
 	};
 	if (finding.evidence == NULL || !lt_finding_list_push(&findings->list, finding)) {
 		findings->failed = true;
@@ -56,7 +57,8 @@ static struct lt_evidence *next_evidence(struct lt_finding *finding, const char 
 	return evidence;
 }
 
-void lt_finding_int(struct lt_findings *findings, struct lt_finding *finding, const char *name, uint64_t value)
+void lt_finding_int(struct lt_findings *findings, struct lt_finding *finding, const char *name,
+		    uint64_t value)
 {
 	(void)findings;
 	struct lt_evidence *evidence = next_evidence(finding, name);
@@ -66,7 +68,8 @@ void lt_finding_int(struct lt_findings *findings, struct lt_finding *finding, co
 	evidence->integer = value > INT64_MAX ? INT64_MAX : (int64_t)value;
 }
 
-void lt_finding_real(struct lt_findings *findings, struct lt_finding *finding, const char *name, double value)
+void lt_finding_real(struct lt_findings *findings, struct lt_finding *finding, const char *name,
+		     double value)
 {
 	(void)findings;
 	struct lt_evidence *evidence = next_evidence(finding, name);
@@ -86,7 +89,8 @@ void lt_finding_string(struct lt_findings *findings, struct lt_finding *finding,
 	evidence->text = lt_finding_format(findings, "%s", value);
 }
 
-void lt_finding_bool(struct lt_findings *findings, struct lt_finding *finding, const char *name, bool value)
+void lt_finding_bool(struct lt_findings *findings, struct lt_finding *finding, const char *name,
+		     bool value)
 {
 	(void)findings;
 	struct lt_evidence *evidence = next_evidence(finding, name);

@@ -25,18 +25,21 @@ struct lt_findings {
  * A finding with empty texts at the end of the list; valid until the next one is begun. NULL: no memory,
  * recorded in `failed`; the functions below accept it.
  */
-struct lt_finding *lt_finding_begin(struct lt_findings *findings, const char *id, enum lt_severity severity,
-				    double weight);
+struct lt_finding *lt_finding_begin(struct lt_findings *findings, const char *id,
+				    enum lt_severity severity, double weight);
 
 /* Formats into the strings of the result. */
 const char *lt_finding_format(struct lt_findings *findings, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-void lt_finding_int(struct lt_findings *findings, struct lt_finding *finding, const char *name, uint64_t value);
-void lt_finding_real(struct lt_findings *findings, struct lt_finding *finding, const char *name, double value);
+void lt_finding_int(struct lt_findings *findings, struct lt_finding *finding, const char *name,
+		    uint64_t value);
+void lt_finding_real(struct lt_findings *findings, struct lt_finding *finding, const char *name,
+		     double value);
 void lt_finding_string(struct lt_findings *findings, struct lt_finding *finding, const char *name,
 		       const char *value);
-void lt_finding_bool(struct lt_findings *findings, struct lt_finding *finding, const char *name, bool value);
+void lt_finding_bool(struct lt_findings *findings, struct lt_finding *finding, const char *name,
+		     bool value);
 
 /* Sets expression and place of a node. */
 void lt_finding_point(struct lt_findings *findings, struct lt_finding *finding, uint32_t node);

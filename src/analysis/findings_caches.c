@@ -9,10 +9,12 @@
 #include <string.h>
 
 enum {
-	ENTRIES_MIN = 100,        /* smaller caches without a bound are left alone, unless they hold much */
+	ENTRIES_MIN =
+		100, /* smaller caches without a bound are left alone, unless they hold much */
 	BYTES_MIN = 1 << 20,
-	INSTANCES_MIN = 100,      /* fewer instances kept by a cache are left alone, unless it holds much */
-	KEYS_LOOKED_AT = 200000,  /* keys of one cache whose first argument is examined */
+	INSTANCES_MIN =
+		100, /* fewer instances kept by a cache are left alone, unless it holds much */
+	KEYS_LOOKED_AT = 200000, /* keys of one cache whose first argument is examined */
 	CACHES_REPORTED = 20,
 };
 
@@ -36,18 +38,22 @@ static void read_cache(const struct lt_picture *picture, uint32_t node, struct c
 		cache->entries = 0;
 }
 
-static void function_name(struct lt_findings *findings, const struct cache *cache, struct lt_text *name)
+static void function_name(struct lt_findings *findings, const struct cache *cache,
+			  struct lt_text *name)
 {
 	const struct lt_view *view = findings->picture->view;
 	lt_addr function = lt_read_pointer(view, cache->address, LT_lru_cache_object_func);
-	const struct lt_type *type = lt_types_get(lt_heap_types(findings->picture->heap),
-						  lt_read_pointer(view, function, LT_PyObject_ob_type));
+	const struct lt_type *type =
+		lt_types_get(lt_heap_types(findings->picture->heap),
+			     lt_read_pointer(view, function, LT_PyObject_ob_type));
 	if (type == NULL || type->kind != LT_KIND_FUNCTION ||
-	    !lt_read_str(view, lt_read_pointer(view, function, LT_PyFunctionObject_func_qualname), 200, name))
+	    !lt_read_str(view, lt_read_pointer(view, function, LT_PyFunctionObject_func_qualname),
+			 200, name))
 		lt_text_add(name, type != NULL ? type->name : "a function");
 }
 
-static void add_cache(struct lt_findings *findings, struct lt_finding *finding, const struct cache *cache)
+static void add_cache(struct lt_findings *findings, struct lt_finding *finding,
+		      const struct cache *cache)
 {
 	lt_finding_int(findings, finding, "entries", cache->entries);
 	lt_finding_int(findings, finding, "held_bytes", cache->held);
@@ -78,19 +84,22 @@ static void unbounded(struct lt_findings *findings, const struct cache *cache)
 	add_cache(findings, finding, cache);
 	lt_finding_point(findings, finding, cache->node);
 	uint64_t calls = cache->hits + cache->misses;
-	finding->title = lt_finding_format(findings, "The cache of %s() has no bound: %" PRIu64 " entries hold %s",
-					   lt_text_get(&name), cache->entries,
-					   lt_findings_bytes(findings, cache->held));
+	finding->title = lt_finding_format(
+		findings, "The cache of %s() has no bound: %" PRIu64 " entries hold %s",
+		lt_text_get(&name), cache->entries, lt_findings_bytes(findings, cache->held));
 	finding->explanation = lt_finding_format(
 		findings,
-		"maxsize is None (lru_cache(maxsize=None) or functools.cache), so every new combination of arguments "
-		"stays for ever. Of %" PRIu64 " calls %" PRIu64 " (%.0f %%) found their result. sys.getsizeof() of the "
+		"maxsize is None (lru_cache(maxsize=None) or functools.cache), so every new "
+		"combination of arguments "
+		"stays for ever. Of %" PRIu64 " calls %" PRIu64
+		" (%.0f %%) found their result. sys.getsizeof() of the "
 		"cache does not show what it holds.",
 		calls, cache->hits, calls > 0 ? 100.0 * (double)cache->hits / (double)calls : 0.0);
-	finding->fix = lt_finding_format(findings,
-					 "Give %s() a bound: @lru_cache(maxsize=1024), sized by the arguments that "
-					 "recur; cache_clear() empties it now.",
-					 lt_text_get(&name));
+	finding->fix = lt_finding_format(
+		findings,
+		"Give %s() a bound: @lru_cache(maxsize=1024), sized by the arguments that "
+		"recur; cache_clear() empties it now.",
+		lt_text_get(&name));
 }
 
 /* True when the function's first parameter is called self and it is defined in a class. */
@@ -114,14 +123,17 @@ struct pinned {
 };
 
 /* The different instances that are first items of the keys (Modules/_functoolsmodule.c: lru_cache_make_key). */
-static bool find_pinned(struct lt_findings *findings, const struct cache *cache, struct pinned *ret_pinned)
+static bool find_pinned(struct lt_findings *findings, const struct cache *cache,
+			struct pinned *ret_pinned)
 {
 	const struct lt_picture *picture = findings->picture;
 	const struct lt_view *view = picture->view;
 	struct lt_types *types = lt_heap_types(picture->heap);
 	lt_addr dict = lt_read_pointer(view, cache->address, LT_lru_cache_object_cache);
-	const struct lt_type *dict_type = lt_types_get(types, lt_read_pointer(view, dict, LT_PyObject_ob_type));
-	if (dict_type == NULL || dict_type->kind != LT_KIND_DICT || !lt_has(view->layout, LT_PyTupleObject_ob_item))
+	const struct lt_type *dict_type =
+		lt_types_get(types, lt_read_pointer(view, dict, LT_PyObject_ob_type));
+	if (dict_type == NULL || dict_type->kind != LT_KIND_DICT ||
+	    !lt_has(view->layout, LT_PyTupleObject_ob_item))
 		return false;
 	LT_CLEANUP(lt_refs_deinit) struct lt_refs refs = {0};
 	(void)lt_decode_refs(lt_heap_decoder(picture->heap), dict, dict_type, &refs);
@@ -133,14 +145,18 @@ static bool find_pinned(struct lt_findings *findings, const struct cache *cache,
 			continue;
 		keys++;
 		lt_addr key = refs.data[i].to, self = 0;
-		const struct lt_type *type = lt_types_get(types, lt_read_pointer(view, key, LT_PyObject_ob_type));
+		const struct lt_type *type =
+			lt_types_get(types, lt_read_pointer(view, key, LT_PyObject_ob_type));
 		if (type == NULL)
 			continue;
 		if (type->kind == LT_KIND_TUPLE) {
 			if (lt_read_size(view, key) == 0 ||
-			    !lt_memory_u64(view->memory, key + lt_off(view->layout, LT_PyTupleObject_ob_item), &self))
+			    !lt_memory_u64(view->memory,
+					   key + lt_off(view->layout, LT_PyTupleObject_ob_item),
+					   &self))
 				continue;
-			type = lt_types_get(types, lt_read_pointer(view, self, LT_PyObject_ob_type));
+			type = lt_types_get(types,
+					    lt_read_pointer(view, self, LT_PyObject_ob_type));
 		} else {
 			self = key;
 		}
@@ -164,7 +180,8 @@ static void pins_self(struct lt_findings *findings, const struct cache *cache)
 		return;
 	LT_CLEANUP(lt_text_deinit) struct lt_text name = {0};
 	function_name(findings, cache, &name);
-	lt_addr function = lt_read_pointer(findings->picture->view, cache->address, LT_lru_cache_object_func);
+	lt_addr function =
+		lt_read_pointer(findings->picture->view, cache->address, LT_lru_cache_object_func);
 	struct pinned pinned = {0};
 	if (!is_method(findings->picture->view, function, lt_text_get(&name)) ||
 	    !find_pinned(findings, cache, &pinned) || pinned.instances == 0 ||
@@ -178,21 +195,26 @@ static void pins_self(struct lt_findings *findings, const struct cache *cache)
 	if (finding == NULL)
 		return;
 	lt_finding_int(findings, finding, "instances_pinned", pinned.instances);
-	lt_finding_string(findings, finding, "instance_type",
-			  lt_finding_format(findings, "%s.%s", pinned.type->module, pinned.type->name));
+	lt_finding_string(
+		findings, finding, "instance_type",
+		lt_finding_format(findings, "%s.%s", pinned.type->module, pinned.type->name));
 	lt_finding_int(findings, finding, "instance_bytes", pinned.held);
 	add_cache(findings, finding, cache);
 	lt_finding_point(findings, finding, cache->node);
-	finding->title = lt_finding_format(findings, "The cache of the method %s() keeps %" PRIu64 " instances alive",
-					   lt_text_get(&name), pinned.instances);
+	finding->title = lt_finding_format(
+		findings, "The cache of the method %s() keeps %" PRIu64 " instances alive",
+		lt_text_get(&name), pinned.instances);
 	finding->explanation = lt_finding_format(
 		findings,
-		"lru_cache on a method has self in its keys: the cache belongs to the class, so each instance of "
+		"lru_cache on a method has self in its keys: the cache belongs to the class, so "
+		"each instance of "
 		"%s that was ever asked stays alive %s.",
 		pinned.type->name,
 		cache->maxsize < 0 ? "for ever" : "until its entry is pushed out by newer ones");
-	finding->fix = "Cache per instance: functools.cached_property for a value, a dict attribute of self for "
-		       "several; or move the computation to a function of the values that it needs.";
+	finding->fix =
+		"Cache per instance: functools.cached_property for a value, a dict attribute of "
+		"self for "
+		"several; or move the computation to a function of the values that it needs.";
 }
 
 static int by_held(const void *left, const void *right)
@@ -210,8 +232,8 @@ enum lt_status lt_findings_caches(struct lt_findings *findings)
 	LT_CLEANUP(caches_deinit) struct caches list = {0};
 	for (uint32_t node = 0; node < picture->graph.graph.node_count; node++) {
 		uint32_t type = picture->graph.type[node];
-		if (type >= lt_types_count(types) || lt_types_at(types, type)->kind != LT_KIND_LRU_CACHE ||
-		    !picture->alive[node])
+		if (type >= lt_types_count(types) ||
+		    lt_types_at(types, type)->kind != LT_KIND_LRU_CACHE || !picture->alive[node])
 			continue;
 		struct cache cache;
 		read_cache(picture, node, &cache);

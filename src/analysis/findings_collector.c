@@ -8,10 +8,10 @@
 #include <string.h>
 
 enum {
-	DEBUG_SAVEALL = 32,          /* Include/internal/pycore_gc.h: _PyGC_DEBUG_SAVEALL */
-	THRESHOLD_HIGH = 100000,     /* new containers without a young collection */
-	FROZEN_MIN = 10000,          /* frozen objects worth a word */
-	WAITING_MIN = 4 << 20,       /* bytes of garbage that are normal between two collections */
+	DEBUG_SAVEALL = 32,      /* Include/internal/pycore_gc.h: _PyGC_DEBUG_SAVEALL */
+	THRESHOLD_HIGH = 100000, /* new containers without a young collection */
+	FROZEN_MIN = 10000,      /* frozen objects worth a word */
+	WAITING_MIN = 4 << 20,   /* bytes of garbage that are normal between two collections */
 };
 
 static const double FULL_PRODUCT_HIGH = 1e8; /* new containers without a full collection */
@@ -23,7 +23,8 @@ static void add_garbage(struct lt_findings *findings, struct lt_finding *finding
 	lt_finding_int(findings, finding, "garbage_objects", picture->garbage_count);
 	lt_finding_int(findings, finding, "garbage_tracked", picture->garbage_tracked);
 	lt_finding_int(findings, finding, "garbage_bytes", picture->garbage_bytes);
-	lt_finding_real(findings, finding, "garbage_share", lt_findings_share(findings, picture->garbage_bytes));
+	lt_finding_real(findings, finding, "garbage_share",
+			lt_findings_share(findings, picture->garbage_bytes));
 }
 
 static void add_state(struct lt_findings *findings, struct lt_finding *finding,
@@ -35,13 +36,15 @@ static void add_state(struct lt_findings *findings, struct lt_finding *finding,
 	static const char *const counts[] = {"count0", "count1", "count2"};
 	static const char *const collections[] = {"collections0", "collections1", "collections2"};
 	for (size_t g = 0; g < LT_GENERATIONS; g++)
-		lt_finding_int(findings, finding, thresholds[g], (uint64_t)collector->generations[g].threshold);
+		lt_finding_int(findings, finding, thresholds[g],
+			       (uint64_t)collector->generations[g].threshold);
 	for (size_t g = 0; g < LT_GENERATIONS; g++) {
 		int64_t count = collector->generations[g].count;
 		lt_finding_int(findings, finding, counts[g], count < 0 ? 0 : (uint64_t)count);
 	}
 	for (size_t g = 0; g < LT_GENERATIONS; g++)
-		lt_finding_int(findings, finding, collections[g], collector->generations[g].collections);
+		lt_finding_int(findings, finding, collections[g],
+			       collector->generations[g].collections);
 }
 
 /* The type that makes up most of the garbage. */
@@ -62,7 +65,8 @@ static const struct lt_type *main_garbage(const struct lt_picture *picture, uint
 		count[type]++;
 		bytes[type] += lt_heap_graph_size(&picture->graph, node);
 		/* A class of the user says more than the dicts and lists inside its instances. */
-		bool better = lt_types_at(types, type)->python_class >= lt_types_at(types, most)->python_class;
+		bool better = lt_types_at(types, type)->python_class >=
+			      lt_types_at(types, most)->python_class;
 		if (type == most || (better && (count[type] > count[most] ||
 						lt_types_at(types, type)->python_class >
 							lt_types_at(types, most)->python_class)))
@@ -97,22 +101,27 @@ static void disabled(struct lt_findings *findings, const struct lt_collector *co
 	enum lt_severity severity = worse(LT_MEDIUM, lt_findings_grade(findings, bytes));
 	if (lt_findings_share(findings, bytes) >= 0.25 && bytes >= 64u << 20)
 		severity = LT_CRITICAL;
-	struct lt_finding *finding = lt_finding_begin(findings, "collector-disabled", severity, (double)bytes);
+	struct lt_finding *finding =
+		lt_finding_begin(findings, "collector-disabled", severity, (double)bytes);
 	if (finding == NULL)
 		return;
 	add_state(findings, finding, collector);
 	add_garbage(findings, finding);
 	add_garbage_kind(findings, finding);
-	finding->title = lt_finding_format(findings, "The collector is disabled; %s of cyclic garbage wait",
-					   lt_findings_bytes(findings, bytes));
+	finding->title =
+		lt_finding_format(findings, "The collector is disabled; %s of cyclic garbage wait",
+				  lt_findings_bytes(findings, bytes));
 	finding->expression = "gc.isenabled()";
 	finding->explanation = lt_finding_format(
 		findings,
-		"Automatic collection is off, so objects in reference cycles stay until gc.collect() is called. "
-		"Nothing reaches %" PRIu64 " objects any more. Objects outside cycles are not concerned: their "
+		"Automatic collection is off, so objects in reference cycles stay until "
+		"gc.collect() is called. "
+		"Nothing reaches %" PRIu64
+		" objects any more. Objects outside cycles are not concerned: their "
 		"reference counts free them.",
 		findings->picture->garbage_count);
-	finding->fix = "Remove the call of gc.disable(), or call gc.enable() after the part that needed it; where "
+	finding->fix = "Remove the call of gc.disable(), or call gc.enable() after the part that "
+		       "needed it; where "
 		       "pauses must not fall into requests, call gc.collect() between them.";
 }
 
@@ -124,7 +133,8 @@ static void never_due(struct lt_findings *findings, const struct lt_collector *c
 					 lt_fact(layout, LT_FACT_gc_threshold1),
 					 lt_fact(layout, LT_FACT_gc_threshold2)};
 	bool incremental = lt_fact(layout, LT_FACT_gc_incremental) != 0;
-	double product = (double)g[0].threshold * (double)(g[1].threshold > 0 ? g[1].threshold : 1) *
+	double product = (double)g[0].threshold *
+			 (double)(g[1].threshold > 0 ? g[1].threshold : 1) *
 			 (double)(g[2].threshold > 0 ? g[2].threshold : 1);
 	bool zero = g[0].threshold <= 0;
 	bool young = g[0].threshold >= THRESHOLD_HIGH;
@@ -137,7 +147,8 @@ static void never_due(struct lt_findings *findings, const struct lt_collector *c
 	enum lt_severity severity = zero || !reachable ? LT_MEDIUM : LT_LOW;
 	if (bytes >= WAITING_MIN)
 		severity = worse(severity, lt_findings_grade(findings, bytes));
-	struct lt_finding *finding = lt_finding_begin(findings, "thresholds-too-high", severity, (double)bytes);
+	struct lt_finding *finding =
+		lt_finding_begin(findings, "thresholds-too-high", severity, (double)bytes);
 	if (finding == NULL)
 		return;
 	add_state(findings, finding, collector);
@@ -149,25 +160,29 @@ static void never_due(struct lt_findings *findings, const struct lt_collector *c
 	if (zero) {
 		finding->title = "The collector never runs: its first threshold is 0";
 		finding->explanation =
-			"A first threshold of 0 turns automatic collection off, although gc.isenabled() says True. "
+			"A first threshold of 0 turns automatic collection off, although "
+			"gc.isenabled() says True. "
 			"Objects in reference cycles stay until gc.collect() is called.";
 	} else {
 		finding->title = lt_finding_format(
 			findings,
-			"The thresholds (%" PRId64 ", %" PRId64 ", %" PRId64 ") are so high that %s collection hardly runs",
+			"The thresholds (%" PRId64 ", %" PRId64 ", %" PRId64
+			") are so high that %s collection hardly runs",
 			g[0].threshold, g[1].threshold, g[2].threshold, young ? "a" : "a full");
 		finding->explanation = lt_finding_format(
 			findings,
-			"A collection is due only when %" PRId64 " more tracked containers live than at the last one "
+			"A collection is due only when %" PRId64
+			" more tracked containers live than at the last one "
 			"(usually %" PRId64 "); the heap has %" PRIu64 " in all, and %" PRIu64
-			" young and %" PRIu64 " full collections ran so far. Memory pressure never starts one.",
-			g[0].threshold, usual[0], findings->picture->graph.tracked, g[0].collections,
-			g[2].collections);
+			" young and %" PRIu64
+			" full collections ran so far. Memory pressure never starts one.",
+			g[0].threshold, usual[0], findings->picture->graph.tracked,
+			g[0].collections, g[2].collections);
 	}
 	finding->fix = lt_finding_format(
 		findings,
-		"Lower the values given to gc.set_threshold() (default %" PRId64 ", %" PRId64 ", %" PRId64
-		"), or call gc.collect() at idle points.",
+		"Lower the values given to gc.set_threshold() (default %" PRId64 ", %" PRId64
+		", %" PRId64 "), or call gc.collect() at idle points.",
 		usual[0], usual[1], usual[2]);
 }
 
@@ -180,7 +195,8 @@ static void frozen(struct lt_findings *findings)
 		return;
 	uint64_t dead = 0, dead_bytes = 0;
 	for (uint32_t node = 0; node < picture->graph.graph.node_count; node++) {
-		if (!picture->alive[node] && (picture->graph.flags[node] & LT_NODE_PERMANENT) != 0) {
+		if (!picture->alive[node] &&
+		    (picture->graph.flags[node] & LT_NODE_PERMANENT) != 0) {
 			dead++;
 			dead_bytes += lt_heap_graph_size(&picture->graph, node);
 		}
@@ -197,15 +213,19 @@ static void frozen(struct lt_findings *findings)
 	lt_finding_real(findings, finding, "frozen_share", share);
 	lt_finding_int(findings, finding, "frozen_garbage_objects", dead);
 	lt_finding_int(findings, finding, "frozen_garbage_bytes", dead_bytes);
-	finding->title = lt_finding_format(findings, "%.0f %% of the tracked objects are frozen", share * 100);
+	finding->title = lt_finding_format(findings, "%.0f %% of the tracked objects are frozen",
+					   share * 100);
 	finding->expression = "gc.get_freeze_count()";
-	finding->explanation = lt_finding_format(
-		findings,
-		"gc.freeze() moved %" PRIu64 " of %" PRIu64 " tracked objects to the permanent generation, which no "
-		"collection looks at. Cycles among them are never freed: %" PRIu64 " such objects (%s) are "
-		"garbage now.",
-		frozen_count, all, dead, lt_findings_bytes(findings, dead_bytes));
-	finding->fix = "Call gc.freeze() once, after the imports and before the service forks or takes work, with "
+	finding->explanation =
+		lt_finding_format(findings,
+				  "gc.freeze() moved %" PRIu64 " of %" PRIu64
+				  " tracked objects to the permanent generation, which no "
+				  "collection looks at. Cycles among them are never freed: %" PRIu64
+				  " such objects (%s) are "
+				  "garbage now.",
+				  frozen_count, all, dead, lt_findings_bytes(findings, dead_bytes));
+	finding->fix = "Call gc.freeze() once, after the imports and before the service forks or "
+		       "takes work, with "
 		       "gc.collect() just before it; undo a later one with gc.unfreeze().";
 }
 
@@ -226,32 +246,39 @@ static void garbage_list(struct lt_findings *findings, const struct lt_collector
 		return;
 	uint32_t node = node_of_root(findings->picture, "gc.garbage");
 	uint64_t held = node != LT_NO_NODE ? findings->picture->retained[node] : 0;
-	enum lt_severity severity = worse(saveall ? LT_HIGH : LT_MEDIUM, lt_findings_grade(findings, held));
-	struct lt_finding *finding = lt_finding_begin(
-		findings, saveall ? "debug-saveall" : "uncollectable-garbage", severity, (double)held);
+	enum lt_severity severity =
+		worse(saveall ? LT_HIGH : LT_MEDIUM, lt_findings_grade(findings, held));
+	struct lt_finding *finding =
+		lt_finding_begin(findings, saveall ? "debug-saveall" : "uncollectable-garbage",
+				 severity, (double)held);
 	if (finding == NULL)
 		return;
 	lt_finding_int(findings, finding, "garbage_length", collector->garbage);
 	lt_finding_int(findings, finding, "held_bytes", held);
 	lt_finding_int(findings, finding, "debug_flags", collector->debug);
-	lt_finding_int(findings, finding, "uncollectable2", collector->generations[2].uncollectable);
+	lt_finding_int(findings, finding, "uncollectable2",
+		       collector->generations[2].uncollectable);
 	finding->expression = "gc.garbage";
 	if (saveall) {
 		finding->title = lt_finding_format(
-			findings, "gc.DEBUG_SAVEALL keeps all garbage: %" PRIu64 " objects, %s", collector->garbage,
-			lt_findings_bytes(findings, held));
-		finding->explanation =
-			"With DEBUG_SAVEALL set the collector appends every object that it finds unreachable to "
-			"gc.garbage instead of freeing it.";
-		finding->fix = "Remove gc.set_debug(gc.DEBUG_SAVEALL) or gc.DEBUG_LEAK, then clear the list: "
+			findings, "gc.DEBUG_SAVEALL keeps all garbage: %" PRIu64 " objects, %s",
+			collector->garbage, lt_findings_bytes(findings, held));
+		finding->explanation = "With DEBUG_SAVEALL set the collector appends every object "
+				       "that it finds unreachable to "
+				       "gc.garbage instead of freeing it.";
+		finding->fix = "Remove gc.set_debug(gc.DEBUG_SAVEALL) or gc.DEBUG_LEAK, then clear "
+			       "the list: "
 			       "gc.set_debug(0); gc.garbage.clear().";
 	} else {
-		finding->title = lt_finding_format(findings, "gc.garbage holds %" PRIu64 " objects (%s)",
-						   collector->garbage, lt_findings_bytes(findings, held));
+		finding->title =
+			lt_finding_format(findings, "gc.garbage holds %" PRIu64 " objects (%s)",
+					  collector->garbage, lt_findings_bytes(findings, held));
 		finding->explanation =
-			"Objects in gc.garbage were found unreachable and could not be freed, or were put there by "
+			"Objects in gc.garbage were found unreachable and could not be freed, or "
+			"were put there by "
 			"code; the list keeps them, and all that they refer to, alive.";
-		finding->fix = "Look at the types in gc.garbage, break their cycles or their tp_del finalizers, and "
+		finding->fix = "Look at the types in gc.garbage, break their cycles or their "
+			       "tp_del finalizers, and "
 			       "clear the list: gc.garbage.clear().";
 	}
 }
@@ -273,14 +300,18 @@ static void waiting(struct lt_findings *findings, const struct lt_collector *col
 	add_state(findings, finding, collector);
 	lt_finding_int(findings, finding, "long_lived_total", collector->long_lived_total);
 	lt_finding_int(findings, finding, "long_lived_pending", collector->long_lived_pending);
-	finding->title = lt_finding_format(findings, "%s of cyclic garbage wait for a full collection (%.0f %% of the heap)",
-					   lt_findings_bytes(findings, picture->garbage_bytes), share * 100);
-	finding->explanation = lt_finding_format(
-		findings,
-		"%" PRIu64 " objects that nothing reaches any more are kept alive by reference cycles. An automatic "
-		"full collection needs its counters and, beyond that, a quarter of growth since the last one.",
-		picture->garbage_count);
-	finding->fix = "Break the cycles of the type named here (a weak reference to the parent, or an explicit close "
+	finding->title = lt_finding_format(
+		findings, "%s of cyclic garbage wait for a full collection (%.0f %% of the heap)",
+		lt_findings_bytes(findings, picture->garbage_bytes), share * 100);
+	finding->explanation =
+		lt_finding_format(findings,
+				  "%" PRIu64 " objects that nothing reaches any more are kept "
+					     "alive by reference cycles. An automatic "
+				  "full collection needs its counters and, beyond that, a quarter "
+				  "of growth since the last one.",
+				  picture->garbage_count);
+	finding->fix = "Break the cycles of the type named here (a weak reference to the parent, "
+		       "or an explicit close "
 		       "that clears it), or call gc.collect() between units of work.";
 }
 

@@ -41,14 +41,17 @@ static void look_at_items(struct lt_findings *findings, uint32_t node, struct it
 	*items = (struct items){0};
 	if (own == NULL)
 		return;
-	(void)lt_decode_refs(lt_heap_decoder(picture->heap), lt_picture_address(picture, node), own, &refs);
+	(void)lt_decode_refs(lt_heap_decoder(picture->heap), lt_picture_address(picture, node), own,
+			     &refs);
 	bool set = own->kind == LT_KIND_SET;
 	for (size_t i = 0; i < refs.count && items->seen < ITEMS_LOOKED_AT; i++) {
 		const struct lt_ref *ref = &refs.data[i];
-		if (ref->kind != LT_REF_ITEM && ref->kind != LT_REF_VALUE && !(set && ref->kind == LT_REF_KEY))
+		if (ref->kind != LT_REF_ITEM && ref->kind != LT_REF_VALUE &&
+		    !(set && ref->kind == LT_REF_KEY))
 			continue;
 		uint32_t item = lt_heap_graph_find(&picture->graph, ref->to);
-		const struct lt_type *type = item != LT_NO_NODE ? lt_picture_type(picture, item) : NULL;
+		const struct lt_type *type =
+			item != LT_NO_NODE ? lt_picture_type(picture, item) : NULL;
 		if (type == NULL)
 			continue;
 		items->seen++;
@@ -86,7 +89,8 @@ static void add_container(struct lt_findings *findings, struct lt_finding *findi
 	lt_finding_int(findings, finding, "own_bytes", container->bytes);
 	if (items->type != NULL) {
 		lt_finding_string(findings, finding, "item_type",
-				  lt_finding_format(findings, "%s.%s", items->type->module, items->type->name));
+				  lt_finding_format(findings, "%s.%s", items->type->module,
+						    items->type->name));
 		lt_finding_int(findings, finding, "items_looked_at", items->seen);
 		lt_finding_int(findings, finding, "items_of_type", items->commonest);
 	}
@@ -97,7 +101,8 @@ static void add_container(struct lt_findings *findings, struct lt_finding *findi
 static bool reported(const struct lt_findings *findings, const char *expression)
 {
 	for (size_t i = 0; i < findings->list.count; i++) {
-		if (expression[0] != '\0' && strcmp(findings->list.data[i].expression, expression) == 0)
+		if (expression[0] != '\0' &&
+		    strcmp(findings->list.data[i].expression, expression) == 0)
 			return true;
 	}
 	return false;
@@ -107,8 +112,8 @@ static const char *item_words(struct lt_findings *findings, const struct items *
 {
 	if (items->type == NULL || items->seen == 0)
 		return "";
-	return lt_finding_format(findings, " Of the first %" PRIu64 " items %" PRIu64 " are %s.", items->seen,
-				 items->commonest, items->type->name);
+	return lt_finding_format(findings, " Of the first %" PRIu64 " items %" PRIu64 " are %s.",
+				 items->seen, items->commonest, items->type->name);
 }
 
 static void look_at(struct lt_findings *findings, const struct lt_container *container)
@@ -119,55 +124,66 @@ static void look_at(struct lt_findings *findings, const struct lt_container *con
 		return;
 	struct items items;
 	look_at_items(findings, node, &items);
-	bool listeners = container->length >= LISTENERS_MIN && items.seen > 0 && items.callables * 10 >= items.seen * 9;
+	bool listeners = container->length >= LISTENERS_MIN && items.seen > 0 &&
+			 items.callables * 10 >= items.seen * 9;
 	bool large = container->share >= LARGE_SHARE && container->held >= LARGE_BYTES;
 	if (!listeners && !large)
 		return;
 	enum lt_severity severity = LT_LOW;
 	if (large)
-		severity = container->share >= 0.4 && container->held >= 8u << 20 ? LT_HIGH : LT_MEDIUM;
+		severity = container->share >= 0.4 && container->held >= 8u << 20 ? LT_HIGH
+										  : LT_MEDIUM;
 	const char *held = lt_findings_bytes(findings, container->held);
 	if (listeners) {
-		struct lt_finding *finding =
-			lt_finding_begin(findings, "listener-list", severity, (double)container->held);
+		struct lt_finding *finding = lt_finding_begin(findings, "listener-list", severity,
+							      (double)container->held);
 		if (finding == NULL)
 			return;
 		add_container(findings, finding, container, &items);
 		lt_finding_int(findings, finding, "callables", items.callables);
-		finding->title = lt_finding_format(findings, "%" PRIu64 " callbacks are registered in one %s (%s)",
-						   container->length, container->type, held);
-		finding->explanation = lt_finding_format(
-			findings,
-			"Each registered function keeps alive what it refers to: the instance of a bound method, the "
-			"variables of a closure.%s",
-			item_words(findings, &items));
-		finding->fix = "Unregister listeners when their owner ends, or keep weakref.WeakMethod / "
-			       "weakref.WeakSet references to them.";
+		finding->title = lt_finding_format(
+			findings, "%" PRIu64 " callbacks are registered in one %s (%s)",
+			container->length, container->type, held);
+		finding->explanation =
+			lt_finding_format(findings,
+					  "Each registered function keeps alive what it refers to: "
+					  "the instance of a bound method, the "
+					  "variables of a closure.%s",
+					  item_words(findings, &items));
+		finding->fix =
+			"Unregister listeners when their owner ends, or keep weakref.WeakMethod / "
+			"weakref.WeakSet references to them.";
 		return;
 	}
 	bool registry = in_class(picture, node);
-	struct lt_finding *finding = lt_finding_begin(findings, registry ? "class-registry" : "large-container",
-						      severity, (double)container->held);
+	struct lt_finding *finding =
+		lt_finding_begin(findings, registry ? "class-registry" : "large-container",
+				 severity, (double)container->held);
 	if (finding == NULL)
 		return;
 	add_container(findings, finding, container, &items);
-	finding->title = lt_finding_format(findings, "One %s of %" PRIu64 " entries holds %s, %.0f %% of the heap",
-					   container->type, container->length, held, container->share * 100);
+	finding->title = lt_finding_format(
+		findings, "One %s of %" PRIu64 " entries holds %s, %.0f %% of the heap",
+		container->type, container->length, held, container->share * 100);
 	if (registry) {
-		finding->explanation = lt_finding_format(
-			findings,
-			"The %s is a variable of a class: it lives as long as the class, and so does everything that "
-			"is put into it.%s",
-			container->type, item_words(findings, &items));
-		finding->fix = "Remove entries when their object ends, or make the registry a weakref.WeakSet or "
+		finding->explanation =
+			lt_finding_format(findings,
+					  "The %s is a variable of a class: it lives as long as "
+					  "the class, and so does everything that "
+					  "is put into it.%s",
+					  container->type, item_words(findings, &items));
+		finding->fix = "Remove entries when their object ends, or make the registry a "
+			       "weakref.WeakSet or "
 			       "weakref.WeakValueDictionary.";
 	} else {
-		finding->explanation = lt_finding_format(
-			findings,
-			"%s would go with it: all that can be reached through it only. The collector cannot free it, "
-			"it is reachable.%s",
-			held, item_words(findings, &items));
-		finding->fix = "If it only ever grows, give it a bound (functools.lru_cache(maxsize=...), a deque with "
+		finding->explanation =
+			lt_finding_format(findings,
+					  "%s would go with it: all that can be reached through it "
+					  "only. The collector cannot free it, "
+					  "it is reachable.%s",
+					  held, item_words(findings, &items));
+		finding->fix = "If it only ever grows, give it a bound "
+			       "(functools.lru_cache(maxsize=...), a deque with "
 			       "maxlen, removal by age) or keep its content outside the process.";
 	}
 }

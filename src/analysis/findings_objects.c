@@ -11,8 +11,8 @@
 enum {
 	EXCEPTIONS_MIN = 100,
 	BYTES_MIN = 1 << 20,
-	DOMINATORS_MAX = 64,  /* steps up to find what a node is counted with already */
-	CLASSES_MIN = 50,     /* classes of one name */
+	DOMINATORS_MAX = 64, /* steps up to find what a node is counted with already */
+	CLASSES_MIN = 50,    /* classes of one name */
 };
 
 static const double LOCALS_SHARE = 0.1; /* of the heap, for thread-local values */
@@ -69,7 +69,8 @@ static enum lt_status kept_exceptions(struct lt_findings *findings)
 	uint64_t most = 0;
 	LT_CLEANUP(lt_map_deinit) struct lt_map holders = {0};
 	for (uint32_t node = 0; node < picture->graph.graph.node_count; node++) {
-		if (!picture->alive[node] || !is_exception(picture, node) || traceback_of(picture, node) == 0)
+		if (!picture->alive[node] || !is_exception(picture, node) ||
+		    traceback_of(picture, node) == 0)
 			continue;
 		count++;
 		if (!counted_above(picture, node))
@@ -92,7 +93,8 @@ static enum lt_status kept_exceptions(struct lt_findings *findings)
 	enum lt_severity severity = lt_findings_grade(findings, held);
 	if (severity == LT_LOW && count >= 1000)
 		severity = LT_MEDIUM;
-	struct lt_finding *finding = lt_finding_begin(findings, "kept-exceptions", severity, (double)held);
+	struct lt_finding *finding =
+		lt_finding_begin(findings, "kept-exceptions", severity, (double)held);
 	if (finding == NULL)
 		return lt_fail_memory(findings->session);
 	lt_finding_int(findings, finding, "exceptions_with_traceback", count);
@@ -109,13 +111,19 @@ static enum lt_status kept_exceptions(struct lt_findings *findings)
 	lt_finding_int(findings, finding, "heaviest_bytes", picture->retained[heaviest]);
 	lt_addr traceback = traceback_of(picture, heaviest);
 	lt_finding_int(findings, finding, "heaviest_line",
-		       (uint64_t)(uint32_t)lt_read_int32(picture->view, traceback, LT_PyTracebackObject_tb_lineno));
-	finding->title = lt_finding_format(findings, "%" PRIu64 " kept exceptions with their tracebacks hold %s", count,
-					   lt_findings_bytes(findings, held));
-	finding->explanation = "The traceback of a kept exception refers to the frames that it passed through, and they "
-			       "keep all their local variables alive until the exception or its traceback goes.";
-	finding->fix = "Keep str(exc) or traceback.format_exception(exc) instead of the exception, or clear it: "
-		       "exc.__traceback__ = None, traceback.clear_frames(tb); await or discard failed tasks.";
+		       (uint64_t)(uint32_t)lt_read_int32(picture->view, traceback,
+							 LT_PyTracebackObject_tb_lineno));
+	finding->title = lt_finding_format(
+		findings, "%" PRIu64 " kept exceptions with their tracebacks hold %s", count,
+		lt_findings_bytes(findings, held));
+	finding->explanation =
+		"The traceback of a kept exception refers to the frames that it passed through, "
+		"and they "
+		"keep all their local variables alive until the exception or its traceback goes.";
+	finding->fix = "Keep str(exc) or traceback.format_exception(exc) instead of the exception, "
+		       "or clear it: "
+		       "exc.__traceback__ = None, traceback.clear_frames(tb); await or discard "
+		       "failed tasks.";
 	return LT_OK;
 }
 
@@ -141,13 +149,15 @@ static enum lt_status repeated_classes(struct lt_findings *findings)
 	struct lt_types *types = lt_heap_types(picture->heap);
 	LT_CLEANUP(class_names_deinit) struct class_names classes = {0};
 	for (uint32_t node = 0; node < picture->graph.graph.node_count; node++) {
-		const struct lt_type *own = picture->alive[node] ? lt_picture_type(picture, node) : NULL;
+		const struct lt_type *own =
+			picture->alive[node] ? lt_picture_type(picture, node) : NULL;
 		if (own == NULL || own->kind != LT_KIND_TYPE)
 			continue;
 		const struct lt_type *type = lt_types_get(types, lt_picture_address(picture, node));
 		if (type == NULL || !type->python_class || type->name[0] == '\0')
 			continue;
-		struct class_name name = {.type = type, .node = node, .held = picture->retained[node]};
+		struct class_name name = {
+			.type = type, .node = node, .held = picture->retained[node]};
 		if (!class_names_push(&classes, name))
 			return lt_fail_memory(findings->session);
 	}
@@ -156,9 +166,10 @@ static enum lt_status repeated_classes(struct lt_findings *findings)
 	for (size_t first = 0, next; first < classes.count; first = next) {
 		const struct class_name *name = &classes.data[first];
 		uint64_t held = 0;
-		for (next = first; next < classes.count &&
-				   strcmp(classes.data[next].type->module, name->type->module) == 0 &&
-				   strcmp(classes.data[next].type->name, name->type->name) == 0;
+		for (next = first;
+		     next < classes.count &&
+		     strcmp(classes.data[next].type->module, name->type->module) == 0 &&
+		     strcmp(classes.data[next].type->name, name->type->name) == 0;
 		     next++)
 			held += classes.data[next].held;
 		size_t count = next - first;
@@ -167,23 +178,28 @@ static enum lt_status repeated_classes(struct lt_findings *findings)
 		enum lt_severity severity = lt_findings_grade(findings, held);
 		if (severity == LT_LOW && count >= 1000)
 			severity = LT_MEDIUM;
-		struct lt_finding *finding =
-			lt_finding_begin(findings, "classes-made-repeatedly", severity, (double)held);
+		struct lt_finding *finding = lt_finding_begin(findings, "classes-made-repeatedly",
+							      severity, (double)held);
 		if (finding == NULL)
 			return lt_fail_memory(findings->session);
-		lt_finding_string(findings, finding, "class",
-				  lt_finding_format(findings, "%s.%s", name->type->module, name->type->name));
+		lt_finding_string(
+			findings, finding, "class",
+			lt_finding_format(findings, "%s.%s", name->type->module, name->type->name));
 		lt_finding_int(findings, finding, "classes", count);
 		lt_finding_int(findings, finding, "held_bytes", held);
 		lt_finding_real(findings, finding, "heap_share", lt_findings_share(findings, held));
 		lt_finding_point(findings, finding, classes.data[next - 1].node);
-		finding->title = lt_finding_format(findings, "%zu classes of the name %s exist (%s)", count,
-						   name->type->name, lt_findings_bytes(findings, held));
-		finding->explanation = "A class statement, namedtuple() or dataclass() that runs again makes a new class of "
-				       "a kilobyte or more each time; a class is part of cycles, so only the "
-				       "collector frees it, and only when nothing keeps it.";
+		finding->title =
+			lt_finding_format(findings, "%zu classes of the name %s exist (%s)", count,
+					  name->type->name, lt_findings_bytes(findings, held));
+		finding->explanation =
+			"A class statement, namedtuple() or dataclass() that runs again makes a "
+			"new class of "
+			"a kilobyte or more each time; a class is part of cycles, so only the "
+			"collector frees it, and only when nothing keeps it.";
 		finding->fix = lt_finding_format(
-			findings, "Make the class once, at module level, instead of where %s is made now.",
+			findings,
+			"Make the class once, at module level, instead of where %s is made now.",
 			name->type->name);
 	}
 	return LT_OK;
@@ -194,20 +210,23 @@ struct local_values {
 	uint64_t threads, held, most;
 };
 
-static void add_local_values(struct lt_findings *findings, uint32_t dict, struct local_values *values)
+static void add_local_values(struct lt_findings *findings, uint32_t dict,
+			     struct local_values *values)
 {
 	const struct lt_picture *picture = findings->picture;
 	const struct lt_type *type = lt_picture_type(picture, dict);
 	LT_CLEANUP(lt_refs_deinit) struct lt_refs refs = {0};
 	if (type == NULL || type->kind != LT_KIND_DICT)
 		return;
-	(void)lt_decode_refs(lt_heap_decoder(picture->heap), lt_picture_address(picture, dict), type, &refs);
+	(void)lt_decode_refs(lt_heap_decoder(picture->heap), lt_picture_address(picture, dict),
+			     type, &refs);
 	for (size_t i = 0; i < refs.count; i++) {
 		uint32_t node = refs.data[i].kind == LT_REF_VALUE
 					? lt_heap_graph_find(&picture->graph, refs.data[i].to)
 					: LT_NO_NODE;
 		uint64_t length = 0;
-		if (node == LT_NO_NODE || !lt_container_length(picture, node, &length) || length == 0)
+		if (node == LT_NO_NODE || !lt_container_length(picture, node, &length) ||
+		    length == 0)
 			continue;
 		values->threads++;
 		values->held += picture->retained[node];
@@ -221,39 +240,47 @@ static enum lt_status thread_locals(struct lt_findings *findings)
 	const struct lt_picture *picture = findings->picture;
 	LT_CLEANUP(lt_refs_deinit) struct lt_refs refs = {0};
 	for (uint32_t node = 0; node < picture->graph.graph.node_count; node++) {
-		const struct lt_type *type = picture->alive[node] ? lt_picture_type(picture, node) : NULL;
+		const struct lt_type *type =
+			picture->alive[node] ? lt_picture_type(picture, node) : NULL;
 		if (type == NULL || type->kind != LT_KIND_THREAD_LOCAL)
 			continue;
 		struct local_values values = {0};
 		refs.count = 0;
-		(void)lt_decode_refs(lt_heap_decoder(picture->heap), lt_picture_address(picture, node), type, &refs);
+		(void)lt_decode_refs(lt_heap_decoder(picture->heap),
+				     lt_picture_address(picture, node), type, &refs);
 		for (size_t i = 0; i < refs.count; i++) {
-			uint32_t dict = refs.data[i].kind == LT_REF_MEMBER &&
-							refs.data[i].index == LT_MEMBER_local_dicts
-						? lt_heap_graph_find(&picture->graph, refs.data[i].to)
-						: LT_NO_NODE;
+			uint32_t dict =
+				refs.data[i].kind == LT_REF_MEMBER &&
+						refs.data[i].index == LT_MEMBER_local_dicts
+					? lt_heap_graph_find(&picture->graph, refs.data[i].to)
+					: LT_NO_NODE;
 			if (dict != LT_NO_NODE)
 				add_local_values(findings, dict, &values);
 		}
-		if (values.held < BYTES_MIN || lt_findings_share(findings, values.held) < LOCALS_SHARE)
+		if (values.held < BYTES_MIN ||
+		    lt_findings_share(findings, values.held) < LOCALS_SHARE)
 			continue;
-		struct lt_finding *finding =
-			lt_finding_begin(findings, "thread-local-values",
-					 lt_findings_grade(findings, values.held), (double)values.held);
+		struct lt_finding *finding = lt_finding_begin(
+			findings, "thread-local-values", lt_findings_grade(findings, values.held),
+			(double)values.held);
 		if (finding == NULL)
 			return lt_fail_memory(findings->session);
 		lt_finding_int(findings, finding, "threads", values.threads);
 		lt_finding_int(findings, finding, "held_bytes", values.held);
 		lt_finding_int(findings, finding, "most_of_one_thread_bytes", values.most);
-		lt_finding_real(findings, finding, "heap_share", lt_findings_share(findings, values.held));
+		lt_finding_real(findings, finding, "heap_share",
+				lt_findings_share(findings, values.held));
 		lt_finding_point(findings, finding, node);
-		finding->title =
-			lt_finding_format(findings, "The thread-local values of %" PRIu64 " threads hold %s",
-					  values.threads, lt_findings_bytes(findings, values.held));
-		finding->explanation = "Each thread that used this threading.local() object has values of its own in it, "
-				       "and they live as long as the thread. Those of ended threads are freed; a pool "
+		finding->title = lt_finding_format(
+			findings, "The thread-local values of %" PRIu64 " threads hold %s",
+			values.threads, lt_findings_bytes(findings, values.held));
+		finding->explanation = "Each thread that used this threading.local() object has "
+				       "values of its own in it, "
+				       "and they live as long as the thread. Those of ended "
+				       "threads are freed; a pool "
 				       "of threads that never end keeps one copy each.";
-		finding->fix = "Keep less per thread, delete the attributes at the end of a unit of work, or use fewer "
+		finding->fix = "Keep less per thread, delete the attributes at the end of a unit "
+			       "of work, or use fewer "
 			       "threads.";
 	}
 	return LT_OK;

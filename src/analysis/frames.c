@@ -27,7 +27,8 @@ static lt_addr untagged(const struct lt_view *view, lt_addr word)
 	return word & ~mask;
 }
 
-static const char *text_of(const struct lt_view *view, lt_addr object, size_t limit, struct lt_arena *strings)
+static const char *text_of(const struct lt_view *view, lt_addr object, size_t limit,
+			   struct lt_arena *strings)
 {
 	LT_CLEANUP(lt_text_deinit) struct lt_text text = {0};
 	if (!lt_read_str(view, object, limit, &text) || text.failed)
@@ -58,8 +59,10 @@ static void read_frame_object(const struct lt_view *view, struct lt_frame *frame
 	if (lt_has(view->layout, LT_PyFrameObject_f_localsplus))
 		frame->slots = frame->address + lt_off(view->layout, LT_PyFrameObject_f_localsplus);
 	int32_t locals = lt_read_int32(view, frame->code, LT_PyCodeObject_co_nlocals);
-	uint64_t cells = lt_read_size(view, lt_read_pointer(view, frame->code, LT_PyCodeObject_co_cellvars));
-	uint64_t frees = lt_read_size(view, lt_read_pointer(view, frame->code, LT_PyCodeObject_co_freevars));
+	uint64_t cells =
+		lt_read_size(view, lt_read_pointer(view, frame->code, LT_PyCodeObject_co_cellvars));
+	uint64_t frees =
+		lt_read_size(view, lt_read_pointer(view, frame->code, LT_PyCodeObject_co_freevars));
 	if (locals >= 0 && locals <= SLOTS_MAX && cells <= SLOTS_MAX && frees <= SLOTS_MAX)
 		frame->local_count = bounded((uint64_t)locals + cells + frees);
 	int64_t last = lt_read_int32(view, frame->address, LT_PyFrameObject_f_lasti);
@@ -81,7 +84,8 @@ static bool read_interpreter_frame(const struct lt_view *view, struct lt_frame *
 		return false;
 	if (shim > 0 && owner >= shim)
 		return false;
-	frame->code = untagged(view, lt_read_pointer(view, at, LT__PyInterpreterFrame_f_executable));
+	frame->code =
+		untagged(view, lt_read_pointer(view, at, LT__PyInterpreterFrame_f_executable));
 	lt_addr instruction = lt_read_pointer(view, at, LT__PyInterpreterFrame_instr_ptr);
 	if (frame->code == 0 || !lt_has(layout, LT__PyInterpreterFrame_localsplus))
 		return false;
@@ -113,11 +117,13 @@ static bool read_interpreter_frame(const struct lt_view *view, struct lt_frame *
 static lt_addr outer(const struct lt_view *view, lt_addr frame)
 {
 	return lt_read_pointer(view, frame,
-			       frame_objects(view) ? LT_PyFrameObject_f_back : LT__PyInterpreterFrame_previous);
+			       frame_objects(view) ? LT_PyFrameObject_f_back
+						   : LT__PyInterpreterFrame_previous);
 }
 
-enum lt_status lt_frames_read(const struct lt_view *view, const struct lt_interpreters *interpreters,
-			      struct lt_arena *strings, struct lt_frames *ret_frames)
+enum lt_status lt_frames_read(const struct lt_view *view,
+			      const struct lt_interpreters *interpreters, struct lt_arena *strings,
+			      struct lt_frames *ret_frames)
 {
 	LT_CLEANUP(lt_frames_deinit) struct lt_frames frames = {0};
 	size_t all_steps = 0;
@@ -131,19 +137,23 @@ enum lt_status lt_frames_read(const struct lt_view *view, const struct lt_interp
 					view->session->unreadable++;
 					break;
 				}
-				struct lt_frame frame = {
-					.interpreter = (uint32_t)i, .thread = (uint32_t)t, .address = at};
+				struct lt_frame frame = {.interpreter = (uint32_t)i,
+							 .thread = (uint32_t)t,
+							 .address = at};
 				if (frame_objects(view))
 					read_frame_object(view, &frame);
 				else if (!read_interpreter_frame(view, &frame))
 					continue;
-				lt_addr name = lt_read_pointer(view, frame.code, LT_PyCodeObject_co_qualname);
+				lt_addr name = lt_read_pointer(view, frame.code,
+							       LT_PyCodeObject_co_qualname);
 				if (name == 0)
-					name = lt_read_pointer(view, frame.code, LT_PyCodeObject_co_name);
+					name = lt_read_pointer(view, frame.code,
+							       LT_PyCodeObject_co_name);
 				frame.function = text_of(view, name, NAME_CHARACTERS, strings);
-				frame.file = text_of(
-					view, lt_read_pointer(view, frame.code, LT_PyCodeObject_co_filename),
-					PATH_CHARACTERS, strings);
+				frame.file = text_of(view,
+						     lt_read_pointer(view, frame.code,
+								     LT_PyCodeObject_co_filename),
+						     PATH_CHARACTERS, strings);
 				frame.depth = depth++;
 				if (!lt_frames_push(&frames, frame))
 					return lt_fail_memory(view->session);
@@ -158,7 +168,8 @@ enum lt_status lt_frames_read(const struct lt_view *view, const struct lt_interp
 lt_addr lt_frame_slot(const struct lt_view *view, const struct lt_frame *frame, uint32_t index)
 {
 	uint64_t word = 0;
-	if (frame->slots == 0 || !lt_memory_u64(view->memory, frame->slots + 8 * (uint64_t)index, &word))
+	if (frame->slots == 0 ||
+	    !lt_memory_u64(view->memory, frame->slots + 8 * (uint64_t)index, &word))
 		return 0;
 	return untagged(view, word);
 }
@@ -166,8 +177,11 @@ lt_addr lt_frame_slot(const struct lt_view *view, const struct lt_frame *frame, 
 static lt_addr tuple_item(const struct lt_view *view, lt_addr tuple, uint64_t index)
 {
 	uint64_t item = 0;
-	if (tuple == 0 || index >= lt_read_size(view, tuple) || !lt_has(view->layout, LT_PyTupleObject_ob_item) ||
-	    !lt_memory_u64(view->memory, tuple + lt_off(view->layout, LT_PyTupleObject_ob_item) + 8 * index, &item))
+	if (tuple == 0 || index >= lt_read_size(view, tuple) ||
+	    !lt_has(view->layout, LT_PyTupleObject_ob_item) ||
+	    !lt_memory_u64(view->memory,
+			   tuple + lt_off(view->layout, LT_PyTupleObject_ob_item) + 8 * index,
+			   &item))
 		return 0;
 	return item;
 }
@@ -175,8 +189,11 @@ static lt_addr tuple_item(const struct lt_view *view, lt_addr tuple, uint64_t in
 lt_addr lt_frame_local_name(const struct lt_view *view, lt_addr code, uint32_t index)
 {
 	if (lt_has(view->layout, LT_PyCodeObject_co_localsplusnames))
-		return tuple_item(view, lt_read_pointer(view, code, LT_PyCodeObject_co_localsplusnames), index);
-	static const enum lt_field names[] = {LT_PyCodeObject_co_varnames, LT_PyCodeObject_co_cellvars,
+		return tuple_item(view,
+				  lt_read_pointer(view, code, LT_PyCodeObject_co_localsplusnames),
+				  index);
+	static const enum lt_field names[] = {LT_PyCodeObject_co_varnames,
+					      LT_PyCodeObject_co_cellvars,
 					      LT_PyCodeObject_co_freevars};
 	uint64_t at = index;
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -189,7 +206,8 @@ lt_addr lt_frame_local_name(const struct lt_view *view, lt_addr code, uint32_t i
 	return 0;
 }
 
-size_t lt_frame_held(const struct lt_view *view, const struct lt_frame *frame, lt_addr held[LT_FRAME_HELD])
+size_t lt_frame_held(const struct lt_view *view, const struct lt_frame *frame,
+		     lt_addr held[LT_FRAME_HELD])
 {
 	size_t count = 0;
 	if (frame_objects(view)) {
@@ -197,7 +215,8 @@ size_t lt_frame_held(const struct lt_view *view, const struct lt_frame *frame, l
 		return count;
 	}
 	held[count++] = frame->code;
-	held[count++] = untagged(view, lt_read_pointer(view, frame->address, LT__PyInterpreterFrame_f_funcobj));
+	held[count++] = untagged(
+		view, lt_read_pointer(view, frame->address, LT__PyInterpreterFrame_f_funcobj));
 	held[count++] = lt_read_pointer(view, frame->address, LT__PyInterpreterFrame_f_globals);
 	held[count++] = lt_read_pointer(view, frame->address, LT__PyInterpreterFrame_f_locals);
 	held[count++] = lt_read_pointer(view, frame->address, LT__PyInterpreterFrame_frame_obj);

@@ -11,17 +11,17 @@
 #include "heap/interpreters.h"
 
 struct lt_frame {
-	uint32_t interpreter;  /* index into the interpreters */
-	uint32_t thread;       /* index into the threads of that interpreter */
-	uint32_t depth;        /* 0: the innermost frame of its thread */
-	lt_addr address;       /* PyFrameObject or _PyInterpreterFrame */
+	uint32_t interpreter; /* index into the interpreters */
+	uint32_t thread;      /* index into the threads of that interpreter */
+	uint32_t depth;       /* 0: the innermost frame of its thread */
+	lt_addr address;      /* PyFrameObject or _PyInterpreterFrame */
 	lt_addr code;
-	lt_addr slots;         /* of the first local variable: an array of object words */
-	uint32_t local_count;  /* locals, cells and free variables */
-	uint32_t stack_count;  /* words of the evaluation stack behind them, 0 when not known */
-	int line;              /* 0 when not known */
-	const char *function;  /* co_qualname, or co_name in the releases without it */
-	const char *file;      /* co_filename */
+	lt_addr slots;        /* of the first local variable: an array of object words */
+	uint32_t local_count; /* locals, cells and free variables */
+	uint32_t stack_count; /* words of the evaluation stack behind them, 0 when not known */
+	int line;             /* 0 when not known */
+	const char *function; /* co_qualname, or co_name in the releases without it */
+	const char *file;     /* co_filename */
 };
 LT_VEC(lt_frames, struct lt_frame);
 
@@ -41,6 +41,7 @@ lt_addr lt_frame_local_name(const struct lt_view *view, lt_addr code, uint32_t i
 
 /* Objects that the frame holds besides its slots (code, function, globals, names, its frame object); returns the count. */
 enum { LT_FRAME_HELD = 6 };
-size_t lt_frame_held(const struct lt_view *view, const struct lt_frame *frame, lt_addr held[LT_FRAME_HELD]);
+size_t lt_frame_held(const struct lt_view *view, const struct lt_frame *frame,
+		     lt_addr held[LT_FRAME_HELD]);
 
 #endif

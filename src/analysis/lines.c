@@ -109,7 +109,8 @@ int lt_lines_at(const struct lt_view *view, lt_addr code, int64_t offset)
 		return first;
 	LT_FREE uint8_t *data = malloc((size_t)size);
 	if (data == NULL ||
-	    !lt_memory_get(view->memory, bytes + lt_off(layout, LT_PyBytesObject_ob_sval), data, (size_t)size))
+	    !lt_memory_get(view->memory, bytes + lt_off(layout, LT_PyBytesObject_ob_sval), data,
+			   (size_t)size))
 		return first;
 	struct table table = {.data = data, .size = (size_t)size};
 	switch (lt_fact(layout, LT_FACT_linetable)) {

@@ -40,15 +40,17 @@ enum lt_status lt_look_status(struct lt_look *look, enum lt_status status)
 	/* A frozen child outlives its parent, unless what killed the one killed both. */
 	if (status == LT_OK && look->identity.mode == LT_MODE_FORK && look->freeze != NULL) {
 		uint64_t word;
-		if (lt_memory_probe(look->freeze->memory, look->python->runtime, &word, sizeof(word)) ==
-		    sizeof(word))
+		if (lt_memory_probe(look->freeze->memory, look->python->runtime, &word,
+				    sizeof(word)) == sizeof(word))
 			return LT_OK;
 	}
 	lt_session_clear(session);
-	return lt_fail(session, LT_E_GONE, "process %d ended while it was looked at", (int)look->identity.pid);
+	return lt_fail(session, LT_E_GONE, "process %d ended while it was looked at",
+		       (int)look->identity.pid);
 }
 
-static enum lt_status open_steps(struct full_look *full, pid_t pid, const struct lt_look_options *options)
+static enum lt_status open_steps(struct full_look *full, pid_t pid,
+				 const struct lt_look_options *options)
 {
 	struct lt_look *look = &full->look;
 	struct lt_session *session = look->session;
@@ -58,7 +60,8 @@ static enum lt_status open_steps(struct full_look *full, pid_t pid, const struct
 
 	struct lt_identity *identity = &look->identity;
 	snprintf(identity->python, sizeof(identity->python), "%s", look->python->version);
-	identity->command_line = strdup(look->process->command_line != NULL ? look->process->command_line : "");
+	identity->command_line =
+		strdup(look->process->command_line != NULL ? look->process->command_line : "");
 	identity->executable = strdup(look->process->executable);
 	if (identity->command_line == NULL || identity->executable == NULL)
 		return lt_fail_memory(session);
@@ -79,7 +82,8 @@ static enum lt_status open_steps(struct full_look *full, pid_t pid, const struct
 		.collecting = lt_interpreters_collecting,
 		.gil_holder = lt_interpreters_gil_holder,
 	};
-	const struct lt_freeze_options freeze = {.mode = options->mode, .ignore_headroom = options->ignore_headroom};
+	const struct lt_freeze_options freeze = {.mode = options->mode,
+						 .ignore_headroom = options->ignore_headroom};
 	LT_TRY(lt_freeze_begin(session, look->process, &probe, &freeze, &look->freeze));
 	/* The picture is of now: so are its mappings. */
 	if (options->mode != LT_MODE_LIVE)
@@ -88,8 +92,8 @@ static enum lt_status open_steps(struct full_look *full, pid_t pid, const struct
 	return LT_OK;
 }
 
-enum lt_status lt_look_open(struct lt_session *session, pid_t pid, const struct lt_look_options *options,
-			    struct lt_look **ret_look)
+enum lt_status lt_look_open(struct lt_session *session, pid_t pid,
+			    const struct lt_look_options *options, struct lt_look **ret_look)
 {
 	struct full_look *full = calloc(1, sizeof(*full));
 	if (full == NULL)

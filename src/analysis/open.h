@@ -43,18 +43,19 @@ struct lt_python;
 struct lt_look {
 	struct lt_session *session;
 	struct lt_process *process;
-	struct lt_memory *live;       /* the running process */
+	struct lt_memory *live; /* the running process */
 	struct lt_python *python;
-	struct lt_freeze *freeze;     /* NULL after lt_look_end() */
-	struct lt_view *view;         /* on the frozen memory */
+	struct lt_freeze *freeze; /* NULL after lt_look_end() */
+	struct lt_view *view;     /* on the frozen memory */
 	struct lt_identity identity;
 	uint64_t started_ns;
-	struct lt_cost cost;          /* complete after lt_look_end() */
+	struct lt_cost cost; /* complete after lt_look_end() */
 };
 
 /* Opens, identifies and freezes. Statuses as lt_process_open(), lt_python_find(), lt_freeze_begin(). */
 LT_MUST_CHECK enum lt_status lt_look_open(struct lt_session *session, pid_t pid,
-					  const struct lt_look_options *options, struct lt_look **ret_look);
+					  const struct lt_look_options *options,
+					  struct lt_look **ret_look);
 
 /*
  * What a failure of an analysis on this look means: LT_E_GONE when the target ended in the meantime

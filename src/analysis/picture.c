@@ -57,8 +57,9 @@ static uint8_t leave_cost(const struct lt_type *type)
 
 /* Where a way begins: a module variable is preferred to a local one that holds the same object. */
 static const uint8_t start_cost[LT_ROOT_KIND_COUNT] = {
-	[LT_ROOT_MODULES] = 0,	    [LT_ROOT_LOCAL] = 24,  [LT_ROOT_FRAME] = 90, [LT_ROOT_NAMED] = 10,
-	[LT_ROOT_INTERPRETER] = 100, [LT_ROOT_THREAD] = 80, [LT_ROOT_TYPE] = 140, [LT_ROOT_EXTERNAL] = 250,
+	[LT_ROOT_MODULES] = 0, [LT_ROOT_LOCAL] = 24,        [LT_ROOT_FRAME] = 90,
+	[LT_ROOT_NAMED] = 10,  [LT_ROOT_INTERPRETER] = 100, [LT_ROOT_THREAD] = 80,
+	[LT_ROOT_TYPE] = 140,  [LT_ROOT_EXTERNAL] = 250,
 };
 
 uint8_t lt_picture_start_cost(enum lt_root_kind kind)
@@ -73,7 +74,8 @@ static enum lt_status place_roots(struct lt_picture *picture)
 	if (picture->root_node == NULL)
 		return lt_fail_memory(picture->view->session);
 	for (size_t i = 0; i < picture->roots.list.count; i++)
-		picture->root_node[i] = lt_heap_graph_find(&picture->graph, picture->roots.list.data[i].address);
+		picture->root_node[i] =
+			lt_heap_graph_find(&picture->graph, picture->roots.list.data[i].address);
 	return LT_OK;
 }
 
@@ -134,8 +136,9 @@ static int64_t reference_count(const struct lt_view *view, lt_addr object)
 
 static enum lt_status mark_roots(struct lt_picture *picture, size_t first)
 {
-	return lt_graph_mark(picture->view->session, &picture->graph.graph, picture->root_node + first,
-			     picture->roots.list.count - first, picture->alive);
+	return lt_graph_mark(picture->view->session, &picture->graph.graph,
+			     picture->root_node + first, picture->roots.list.count - first,
+			     picture->alive);
 }
 
 /*
@@ -162,11 +165,13 @@ static enum lt_status find_external(struct lt_picture *picture)
 		if (picture->alive[node])
 			continue;
 		lt_addr address = lt_heap_graph_address(&picture->graph, node);
-		bool held = (picture->graph.flags[node] & (LT_NODE_IMMORTAL | LT_NODE_STATIC)) != 0 ||
-			    reference_count(picture->view, address) > (int64_t)inner[node];
+		bool held =
+			(picture->graph.flags[node] & (LT_NODE_IMMORTAL | LT_NODE_STATIC)) != 0 ||
+			reference_count(picture->view, address) > (int64_t)inner[node];
 		if (!held)
 			continue;
-		struct lt_root root = {.address = address, .kind = LT_ROOT_EXTERNAL, .name = "held from C code"};
+		struct lt_root root = {
+			.address = address, .kind = LT_ROOT_EXTERNAL, .name = "held from C code"};
 		if (!lt_root_list_push(&picture->roots.list, root))
 			return lt_fail_memory(session);
 	}
@@ -202,8 +207,10 @@ enum lt_status lt_picture_weigh(struct lt_picture *picture)
 	struct lt_session *session = picture->view->session;
 	struct lt_graph *graph = &picture->graph.graph;
 	LT_CLEANUP(lt_dominators_deinit) struct lt_dominators dominators = {0};
-	LT_TRY(lt_graph_dominators(session, graph, picture->root_node, picture->roots.list.count, &dominators));
-	LT_TRY(lt_graph_retained(session, graph, &dominators, node_size, &picture->graph, &picture->retained));
+	LT_TRY(lt_graph_dominators(session, graph, picture->root_node, picture->roots.list.count,
+				   &dominators));
+	LT_TRY(lt_graph_retained(session, graph, &dominators, node_size, &picture->graph,
+				 &picture->retained));
 	picture->dominator = LT_TAKE(dominators.dominator);
 	return LT_OK;
 }
@@ -231,11 +238,12 @@ enum lt_status lt_picture_ways(struct lt_picture *picture)
 	for (size_t r = 0; r < picture->roots.list.count; r++)
 		start[r] = start_cost[picture->roots.list.data[r].kind];
 	LT_FREE uint32_t *cost = NULL;
-	return lt_graph_cheapest(session, graph, picture->root_node, start, picture->roots.list.count, enter, leave,
-				 &picture->parent, &cost);
+	return lt_graph_cheapest(session, graph, picture->root_node, start,
+				 picture->roots.list.count, enter, leave, &picture->parent, &cost);
 }
 
-enum lt_status lt_picture_totals(const struct lt_picture *picture, struct lt_type_totals *ret_totals)
+enum lt_status lt_picture_totals(const struct lt_picture *picture,
+				 struct lt_type_totals *ret_totals)
 {
 	struct lt_session *session = picture->view->session;
 	const struct lt_types *types = lt_heap_types(picture->heap);

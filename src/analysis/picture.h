@@ -12,26 +12,28 @@
 struct lt_picture {
 	const struct lt_view *view;
 	struct lt_heap *heap;
-	struct lt_roots roots;      /* with LT_ROOT_EXTERNAL after lt_picture_life() */
+	struct lt_roots roots; /* with LT_ROOT_EXTERNAL after lt_picture_life() */
 	struct lt_heap_graph graph;
-	uint32_t *root_node;        /* node of each root, LT_NO_NODE when it is in no node */
+	uint32_t *root_node; /* node of each root, LT_NO_NODE when it is in no node */
 
 	/* After lt_picture_life(). */
-	uint8_t *alive;             /* 1: some root reaches the node */
-	uint64_t garbage_count;     /* nodes that no root reaches: cyclic garbage waiting for the collector */
+	uint8_t *alive; /* 1: some root reaches the node */
+	uint64_t
+		garbage_count; /* nodes that no root reaches: cyclic garbage waiting for the collector */
 	uint64_t garbage_bytes;
-	uint64_t garbage_tracked;   /* of garbage_count, those in the collector's lists */
+	uint64_t garbage_tracked; /* of garbage_count, those in the collector's lists */
 
 	/* After lt_picture_ways(). */
-	uint32_t *parent;           /* the node that a user reaches this one from, LT_GRAPH_NONE for roots */
+	uint32_t *parent; /* the node that a user reaches this one from, LT_GRAPH_NONE for roots */
 
 	/* After lt_picture_weigh(). */
-	uint32_t *dominator;        /* of each node, LT_GRAPH_NONE: no single node */
-	uint64_t *retained;         /* bytes that would go with each node */
+	uint32_t *dominator; /* of each node, LT_GRAPH_NONE: no single node */
+	uint64_t *retained;  /* bytes that would go with each node */
 };
 
 /* Roots and graph. */
-LT_MUST_CHECK enum lt_status lt_picture_take(const struct lt_view *view, struct lt_picture *ret_picture);
+LT_MUST_CHECK enum lt_status lt_picture_take(const struct lt_view *view,
+					     struct lt_picture *ret_picture);
 void lt_picture_deinit(struct lt_picture *picture);
 
 /*

@@ -41,8 +41,10 @@ static bool skip(struct skips *skipped, struct lt_arena *strings, const struct l
 		}
 	}
 	const char *reason = keep(strings, attempt->message);
-	return reason != NULL && skips_push(skipped, (struct lt_ps_skipped){
-							     .status = attempt->status, .reason = reason, .count = 1});
+	return reason != NULL &&
+	       skips_push(skipped, (struct lt_ps_skipped){.status = attempt->status,
+							  .reason = reason,
+							  .count = 1});
 }
 
 /* By its name or its files: for builds that no layout fits, which otherwise look like any program. */
@@ -65,7 +67,8 @@ static bool fill_row(const struct lt_process *process, const struct lt_python *p
 	*row = (struct lt_ps_row){
 		.pid = process->pid,
 		.python = python != NULL ? keep(strings, python->version) : "",
-		.command_line = keep(strings, process->command_line != NULL ? process->command_line : ""),
+		.command_line =
+			keep(strings, process->command_line != NULL ? process->command_line : ""),
 		.rss_bytes = process->rss_bytes,
 		.uptime_ms = process->uptime_ms,
 		.thread_count = process->thread_count,
@@ -78,8 +81,8 @@ static bool fill_row(const struct lt_process *process, const struct lt_python *p
  * One process. Everything that goes wrong with it is recorded in `attempt`; only a lack of memory of
  * lowtide's own is returned.
  */
-static enum lt_status look_at(struct lt_session *attempt, pid_t pid, struct lt_ps *ps, struct rows *rows,
-			      struct skips *skipped)
+static enum lt_status look_at(struct lt_session *attempt, pid_t pid, struct lt_ps *ps,
+			      struct rows *rows, struct skips *skipped)
 {
 	LT_CLEANUP(close_process) struct lt_process *process = NULL;
 	LT_CLEANUP(close_memory) struct lt_memory *live = NULL;

@@ -12,7 +12,7 @@
 
 struct lt_ps_row {
 	pid_t pid;
-	const char *python;       /* "3.13.15"; "" when the build could not be identified */
+	const char *python; /* "3.13.15"; "" when the build could not be identified */
 	const char *command_line;
 	uint64_t rss_bytes;
 	uint64_t uptime_ms;
@@ -35,7 +35,7 @@ struct lt_ps {
 	size_t row_count;
 	struct lt_ps_skipped *skipped;
 	size_t skipped_count;
-	uint64_t others;        /* processes that are not CPython; kernel threads not counted */
+	uint64_t others; /* processes that are not CPython; kernel threads not counted */
 	struct lt_arena strings;
 };
 

@@ -101,7 +101,8 @@ static void add_utf8(struct lt_text *text, uint32_t c)
 static uint32_t character(const uint8_t *data, unsigned width, size_t i)
 {
 	uint32_t c = 0;
-	memcpy(&c, data + i * width, width); /* x86-64 and aarch64 are little-endian, as the target is */
+	memcpy(&c, data + i * width,
+	       width); /* x86-64 and aarch64 are little-endian, as the target is */
 	return c;
 }
 
@@ -112,8 +113,8 @@ static bool printable(uint32_t c)
 }
 
 /* The first `limit` characters, widths as they are; free(3). NULL: unreadable. */
-static uint8_t *read_characters(const struct lt_view *view, const struct string *string, size_t limit,
-				size_t *ret_count)
+static uint8_t *read_characters(const struct lt_view *view, const struct string *string,
+				size_t limit, size_t *ret_count)
 {
 	size_t count = string->length < limit ? (size_t)string->length : limit;
 	uint8_t *data = malloc(count * string->width + 1);
@@ -168,8 +169,9 @@ bool lt_read_int(const struct lt_view *view, lt_addr object, int64_t *ret_value)
 	if (digits > 3 || bits == 0 || bits > 32)
 		return false;
 	uint32_t digit[3] = {0};
-	if (digits > 0 && !lt_memory_get(view->memory, object + lt_off(layout, LT_PyLongObject_ob_digit),
-					 digit, (size_t)digits * 4))
+	if (digits > 0 &&
+	    !lt_memory_get(view->memory, object + lt_off(layout, LT_PyLongObject_ob_digit), digit,
+			   (size_t)digits * 4))
 		return false;
 	uint64_t value = 0;
 	for (unsigned i = 0; i < digits; i++) {
@@ -225,8 +227,8 @@ static bool add_bytes(const struct lt_view *view, lt_addr object, struct lt_text
 	uint64_t size = lt_read_size(view, object);
 	uint8_t data[LITERAL_CHARACTERS];
 	if (size > sizeof(data) || !lt_has(view->layout, LT_PyBytesObject_ob_sval) ||
-	    !lt_memory_get(view->memory, object + lt_off(view->layout, LT_PyBytesObject_ob_sval), data,
-			   (size_t)size))
+	    !lt_memory_get(view->memory, object + lt_off(view->layout, LT_PyBytesObject_ob_sval),
+			   data, (size_t)size))
 		return false;
 	lt_text_add(text, "b'");
 	for (size_t i = 0; i < size; i++) {
@@ -245,8 +247,8 @@ static bool add_float(const struct lt_view *view, lt_addr object, struct lt_text
 {
 	double value = 0;
 	if (!lt_has(view->layout, LT_PyFloatObject_ob_fval) ||
-	    !lt_memory_get(view->memory, object + lt_off(view->layout, LT_PyFloatObject_ob_fval), &value,
-			   sizeof(value)))
+	    !lt_memory_get(view->memory, object + lt_off(view->layout, LT_PyFloatObject_ob_fval),
+			   &value, sizeof(value)))
 		return false;
 	if (!isfinite(value))
 		return false;
@@ -301,9 +303,10 @@ static bool add_literal(const struct lt_view *view, struct lt_types *types, lt_a
 	case LT_KIND_TUPLE: {
 		uint64_t size = lt_read_size(view, object);
 		lt_addr item[LITERAL_ITEMS];
-		if (depth >= LITERAL_DEPTH || size > LITERAL_ITEMS || !lt_has(layout, LT_PyTupleObject_ob_item) ||
-		    !lt_memory_get(view->memory, object + lt_off(layout, LT_PyTupleObject_ob_item), item,
-				   (size_t)size * sizeof(*item)))
+		if (depth >= LITERAL_DEPTH || size > LITERAL_ITEMS ||
+		    !lt_has(layout, LT_PyTupleObject_ob_item) ||
+		    !lt_memory_get(view->memory, object + lt_off(layout, LT_PyTupleObject_ob_item),
+				   item, (size_t)size * sizeof(*item)))
 			return false;
 		lt_text_add(text, "(");
 		for (size_t i = 0; i < size; i++) {
@@ -334,10 +337,11 @@ bool lt_read_literal(const struct lt_view *view, struct lt_types *types, lt_addr
 bool lt_is_identifier(const char *name)
 {
 	static const char *const keywords[] = {
-		"False", "None",  "True",   "and",    "as",	"assert",   "async",  "await", "break",
-		"class", "continue", "def",  "del",    "elif",	"else",     "except", "finally", "for",
-		"from",  "global", "if",     "import", "in",	"is",	    "lambda", "nonlocal", "not",
-		"or",	 "pass",   "raise",  "return", "try",	"while",    "with",   "yield",
+		"False",  "None",   "True",    "and",      "as",       "assert", "async",
+		"await",  "break",  "class",   "continue", "def",      "del",    "elif",
+		"else",   "except", "finally", "for",      "from",     "global", "if",
+		"import", "in",     "is",      "lambda",   "nonlocal", "not",    "or",
+		"pass",   "raise",  "return",  "try",      "while",    "with",   "yield",
 	};
 	if (name[0] == '\0' || (name[0] >= '0' && name[0] <= '9'))
 		return false;

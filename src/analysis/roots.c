@@ -53,7 +53,8 @@ static bool add(struct lt_roots *roots, struct lt_root root)
 	return root.address == 0 || lt_root_list_push(&roots->list, root);
 }
 
-static bool add_thread(const struct lt_view *view, struct lt_roots *roots, uint32_t interpreter, lt_addr thread)
+static bool add_thread(const struct lt_view *view, struct lt_roots *roots, uint32_t interpreter,
+		       lt_addr thread)
 {
 	struct lt_root root = {.kind = LT_ROOT_THREAD, .interpreter = interpreter};
 	for (size_t i = 0; i < sizeof(thread_members) / sizeof(thread_members[0]); i++) {
@@ -62,7 +63,8 @@ static bool add_thread(const struct lt_view *view, struct lt_roots *roots, uint3
 		if (!add(roots, root))
 			return false;
 	}
-	static const enum lt_field parts[] = {LT__PyErr_StackItem_exc_type, LT__PyErr_StackItem_exc_value,
+	static const enum lt_field parts[] = {LT__PyErr_StackItem_exc_type,
+					      LT__PyErr_StackItem_exc_value,
 					      LT__PyErr_StackItem_exc_traceback};
 	lt_addr item = lt_read_pointer(view, thread, LT_PyThreadState_exc_info);
 	for (int depth = 0; item != 0 && depth < EXCEPTION_DEPTH_MAX; depth++) {
@@ -78,11 +80,12 @@ static bool add_thread(const struct lt_view *view, struct lt_roots *roots, uint3
 }
 
 /* CPython 3.12 and later: the interpreter keeps what belongs to static types (pycore_typeobject.h). */
-static bool add_static_types(const struct lt_view *view, struct lt_roots *roots, uint32_t interpreter,
-			     lt_addr address)
+static bool add_static_types(const struct lt_view *view, struct lt_roots *roots,
+			     uint32_t interpreter, lt_addr address)
 {
 	const struct lt_layout *layout = view->layout;
-	if (!lt_fact(layout, LT_FACT_static_type_state) || !lt_has(layout, LT_sizeof_managed_static_type_state))
+	if (!lt_fact(layout, LT_FACT_static_type_state) ||
+	    !lt_has(layout, LT_sizeof_managed_static_type_state))
 		return true;
 	static const struct {
 		enum lt_field table;
@@ -96,13 +99,16 @@ static bool add_static_types(const struct lt_view *view, struct lt_roots *roots,
 		if (!lt_has(layout, tables[t].table) || room <= 0 || room > STATIC_TYPES_MAX)
 			continue;
 		lt_addr entry = address + lt_off(layout, tables[t].table);
-		for (int64_t i = 0; i < room; i++, entry += lt_off(layout, LT_sizeof_managed_static_type_state)) {
+		for (int64_t i = 0; i < room;
+		     i++, entry += lt_off(layout, LT_sizeof_managed_static_type_state)) {
 			struct lt_root root = {.kind = LT_ROOT_TYPE, .interpreter = interpreter};
-			root.address = lt_read_pointer(view, entry, LT_managed_static_type_state_tp_dict);
+			root.address =
+				lt_read_pointer(view, entry, LT_managed_static_type_state_tp_dict);
 			root.name = "the dict of a static type";
 			if (!add(roots, root))
 				return false;
-			root.address = lt_read_pointer(view, entry, LT_managed_static_type_state_tp_subclasses);
+			root.address = lt_read_pointer(view, entry,
+						       LT_managed_static_type_state_tp_subclasses);
 			root.name = "the subclasses of a static type";
 			if (!add(roots, root))
 				return false;
@@ -114,8 +120,10 @@ static bool add_static_types(const struct lt_view *view, struct lt_roots *roots,
 static bool add_interpreter(const struct lt_view *view, struct lt_roots *roots, uint32_t index)
 {
 	const struct lt_interpreter *interpreter = &roots->interpreters.data[index];
-	struct lt_root root = {.kind = LT_ROOT_MODULES, .interpreter = index, .name = "sys.modules"};
-	root.address = lt_read_pointer(view, interpreter->address, LT_PyInterpreterState_imports_modules);
+	struct lt_root root = {
+		.kind = LT_ROOT_MODULES, .interpreter = index, .name = "sys.modules"};
+	root.address =
+		lt_read_pointer(view, interpreter->address, LT_PyInterpreterState_imports_modules);
 	if (!add(roots, root))
 		return false;
 	root.kind = LT_ROOT_NAMED;
@@ -129,7 +137,8 @@ static bool add_interpreter(const struct lt_view *view, struct lt_roots *roots, 
 		return false;
 	root.kind = LT_ROOT_INTERPRETER;
 	for (size_t i = 0; i < sizeof(interpreter_members) / sizeof(interpreter_members[0]); i++) {
-		root.address = lt_read_pointer(view, interpreter->address, interpreter_members[i].field);
+		root.address =
+			lt_read_pointer(view, interpreter->address, interpreter_members[i].field);
 		root.name = interpreter_members[i].name;
 		if (!add(roots, root))
 			return false;
@@ -142,7 +151,8 @@ static bool add_interpreter(const struct lt_view *view, struct lt_roots *roots, 
 }
 
 /* `slots`: how many may still be looked at. */
-static bool add_frame(const struct lt_view *view, struct lt_roots *roots, uint32_t index, uint64_t *slots)
+static bool add_frame(const struct lt_view *view, struct lt_roots *roots, uint32_t index,
+		      uint64_t *slots)
 {
 	const struct lt_frame *frame = &roots->frames.data[index];
 	if (frame->local_count + frame->stack_count > *slots) {
@@ -157,7 +167,8 @@ static bool add_frame(const struct lt_view *view, struct lt_roots *roots, uint32
 			.interpreter = frame->interpreter,
 			.frame = index,
 			.index = i,
-			.name = i < frame->local_count ? "a local variable" : "the evaluation stack",
+			.name = i < frame->local_count ? "a local variable"
+						       : "the evaluation stack",
 		};
 		if (!add(roots, root))
 			return false;

@@ -13,9 +13,9 @@ enum lt_root_kind {
 	LT_ROOT_FRAME,       /* else held by a running frame: code, globals, evaluation stack */
 	LT_ROOT_NAMED,       /* has an expression of its own: gc.garbage */
 	LT_ROOT_INTERPRETER, /* a member of the interpreter's state */
-	LT_ROOT_THREAD,      /* a member of a thread's state: exceptions, thread-local values, context */
-	LT_ROOT_TYPE,        /* dict or subclasses of a static type */
-	LT_ROOT_EXTERNAL,    /* has references that no object accounts for: held from C code */
+	LT_ROOT_THREAD, /* a member of a thread's state: exceptions, thread-local values, context */
+	LT_ROOT_TYPE,   /* dict or subclasses of a static type */
+	LT_ROOT_EXTERNAL, /* has references that no object accounts for: held from C code */
 	LT_ROOT_KIND_COUNT
 };
 

@@ -20,7 +20,8 @@ enum lt_status lt_graph_components(struct lt_session *session, const struct lt_g
 	if (rank == NULL || next == NULL || path == NULL || open == NULL || is_root == NULL)
 		return lt_fail_memory(session);
 	uint32_t index = 1;
-	uint32_t closing = UINT32_MAX - 1; /* never met by `index`: closed nodes give their numbers back */
+	uint32_t closing =
+		UINT32_MAX - 1; /* never met by `index`: closed nodes give their numbers back */
 	uint32_t open_count = 0;
 	for (uint32_t start = 0; start < graph->node_count; start++) {
 		if (rank[start] != 0)

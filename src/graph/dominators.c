@@ -13,11 +13,12 @@
 #include <stdlib.h>
 
 struct work {
-	uint32_t *number;   /* node -> preorder number, 0: not reached */
-	uint32_t *parent;   /* number -> number of its parent in the depth-first tree */
-	uint32_t *semi;     /* number -> number of its semidominator */
-	uint32_t *label;    /* number -> the ancestor of least semi on the compressed path */
-	uint32_t *ancestor; /* number -> where the compressed path goes on; holds dominators later */
+	uint32_t *number; /* node -> preorder number, 0: not reached */
+	uint32_t *parent; /* number -> number of its parent in the depth-first tree */
+	uint32_t *semi;   /* number -> number of its semidominator */
+	uint32_t *label;  /* number -> the ancestor of least semi on the compressed path */
+	uint32_t
+		*ancestor; /* number -> where the compressed path goes on; holds dominators later */
 };
 
 static void work_deinit(struct work *work)
@@ -100,11 +101,13 @@ static uint32_t evaluate(struct work *work, uint32_t v, uint32_t last)
 	return work->semi[work->label[v]];
 }
 
-enum lt_status lt_graph_dominators(struct lt_session *session, struct lt_graph *graph, const uint32_t *roots,
-				   size_t root_count, struct lt_dominators *ret_dominators)
+enum lt_status lt_graph_dominators(struct lt_session *session, struct lt_graph *graph,
+				   const uint32_t *roots, size_t root_count,
+				   struct lt_dominators *ret_dominators)
 {
 	size_t room = (size_t)graph->node_count + 1;
-	LT_CLEANUP(work_deinit) struct work work = {
+	LT_CLEANUP(work_deinit)
+	struct work work = {
 		.number = calloc(room, sizeof(uint32_t)),
 		.parent = malloc(room * sizeof(uint32_t)),
 	};
@@ -139,7 +142,8 @@ enum lt_status lt_graph_dominators(struct lt_session *session, struct lt_graph *
 	for (uint32_t w = reached; w >= 1; w--) {
 		uint32_t node = order[w - 1];
 		uint32_t least = work.semi[w] == 0 ? 0 : work.parent[w];
-		for (uint64_t e = graph->in.first[node]; e < graph->in.first[node + 1] && least != 0; e++) {
+		for (uint64_t e = graph->in.first[node];
+		     e < graph->in.first[node + 1] && least != 0; e++) {
 			uint32_t v = work.number[graph->in.target[e]];
 			if (v == 0)
 				continue;
@@ -187,7 +191,8 @@ void lt_dominators_deinit(struct lt_dominators *dominators)
 
 enum lt_status lt_graph_retained(struct lt_session *session, const struct lt_graph *graph,
 				 const struct lt_dominators *dominators,
-				 uint64_t (*size)(void *ctx, uint32_t node), void *ctx, uint64_t **ret_retained)
+				 uint64_t (*size)(void *ctx, uint32_t node), void *ctx,
+				 uint64_t **ret_retained)
 {
 	uint64_t *retained = malloc(((size_t)graph->node_count + 1) * sizeof(*retained));
 	if (retained == NULL)

@@ -15,7 +15,8 @@ struct lt_graph_builder {
 	struct targets target;
 };
 
-enum lt_status lt_graph_builder_create(struct lt_session *session, struct lt_graph_builder **ret_builder)
+enum lt_status lt_graph_builder_create(struct lt_session *session,
+				       struct lt_graph_builder **ret_builder)
 {
 	struct lt_graph_builder *builder = calloc(1, sizeof(*builder));
 	if (builder == NULL)
@@ -29,7 +30,8 @@ enum lt_status lt_graph_builder_create(struct lt_session *session, struct lt_gra
 	return LT_OK;
 }
 
-enum lt_status lt_graph_builder_row(struct lt_graph_builder *builder, const uint32_t *list, size_t count)
+enum lt_status lt_graph_builder_row(struct lt_graph_builder *builder, const uint32_t *list,
+				    size_t count)
 {
 	struct targets *target = &builder->target;
 	if (builder->first.count > LT_GRAPH_NONE - 1u)
@@ -57,14 +59,16 @@ enum lt_status lt_graph_builder_finish(struct lt_graph_builder *builder, struct 
 	for (size_t i = 0; i < builder->target.count; i++) {
 		if (builder->target.data[i] >= nodes) {
 			lt_graph_builder_destroy(builder);
-			return lt_fail(session, LT_E_INTERNAL, "an edge leads to a node that does not exist");
+			return lt_fail(session, LT_E_INTERNAL,
+				       "an edge leads to a node that does not exist");
 		}
 	}
 	*ret_graph = (struct lt_graph){
 		.node_count = nodes,
 		.edge_count = builder->target.count,
 		.out.first = shrunk(builder->first.data, builder->first.count * sizeof(uint64_t)),
-		.out.target = shrunk(builder->target.data, builder->target.count * sizeof(uint32_t)),
+		.out.target =
+			shrunk(builder->target.data, builder->target.count * sizeof(uint32_t)),
 	};
 	builder->first = (struct firsts){0};
 	builder->target = (struct targets){0};

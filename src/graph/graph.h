@@ -12,7 +12,7 @@
  * Memory: 8 bytes a node and 4 bytes an edge for each direction.
  */
 struct lt_rows {
-	uint64_t *first;  /* node_count + 1 entries */
+	uint64_t *first; /* node_count + 1 entries */
 	uint32_t *target;
 };
 
@@ -25,11 +25,14 @@ struct lt_graph {
 
 /* Builds rows from edge lists as they come: add the edges of node 0, then of node 1, and so on. */
 struct lt_graph_builder;
-LT_MUST_CHECK enum lt_status lt_graph_builder_create(struct lt_session *session, struct lt_graph_builder **ret_builder);
+LT_MUST_CHECK enum lt_status lt_graph_builder_create(struct lt_session *session,
+						     struct lt_graph_builder **ret_builder);
 /* Edges of the next node. */
-LT_MUST_CHECK enum lt_status lt_graph_builder_row(struct lt_graph_builder *builder, const uint32_t *targets, size_t count);
+LT_MUST_CHECK enum lt_status lt_graph_builder_row(struct lt_graph_builder *builder,
+						  const uint32_t *targets, size_t count);
 /* Moves the rows into *ret_graph and destroys the builder. Targets must be < rows added: checked. */
-LT_MUST_CHECK enum lt_status lt_graph_builder_finish(struct lt_graph_builder *builder, struct lt_graph *ret_graph);
+LT_MUST_CHECK enum lt_status lt_graph_builder_finish(struct lt_graph_builder *builder,
+						     struct lt_graph *ret_graph);
 void lt_graph_builder_destroy(struct lt_graph_builder *builder);
 
 LT_MUST_CHECK enum lt_status lt_graph_reverse(struct lt_session *session, struct lt_graph *graph);
@@ -49,35 +52,43 @@ struct lt_dominators {
 	uint32_t *order;
 	uint32_t reachable;
 };
-LT_MUST_CHECK enum lt_status lt_graph_dominators(struct lt_session *session, struct lt_graph *graph, const uint32_t *roots,
-						 size_t root_count, struct lt_dominators *ret_dominators);
+LT_MUST_CHECK enum lt_status lt_graph_dominators(struct lt_session *session, struct lt_graph *graph,
+						 const uint32_t *roots, size_t root_count,
+						 struct lt_dominators *ret_dominators);
 void lt_dominators_deinit(struct lt_dominators *dominators);
 
 /* Retained bytes of each node: own sizes summed over the dominator tree. `sizes` by callback. Caller frees. */
-LT_MUST_CHECK enum lt_status lt_graph_retained(struct lt_session *session, const struct lt_graph *graph,
+LT_MUST_CHECK enum lt_status lt_graph_retained(struct lt_session *session,
+					       const struct lt_graph *graph,
 					       const struct lt_dominators *dominators,
-					       uint64_t (*size)(void *ctx, uint32_t node), void *ctx,
-					       uint64_t **ret_retained);
+					       uint64_t (*size)(void *ctx, uint32_t node),
+					       void *ctx, uint64_t **ret_retained);
 
 /* Breadth-first tree from the roots in their order: ret_parent[v], LT_GRAPH_NONE for roots and unreached nodes; ret_distance UINT32_MAX when unreached. */
-LT_MUST_CHECK enum lt_status lt_graph_shortest(struct lt_session *session, const struct lt_graph *graph, const uint32_t *roots,
-					       size_t root_count, uint32_t **ret_parent, uint32_t **ret_distance);
+LT_MUST_CHECK enum lt_status lt_graph_shortest(struct lt_session *session,
+					       const struct lt_graph *graph, const uint32_t *roots,
+					       size_t root_count, uint32_t **ret_parent,
+					       uint32_t **ret_distance);
 
 /*
  * Cheapest paths from the roots where entering node v costs enter[v] and leaving it costs leave[v]
  * (small numbers, 0 to 255; the sum of a step counts). Root i starts at start[i]. The result is as
  * that of lt_graph_shortest() with costs as the distances.
  */
-LT_MUST_CHECK enum lt_status lt_graph_cheapest(struct lt_session *session, const struct lt_graph *graph, const uint32_t *roots,
-					       const uint8_t *start, size_t root_count, const uint8_t *enter,
-					       const uint8_t *leave, uint32_t **ret_parent, uint32_t **ret_distance);
+LT_MUST_CHECK enum lt_status lt_graph_cheapest(struct lt_session *session,
+					       const struct lt_graph *graph, const uint32_t *roots,
+					       const uint8_t *start, size_t root_count,
+					       const uint8_t *enter, const uint8_t *leave,
+					       uint32_t **ret_parent, uint32_t **ret_distance);
 
 /* Marks in `reached` (one byte a node, 0 or 1; seeds count themselves) all nodes that the seeds reach. */
-LT_MUST_CHECK enum lt_status lt_graph_mark(struct lt_session *session, const struct lt_graph *graph, const uint32_t *seeds,
-					   size_t seed_count, uint8_t *reached);
+LT_MUST_CHECK enum lt_status lt_graph_mark(struct lt_session *session, const struct lt_graph *graph,
+					   const uint32_t *seeds, size_t seed_count,
+					   uint8_t *reached);
 
 /* Strongly connected components: ret_component[v] in reverse topological order; *ret_count of them. */
-LT_MUST_CHECK enum lt_status lt_graph_components(struct lt_session *session, const struct lt_graph *graph,
+LT_MUST_CHECK enum lt_status lt_graph_components(struct lt_session *session,
+						 const struct lt_graph *graph,
 						 uint32_t **ret_component, uint32_t *ret_count);
 
 #endif

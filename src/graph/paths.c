@@ -20,8 +20,9 @@ static bool alloc_tree(uint32_t nodes, uint32_t **ret_parent, uint32_t **ret_dis
 	return true;
 }
 
-enum lt_status lt_graph_shortest(struct lt_session *session, const struct lt_graph *graph, const uint32_t *roots,
-				 size_t root_count, uint32_t **ret_parent, uint32_t **ret_distance)
+enum lt_status lt_graph_shortest(struct lt_session *session, const struct lt_graph *graph,
+				 const uint32_t *roots, size_t root_count, uint32_t **ret_parent,
+				 uint32_t **ret_distance)
 {
 	LT_FREE uint32_t *parent = NULL;
 	LT_FREE uint32_t *distance = NULL;
@@ -71,9 +72,10 @@ static void buckets_deinit(struct buckets **buckets)
 }
 
 /* Dial's variant of Dijkstra: a ring of buckets, one for each distance. A node may lie in several; only the nearest counts. */
-enum lt_status lt_graph_cheapest(struct lt_session *session, const struct lt_graph *graph, const uint32_t *roots,
-				 const uint8_t *start, size_t root_count, const uint8_t *enter,
-				 const uint8_t *leave, uint32_t **ret_parent, uint32_t **ret_distance)
+enum lt_status lt_graph_cheapest(struct lt_session *session, const struct lt_graph *graph,
+				 const uint32_t *roots, const uint8_t *start, size_t root_count,
+				 const uint8_t *enter, const uint8_t *leave, uint32_t **ret_parent,
+				 uint32_t **ret_distance)
 {
 	LT_FREE uint32_t *parent = NULL;
 	LT_FREE uint32_t *distance = NULL;
@@ -100,7 +102,8 @@ enum lt_status lt_graph_cheapest(struct lt_session *session, const struct lt_gra
 			if (done[node] || distance[node] != now)
 				continue;
 			done[node] = 1;
-			for (uint64_t e = graph->out.first[node]; e < graph->out.first[node + 1]; e++) {
+			for (uint64_t e = graph->out.first[node]; e < graph->out.first[node + 1];
+			     e++) {
 				uint32_t to = graph->out.target[e];
 				uint32_t there = now + leave[node] + enter[to];
 				if (there >= distance[to])
@@ -120,8 +123,8 @@ enum lt_status lt_graph_cheapest(struct lt_session *session, const struct lt_gra
 	return LT_OK;
 }
 
-enum lt_status lt_graph_mark(struct lt_session *session, const struct lt_graph *graph, const uint32_t *seeds,
-			     size_t seed_count, uint8_t *reached)
+enum lt_status lt_graph_mark(struct lt_session *session, const struct lt_graph *graph,
+			     const uint32_t *seeds, size_t seed_count, uint8_t *reached)
 {
 	LT_CLEANUP(lt_bucket_deinit) struct lt_bucket stack = {0};
 	for (size_t s = 0; s < seed_count; s++) {
@@ -132,7 +135,8 @@ enum lt_status lt_graph_mark(struct lt_session *session, const struct lt_graph *
 			return lt_fail_memory(session);
 		while (stack.count > 0) {
 			uint32_t node = stack.data[--stack.count];
-			for (uint64_t e = graph->out.first[node]; e < graph->out.first[node + 1]; e++) {
+			for (uint64_t e = graph->out.first[node]; e < graph->out.first[node + 1];
+			     e++) {
 				uint32_t to = graph->out.target[e];
 				if (reached[to])
 					continue;

@@ -78,8 +78,10 @@ int main(int argc, char **argv)
 	for (uint64_t n = strtoull(argv[2], NULL, 10); n <= strtoull(argv[3], NULL, 10);
 	     n += strtoull(argv[4], NULL, 10)) {
 		for (int k = 0; k < 6; k++) {
-			const struct lt_fault fault = {
-				.kind = (enum lt_fault_kind)(k % 3), .at = n, .every = k < 3 ? 0 : n, .seed = n};
+			const struct lt_fault fault = {.kind = (enum lt_fault_kind)(k % 3),
+						       .at = n,
+						       .every = k < 3 ? 0 : n,
+						       .seed = n};
 			int result = examine(look, &fault);
 			if (result < 0)
 				code = 1;

@@ -17,8 +17,8 @@ static json_t *text_json(struct lt_text *text)
 	return value;
 }
 
-static json_t *frame_json(const struct lt_view *view, struct lt_types *types, const struct lt_roots *roots,
-			  const struct lt_frame *frame)
+static json_t *frame_json(const struct lt_view *view, struct lt_types *types,
+			  const struct lt_roots *roots, const struct lt_frame *frame)
 {
 	json_t *locals = json_object();
 	for (uint32_t i = 0; i < frame->local_count; i++) {
@@ -31,8 +31,9 @@ static json_t *frame_json(const struct lt_view *view, struct lt_types *types, co
 	}
 	const struct lt_interpreter *interpreter = &roots->interpreters.data[frame->interpreter];
 	return json_pack("{sIsisssssiso}", "thread_id",
-			 (json_int_t)interpreter->threads[frame->thread].thread_id, "depth", (int)frame->depth,
-			 "function", frame->function, "file", frame->file, "line", frame->line, "locals", locals);
+			 (json_int_t)interpreter->threads[frame->thread].thread_id, "depth",
+			 (int)frame->depth, "function", frame->function, "file", frame->file,
+			 "line", frame->line, "locals", locals);
 }
 
 static enum lt_status print_roots(struct lt_look *look)
@@ -46,7 +47,8 @@ static enum lt_status print_roots(struct lt_look *look)
 	LT_TRY(lt_types_create(look->view, &types));
 	json_t *frames = json_array(), *counts = json_object();
 	for (size_t i = 0; i < roots.frames.count; i++)
-		json_array_append_new(frames, frame_json(look->view, types, &roots, &roots.frames.data[i]));
+		json_array_append_new(frames,
+				      frame_json(look->view, types, &roots, &roots.frames.data[i]));
 	int64_t count[LT_ROOT_KIND_COUNT] = {0};
 	for (size_t i = 0; i < roots.list.count; i++)
 		count[roots.list.data[i].kind]++;

@@ -80,9 +80,11 @@ static void check_dominators(struct lt_graph *graph, const uint32_t *roots, size
 		reach_without(graph, roots, root_count, u, without[u]);
 
 	LT_CLEANUP(lt_dominators_deinit) struct lt_dominators dominators = {0};
-	assert_int_equal(lt_graph_dominators(&session, graph, roots, root_count, &dominators), LT_OK);
+	assert_int_equal(lt_graph_dominators(&session, graph, roots, root_count, &dominators),
+			 LT_OK);
 	LT_FREE uint64_t *retained = NULL;
-	assert_int_equal(lt_graph_retained(&session, graph, &dominators, size_of, NULL, &retained), LT_OK);
+	assert_int_equal(lt_graph_retained(&session, graph, &dominators, size_of, NULL, &retained),
+			 LT_OK);
 	uint32_t count = 0;
 	for (uint32_t v = 0; v < nodes; v++) {
 		count += reached[v];
@@ -150,10 +152,13 @@ static void test_shortest_random(void **unused)
 			for (uint32_t pass = 0; pass < graph.node_count; pass++) {
 				for (uint32_t v = 0; v < graph.node_count; v++) {
 					for (uint64_t e = graph.out.first[v];
-					     e < graph.out.first[v + 1] && expected[v] != UINT32_MAX; e++) {
+					     e < graph.out.first[v + 1] &&
+					     expected[v] != UINT32_MAX;
+					     e++) {
 						uint32_t to = graph.out.target[e];
 						uint32_t there = expected[v];
-						there += priced ? (uint32_t)leave[v] + enter[to] : 1;
+						there +=
+							priced ? (uint32_t)leave[v] + enter[to] : 1;
 						if (there < expected[to])
 							expected[to] = there;
 					}
@@ -162,14 +167,16 @@ static void test_shortest_random(void **unused)
 			LT_FREE uint32_t *parent = NULL;
 			LT_FREE uint32_t *distance = NULL;
 			if (priced)
-				assert_int_equal(lt_graph_cheapest(&session, &graph, roots, start, root_count,
-								   enter, leave, &parent, &distance),
-						 LT_OK);
-			else
-				assert_int_equal(lt_graph_shortest(&session, &graph, roots, root_count,
+				assert_int_equal(lt_graph_cheapest(&session, &graph, roots, start,
+								   root_count, enter, leave,
 								   &parent, &distance),
 						 LT_OK);
-			assert_memory_equal(distance, expected, graph.node_count * sizeof(*expected));
+			else
+				assert_int_equal(lt_graph_shortest(&session, &graph, roots,
+								   root_count, &parent, &distance),
+						 LT_OK);
+			assert_memory_equal(distance, expected,
+					    graph.node_count * sizeof(*expected));
 			for (uint32_t v = 0; v < graph.node_count; v++) {
 				if (parent[v] == LT_GRAPH_NONE)
 					continue;
@@ -201,7 +208,8 @@ static void test_components_random(void **unused)
 			assert_true(component[v] < count);
 			seen[component[v]] = 1;
 			for (uint32_t u = 0; u < graph.node_count; u++) {
-				assert_int_equal(component[u] == component[v], reach[u][v] && reach[v][u]);
+				assert_int_equal(component[u] == component[v],
+						 reach[u][v] && reach[v][u]);
 				if (reach[v][u])
 					assert_true(component[u] <= component[v]);
 			}
@@ -279,12 +287,9 @@ int main(void)
 {
 	lt_session_init(&session);
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_reverse),
-		cmocka_unit_test(test_dominators_random),
-		cmocka_unit_test(test_shortest_random),
-		cmocka_unit_test(test_components_random),
-		cmocka_unit_test(test_long_list),
-		cmocka_unit_test(test_builder_bounds),
+		cmocka_unit_test(test_reverse),         cmocka_unit_test(test_dominators_random),
+		cmocka_unit_test(test_shortest_random), cmocka_unit_test(test_components_random),
+		cmocka_unit_test(test_long_list),       cmocka_unit_test(test_builder_bounds),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 	lt_session_deinit(&session);
