@@ -118,7 +118,7 @@ static void test_strings_that_lie(void **state)
 		assert_false(lt_read_str(&world.view, BASE + SIZE - 256, 100, &text));
 		set(&world, BASE + SIZE - 256, LT_PyASCIIObject_length, 100000);
 		assert_false(lt_read_str(&world.view, BASE + SIZE - 256, 4000, &text));
-		make_str(&world, BASE, "x", 1, 3, false);
+		make_str(&world, BASE, "xxx", 1, 3, false);
 		assert_false(lt_read_str(&world.view, BASE, 100, &text));
 		assert_false(lt_read_str(&world.view, 0, 100, &text));
 		assert_false(lt_read_str(&world.view, BASE + SIZE, 100, &text));
