@@ -1,0 +1,135 @@
+/* Sets of pages and of objects, and their numbering. */
+#include "heap/objmap.h"
+#include "heap/pageset.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+static uint64_t seed = 88172645463325252u;
+
+static uint64_t draw(void)
+{
+	seed ^= seed << 13;
+	seed ^= seed >> 7;
+	seed ^= seed << 17;
+	return seed;
+}
+
+static int by_value(const void *left, const void *right)
+{
+	lt_addr a = *(const lt_addr *)left, b = *(const lt_addr *)right;
+	return (a > b) - (a < b);
+}
+
+static void numbers_follow_addresses(void **state)
+{
+	(void)state;
+	enum { COUNT = 20000 };
+	lt_addr *all = calloc(COUNT, sizeof(*all));
+	struct lt_objmap *map = lt_objmap_create();
+	assert_non_null(all);
+	assert_non_null(map);
+	for (size_t i = 0; i < COUNT; i++) {
+		/* Crowded and lonely chunks, low and high addresses. */
+		lt_addr base = i % 3 == 0 ? 0x10000 : i % 3 == 1 ? 0x7f0000000000 : draw() % ((lt_addr)1 << 47);
+		all[i] = (base + draw() % (1 << 20)) & ~(lt_addr)7 & (((lt_addr)1 << 47) - 1);
+		assert_true(lt_objmap_add(map, all[i]));
+		assert_true(lt_objmap_has(map, all[i]));
+	}
+	/* Added twice, or no address of an object: nothing changes. */
+	assert_true(lt_objmap_add(map, all[0]));
+	assert_true(lt_objmap_add(map, 0x1234));
+	assert_true(lt_objmap_add(map, all[1] + 4));
+	assert_true(lt_objmap_add(map, (lt_addr)1 << 47));
+	assert_true(lt_objmap_add(map, UINT64_MAX - 7));
+	assert_false(lt_objmap_has(map, all[1] + 4));
+	assert_false(lt_objmap_has(map, (lt_addr)1 << 47));
+
+	qsort(all, COUNT, sizeof(*all), by_value);
+	size_t unique = 0;
+	for (size_t i = 0; i < COUNT; i++)
+		if (unique == 0 || all[unique - 1] != all[i])
+			all[unique++] = all[i];
+	lt_objmap_remove(map, all[unique - 1]);
+	lt_objmap_remove(map, all[unique - 1]);
+	unique--;
+	assert_true(lt_objmap_number(map));
+	assert_int_equal(lt_objmap_count(map), unique);
+	for (size_t i = 0; i < unique; i++) {
+		assert_int_equal(lt_objmap_find(map, all[i]), i);
+		assert_int_equal(lt_objmap_address(map, (uint32_t)i), all[i]);
+	}
+	assert_int_equal(lt_objmap_find(map, all[unique]), UINT32_MAX);
+	assert_int_equal(lt_objmap_find(map, 1), UINT32_MAX);
+	assert_int_equal(lt_objmap_find(map, UINT64_MAX), UINT32_MAX);
+	lt_objmap_destroy(map);
+	free(all);
+}
+
+static void marks_are_taken_once(void **state)
+{
+	(void)state;
+	struct lt_objmap *map = lt_objmap_create();
+	assert_non_null(map);
+	for (lt_addr address = 0x100000; address < 0x100000 + 3 * LT_OBJMAP_CHUNK; address += 48)
+		assert_true(lt_objmap_add(map, address));
+	size_t taken = 0;
+	for (size_t chunk = 0; chunk < lt_objmap_chunks(map); chunk++) {
+		lt_addr object = 0, last = 0;
+		while ((object = lt_objmap_take(map, chunk, object)) != 0) {
+			assert_true(object > last);
+			assert_int_equal((object - 0x100000) % 48, 0);
+			last = object;
+			taken++;
+		}
+		assert_int_equal(lt_objmap_marked(map, chunk), 0);
+	}
+	assert_int_equal(taken, (3 * LT_OBJMAP_CHUNK + 47) / 48);
+	/* What is known is not marked again; what is new is, also behind the last one that was taken. */
+	assert_true(lt_objmap_add(map, 0x100000));
+	assert_int_equal(lt_objmap_marked(map, 0), 0);
+	assert_true(lt_objmap_add(map, 0x100008));
+	assert_int_equal(lt_objmap_marked(map, 0), 1);
+	assert_int_equal(lt_objmap_take(map, 0, 0x100010), 0);
+	assert_int_equal(lt_objmap_take(map, 0, 0x100000 + LT_OBJMAP_CHUNK - 1), 0);
+	assert_int_equal(lt_objmap_take(map, 0, 0), 0x100008);
+	lt_objmap_clear(map);
+	assert_int_equal(lt_objmap_chunks(map), 0);
+	assert_false(lt_objmap_has(map, 0x100000));
+	assert_true(lt_objmap_number(map));
+	assert_int_equal(lt_objmap_count(map), 0);
+	lt_objmap_destroy(map);
+	lt_objmap_destroy(NULL);
+}
+
+static void pages_of_ranges(void **state)
+{
+	(void)state;
+	struct lt_pageset set = {0};
+	assert_false(lt_pageset_has(&set, 0x1000));
+	assert_true(lt_pageset_add(&set, 0x5800, 0x5801));
+	assert_true(lt_pageset_add(&set, 0x3ffff000, 0x40001000)); /* over the border of two leaves */
+	assert_true(lt_pageset_add(&set, 9, 9));
+	assert_true(lt_pageset_add(&set, ((lt_addr)1 << 47) - 1, UINT64_MAX));
+	assert_true(lt_pageset_has(&set, 0x5000) && lt_pageset_has(&set, 0x5fff));
+	assert_false(lt_pageset_has(&set, 0x4fff) || lt_pageset_has(&set, 0x6000) || lt_pageset_has(&set, 0));
+	assert_true(lt_pageset_has(&set, 0x3fffffff) && lt_pageset_has(&set, 0x40000fff));
+	assert_false(lt_pageset_has(&set, 0x40001000));
+	assert_true(lt_pageset_has(&set, ((lt_addr)1 << 47) - 1));
+	assert_false(lt_pageset_has(&set, (lt_addr)1 << 47) || lt_pageset_has(&set, UINT64_MAX));
+	lt_pageset_deinit(&set);
+	lt_pageset_deinit(&set);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(numbers_follow_addresses),
+		cmocka_unit_test(marks_are_taken_once),
+		cmocka_unit_test(pages_of_ranges),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
