@@ -18,9 +18,9 @@ void lt_identity_deinit(struct lt_identity *identity)
 	*identity = (struct lt_identity){0};
 }
 
-/* The most memory that this process held: VmHWM, since ru_maxrss begins with that of the parent. */
-static uint64_t peak_bytes(void)
+void lt_cost_take(uint64_t started_ns, struct lt_cost *cost)
 {
+	/* VmHWM, since ru_maxrss begins with that of the parent. */
 	LT_FCLOSE FILE *status = fopen("/proc/self/status", "re");
 	char line[256];
 	unsigned long long kib = 0;
@@ -28,7 +28,8 @@ static uint64_t peak_bytes(void)
 		if (sscanf(line, "VmHWM: %llu kB", &kib) == 1)
 			break;
 	}
-	return (uint64_t)kib * 1024;
+	cost->peak_bytes = (uint64_t)kib * 1024;
+	cost->elapsed_ms = (double)(lt_now_ns() - started_ns) / 1e6;
 }
 
 enum lt_status lt_look_status(struct lt_look *look, enum lt_status status)
@@ -127,8 +128,7 @@ void lt_look_end(struct lt_look *look)
 		look->view->memory = look->live;
 	}
 	look->cost.stall_ms = (double)stop_ns / 1e6;
-	look->cost.peak_bytes = peak_bytes();
-	look->cost.elapsed_ms = (double)(lt_now_ns() - look->started_ns) / 1e6;
+	lt_cost_take(look->started_ns, &look->cost);
 }
 
 void lt_look_close(struct lt_look *look)

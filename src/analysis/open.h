@@ -19,6 +19,9 @@ struct lt_cost {
 	uint64_t peak_bytes; /* the most memory that lowtide held resident (VmHWM) */
 };
 
+/* What lowtide itself has cost since `started_ns` (lt_now_ns()): sets elapsed_ms and peak_bytes. */
+void lt_cost_take(uint64_t started_ns, struct lt_cost *cost);
+
 /* Who was looked at; a copy, good after the target is gone. */
 struct lt_identity {
 	pid_t pid;

@@ -45,7 +45,7 @@ static int report_failure(struct lt_run *run)
 {
 	struct lt_report *report = &run->report;
 	struct lt_text text = {0};
-	lt_run_cost(run);
+	lt_cost_take(run->started_ns, &run->report.cost);
 	if (report->json) {
 		lt_report_error(report, &text);
 		/* The sentence below says what is wrong when this cannot be written either. */

@@ -23,9 +23,6 @@ LT_MUST_CHECK enum lt_status lt_run_look(struct lt_run *run, struct lt_look **re
 /* Lets the target go, and takes who it was and what the look cost into the report. */
 LT_MUST_CHECK enum lt_status lt_run_look_end(struct lt_run *run, struct lt_look *look);
 
-/* What a run without a look cost: time and memory of lowtide itself. */
-void lt_run_cost(struct lt_run *run);
-
 void lt_run_deinit(struct lt_run *run);
 
 /* The commands. Each fills run->out; a failure is in the session. */
