@@ -162,7 +162,7 @@ static void classify(const struct lt_picture *picture, struct lt_expressions *ex
 	const struct lt_type *owner = lt_picture_type(picture, parent);
 	if (owner == NULL || !lt_expression_ref(expressions, parent, candidate->node, &ref))
 		return;
-	bool namespace =
+	bool is_names =
 		ref.kind == LT_REF_DICT ||
 		(ref.kind == LT_REF_MEMBER &&
 		 (ref.index == LT_MEMBER_attributes || ref.index == LT_MEMBER_instance_attributes ||
@@ -174,8 +174,8 @@ static void classify(const struct lt_picture *picture, struct lt_expressions *ex
 		above != LT_GRAPH_NONE ? lt_picture_type(picture, above) : NULL;
 	if (above_type != NULL && above_type->kind == LT_KIND_THREAD_LOCAL &&
 	    owner->kind == LT_KIND_DICT)
-	namespace = true; /* of one thread */
-	candidate->skipped = namespace || owner->kind == LT_KIND_LRU_CACHE;
+		is_names = true; /* of one thread */
+	candidate->skipped = is_names || owner->kind == LT_KIND_LRU_CACHE;
 }
 
 /* Passes over containers that only wrap a narrower one. `list` is sorted, heaviest first. */
