@@ -18,6 +18,9 @@ enum {
 	LEVEL_MASK = 0xf,
 	TRIES = 200, /* of a check on something that moves */
 	TRY_PAUSE_NS = 5000000,
+	ARENAS_MAX = 4096,    /* looked at for one in use */
+	ARENA_MIN = 64 << 10, /* bytes */
+	ARENA_MAX = 64 << 20,
 };
 
 void lt_python_close(struct lt_python *python)
@@ -71,6 +74,11 @@ static enum lt_status choose_column(struct lt_session *session, const struct lt_
 	return LT_OK;
 }
 
+static bool probe_word(struct lt_memory *memory, lt_addr addr, uint64_t *ret_value)
+{
+	return lt_memory_probe(memory, addr, ret_value, sizeof *ret_value) == sizeof *ret_value;
+}
+
 /* Checks until the outcome stays, for about a second at most. What differs must do so twice: a read may fail. */
 static void check(struct lt_memory *memory, const struct lt_layout *layout, lt_addr runtime,
 		  bool verified, struct lt_check_result *ret_result)
@@ -85,14 +93,12 @@ static void check(struct lt_memory *memory, const struct lt_layout *layout, lt_a
 	}
 }
 
-static enum lt_status fit_layout(struct lt_session *session, struct lt_memory *memory,
-				 const struct lt_release *release, int column,
-				 struct lt_python *python)
+/* One column: with the target's own offsets over it, checked. */
+static void try_column(struct lt_session *session, struct lt_memory *memory,
+		       const struct lt_release *release, unsigned column, bool verified,
+		       struct lt_python *python, struct lt_check_result *ret_result)
 {
-	struct lt_check_result result;
-	bool verified = release->exact && lt_release_is_verified(release->hex);
-	const char *path = lt_elf_path(python->elf);
-	lt_column_layout((unsigned)column, python->layout);
+	lt_column_layout(column, python->layout);
 	python->has_debug_offsets = release->has_debug_offsets &&
 				    lt_debug_offsets_apply(memory, python->runtime, python->layout);
 	if (release->has_debug_offsets && !python->has_debug_offsets)
@@ -100,7 +106,39 @@ static enum lt_status fit_layout(struct lt_session *session, struct lt_memory *m
 			"The offsets that the target tells of itself make no sense; those of "
 			"CPython %s are used",
 			python->layout->name);
-	check(memory, python->layout, python->runtime, verified, &result);
+	check(memory, python->layout, python->runtime, verified, ret_result);
+}
+
+/*
+ * The column of the release; when that is not verified and does not fit, another one of the same minor:
+ * where in a minor a struct changed is known from the releases at hand only.
+ */
+static void fit_column(struct lt_session *session, struct lt_memory *memory,
+		       const struct lt_release *release, unsigned column, bool verified,
+		       struct lt_python *python, struct lt_check_result *ret_result)
+{
+	try_column(session, memory, release, column, verified, python, ret_result);
+	for (unsigned i = 0; !verified && i < lt_column_count(); i++) {
+		struct lt_check_result other;
+		if (ret_result->outcome != LT_CHECK_DIFFERS &&
+		    ret_result->outcome != LT_CHECK_MOVING)
+			return;
+		if (i == column || lt_column_at(i)->first >> 16 != release->hex >> 16)
+			continue;
+		try_column(session, memory, release, i, verified, python, &other);
+		if (other.outcome == LT_CHECK_FITS)
+			*ret_result = other;
+	}
+}
+
+static enum lt_status fit_layout(struct lt_session *session, struct lt_memory *memory,
+				 const struct lt_release *release, unsigned column,
+				 struct lt_python *python)
+{
+	struct lt_check_result result;
+	bool verified = release->exact && lt_release_is_verified(release->hex);
+	const char *path = lt_elf_path(python->elf);
+	fit_column(session, memory, release, column, verified, python, &result);
 	if (!release->exact && result.hexversion != 0 &&
 	    result.hexversion >> 16 == release->hex >> 16) {
 		struct lt_release exact = {.hex = result.hexversion, .exact = true};
@@ -132,7 +170,43 @@ static enum lt_status fit_layout(struct lt_session *session, struct lt_memory *m
 	}
 	return lt_fail(session, LT_E_NOT_PYTHON,
 		       "%s is CPython %s, but does not match the layout of %s: %s", path,
-		       python->version, python->layout->name, result.found);
+		       python->version, lt_column_at(column)->name, result.found);
+}
+
+/*
+ * 3.15 can be built with arenas of 2 MiB in place of 1 MiB (Include/internal/pycore_obmalloc.h: ARENA_BITS): an
+ * arena tells its size by its number of pools, one less when it does not begin at the boundary of one.
+ */
+static void adopt_arena_size(struct lt_memory *memory, lt_addr runtime, struct lt_layout *layout)
+{
+	uint64_t interpreter, state, arenas, count = 0;
+	if (!lt_has(layout, LT_PyInterpreterState_obmalloc) ||
+	    !probe_word(memory, runtime + lt_off(layout, LT__PyRuntimeState_interpreters_main),
+			&interpreter))
+		return;
+	state = interpreter + lt_off(layout, LT_PyInterpreterState_obmalloc);
+	if ((lt_fact(layout, LT_FACT_obmalloc_pointer) != 0 &&
+	     !probe_word(memory, state, &state)) ||
+	    !probe_word(memory, state + lt_off(layout, LT__obmalloc_state_mgmt_arenas), &arenas) ||
+	    !probe_word(memory, state + lt_off(layout, LT__obmalloc_state_mgmt_maxarenas), &count))
+		return;
+	count &= UINT32_MAX;
+	for (uint64_t i = 0; i < count && i < ARENAS_MAX; i++) {
+		lt_addr arena = arenas + i * lt_off(layout, LT_sizeof_arena_object);
+		uint64_t address, pools;
+		if (!probe_word(memory, arena + lt_off(layout, LT_arena_object_address),
+				&address) ||
+		    !probe_word(memory, arena + lt_off(layout, LT_arena_object_ntotalpools),
+				&pools))
+			return;
+		int64_t size = (int64_t)(pools & UINT32_MAX) * lt_fact(layout, LT_FACT_pool_size);
+		if (address == 0 || size <= ARENA_MIN || size > ARENA_MAX)
+			continue;
+		for (int64_t whole = ARENA_MIN; whole <= ARENA_MAX; whole *= 2)
+			if (size > whole / 2 && size <= whole)
+				layout->fact[LT_FACT_arena_size] = whole;
+		return;
+	}
 }
 
 enum lt_status lt_python_find(struct lt_session *session, struct lt_process *process,
@@ -160,7 +234,8 @@ enum lt_status lt_python_find(struct lt_session *session, struct lt_process *pro
 	python->free_threaded = release.free_threaded;
 	lt_release_name(&release, python->version, sizeof python->version);
 	LT_TRY(choose_column(session, &release, python, &column));
-	LT_TRY(fit_layout(session, memory, &release, column, python));
+	LT_TRY(fit_layout(session, memory, &release, (unsigned)column, python));
+	adopt_arena_size(memory, python->runtime, python->layout);
 	*ret_python = LT_TAKE(python);
 	return LT_OK;
 }

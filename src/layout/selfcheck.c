@@ -311,6 +311,30 @@ static bool check_collector(struct check *check, lt_addr interpreter)
 				 "frozen objects");
 }
 
+/* ---- pymalloc ---- */
+
+/* The table of arenas of a state that is in use; an interpreter whose memory is all malloc's has an empty one. */
+static bool check_allocator(struct check *check, lt_addr interpreter)
+{
+	const struct lt_layout *layout = check->layout;
+	uint64_t state, arenas;
+	uint8_t first[64];
+	int32_t count;
+	if (!lt_has(layout, LT_PyInterpreterState_obmalloc))
+		return true;
+	state = interpreter + lt_off(layout, LT_PyInterpreterState_obmalloc);
+	if (lt_fact(layout, LT_FACT_obmalloc_pointer) != 0 &&
+	    (!word_at(check, state, &state) || state == 0))
+		return true;
+	if (state % 8 != 0 || !field_at(check, state, LT__obmalloc_state_mgmt_arenas, &arenas) ||
+	    !int_at(check, state, LT__obmalloc_state_mgmt_maxarenas, &count) || count < 0 ||
+	    arenas % 8 != 0 || (count > 0) != (arenas != 0))
+		return differs(check, LT_CHECK_MOVING, "the table of arenas is not there");
+	if (count > 0 && !bytes_at(check, arenas, first, lt_off(layout, LT_sizeof_arena_object)))
+		return differs(check, LT_CHECK_MOVING, "the table of arenas cannot be read");
+	return true;
+}
+
 /* ---- everything ---- */
 
 static bool check_interpreter(struct check *check, lt_addr interpreter, bool is_main)
@@ -351,7 +375,7 @@ void lt_selfcheck(struct lt_memory *memory, const struct lt_layout *layout, lt_a
 		has_main = has_main || interpreter == main;
 		if (!check_interpreter(&check, interpreter, interpreter == main) ||
 		    !check_threads(&check, interpreter, &threads) ||
-		    !check_collector(&check, interpreter))
+		    !check_allocator(&check, interpreter) || !check_collector(&check, interpreter))
 			return;
 		if (!field_at(&check, interpreter, LT_PyInterpreterState_next, &interpreter)) {
 			differs(&check, LT_CHECK_MOVING, "an interpreter cannot be read");
