@@ -142,7 +142,7 @@ def run_pytest(folder: Path, build: Path) -> Suite:
                        "COLUMNS": "140"}
         command = [sys.executable, "-m", "pytest", "-q", "-n", str(WORKERS), "--dist", "worksteal",
                    "-c", str(REPOSITORY / "tests/pytest.ini"), f"--junitxml={report}", f"--basetemp={scratch}/tmp", "--tb=short",
-                   str(folder)]
+                   "--durations=8", "--durations-min=5", str(folder)]
         code, output = run(command, PYTEST_TIMEOUT, environment, REPOSITORY / "tests", live=True)
         try:
             root = ElementTree.parse(report).getroot()
