@@ -1,5 +1,7 @@
 #include "heap/types.h"
 
+#include "heap/dict_keys.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,7 +10,6 @@ enum {
 	NAME_MAX_BYTES = 1000,
 	SLOTS_MAX = 4096,
 	DEPTH_MAX = 256,       /* of base types */
-	DICT_ENTRIES_MAX = 1 << 16,
 	TYPES_MAX = 1 << 22,
 	REFUSED_MAX = 1 << 16,
 	SUBCLASS_BIT_STR = 4,  /* Include/object.h: Py_TPFLAGS_UNICODE_SUBCLASS is 1 << 28 */
@@ -26,8 +27,7 @@ struct lt_types {
 	struct lt_map kinds;   /* hash of module and name -> enum lt_kind */
 	struct type_pointers types;
 	struct lt_arena arena;
-	lt_addr module_key; /* the interned string "__module__" found last */
-	lt_addr metatype;   /* found to be one last */
+	lt_addr metatype; /* found to be one last */
 };
 
 static uint64_t hash_text(uint64_t hash, const char *text)
@@ -191,91 +191,6 @@ static const char *keep(struct lt_types *types, const char *text)
 	return copy != NULL ? copy : "";
 }
 
-/* ---- __module__ in the dict of a heap type ---- */
-
-/* Where the entries of a dict's keys lie. */
-struct entries {
-	lt_addr first;
-	uint64_t count, stride, key, value;
-};
-
-static bool find_entries(struct lt_types *types, lt_addr dict, struct entries *ret_entries)
-{
-	const struct lt_layout *layout = types->view.layout;
-	struct lt_memory *memory = types->view.memory;
-	uint64_t keys = 0, count = 0;
-	if (dict == 0 || (dict & 7) != 0 ||
-	    !lt_memory_u64(memory, dict + lt_off(layout, LT_PyDictObject_ma_keys), &keys) || keys == 0 ||
-	    !lt_memory_u64(memory, keys + lt_off(layout, LT_PyDictKeysObject_dk_nentries), &count) ||
-	    count > DICT_ENTRIES_MAX)
-		return false;
-	uint64_t index_bytes;
-	bool narrow = false;
-	if (lt_has(layout, LT_PyDictKeysObject_dk_log2_index_bytes)) {
-		uint8_t log2 = 0, kind = 0;
-		if (!lt_memory_u8(memory, keys + lt_off(layout, LT_PyDictKeysObject_dk_log2_index_bytes),
-				  &log2) ||
-		    !lt_memory_u8(memory, keys + lt_off(layout, LT_PyDictKeysObject_dk_kind), &kind) ||
-		    log2 > 32)
-			return false;
-		index_bytes = (uint64_t)1 << log2;
-		narrow = kind != lt_fact(layout, LT_FACT_dict_kind_general);
-	} else {
-		/* <= 3.10: the width of an index follows from the size (Objects/dict-common.h, DK_IXSIZE). */
-		uint64_t size;
-		if (!lt_memory_u64(memory, keys + lt_off(layout, LT_PyDictKeysObject_dk_size), &size) ||
-		    size > (uint64_t)1 << 32)
-			return false;
-		index_bytes = size <= 0xff ? size : size <= 0xffff ? size * 2 : size * 4;
-	}
-	ret_entries->first = keys + lt_off(layout, LT_PyDictKeysObject_dk_indices) + index_bytes;
-	ret_entries->count = count;
-	if (narrow) {
-		ret_entries->stride = lt_off(layout, LT_sizeof_PyDictUnicodeEntry);
-		ret_entries->key = lt_off(layout, LT_PyDictUnicodeEntry_me_key);
-		ret_entries->value = lt_off(layout, LT_PyDictUnicodeEntry_me_value);
-	} else {
-		ret_entries->stride = lt_off(layout, LT_sizeof_PyDictKeyEntry);
-		ret_entries->key = lt_off(layout, LT_PyDictKeyEntry_me_key);
-		ret_entries->value = lt_off(layout, LT_PyDictKeyEntry_me_value);
-	}
-	return true;
-}
-
-/* The value of `__module__`, 0 for none. */
-static lt_addr find_module(struct lt_types *types, lt_addr dict)
-{
-	struct entries entries;
-	if (!find_entries(types, dict, &entries))
-		return 0;
-	struct lt_memory *memory = types->view.memory;
-	/* By address first: the key is one interned string in nearly all types. */
-	for (int by_text = types->module_key == 0; by_text < 2; by_text++) {
-		for (uint64_t i = 0; i < entries.count; i++) {
-			lt_addr entry = entries.first + i * entries.stride;
-			uint64_t key, value;
-			char text[NAME_MAX_BYTES + 8];
-			lt_addr data;
-			if (lt_memory_probe(memory, entry + entries.key, &key, sizeof(key)) != sizeof(key))
-				return 0;
-			if (key == 0)
-				continue;
-			if (by_text != 0) {
-				if (!read_str(types, key, text, &data) || strcmp(text, "__module__") != 0)
-					continue;
-				types->module_key = key;
-			} else if (key != types->module_key) {
-				continue;
-			}
-			if (lt_memory_probe(memory, entry + entries.value, &value, sizeof(value)) !=
-			    sizeof(value))
-				return 0;
-			return value;
-		}
-	}
-	return 0;
-}
-
 /* ---- One type ---- */
 
 struct raw {
@@ -435,7 +350,7 @@ static void read_names(struct lt_types *types, struct lt_type *type, const struc
 		type->name = keep(types, text);
 	else
 		type->name = keep(types, dot != NULL ? dot + 1 : tp_name);
-	lt_addr module = find_module(types, word(raw, layout, LT_PyTypeObject_tp_dict));
+	lt_addr module = lt_dict_get(&types->view, word(raw, layout, LT_PyTypeObject_tp_dict), "__module__");
 	type->module = module != 0 && read_str(types, module, text, &data) ? keep(types, text) : "";
 }
 
