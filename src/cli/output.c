@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -121,12 +122,17 @@ enum lt_status lt_output_write(struct lt_session *session, const char *path, con
 		temporary = NULL;
 		return lt_fail_memory(session);
 	}
+	/* A signal that ends the program waits until the temporary file is gone. */
+	sigset_t all, before;
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, &before);
 	int error = fill(temporary, exists ? found.st_mode : 0, bytes, length);
 	if (error == 0 && rename(temporary, real) != 0)
 		error = errno;
+	if (error != 0 && error != EEXIST)
+		unlink(temporary);
+	sigprocmask(SIG_SETMASK, &before, NULL);
 	if (error == 0)
 		return LT_OK;
-	if (error != EEXIST)
-		unlink(temporary);
 	return lt_fail_errno(session, LT_E_FILE, error, "cannot write %.200s", path);
 }
