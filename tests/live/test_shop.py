@@ -21,7 +21,9 @@ FINDINGS = {
     "gc-threshold": "thresholds-too-high",
     "gc-freeze": "everything-frozen",
 }
-VISITS = {"log-handlers": 300, "threads": 150, "open-reports": 1500, "seen-ids": 1500, "listeners": 1500}
+# A finding takes a tenth of the heap: how many visitors leave that much behind.
+VISITS = {"cart-registry": 2500, "order-history": 3500, "log-handlers": 700, "sessions": 1500, "open-reports": 3000,
+          "seen-ids": 2500, "listeners": 1500}
 
 
 @contextmanager
@@ -77,7 +79,7 @@ def test_switches_faults_on(interpreter):
             ask(url + "admin/faults/no-such-fault", "POST")
     assert status["faults"] == sorted(FAULTS)
     assert status["quotes"] == 0  # the method cache takes their place
-    assert status["threads"] >= 30
+    assert status["threads"] >= 20
 
 
 def some_interpreters():

@@ -16,6 +16,7 @@ class Visitors(threading.Thread):
         self.budget = budget
         self.random = random.Random(seed)
         self.pause = 1.0 / rate if rate else 0.0
+        self.visits = 0
         self.requests = 0
         self.failures = 0
 
@@ -36,7 +37,12 @@ class Visitors(threading.Thread):
             self.ask(connection, "GET", "/product/" + sku, cookie)
             self.ask(connection, "POST", "/cart/add?sku=" + sku, cookie)
         self.ask(connection, "GET", "/product/sku-gone-%d" % self.random.randrange(10**6), cookie)
-        self.ask(connection, "POST", "/checkout", cookie)
+        # Every third visitor leaves a full cart behind.
+        self.visits += 1
+        if self.visits % 3 == 0:
+            self.ask(connection, "GET", "/cart", cookie)
+        else:
+            self.ask(connection, "POST", "/checkout", cookie)
 
     def run(self):
         connection = http.client.HTTPConnection(*self.address, timeout=30)
