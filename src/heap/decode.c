@@ -561,6 +561,9 @@ static void decode_kind(struct lt_body *body)
 				LT_MEMBER_keywords);
 		}
 		break;
+	case LT_KIND_ELEMENT:
+		lt_decode_element(body);
+		break;
 	case LT_KIND_SIMPLE_QUEUE:
 		lt_decode_simple_queue(body);
 		break;

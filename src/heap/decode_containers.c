@@ -383,3 +383,33 @@ void lt_decode_simple_queue(struct lt_body *body)
 	lt_body_add_items(body, items + first * 8, run, LT_REF_ITEM, 0);
 	lt_body_add_items(body, items, count - run, LT_REF_ITEM, (uint32_t)run);
 }
+
+/*
+ * Modules/_elementtree.c: element_gc_traverse. The lowest bit of text and tail says that a list of
+ * strings is still to be joined; attributes and children lie in memory of their own.
+ */
+void lt_decode_element(struct lt_body *body)
+{
+	const struct lt_layout *layout = body->layout;
+	struct lt_memory *memory = body->decoder->view.memory;
+	lt_addr extra = lt_body_field(body, LT_ElementObject_extra);
+	lt_addr attributes, children;
+	uint64_t count;
+	lt_body_add_member(body, lt_body_field(body, LT_ElementObject_text) & ~(uint64_t)1,
+			   LT_MEMBER_text);
+	lt_body_add_member(body, lt_body_field(body, LT_ElementObject_tail) & ~(uint64_t)1,
+			   LT_MEMBER_tail);
+	if (extra == 0)
+		return;
+	if (!lt_memory_u64(memory, extra + lt_off(layout, LT_ElementObjectExtra_attrib),
+			   &attributes) ||
+	    !lt_memory_u64(memory, extra + lt_off(layout, LT_ElementObjectExtra_length), &count) ||
+	    !lt_memory_u64(memory, extra + lt_off(layout, LT_ElementObjectExtra_children),
+			   &children) ||
+	    count > LT_DECODE_COUNT_MAX) {
+		lt_body_unreadable(body);
+		return;
+	}
+	lt_body_add_member(body, attributes, LT_MEMBER_element_attributes);
+	lt_body_add_items(body, children, count, LT_REF_ITEM, 0);
+}

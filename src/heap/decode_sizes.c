@@ -359,6 +359,23 @@ static uint64_t decimal(struct sizer *sizer)
 	return generic(sizer) + times(sizer, field(sizer, LT_PyDecObject_dec_alloc), 8);
 }
 
+/* Modules/_elementtree.c: _elementtree_Element___sizeof___impl. */
+static uint64_t element(struct sizer *sizer)
+{
+	const struct lt_layout *layout = sizer->layout;
+	lt_addr extra = field(sizer, LT_ElementObject_extra);
+	uint64_t size = generic(sizer);
+	if (extra == 0)
+		return size;
+	size += lt_off(layout, LT_sizeof_ElementObjectExtra);
+	if (word_at(sizer, extra + lt_off(layout, LT_ElementObjectExtra_children)) !=
+	    extra + lt_off(layout, LT_ElementObjectExtra__children))
+		size += times(
+			sizer,
+			word_at(sizer, extra + lt_off(layout, LT_ElementObjectExtra_allocated)), 8);
+	return size;
+}
+
 /* Objects/bytearrayobject.c: bytearray_sizeof; since 3.15 the bytes lie in a bytes object. */
 static uint64_t byte_array(struct sizer *sizer)
 {
@@ -421,6 +438,8 @@ static uint64_t own_size(struct sizer *sizer)
 		return bytes_io(sizer);
 	case LT_KIND_STRUCT:
 		return compiled_struct(sizer);
+	case LT_KIND_ELEMENT:
+		return element(sizer);
 	case LT_KIND_DECIMAL:
 		return decimal(sizer);
 	default:

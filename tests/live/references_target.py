@@ -136,6 +136,7 @@ def zoo():
     import types
     import typing
     import weakref
+    import xml.etree.ElementTree
 
     kept = []
     keep = kept.append
@@ -389,6 +390,9 @@ def zoo():
         keep(scope)
     if sys.version_info >= (3, 14):
         keep(eval("(t'{kept!r:>{5}} text', iter(t'{kept}'))", {"kept": [1]}))
+    tree = xml.etree.ElementTree.fromstring("<a x='1'><b>text</b>tail<c/><d/><e/><f y='2'/></a>")
+    bare = xml.etree.ElementTree.Element("bare")
+    keep([tree, bare, tree[0], iter(tree), tree.iter()])
     keep([decimal.Decimal("1.5"), fractions.Fraction(1, 3), datetime.datetime.now(datetime.timezone.utc),
           datetime.timedelta(1), datetime.timezone(datetime.timedelta(hours=1)), 1.5, 2j, 10 ** 100, b"bytes", bytearray(b"abc")])
 

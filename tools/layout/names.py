@@ -95,4 +95,4 @@ SOURCES = {
 # Extension modules whose structs are read too: they may be built in or files of their own.
 MODULES = ["array", "_asyncio", "_queue", "_collections", "_functools", "itertools", "_thread",
            "_io", "_struct", "_typing", "_datetime", "_operator", "_abc", "_symtable", "_sre", "_contextvars",
-           "_ctypes", "_decimal"]
+           "_ctypes", "_decimal", "_elementtree"]
