@@ -66,8 +66,9 @@ const struct lt_interpreters *lt_heap_interpreters(struct lt_heap *heap)
 
 /* ---- Every tracked object, by whichever way can be proved ---- */
 
-enum lt_status lt_heap_each_tracked(struct lt_heap *heap, lt_tracked_fn take, void (*restart)(void *ctx),
-				    void *ctx, struct lt_tracked *ret_tracked)
+enum lt_status lt_heap_each_tracked(struct lt_heap *heap, lt_tracked_fn take,
+				    void (*restart)(void *ctx), void *ctx,
+				    struct lt_tracked *ret_tracked)
 {
 	const struct lt_track *track = &heap->track;
 	struct lt_tracked scanned = {0}, walked = {0};
@@ -91,13 +92,13 @@ enum lt_status lt_heap_each_tracked(struct lt_heap *heap, lt_tracked_fn take, vo
 	return lt_track_walk(track, limit, take, ctx, ret_tracked);
 }
 
-enum lt_status lt_heap_each_permanent(struct lt_heap *heap, uint64_t limit, lt_tracked_fn take, void *ctx,
-				      uint64_t *counts)
+enum lt_status lt_heap_each_permanent(struct lt_heap *heap, uint64_t limit, lt_tracked_fn take,
+				      void *ctx, uint64_t *counts)
 {
 	for (size_t i = 0; i < heap->interpreters.count; i++) {
 		struct lt_tracked found = {0};
-		LT_TRY(lt_track_list(&heap->track, heap->interpreters.data[i].gc.permanent, limit, take, ctx,
-				     &found));
+		LT_TRY(lt_track_list(&heap->track, heap->interpreters.data[i].gc.permanent, limit,
+				     take, ctx, &found));
 		counts[i] = found.count;
 	}
 	return LT_OK;
@@ -119,8 +120,8 @@ struct waiting_keys {
 LT_VEC(waiting, struct waiting_keys);
 
 enum {
-	KEYS_GAP = 64 << 10,   /* a larger gap between keys begins another window */
-	KEYS_HEADER = 64,      /* bytes from a keys object's start that its size depends on */
+	KEYS_GAP = 64 << 10, /* a larger gap between keys begins another window */
+	KEYS_HEADER = 64,    /* bytes from a keys object's start that its size depends on */
 };
 
 struct tallying {
@@ -138,7 +139,8 @@ static void restart_tally(void *ctx)
 
 static int by_keys(const void *left, const void *right)
 {
-	lt_addr a = ((const struct waiting_keys *)left)->keys, b = ((const struct waiting_keys *)right)->keys;
+	lt_addr a = ((const struct waiting_keys *)left)->keys,
+		b = ((const struct waiting_keys *)right)->keys;
 	return (a > b) - (a < b);
 }
 
@@ -182,8 +184,10 @@ static bool wait_for_keys(struct tallying *tallying, lt_addr object, const struc
 	uint64_t keys, values;
 	if (type->kind != LT_KIND_DICT && type->kind != LT_KIND_DEFAULT_DICT)
 		return false;
-	if (!lt_memory_u64(view->memory, object + lt_off(view->layout, LT_PyDictObject_ma_keys), &keys) ||
-	    !lt_memory_u64(view->memory, object + lt_off(view->layout, LT_PyDictObject_ma_values), &values) ||
+	if (!lt_memory_u64(view->memory, object + lt_off(view->layout, LT_PyDictObject_ma_keys),
+			   &keys) ||
+	    !lt_memory_u64(view->memory, object + lt_off(view->layout, LT_PyDictObject_ma_values),
+			   &values) ||
 	    values != 0 || keys == 0 || lt_window_holds(tallying->heap->window, keys, KEYS_HEADER))
 		return false;
 	return waiting_push(&tallying->waiting, (struct waiting_keys){keys, type->index});
@@ -193,7 +197,8 @@ static bool wait_for_keys(struct tallying *tallying, lt_addr object, const struc
 static uint64_t bare_size(const struct lt_layout *layout, const struct lt_type *type)
 {
 	uint64_t size = (uint64_t)type->basicsize + lt_off(layout, LT_sizeof_PyGC_Head);
-	if (lt_fact(layout, LT_FACT_sizeof_preheader) != 0 && (type->managed_dict || type->managed_weakref))
+	if (lt_fact(layout, LT_FACT_sizeof_preheader) != 0 &&
+	    (type->managed_dict || type->managed_weakref))
 		size += 2 * sizeof(uint64_t);
 	return size;
 }
@@ -228,7 +233,8 @@ static bool tally_permanent(void *ctx, lt_addr object, const struct lt_type *typ
 	const struct lt_view *view = &heap->track.view;
 	lt_addr address;
 	uint64_t size = 0;
-	if (!lt_memory_u64(view->memory, object + lt_off(view->layout, LT_PyObject_ob_type), &address))
+	if (!lt_memory_u64(view->memory, object + lt_off(view->layout, LT_PyObject_ob_type),
+			   &address))
 		return true;
 	type = lt_types_get(heap->types, address);
 	if (type == NULL || type->index >= tallying->by_type.count)
@@ -256,16 +262,17 @@ static enum lt_status sum_up(struct tallying *tallying, struct lt_census *census
 		const struct tally *tally = &tallying->by_type.data[i];
 		if (tally->count == 0)
 			continue;
-		struct lt_type_total total = {
-			lt_types_at(tallying->heap->types, (uint32_t)i), tally->count, tally->bytes,
-			tally->permanent_count, tally->permanent_bytes};
+		struct lt_type_total total = {lt_types_at(tallying->heap->types, (uint32_t)i),
+					      tally->count, tally->bytes, tally->permanent_count,
+					      tally->permanent_bytes};
 		if (!lt_type_totals_push(&census->totals, total))
 			return lt_fail_memory(tallying->heap->track.view.session);
 		census->count += tally->count;
 		census->bytes += tally->bytes;
 	}
 	if (census->totals.count > 0)
-		qsort(census->totals.data, census->totals.count, sizeof(*census->totals.data), by_bytes);
+		qsort(census->totals.data, census->totals.count, sizeof(*census->totals.data),
+		      by_bytes);
 	return LT_OK;
 }
 
@@ -275,7 +282,8 @@ enum lt_status lt_heap_census_tracked(struct lt_heap *heap, struct lt_census *re
 	struct lt_census census = {.interpreter_count = heap->interpreters.count};
 	struct lt_tracked tracked = {0};
 	census.permanent_of = calloc(census.interpreter_count + 1, sizeof(*census.permanent_of));
-	enum lt_status status = census.permanent_of != NULL ? LT_OK : lt_fail_memory(heap->track.view.session);
+	enum lt_status status =
+		census.permanent_of != NULL ? LT_OK : lt_fail_memory(heap->track.view.session);
 	if (status == LT_OK)
 		status = lt_heap_each_tracked(heap, tally_one, restart_tally, &tallying, &tracked);
 	if (status == LT_OK && !settle_keys(&tallying))

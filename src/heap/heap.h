@@ -29,7 +29,7 @@ const struct lt_interpreters *lt_heap_interpreters(struct lt_heap *heap);
 struct lt_type_total {
 	const struct lt_type *type;
 	uint64_t count;
-	uint64_t bytes; /* as sys.getsizeof, GC headers included */
+	uint64_t bytes;                            /* as sys.getsizeof, GC headers included */
 	uint64_t permanent_count, permanent_bytes; /* of these, in the permanent generation */
 };
 LT_VEC(lt_type_totals, struct lt_type_total);
@@ -37,18 +37,20 @@ LT_VEC(lt_type_totals, struct lt_type_total);
 struct lt_census {
 	struct lt_type_totals totals; /* largest bytes first */
 	uint64_t count, bytes;
-	uint64_t tracked;             /* objects in the collector's lists, all generations and interpreters */
-	uint64_t permanent;           /* of them in the permanent generation */
-	uint64_t *permanent_of;       /* the same of each interpreter, in the order of lt_heap_interpreters() */
+	uint64_t tracked;   /* objects in the collector's lists, all generations and interpreters */
+	uint64_t permanent; /* of them in the permanent generation */
+	uint64_t *
+		permanent_of; /* the same of each interpreter, in the order of lt_heap_interpreters() */
 	size_t interpreter_count;
-	bool proved;                  /* the scan was proved complete against the lists (docs/heap.md) */
+	bool proved; /* the scan was proved complete against the lists (docs/heap.md) */
 };
 
 /*
  * Tracked objects only: what gc.get_objects() counts, and the permanent generation. LT_E_GONE when the
  * target ended before the count did.
  */
-LT_MUST_CHECK enum lt_status lt_heap_census_tracked(struct lt_heap *heap, struct lt_census *ret_census);
+LT_MUST_CHECK enum lt_status lt_heap_census_tracked(struct lt_heap *heap,
+						    struct lt_census *ret_census);
 void lt_census_deinit(struct lt_census *census);
 
 /*
@@ -67,20 +69,21 @@ struct lt_heap_graph {
 	uint64_t permanent;         /* nodes with LT_NODE_PERMANENT */
 	uint64_t conservative_refs; /* references found by conservative scans */
 	uint64_t total_bytes;
-	bool proved;                /* as in struct lt_census */
+	bool proved; /* as in struct lt_census */
 };
 
 enum {
 	LT_NODE_TRACKED = 1,
 	LT_NODE_PERMANENT = 2, /* in the permanent generation */
 	LT_NODE_IMMORTAL = 4,
-	LT_NODE_STATIC = 8,    /* lies in a mapped file, not in a heap */
+	LT_NODE_STATIC = 8, /* lies in a mapped file, not in a heap */
 };
 
 enum { LT_NO_NODE = UINT32_MAX };
 
 /* `roots`: extra objects to start from (interpreter and thread state, frames, static types). */
-LT_MUST_CHECK enum lt_status lt_heap_build_graph(struct lt_heap *heap, const lt_addr *roots, size_t root_count,
+LT_MUST_CHECK enum lt_status lt_heap_build_graph(struct lt_heap *heap, const lt_addr *roots,
+						 size_t root_count,
 						 struct lt_heap_graph *ret_graph);
 void lt_heap_graph_deinit(struct lt_heap_graph *graph);
 

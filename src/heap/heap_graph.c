@@ -5,7 +5,7 @@
 
 enum {
 	RUN = LT_WINDOW_MAX / LT_OBJMAP_CHUNK, /* chunks that a window can hold */
-	BUSY = 4,           /* objects to look at from which on a chunk is worth a window */
+	BUSY = 4,            /* objects to look at from which on a chunk is worth a window */
 	PROGRESS_EACH = 256, /* chunks */
 };
 
@@ -14,8 +14,8 @@ LT_VEC(numbers, uint32_t);
 struct building {
 	struct lt_heap *heap;
 	struct lt_objmap *objects;
-	struct lt_refs refs;     /* of one object */
-	struct numbers targets;  /* the same as numbers */
+	struct lt_refs refs;    /* of one object */
+	struct numbers targets; /* the same as numbers */
 	struct lt_graph_builder *builder;
 	struct lt_heap_graph *graph;
 	bool no_memory;
@@ -28,8 +28,8 @@ static const struct lt_type *type_at(struct building *building, lt_addr object)
 {
 	const struct lt_view *view = &building->heap->track.view;
 	lt_addr address;
-	if (lt_memory_probe(view->memory, object + lt_off(view->layout, LT_PyObject_ob_type), &address,
-			    sizeof(address)) != sizeof(address))
+	if (lt_memory_probe(view->memory, object + lt_off(view->layout, LT_PyObject_ob_type),
+			    &address, sizeof(address)) != sizeof(address))
 		return NULL;
 	return lt_types_get(building->heap->types, address);
 }
@@ -160,7 +160,8 @@ static enum lt_status explore_all(struct building *building)
 			if (chunk % PROGRESS_EACH >= count)
 				continue;
 			LT_TRY(lt_track_check_gone(&building->heap->track));
-			lt_progress(session, "following references", chunk, lt_objmap_chunks(objects));
+			lt_progress(session, "following references", chunk,
+				    lt_objmap_chunks(objects));
 		}
 	}
 	lt_window_clear(building->heap->window, false);
@@ -174,7 +175,8 @@ static bool in_file(struct building *building, lt_addr object)
 	const struct lt_process *process = building->heap->track.view.process;
 	if (process == NULL || lt_pageset_has(&building->heap->pymalloc.pages, object))
 		return false;
-	if (building->mapping == NULL || object < building->mapping->start || object >= building->mapping->end) {
+	if (building->mapping == NULL || object < building->mapping->start ||
+	    object >= building->mapping->end) {
 		building->mapping = lt_process_mapping(process, object);
 		building->mapping_is_file = false;
 		if (building->mapping == NULL)
@@ -182,8 +184,9 @@ static bool in_file(struct building *building, lt_addr object)
 		const struct lt_mapping *mapping = building->mapping;
 		building->mapping_is_file = mapping->inode != 0;
 		/* .bss goes on in anonymous memory right behind the file's last writable mapping. */
-		if (mapping->inode == 0 && mapping->path[0] == '\0' && mapping > process->mappings.data &&
-		    mapping[-1].end == mapping->start && mapping[-1].inode != 0 && mapping[-1].writable)
+		if (mapping->inode == 0 && mapping->path[0] == '\0' &&
+		    mapping > process->mappings.data && mapping[-1].end == mapping->start &&
+		    mapping[-1].inode != 0 && mapping[-1].writable)
 			building->mapping_is_file = true;
 	}
 	return building->mapping_is_file;
@@ -193,7 +196,8 @@ static bool is_immortal(const struct lt_view *view, lt_addr object)
 {
 	uint32_t low;
 	if (lt_fact(view->layout, LT_FACT_immortal) == 0 ||
-	    !lt_memory_u32(view->memory, object + lt_off(view->layout, LT_PyObject_ob_refcnt), &low))
+	    !lt_memory_u32(view->memory, object + lt_off(view->layout, LT_PyObject_ob_refcnt),
+			   &low))
 		return false;
 	return (int32_t)low < 0;
 }
@@ -207,10 +211,12 @@ static bool is_tracked(struct building *building, lt_addr object, const struct l
 	if (!type->gc)
 		return false;
 	if (type->is_type_type &&
-	    (!lt_memory_u64(view->memory, object + lt_off(layout, LT_PyTypeObject_tp_flags), &flags) ||
+	    (!lt_memory_u64(view->memory, object + lt_off(layout, LT_PyTypeObject_tp_flags),
+			    &flags) ||
 	     (flags & (uint64_t)lt_fact(layout, LT_FACT_tpflag_heap_type)) == 0))
 		return false;
-	return lt_memory_u64(view->memory, object - lt_off(layout, LT_sizeof_PyGC_Head), &next) && next != 0;
+	return lt_memory_u64(view->memory, object - lt_off(layout, LT_sizeof_PyGC_Head), &next) &&
+	       next != 0;
 }
 
 static bool set_size(struct lt_heap_graph *graph, uint32_t node, uint64_t size)
@@ -284,7 +290,9 @@ static enum lt_status describe_all(struct building *building)
 		size_t count = load_run(building, chunk, false);
 		if (building->no_memory)
 			return lt_fail_memory(session);
-		uint32_t end = chunk + count < chunks ? lt_objmap_chunk_first(objects, chunk + count) : nodes;
+		uint32_t end = chunk + count < chunks
+				       ? lt_objmap_chunk_first(objects, chunk + count)
+				       : nodes;
 		for (; node < end; node++)
 			LT_TRY(describe(building, node, lt_objmap_address(objects, node)));
 		chunk += count;
@@ -343,7 +351,8 @@ static enum lt_status build(struct building *building, const lt_addr *roots, siz
 	uint64_t *counts = calloc(heap->interpreters.count + 1, sizeof(*counts));
 	if (counts == NULL)
 		return lt_fail_memory(session);
-	enum lt_status status = lt_heap_each_permanent(heap, tracked.count, flag_permanent, building, counts);
+	enum lt_status status =
+		lt_heap_each_permanent(heap, tracked.count, flag_permanent, building, counts);
 	free(counts);
 	return status == LT_OK ? lt_track_check_gone(&heap->track) : status;
 }

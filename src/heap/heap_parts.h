@@ -25,7 +25,8 @@ LT_MUST_CHECK enum lt_status lt_heap_each_tracked(struct lt_heap *heap, lt_track
 						  struct lt_tracked *ret_tracked);
 
 /* The objects of each interpreter's permanent generation; counts[] has an entry for each. `take` may be NULL. */
-LT_MUST_CHECK enum lt_status lt_heap_each_permanent(struct lt_heap *heap, uint64_t limit, lt_tracked_fn take,
-						    void *ctx, uint64_t *counts);
+LT_MUST_CHECK enum lt_status lt_heap_each_permanent(struct lt_heap *heap, uint64_t limit,
+						    lt_tracked_fn take, void *ctx,
+						    uint64_t *counts);
 
 #endif

@@ -48,10 +48,12 @@ static uint64_t counter_at(struct lt_memory *memory, const struct lt_layout *lay
 	return (int64_t)value < 0 ? 0 : value;
 }
 
-static void read_stats_record(const struct lt_view *view, lt_addr record, struct lt_gc_generation *gen)
+static void read_stats_record(const struct lt_view *view, lt_addr record,
+			      struct lt_gc_generation *gen)
 {
 	const struct lt_layout *layout = view->layout;
-	gen->collections = counter_at(view->memory, layout, record, LT_gc_generation_stats_collections);
+	gen->collections =
+		counter_at(view->memory, layout, record, LT_gc_generation_stats_collections);
 	gen->collected = counter_at(view->memory, layout, record, LT_gc_generation_stats_collected);
 	gen->uncollectable =
 		counter_at(view->memory, layout, record, LT_gc_generation_stats_uncollectable);
@@ -61,13 +63,16 @@ static void read_stats_record(const struct lt_view *view, lt_addr record, struct
  * 3.15 (pycore_interp_structs.h, struct gc_stats): a ring of records for each generation, counters
  * cumulative; `index` is the newest record.
  */
-static void read_stats_ring(const struct lt_view *view, lt_addr stats, int i, struct lt_gc_generation *gen)
+static void read_stats_ring(const struct lt_view *view, lt_addr stats, int i,
+			    struct lt_gc_generation *gen)
 {
 	const struct lt_layout *layout = view->layout;
 	int64_t length = lt_fact(layout, i == 0 ? LT_FACT_gc_young_ring : LT_FACT_gc_old_ring);
 	enum lt_field at = i == 0 ? LT_gc_stats_young : LT_gc_stats_old;
-	enum lt_field items = i == 0 ? LT_gc_young_stats_buffer_items : LT_gc_old_stats_buffer_items;
-	enum lt_field index = i == 0 ? LT_gc_young_stats_buffer_index : LT_gc_old_stats_buffer_index;
+	enum lt_field items =
+		i == 0 ? LT_gc_young_stats_buffer_items : LT_gc_old_stats_buffer_items;
+	enum lt_field index =
+		i == 0 ? LT_gc_young_stats_buffer_index : LT_gc_old_stats_buffer_index;
 	if (stats == 0 || length <= 0 || length > STATS_RING_MAX || !lt_has(layout, at) ||
 	    !lt_has(layout, items) || !lt_has(layout, index))
 		return;
@@ -75,7 +80,8 @@ static void read_stats_ring(const struct lt_view *view, lt_addr stats, int i, st
 	if (i > 1)
 		ring += lt_off(layout, LT_sizeof_gc_old_stats_buffer) * (uint64_t)(i - 1);
 	uint8_t newest = 0;
-	if (!lt_memory_u8(view->memory, ring + lt_off(layout, index), &newest) || newest >= length) {
+	if (!lt_memory_u8(view->memory, ring + lt_off(layout, index), &newest) ||
+	    newest >= length) {
 		view->session->unreadable++;
 		return;
 	}
@@ -94,17 +100,21 @@ static void read_gc(const struct lt_view *view, lt_addr gc, struct lt_gc_state *
 	state->debug = (uint32_t)int_at(memory, layout, gc, LT__gc_runtime_state_debug);
 	state->garbage = pointer_at(memory, layout, gc, LT__gc_runtime_state_garbage);
 	state->callbacks = pointer_at(memory, layout, gc, LT__gc_runtime_state_callbacks);
-	state->long_lived_total = pointer_at(memory, layout, gc, LT__gc_runtime_state_long_lived_total);
+	state->long_lived_total =
+		pointer_at(memory, layout, gc, LT__gc_runtime_state_long_lived_total);
 	state->long_lived_pending =
 		pointer_at(memory, layout, gc, LT__gc_runtime_state_long_lived_pending);
 
-	uint64_t size = lt_has(layout, LT_sizeof_gc_generation) ? lt_off(layout, LT_sizeof_gc_generation)
-								: 24;
+	uint64_t size = lt_has(layout, LT_sizeof_gc_generation)
+				? lt_off(layout, LT_sizeof_gc_generation)
+				: 24;
 	lt_addr lists[LT_GC_GENERATIONS] = {0};
 	if (lt_has(layout, LT__gc_runtime_state_generations)) {
 		for (int i = 0; i < LT_GC_GENERATIONS; i++)
-			lists[i] = gc + lt_off(layout, LT__gc_runtime_state_generations) + size * (unsigned)i;
-	} else if (lt_has(layout, LT__gc_runtime_state_young) && lt_has(layout, LT__gc_runtime_state_old)) {
+			lists[i] = gc + lt_off(layout, LT__gc_runtime_state_generations) +
+				   size * (unsigned)i;
+	} else if (lt_has(layout, LT__gc_runtime_state_young) &&
+		   lt_has(layout, LT__gc_runtime_state_old)) {
 		/* 3.14.0 to 3.14.4, the incremental collector. */
 		lists[0] = gc + lt_off(layout, LT__gc_runtime_state_young);
 		lists[1] = gc + lt_off(layout, LT__gc_runtime_state_old);
@@ -118,7 +128,8 @@ static void read_gc(const struct lt_view *view, lt_addr gc, struct lt_gc_state *
 	if (lt_has(layout, LT__gc_runtime_state_generation_stats)) {
 		stats = gc + lt_off(layout, LT__gc_runtime_state_generation_stats);
 		if (ring)
-			stats = pointer_at(memory, layout, gc, LT__gc_runtime_state_generation_stats);
+			stats = pointer_at(memory, layout, gc,
+					   LT__gc_runtime_state_generation_stats);
 	}
 	for (int i = 0; i < LT_GC_GENERATIONS; i++) {
 		struct lt_gc_generation *gen = &state->generations[i];
@@ -132,9 +143,10 @@ static void read_gc(const struct lt_view *view, lt_addr gc, struct lt_gc_state *
 		if (ring)
 			read_stats_ring(view, stats, i, gen);
 		else
-			read_stats_record(
-				view, stats + lt_off(layout, LT_sizeof_gc_generation_stats) * (unsigned)i,
-				gen);
+			read_stats_record(view,
+					  stats + lt_off(layout, LT_sizeof_gc_generation_stats) *
+							  (unsigned)i,
+					  gen);
 	}
 }
 
@@ -174,8 +186,8 @@ static pid_t native_id(struct lt_memory *memory, const struct lt_view *view, lt_
 						      LT_PyThreadState_native_thread_id));
 	uint64_t thread = pointer_at(memory, layout, tstate, LT_PyThreadState_thread_id);
 	uint32_t tid = 0;
-	if (thread < 4096 || lt_memory_probe(memory, thread + GLIBC_PTHREAD_TID, &tid, sizeof(tid)) !=
-				     sizeof(tid))
+	if (thread < 4096 ||
+	    lt_memory_probe(memory, thread + GLIBC_PTHREAD_TID, &tid, sizeof(tid)) != sizeof(tid))
 		return 0;
 	return plausible_tid(view, tid);
 }
@@ -184,8 +196,8 @@ static enum lt_status read_threads(const struct lt_view *view, struct lt_interpr
 {
 	const struct lt_layout *layout = view->layout;
 	lt_addr holder = gil_holder(view->memory, view, interpreter->address);
-	lt_addr thread =
-		pointer_at(view->memory, layout, interpreter->address, LT_PyInterpreterState_threads_head);
+	lt_addr thread = pointer_at(view->memory, layout, interpreter->address,
+				    LT_PyInterpreterState_threads_head);
 	size_t capacity = 0;
 	while (thread != 0) {
 		if (interpreter->thread_count >= LT_THREADS_MAX || (thread & 7) != 0 ||
@@ -200,15 +212,16 @@ static enum lt_status read_threads(const struct lt_view *view, struct lt_interpr
 		}
 		if (interpreter->thread_count == capacity) {
 			capacity = capacity == 0 ? 8 : capacity * 2;
-			struct lt_thread *grown =
-				realloc(interpreter->threads, capacity * sizeof(*interpreter->threads));
+			struct lt_thread *grown = realloc(interpreter->threads,
+							  capacity * sizeof(*interpreter->threads));
 			if (grown == NULL)
 				return lt_fail_memory(view->session);
 			interpreter->threads = grown;
 		}
 		interpreter->threads[interpreter->thread_count++] = (struct lt_thread){
 			.address = thread,
-			.thread_id = pointer_at(view->memory, layout, thread, LT_PyThreadState_thread_id),
+			.thread_id = pointer_at(view->memory, layout, thread,
+						LT_PyThreadState_thread_id),
 			.native_id = native_id(view->memory, view, thread),
 			.holds_gil = thread == holder,
 		};
@@ -224,7 +237,8 @@ static int by_id(const void *left, const void *right)
 	return (a > b) - (a < b);
 }
 
-enum lt_status lt_interpreters_read(const struct lt_view *view, struct lt_interpreters *ret_interpreters)
+enum lt_status lt_interpreters_read(const struct lt_view *view,
+				    struct lt_interpreters *ret_interpreters)
 {
 	struct lt_interpreters found = {0};
 	enum lt_status status = LT_OK;
@@ -246,22 +260,25 @@ enum lt_status lt_interpreters_read(const struct lt_view *view, struct lt_interp
 		found.data = grown;
 		struct lt_interpreter *interpreter = &found.data[found.count++];
 		*interpreter = (struct lt_interpreter){.address = address};
-		interpreter->id =
-			(int64_t)pointer_at(view->memory, view->layout, address, LT_PyInterpreterState_id);
+		interpreter->id = (int64_t)pointer_at(view->memory, view->layout, address,
+						      LT_PyInterpreterState_id);
 		lt_addr gc = gc_address(view->layout, address);
 		if (gc != 0)
 			read_gc(view, gc, &interpreter->gc);
 		status = read_threads(view, interpreter);
-		address = pointer_at(view->memory, view->layout, address, LT_PyInterpreterState_next);
+		address =
+			pointer_at(view->memory, view->layout, address, LT_PyInterpreterState_next);
 	}
 	if (status == LT_OK && found.count == 0) {
 		if (view->process != NULL && !lt_process_alive(view->process))
-			status = lt_fail(view->session, LT_E_GONE, "process %d ended while it was read",
+			status = lt_fail(view->session, LT_E_GONE,
+					 "process %d ended while it was read",
 					 (int)view->process->pid);
 		else
-			status = lt_fail(view->session, LT_E_NOT_PYTHON,
-					 "the runtime of CPython holds no interpreter: not initialised "
-					 "yet, or finalized");
+			status = lt_fail(
+				view->session, LT_E_NOT_PYTHON,
+				"the runtime of CPython holds no interpreter: not initialised "
+				"yet, or finalized");
 	}
 	if (status != LT_OK) {
 		lt_interpreters_deinit(&found);
@@ -286,8 +303,7 @@ bool lt_interpreters_collecting(void *ctx, struct lt_memory *live)
 	lt_addr address = first_interpreter(live, view);
 	for (int i = 0; i < LT_INTERPRETERS_MAX && address != 0; i++) {
 		lt_addr gc = gc_address(view->layout, address);
-		if (gc != 0 &&
-		    int_at(live, view->layout, gc, LT__gc_runtime_state_collecting) != 0)
+		if (gc != 0 && int_at(live, view->layout, gc, LT__gc_runtime_state_collecting) != 0)
 			return true;
 		address = pointer_at(live, view->layout, address, LT_PyInterpreterState_next);
 	}
@@ -303,7 +319,8 @@ pid_t lt_interpreters_gil_holder(void *ctx, struct lt_memory *live)
 	for (int i = 0; i < LT_INTERPRETERS_MAX && address != 0; i++) {
 		if (lt_fact(layout, LT_FACT_gil_pointer) != 0) {
 			/* With several GILs no one thread keeps all the others from running. */
-			lt_addr gil = pointer_at(live, layout, address, LT_PyInterpreterState_ceval_gil);
+			lt_addr gil =
+				pointer_at(live, layout, address, LT_PyInterpreterState_ceval_gil);
 			if (i > 0 && gil != first_gil)
 				return 0;
 			first_gil = gil;

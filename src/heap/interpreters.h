@@ -27,7 +27,8 @@ struct lt_gc_state {
 	lt_addr garbage;   /* the list gc.garbage, 0 for none */
 	lt_addr callbacks; /* the list gc.callbacks, 0 for none */
 	uint32_t debug;    /* gc.get_debug() */
-	uint64_t long_lived_total, long_lived_pending; /* of the 25 % rule; 0 where it does not exist */
+	uint64_t long_lived_total,
+		long_lived_pending; /* of the 25 % rule; 0 where it does not exist */
 };
 
 struct lt_thread {

@@ -6,19 +6,19 @@
 
 enum {
 	TOP_BITS = 47,
-	LEAF_BITS = 30,                               /* addresses a leaf covers */
+	LEAF_BITS = 30, /* addresses a leaf covers */
 	LEAF_SLOTS = 1 << (LEAF_BITS - LT_OBJMAP_CHUNK_BITS),
 	TOP_SLOTS = 1 << (TOP_BITS - LEAF_BITS),
-	WORDS = LT_OBJMAP_CHUNK / 8 / 64,             /* of bits, a chunk */
-	GROUP = 4,                                    /* words that share a partial rank */
+	WORDS = LT_OBJMAP_CHUNK / 8 / 64, /* of bits, a chunk */
+	GROUP = 4,                        /* words that share a partial rank */
 	GROUPS = WORDS / GROUP,
 };
 
 struct chunk {
 	lt_addr address;
-	uint32_t first;         /* number of its first object, after the numbering */
-	uint32_t marked;        /* before it: marked objects */
-	uint16_t rank[GROUPS];  /* objects of the chunk before each group of words */
+	uint32_t first;        /* number of its first object, after the numbering */
+	uint32_t marked;       /* before it: marked objects */
+	uint16_t rank[GROUPS]; /* objects of the chunk before each group of words */
 	uint64_t known[WORDS];
 };
 LT_VEC(chunks, struct chunk);
@@ -183,7 +183,8 @@ lt_addr lt_objmap_take(struct lt_objmap *map, size_t index, lt_addr from)
 
 static int by_address(const void *left, const void *right)
 {
-	lt_addr a = ((const struct chunk *)left)->address, b = ((const struct chunk *)right)->address;
+	lt_addr a = ((const struct chunk *)left)->address,
+		b = ((const struct chunk *)right)->address;
 	return (a > b) - (a < b);
 }
 
@@ -209,8 +210,8 @@ bool lt_objmap_number(struct lt_objmap *map)
 		total += inside;
 		if (total >= UINT32_MAX)
 			return false;
-		map->leaves[chunk->address >> LEAF_BITS]
-			   [chunk->address >> LT_OBJMAP_CHUNK_BITS & (LEAF_SLOTS - 1)] = (uint32_t)i + 1;
+		map->leaves[chunk->address >> LEAF_BITS][chunk->address >> LT_OBJMAP_CHUNK_BITS &
+							 (LEAF_SLOTS - 1)] = (uint32_t)i + 1;
 	}
 	map->count = (uint32_t)total;
 	return true;
@@ -239,7 +240,8 @@ uint32_t lt_objmap_find(const struct lt_objmap *map, lt_addr address)
 	uint32_t number = chunk->first + chunk->rank[word / GROUP];
 	for (unsigned w = word / GROUP * GROUP; w < word; w++)
 		number += (uint32_t)__builtin_popcountll(chunk->known[w]);
-	return number + (uint32_t)__builtin_popcountll(chunk->known[word] & (((uint64_t)1 << (bit % 64)) - 1));
+	return number + (uint32_t)__builtin_popcountll(chunk->known[word] &
+						       (((uint64_t)1 << (bit % 64)) - 1));
 }
 
 lt_addr lt_objmap_address(const struct lt_objmap *map, uint32_t number)

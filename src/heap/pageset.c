@@ -26,7 +26,8 @@ bool lt_pageset_add(struct lt_pageset *set, lt_addr start, lt_addr end)
 	}
 	uint64_t last = (end - 1) >> LT_PAGESET_PAGE_BITS;
 	for (uint64_t page = start >> LT_PAGESET_PAGE_BITS; page <= last; page++) {
-		uint64_t **leaf = &set->leaves[page >> (LT_PAGESET_LEAF_BITS - LT_PAGESET_PAGE_BITS)];
+		uint64_t **leaf =
+			&set->leaves[page >> (LT_PAGESET_LEAF_BITS - LT_PAGESET_PAGE_BITS)];
 		if (*leaf == NULL) {
 			*leaf = calloc(LEAF_WORDS, sizeof(**leaf));
 			if (*leaf == NULL)

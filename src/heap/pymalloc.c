@@ -55,7 +55,8 @@ static bool parse_header(const struct lt_layout *layout, uint64_t pool_size, lt_
 		return false;
 	uint32_t size = (szidx + 1) * alignment;
 	uint32_t first = overhead(layout);
-	if (last != pool_size - size || next < first || next > last + size || (next - first) % size != 0)
+	if (last != pool_size - size || next < first || next > last + size ||
+	    (next - first) % size != 0)
 		return false;
 	uint32_t count = (next - first) / size;
 	if (used > count || count > LT_POOL_BLOCKS_MAX)
@@ -83,7 +84,8 @@ bool lt_pool_parse(const struct lt_view *view, const struct lt_pymalloc *pymallo
 	while (block != 0) {
 		uint64_t offset = block - address - pool->first;
 		uint64_t index = offset / pool->block_size;
-		if (block < address + pool->first || index >= pool->count || offset % pool->block_size != 0 ||
+		if (block < address + pool->first || index >= pool->count ||
+		    offset % pool->block_size != 0 ||
 		    (pool->free[index / 64] >> (index % 64) & 1) != 0)
 			break;
 		pool->free[index / 64] |= (uint64_t)1 << (index % 64);
@@ -110,8 +112,8 @@ static bool add_range(struct lt_pymalloc *pymalloc, lt_addr start, lt_addr end)
 	return lt_ranges_push(&pymalloc->pools, (struct lt_range){start, end});
 }
 
-static enum lt_status read_table(const struct lt_view *view, struct lt_pymalloc *pymalloc, lt_addr table,
-				 uint32_t count)
+static enum lt_status read_table(const struct lt_view *view, struct lt_pymalloc *pymalloc,
+				 lt_addr table, uint32_t count)
 {
 	const struct lt_layout *layout = view->layout;
 	size_t stride = lt_off(layout, LT_sizeof_arena_object);
@@ -122,7 +124,9 @@ static enum lt_status read_table(const struct lt_view *view, struct lt_pymalloc 
 	unsigned char batch[BATCH * HEADER_MAX];
 	for (uint32_t i = 0; i < count; i += BATCH) {
 		size_t wanted = count - i < BATCH ? count - i : BATCH;
-		size_t got = lt_memory_read(view->memory, table + i * stride, batch, wanted * stride) / stride;
+		size_t got =
+			lt_memory_read(view->memory, table + i * stride, batch, wanted * stride) /
+			stride;
 		for (size_t k = 0; k < got; k++) {
 			const unsigned char *arena = batch + k * stride;
 			lt_addr address = u64_of(arena, lt_off(layout, LT_arena_object_address));
@@ -130,7 +134,8 @@ static enum lt_status read_table(const struct lt_view *view, struct lt_pymalloc 
 			uint64_t total = u32_of(arena, lt_off(layout, LT_arena_object_ntotalpools));
 			if (address == 0)
 				continue;
-			lt_addr start = (address + pymalloc->pool_size - 1) & ~(pymalloc->pool_size - 1);
+			lt_addr start =
+				(address + pymalloc->pool_size - 1) & ~(pymalloc->pool_size - 1);
 			if (end < start || (end & (pymalloc->pool_size - 1)) != 0 ||
 			    total > ARENA_BYTES_MAX / pymalloc->pool_size ||
 			    end - start > total * pymalloc->pool_size) {
@@ -144,7 +149,8 @@ static enum lt_status read_table(const struct lt_view *view, struct lt_pymalloc 
 	return LT_OK;
 }
 
-static enum lt_status find_by_table(const struct lt_view *view, const struct lt_interpreters *interpreters,
+static enum lt_status find_by_table(const struct lt_view *view,
+				    const struct lt_interpreters *interpreters,
 				    struct lt_pymalloc *pymalloc, bool *ret_found)
 {
 	const struct lt_layout *layout = view->layout;
@@ -160,17 +166,22 @@ static enum lt_status find_by_table(const struct lt_view *view, const struct lt_
 		*ret_found = true;
 		return table != 0 ? read_table(view, pymalloc, table, count) : LT_OK;
 	}
-	if (!lt_has(layout, LT_PyInterpreterState_obmalloc) || !lt_has(layout, LT__obmalloc_state_mgmt_arenas))
+	if (!lt_has(layout, LT_PyInterpreterState_obmalloc) ||
+	    !lt_has(layout, LT__obmalloc_state_mgmt_arenas))
 		return LT_OK;
 	struct lt_map seen = {0};
 	enum lt_status status = LT_OK;
 	for (size_t i = 0; i < interpreters->count && status == LT_OK; i++) {
-		lt_addr state = interpreters->data[i].address + lt_off(layout, LT_PyInterpreterState_obmalloc);
+		lt_addr state = interpreters->data[i].address +
+				lt_off(layout, LT_PyInterpreterState_obmalloc);
 		if (lt_fact(layout, LT_FACT_obmalloc_pointer) != 0 &&
 		    (!lt_memory_u64(memory, state, &state) || state == 0))
 			continue;
-		if (!lt_memory_u64(memory, state + lt_off(layout, LT__obmalloc_state_mgmt_arenas), &table) ||
-		    !lt_memory_u32(memory, state + lt_off(layout, LT__obmalloc_state_mgmt_maxarenas), &count))
+		if (!lt_memory_u64(memory, state + lt_off(layout, LT__obmalloc_state_mgmt_arenas),
+				   &table) ||
+		    !lt_memory_u32(memory,
+				   state + lt_off(layout, LT__obmalloc_state_mgmt_maxarenas),
+				   &count))
 			continue;
 		*ret_found = true;
 		/* Interpreters may share the allocator of the main one. */
@@ -205,13 +216,15 @@ static enum lt_status find_by_search(const struct lt_view *view, struct lt_pymal
 		const struct lt_mapping *mapping = &mappings->data[i];
 		if (!lt_mapping_may_hold_heap(mapping))
 			continue;
-		lt_addr pool = (mapping->start + pymalloc->pool_size - 1) & ~(pymalloc->pool_size - 1);
+		lt_addr pool =
+			(mapping->start + pymalloc->pool_size - 1) & ~(pymalloc->pool_size - 1);
 		for (; pool < mapping->end && mapping->end - pool >= pymalloc->pool_size;
 		     pool += pymalloc->pool_size) {
 			struct lt_pool parsed;
 			lt_addr freeblock;
 			if (lt_memory_probe(view->memory, pool, header, size) == size &&
-			    parse_header(view->layout, pymalloc->pool_size, pool, header, &parsed, &freeblock) &&
+			    parse_header(view->layout, pymalloc->pool_size, pool, header, &parsed,
+					 &freeblock) &&
 			    !add_range(pymalloc, pool, pool + pymalloc->pool_size))
 				return lt_fail_memory(view->session);
 		}
@@ -234,12 +247,14 @@ static void find_shift(const struct lt_view *view, struct lt_pymalloc *pymalloc)
 {
 	unsigned char *bytes = malloc(pymalloc->pool_size);
 	unsigned plain = 0, debug = 0;
-	for (size_t i = 0; bytes != NULL && i < pymalloc->pools.count && plain + debug < SAMPLES; i++) {
+	for (size_t i = 0; bytes != NULL && i < pymalloc->pools.count && plain + debug < SAMPLES;
+	     i++) {
 		const struct lt_range *range = &pymalloc->pools.data[i];
 		for (lt_addr at = range->start; at < range->end && plain + debug < SAMPLES;
 		     at += pymalloc->pool_size) {
 			struct lt_pool pool;
-			if (lt_memory_probe(view->memory, at, bytes, pymalloc->pool_size) != pymalloc->pool_size ||
+			if (lt_memory_probe(view->memory, at, bytes, pymalloc->pool_size) !=
+				    pymalloc->pool_size ||
 			    !lt_pool_parse(view, pymalloc, at, bytes, &pool))
 				continue;
 			uint32_t k = 0;
@@ -259,7 +274,8 @@ static void find_shift(const struct lt_view *view, struct lt_pymalloc *pymalloc)
 
 static int by_start(const void *left, const void *right)
 {
-	lt_addr a = ((const struct lt_range *)left)->start, b = ((const struct lt_range *)right)->start;
+	lt_addr a = ((const struct lt_range *)left)->start,
+		b = ((const struct lt_range *)right)->start;
 	return (a > b) - (a < b);
 }
 
@@ -281,12 +297,15 @@ static void normalize(struct lt_ranges *ranges)
 	ranges->count = kept + 1;
 }
 
-enum lt_status lt_pymalloc_find(const struct lt_view *view, const struct lt_interpreters *interpreters,
+enum lt_status lt_pymalloc_find(const struct lt_view *view,
+				const struct lt_interpreters *interpreters,
 				struct lt_pymalloc *ret_pymalloc)
 {
-	struct lt_pymalloc found = {.pool_size = (uint64_t)lt_fact(view->layout, LT_FACT_pool_size)};
+	struct lt_pymalloc found = {.pool_size =
+					    (uint64_t)lt_fact(view->layout, LT_FACT_pool_size)};
 	if (found.pool_size < 4096 || (found.pool_size & (found.pool_size - 1)) != 0)
-		return lt_fail(view->session, LT_E_INTERNAL, "the layout %s has no pool size", view->layout->name);
+		return lt_fail(view->session, LT_E_INTERNAL, "the layout %s has no pool size",
+			       view->layout->name);
 	bool by_table = false;
 	enum lt_status status = find_by_table(view, interpreters, &found, &by_table);
 	if (status == LT_OK && !by_table) {

@@ -20,12 +20,14 @@ struct lt_range {
 LT_VEC(lt_ranges, struct lt_range);
 
 struct lt_pymalloc {
-	struct lt_ranges pools;  /* ascending, disjoint, aligned to pools: pools that were ever in use */
+	struct lt_ranges
+		pools; /* ascending, disjoint, aligned to pools: pools that were ever in use */
 	struct lt_pageset pages; /* the same as a set */
 	uint64_t pool_size;
-	uint64_t bytes;          /* sum of the ranges */
-	unsigned shift;          /* bytes of a block before the requested memory: 16 under PYTHONMALLOC=debug */
-	bool by_search;          /* found by their headers, not through the table */
+	uint64_t bytes; /* sum of the ranges */
+	unsigned
+		shift; /* bytes of a block before the requested memory: 16 under PYTHONMALLOC=debug */
+	bool by_search; /* found by their headers, not through the table */
 };
 
 /* Finds the arenas of all interpreters. None at all (PYTHONMALLOC=malloc) is no failure. */
@@ -42,10 +44,10 @@ enum { LT_POOL_BLOCKS_MAX = 1024 };
 /* A pool in use. */
 struct lt_pool {
 	uint32_t block_size;
-	uint32_t first;  /* offset of block 0 */
-	uint32_t count;  /* blocks ever handed out; those above were never in use */
-	uint32_t used;   /* blocks in use, as the header says */
-	bool torn;       /* the chain of free blocks does not agree with the header */
+	uint32_t first; /* offset of block 0 */
+	uint32_t count; /* blocks ever handed out; those above were never in use */
+	uint32_t used;  /* blocks in use, as the header says */
+	bool torn;      /* the chain of free blocks does not agree with the header */
 	uint64_t free[LT_POOL_BLOCKS_MAX / 64]; /* bit per block below `count` that is free */
 };
 

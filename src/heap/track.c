@@ -4,11 +4,12 @@
 #include <string.h>
 
 enum {
-	TYPE_CACHE = 2048,   /* a power of two */
-	HEAD_OBJECT = 32,    /* bytes that a PyGC_Head and an object's header take */
-	ALIGNMENT = 16,      /* of what malloc and pymalloc hand out */
-	OUTSIDE_MANY = 65536, /* objects outside arenas from which on all anonymous memory is scanned */
-	PROGRESS_EACH = 64,  /* windows */
+	TYPE_CACHE = 2048, /* a power of two */
+	HEAD_OBJECT = 32,  /* bytes that a PyGC_Head and an object's header take */
+	ALIGNMENT = 16,    /* of what malloc and pymalloc hand out */
+	OUTSIDE_MANY =
+		65536, /* objects outside arenas from which on all anonymous memory is scanned */
+	PROGRESS_EACH = 64,      /* windows */
 	REFCOUNT_HIGH = 1 << 20, /* a count above it may as well be an address below 4 GiB */
 };
 
@@ -34,13 +35,13 @@ struct scan {
 	lt_tracked_fn take;
 	void *ctx;
 	uint64_t next_mask, prev_mask; /* bits of an address */
-	uint64_t collecting;           /* bit of _gc_prev: the rest is a reference count, not a link */
+	uint64_t collecting; /* bit of _gc_prev: the rest is a reference count, not a link */
 	uint64_t refcount_mask;
-	struct lt_pageset covered; /* pages whose tracked objects the scan itself finds */
+	struct lt_pageset covered;      /* pages whose tracked objects the scan itself finds */
 	const struct lt_pageset *pages; /* the arenas, or `covered` */
 	struct sums nodes, next, prev;
-	struct lt_map heads;   /* list heads */
-	struct lt_map outside; /* heads of objects outside `pages`, 1: seen, not yet taken */
+	struct lt_map heads;      /* list heads */
+	struct lt_map outside;    /* heads of objects outside `pages`, 1: seen, not yet taken */
 	struct lt_ranges pending; /* `start`: those of `outside` that were not followed yet */
 	uint64_t count, outside_count;
 	bool no_memory;
@@ -81,7 +82,8 @@ static unsigned preheader(const struct lt_type *type)
 
 static bool read_node(const struct lt_track *track, lt_addr head, struct node *ret_node)
 {
-	return lt_memory_probe(track->view.memory, head, ret_node, sizeof(*ret_node)) == sizeof(*ret_node);
+	return lt_memory_probe(track->view.memory, head, ret_node, sizeof(*ret_node)) ==
+	       sizeof(*ret_node);
 }
 
 static bool plausible_link(const struct scan *scan, uint64_t address)
@@ -100,7 +102,8 @@ static const struct lt_type *judge(struct scan *scan, const struct node *node)
 	    !plausible_link(scan, node->next & scan->next_mask))
 		return NULL;
 	/* A live target may be amidst a collection. */
-	if ((node->prev & scan->collecting) == 0 && !plausible_link(scan, node->prev & scan->prev_mask))
+	if ((node->prev & scan->collecting) == 0 &&
+	    !plausible_link(scan, node->prev & scan->prev_mask))
 		return NULL;
 	const struct lt_type *type = type_of(scan, node->type);
 	return type != NULL && type->gc ? type : NULL;
@@ -146,7 +149,8 @@ static void link_node(struct scan *scan, lt_addr head, const struct node *node)
 		follow(scan, prev);
 }
 
-static void take(struct scan *scan, lt_addr head, const struct node *node, const struct lt_type *type)
+static void take(struct scan *scan, lt_addr head, const struct node *node,
+		 const struct lt_type *type)
 {
 	link_node(scan, head, node);
 	scan->count++;
@@ -189,7 +193,8 @@ static void scan_pool(struct scan *scan, lt_addr address, const unsigned char *b
 		if ((pool.free[k / 64] >> (k % 64) & 1) != 0)
 			continue;
 		uint32_t offset = pool.first + k * pool.block_size + pymalloc->shift;
-		take_block(scan, address + offset, bytes + offset, pool.block_size - pymalloc->shift);
+		take_block(scan, address + offset, bytes + offset,
+			   pool.block_size - pymalloc->shift);
 	}
 }
 
@@ -221,13 +226,15 @@ static enum lt_status scan_arenas(struct scan *scan)
 				track->view.session->unreadable++;
 				LT_TRY(lt_track_check_gone(track));
 			}
-			for (size_t pool = 0; pool + pymalloc->pool_size <= got; pool += pymalloc->pool_size)
+			for (size_t pool = 0; pool + pymalloc->pool_size <= got;
+			     pool += pymalloc->pool_size)
 				scan_pool(scan, at + pool, bytes + pool);
 			if (scan->no_memory)
 				return lt_fail_memory(track->view.session);
 			done += size;
 			if (windows++ % PROGRESS_EACH == 0)
-				lt_progress(track->view.session, "reading the heap", done, pymalloc->bytes);
+				lt_progress(track->view.session, "reading the heap", done,
+					    pymalloc->bytes);
 		}
 	}
 	return LT_OK;
@@ -237,7 +244,8 @@ static enum lt_status scan_arenas(struct scan *scan)
 
 static int by_start(const void *left, const void *right)
 {
-	lt_addr a = ((const struct lt_range *)left)->start, b = ((const struct lt_range *)right)->start;
+	lt_addr a = ((const struct lt_range *)left)->start,
+		b = ((const struct lt_range *)right)->start;
 	return (a > b) - (a < b);
 }
 
@@ -292,7 +300,8 @@ static enum lt_status take_outside(struct scan *scan)
 	for (size_t i = 0; i < count && !scan->no_memory; i++) {
 		struct node node;
 		const struct lt_type *type;
-		if (!read_node(scan->track, heads.data[i], &node) || (type = judge(scan, &node)) == NULL)
+		if (!read_node(scan->track, heads.data[i], &node) ||
+		    (type = judge(scan, &node)) == NULL)
 			continue;
 		scan->count++;
 		scan->outside_count++;
@@ -318,8 +327,10 @@ static enum lt_status scan_mapping(struct scan *scan, const struct lt_mapping *m
 			return lt_fail_memory(track->view.session);
 		if (got < size)
 			LT_TRY(lt_track_check_gone(track));
-		for (size_t offset = 0; offset < step && offset + HEAD_OBJECT <= got; offset += ALIGNMENT) {
-			if (offset % 4096 == 0 && lt_pageset_has(&track->pymalloc->pages, at + offset)) {
+		for (size_t offset = 0; offset < step && offset + HEAD_OBJECT <= got;
+		     offset += ALIGNMENT) {
+			if (offset % 4096 == 0 &&
+			    lt_pageset_has(&track->pymalloc->pages, at + offset)) {
 				offset += 4096 - ALIGNMENT;
 				continue;
 			}
@@ -371,7 +382,8 @@ static enum lt_status scan_anonymous(struct scan *scan)
 /* ---- The scan as a whole ---- */
 
 /* Calls `each` for the head of every list that objects can be in. */
-static bool each_head(const struct lt_track *track, bool (*each)(void *ctx, lt_addr head), void *ctx)
+static bool each_head(const struct lt_track *track, bool (*each)(void *ctx, lt_addr head),
+		      void *ctx)
 {
 	for (size_t i = 0; i < track->interpreters->count; i++) {
 		const struct lt_gc_state *gc = &track->interpreters->data[i].gc;
@@ -514,7 +526,8 @@ static bool take_walked(void *ctx, lt_addr object, const struct lt_type *type)
 	(void)type;
 	if (walk->take == NULL)
 		return true;
-	if (!lt_memory_u64(view->memory, object + lt_off(view->layout, LT_PyObject_ob_type), &address))
+	if (!lt_memory_u64(view->memory, object + lt_off(view->layout, LT_PyObject_ob_type),
+			   &address))
 		return true;
 	const struct lt_type *found = lt_types_get(walk->track->types, address);
 	if (found == NULL) {
@@ -528,14 +541,15 @@ static bool walk_head(void *ctx, lt_addr head)
 {
 	struct walk *walk = ctx;
 	struct lt_tracked one = {0};
-	walk->status = lt_track_list(walk->track, head, walk->limit - walk->found.count, take_walked, walk, &one);
+	walk->status = lt_track_list(walk->track, head, walk->limit - walk->found.count,
+				     take_walked, walk, &one);
 	walk->found.count += one.count;
 	walk->found.proved = walk->found.proved && one.proved;
 	return walk->status == LT_OK;
 }
 
-enum lt_status lt_track_walk(const struct lt_track *track, uint64_t limit, lt_tracked_fn take_object,
-			     void *ctx, struct lt_tracked *ret_tracked)
+enum lt_status lt_track_walk(const struct lt_track *track, uint64_t limit,
+			     lt_tracked_fn take_object, void *ctx, struct lt_tracked *ret_tracked)
 {
 	struct walk walk = {track, take_object, ctx, limit, {.proved = true}, LT_OK};
 	if (!each_head(track, walk_head, &walk))

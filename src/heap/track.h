@@ -15,7 +15,7 @@
 #include "heap/window.h"
 
 struct lt_track {
-	struct lt_view view;    /* its memory is that of the window */
+	struct lt_view view; /* its memory is that of the window */
 	struct lt_window *window;
 	struct lt_types *types;
 	const struct lt_interpreters *interpreters;
@@ -38,18 +38,20 @@ struct lt_tracked {
 };
 
 /* By scan. Objects in arenas come in address order. LT_E_GONE: the target ended. */
-LT_MUST_CHECK enum lt_status lt_track_scan(const struct lt_track *track, lt_tracked_fn take, void *ctx,
-					   struct lt_tracked *ret_tracked);
+LT_MUST_CHECK enum lt_status lt_track_scan(const struct lt_track *track, lt_tracked_fn take,
+					   void *ctx, struct lt_tracked *ret_tracked);
 
 /*
  * By following all lists; `proved` when each closed as it should. At most `limit` objects. `take` may
  * be NULL.
  */
-LT_MUST_CHECK enum lt_status lt_track_walk(const struct lt_track *track, uint64_t limit, lt_tracked_fn take,
-					   void *ctx, struct lt_tracked *ret_tracked);
+LT_MUST_CHECK enum lt_status lt_track_walk(const struct lt_track *track, uint64_t limit,
+					   lt_tracked_fn take, void *ctx,
+					   struct lt_tracked *ret_tracked);
 
 /* Objects of one list (the permanent generation), at most `limit`; `take` may be NULL and gets type NULL. */
-LT_MUST_CHECK enum lt_status lt_track_list(const struct lt_track *track, lt_addr head, uint64_t limit,
-					   lt_tracked_fn take, void *ctx, struct lt_tracked *ret_tracked);
+LT_MUST_CHECK enum lt_status lt_track_list(const struct lt_track *track, lt_addr head,
+					   uint64_t limit, lt_tracked_fn take, void *ctx,
+					   struct lt_tracked *ret_tracked);
 
 #endif

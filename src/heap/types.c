@@ -9,12 +9,13 @@ enum {
 	TYPE_BYTES_MAX = 4096,
 	NAME_MAX_BYTES = 1000,
 	SLOTS_MAX = 4096,
-	DEPTH_MAX = 256,       /* of base types */
+	DEPTH_MAX = 256, /* of base types */
 	TYPES_MAX = 1 << 22,
 	REFUSED_MAX = 1 << 16,
 	SUBCLASS_BIT_STR = 4,  /* Include/object.h: Py_TPFLAGS_UNICODE_SUBCLASS is 1 << 28 */
 	SUBCLASS_BIT_TYPE = 7, /* Include/object.h: Py_TPFLAGS_TYPE_SUBCLASS is 1 << 31 */
-	T_OBJECT_EX = 16,      /* Include/structmember.h (<= 3.11), Include/descrobject.h: Py_T_OBJECT_EX */
+	T_OBJECT_EX =
+		16, /* Include/structmember.h (<= 3.11), Include/descrobject.h: Py_T_OBJECT_EX */
 };
 
 LT_VEC(type_pointers, struct lt_type *);
@@ -125,8 +126,8 @@ static bool has_subclass_bit(struct lt_types *types, lt_addr type, int bit)
 	uint64_t flags;
 	const struct lt_layout *layout = types->view.layout;
 	if (type == 0 || (type & 7) != 0 ||
-	    lt_memory_probe(types->view.memory, type + lt_off(layout, LT_PyTypeObject_tp_flags), &flags,
-			    sizeof(flags)) != sizeof(flags))
+	    lt_memory_probe(types->view.memory, type + lt_off(layout, LT_PyTypeObject_tp_flags),
+			    &flags, sizeof(flags)) != sizeof(flags))
 		return false;
 	int64_t shift = lt_fact(layout, LT_FACT_tpflag_subclass_shift);
 	return (flags >> (shift + bit) & 1) != 0;
@@ -239,9 +240,8 @@ static void read_slots(struct lt_types *types, struct lt_type *type, const struc
 {
 	const struct lt_layout *layout = types->view.layout;
 	lt_addr members = word(raw, layout, LT_PyTypeObject_tp_members);
-	uint64_t count = type->python_class && members != 0
-				 ? word(raw, layout, LT_PyVarObject_ob_size)
-				 : 0;
+	uint64_t count =
+		type->python_class && members != 0 ? word(raw, layout, LT_PyVarObject_ob_size) : 0;
 	if (count > SLOTS_MAX) {
 		types->view.session->unreadable++;
 		count = 0;
@@ -252,9 +252,10 @@ static void read_slots(struct lt_types *types, struct lt_type *type, const struc
 		lt_addr member = members + i * stride;
 		uint32_t kind;
 		uint64_t offset;
-		if (!lt_memory_u32(types->view.memory, member + lt_off(layout, LT_PyMemberDef_type), &kind) ||
-		    !lt_memory_u64(types->view.memory, member + lt_off(layout, LT_PyMemberDef_offset),
-				   &offset)) {
+		if (!lt_memory_u32(types->view.memory, member + lt_off(layout, LT_PyMemberDef_type),
+				   &kind) ||
+		    !lt_memory_u64(types->view.memory,
+				   member + lt_off(layout, LT_PyMemberDef_offset), &offset)) {
 			types->view.session->unreadable++;
 			break;
 		}
@@ -302,7 +303,8 @@ static bool adds_nothing(const struct lt_type *type, const struct lt_type *base)
 static void set_kind(struct lt_types *types, struct lt_type *type, const struct lt_type *base)
 {
 	uint64_t kind;
-	if (!type->python_class && lt_map_get(&types->kinds, kind_key(type->module, type->name), &kind)) {
+	if (!type->python_class &&
+	    lt_map_get(&types->kinds, kind_key(type->module, type->name), &kind)) {
 		type->kind = (enum lt_kind)kind;
 		type->exact = true;
 		return;
@@ -324,7 +326,8 @@ static void read_names(struct lt_types *types, struct lt_type *type, const struc
 		if (dot == NULL) {
 			type->module = "builtins";
 		} else {
-			char *module = lt_arena_copy(&types->arena, tp_name, (size_t)(dot - tp_name));
+			char *module =
+				lt_arena_copy(&types->arena, tp_name, (size_t)(dot - tp_name));
 			type->module = module != NULL ? module : "";
 		}
 		return;
@@ -350,7 +353,8 @@ static void read_names(struct lt_types *types, struct lt_type *type, const struc
 		type->name = keep(types, text);
 	else
 		type->name = keep(types, dot != NULL ? dot + 1 : tp_name);
-	lt_addr module = lt_dict_get(&types->view, word(raw, layout, LT_PyTypeObject_tp_dict), "__module__");
+	lt_addr module =
+		lt_dict_get(&types->view, word(raw, layout, LT_PyTypeObject_tp_dict), "__module__");
 	type->module = module != 0 && read_str(types, module, text, &data) ? keep(types, text) : "";
 }
 
@@ -374,8 +378,8 @@ static bool read_type(struct lt_types *types, lt_addr address, int depth, struct
 	type->weaklistoffset = (int64_t)word(&raw, layout, LT_PyTypeObject_tp_weaklistoffset);
 	type->base = word(&raw, layout, LT_PyTypeObject_tp_base);
 	if (type->basicsize < (int64_t)lt_off(layout, LT_sizeof_PyObject) ||
-	    type->basicsize > (int64_t)1 << 30 || type->itemsize < 0 || type->itemsize > (int64_t)1 << 20 ||
-	    !is_metatype(types, type->metatype))
+	    type->basicsize > (int64_t)1 << 30 || type->itemsize < 0 ||
+	    type->itemsize > (int64_t)1 << 20 || !is_metatype(types, type->metatype))
 		return false;
 	char tp_name[NAME_MAX_BYTES];
 	lt_addr name = word(&raw, layout, LT_PyTypeObject_tp_name);
@@ -385,17 +389,20 @@ static bool read_type(struct lt_types *types, lt_addr address, int depth, struct
 	    (!type->heap_type && !text_is_name(tp_name)))
 		return false;
 	type->gc = (type->flags & (uint64_t)lt_fact(layout, LT_FACT_tpflag_have_gc)) != 0;
-	type->managed_dict = (type->flags & (uint64_t)lt_fact(layout, LT_FACT_tpflag_managed_dict)) != 0;
+	type->managed_dict =
+		(type->flags & (uint64_t)lt_fact(layout, LT_FACT_tpflag_managed_dict)) != 0;
 	type->managed_weakref =
 		(type->flags & (uint64_t)lt_fact(layout, LT_FACT_tpflag_managed_weakref)) != 0;
-	type->inline_values = (type->flags & (uint64_t)lt_fact(layout, LT_FACT_tpflag_inline_values)) != 0;
+	type->inline_values =
+		(type->flags & (uint64_t)lt_fact(layout, LT_FACT_tpflag_inline_values)) != 0;
 	type->is_type_type = (type->flags >> (lt_fact(layout, LT_FACT_tpflag_subclass_shift) +
 					      SUBCLASS_BIT_TYPE) &
 			      1) != 0;
 	type->has_is_gc = word(&raw, layout, LT_PyTypeObject_tp_is_gc) != 0;
 	if (type->heap_type) {
 		size_t size = lt_off(layout, LT_sizeof_PyHeapTypeObject);
-		if (size > sizeof(raw.bytes) || lt_memory_probe(memory, address, raw.bytes, size) != size)
+		if (size > sizeof(raw.bytes) ||
+		    lt_memory_probe(memory, address, raw.bytes, size) != size)
 			return false;
 		raw.size = size;
 		type->cached_keys = word(&raw, layout, LT_PyHeapTypeObject_ht_cached_keys);

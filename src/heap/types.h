@@ -20,20 +20,20 @@ enum lt_kind {
 
 struct lt_type {
 	lt_addr address;
-	uint32_t index;       /* dense, in order of first sight */
+	uint32_t index; /* dense, in order of first sight */
 	enum lt_kind kind;
-	bool exact;           /* the kind is this very type, not a base of it */
-	bool is_type_type;    /* instances are types */
+	bool exact;        /* the kind is this very type, not a base of it */
+	bool is_type_type; /* instances are types */
 	bool heap_type;
-	bool python_class;    /* made by a class statement or a call of its metatype, not by C */
-	bool gc;              /* instances carry a PyGC_Head (Py_TPFLAGS_HAVE_GC) */
-	bool has_is_gc;       /* tp_is_gc decides for each instance (type objects) */
+	bool python_class; /* made by a class statement or a call of its metatype, not by C */
+	bool gc;           /* instances carry a PyGC_Head (Py_TPFLAGS_HAVE_GC) */
+	bool has_is_gc;    /* tp_is_gc decides for each instance (type objects) */
 	bool managed_dict, managed_weakref, inline_values;
-	uint64_t flags;       /* tp_flags */
+	uint64_t flags; /* tp_flags */
 	int64_t basicsize, itemsize, dictoffset, weaklistoffset;
 	lt_addr base, metatype, cached_keys;
-	const char *module;   /* "builtins", "shop.pricing"; "" when it cannot be read */
-	const char *name;     /* qualified: "Cart.Item" */
+	const char *module; /* "builtins", "shop.pricing"; "" when it cannot be read */
+	const char *name;   /* qualified: "Cart.Item" */
 	/* Offsets of __slots__ members of this type and its bases that hold objects; ascending. */
 	const int64_t *slots;
 	uint32_t slot_count;
@@ -41,7 +41,8 @@ struct lt_type {
 
 struct lt_types;
 
-LT_MUST_CHECK enum lt_status lt_types_create(const struct lt_view *view, struct lt_types **ret_types);
+LT_MUST_CHECK enum lt_status lt_types_create(const struct lt_view *view,
+					     struct lt_types **ret_types);
 void lt_types_destroy(struct lt_types *types);
 
 /*

@@ -13,10 +13,11 @@
 
 struct lt_view {
 	struct lt_session *session;
-	struct lt_memory *memory;          /* frozen, or live in the live mode */
-	const struct lt_python *python;    /* the interpreter found: addresses, version, symbols */
-	const struct lt_layout *layout;    /* == python->layout */
-	const struct lt_process *process;  /* its mappings and whether it lives; NULL for a byte image */
+	struct lt_memory *memory;       /* frozen, or live in the live mode */
+	const struct lt_python *python; /* the interpreter found: addresses, version, symbols */
+	const struct lt_layout *layout; /* == python->layout */
+	const struct lt_process
+		*process; /* its mappings and whether it lives; NULL for a byte image */
 };
 
 #endif

@@ -98,7 +98,8 @@ struct lt_memory *lt_window_memory(struct lt_window *window)
 	return &window->memory;
 }
 
-const unsigned char *lt_window_load(struct lt_window *window, lt_addr start, size_t size, size_t *ret_size)
+const unsigned char *lt_window_load(struct lt_window *window, lt_addr start, size_t size,
+				    size_t *ret_size)
 {
 	if (window->bytes == NULL) {
 		window->bytes = malloc(LT_WINDOW_MAX);

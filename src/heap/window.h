@@ -27,7 +27,8 @@ enum { LT_WINDOW_MAX = 1 << 20 };
  * Loads [start, start + size), size <= LT_WINDOW_MAX, and returns its bytes; *ret_size of them are
  * there from the start on. NULL: no memory. Valid until the next load.
  */
-const unsigned char *lt_window_load(struct lt_window *window, lt_addr start, size_t size, size_t *ret_size);
+const unsigned char *lt_window_load(struct lt_window *window, lt_addr start, size_t size,
+				    size_t *ret_size);
 
 /* True when the window holds the range whole. */
 bool lt_window_holds(const struct lt_window *window, lt_addr address, size_t size);

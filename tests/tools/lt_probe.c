@@ -23,27 +23,28 @@ static json_t *interpreters_json(const struct lt_interpreters *interpreters)
 		const struct lt_gc_state *gc = &one->gc;
 		json_t *generations = json_array(), *threads = json_array();
 		for (int g = 0; g < LT_GC_GENERATIONS; g++)
-			json_array_append_new(generations,
-					      json_pack("{sIsIsIsIsI}", "threshold",
-							(json_int_t)gc->generations[g].threshold, "count",
-							(json_int_t)gc->generations[g].count, "collections",
-							(json_int_t)gc->generations[g].collections,
-							"collected",
-							(json_int_t)gc->generations[g].collected,
-							"uncollectable",
-							(json_int_t)gc->generations[g].uncollectable));
+			json_array_append_new(
+				generations,
+				json_pack("{sIsIsIsIsI}", "threshold",
+					  (json_int_t)gc->generations[g].threshold, "count",
+					  (json_int_t)gc->generations[g].count, "collections",
+					  (json_int_t)gc->generations[g].collections, "collected",
+					  (json_int_t)gc->generations[g].collected, "uncollectable",
+					  (json_int_t)gc->generations[g].uncollectable));
 		for (size_t k = 0; k < one->thread_count; k++)
 			json_array_append_new(threads,
 					      json_pack("{sIsIsb}", "thread_id",
-							(json_int_t)one->threads[k].thread_id, "native_id",
-							(json_int_t)one->threads[k].native_id, "holds_gil",
-							one->threads[k].holds_gil));
-		json_array_append_new(list, json_pack("{sIsbsbsIsIsosIsIso}", "id", (json_int_t)one->id,
-						      "enabled", gc->enabled, "collecting", gc->collecting,
-						      "garbage", (json_int_t)gc->garbage, "callbacks",
-						      (json_int_t)gc->callbacks, "generations", generations,
-						      "long_lived_total", (json_int_t)gc->long_lived_total,
-						      "debug", (json_int_t)gc->debug, "threads", threads));
+							(json_int_t)one->threads[k].thread_id,
+							"native_id",
+							(json_int_t)one->threads[k].native_id,
+							"holds_gil", one->threads[k].holds_gil));
+		json_array_append_new(
+			list, json_pack("{sIsbsbsIsIsosIsIso}", "id", (json_int_t)one->id,
+					"enabled", gc->enabled, "collecting", gc->collecting,
+					"garbage", (json_int_t)gc->garbage, "callbacks",
+					(json_int_t)gc->callbacks, "generations", generations,
+					"long_lived_total", (json_int_t)gc->long_lived_total,
+					"debug", (json_int_t)gc->debug, "threads", threads));
 	}
 	return list;
 }
@@ -57,13 +58,15 @@ static enum lt_status probe_census(struct lt_heap *heap, json_t *result)
 	json_t *types = json_array(), *permanent_of = json_array();
 	for (size_t i = 0; i < census.totals.count; i++) {
 		const struct lt_type_total *total = &census.totals.data[i];
-		json_array_append_new(types, json_pack("[ssIIII]", total->type->module, total->type->name,
-						       (json_int_t)total->count, (json_int_t)total->bytes,
-						       (json_int_t)total->permanent_count,
-						       (json_int_t)total->permanent_bytes));
+		json_array_append_new(types,
+				      json_pack("[ssIIII]", total->type->module, total->type->name,
+						(json_int_t)total->count, (json_int_t)total->bytes,
+						(json_int_t)total->permanent_count,
+						(json_int_t)total->permanent_bytes));
 	}
 	for (size_t i = 0; i < census.interpreter_count; i++)
-		json_array_append_new(permanent_of, json_integer((json_int_t)census.permanent_of[i]));
+		json_array_append_new(permanent_of,
+				      json_integer((json_int_t)census.permanent_of[i]));
 	json_object_set_new(result, "types", types);
 	json_object_set_new(result, "permanent_of", permanent_of);
 	json_object_set_new(result, "tracked", json_integer((json_int_t)census.tracked));
@@ -82,18 +85,20 @@ static enum lt_status probe_graph(struct lt_heap *heap, json_t *result)
 	json_object_set_new(result, "graph_ms", json_real((double)(lt_now_ns() - start) / 1e6));
 	uint64_t misplaced = 0, is_static = 0, immortal = 0;
 	for (uint32_t node = 0; node < graph.graph.node_count; node++) {
-		misplaced += lt_heap_graph_find(&graph, lt_heap_graph_address(&graph, node)) != node;
+		misplaced +=
+			lt_heap_graph_find(&graph, lt_heap_graph_address(&graph, node)) != node;
 		is_static += (graph.flags[node] & LT_NODE_STATIC) != 0;
 		immortal += (graph.flags[node] & LT_NODE_IMMORTAL) != 0;
 	}
-	json_object_set_new(result, "graph",
-			    json_pack("{sIsIsIsIsIsIsIsIsIsb}", "nodes", (json_int_t)graph.graph.node_count,
-				      "edges", (json_int_t)graph.graph.edge_count, "tracked",
-				      (json_int_t)graph.tracked, "permanent", (json_int_t)graph.permanent,
-				      "conservative", (json_int_t)graph.conservative_refs, "bytes",
-				      (json_int_t)graph.total_bytes, "misplaced", (json_int_t)misplaced,
-				      "static", (json_int_t)is_static, "immortal", (json_int_t)immortal,
-				      "proved", graph.proved));
+	json_object_set_new(
+		result, "graph",
+		json_pack("{sIsIsIsIsIsIsIsIsIsb}", "nodes", (json_int_t)graph.graph.node_count,
+			  "edges", (json_int_t)graph.graph.edge_count, "tracked",
+			  (json_int_t)graph.tracked, "permanent", (json_int_t)graph.permanent,
+			  "conservative", (json_int_t)graph.conservative_refs, "bytes",
+			  (json_int_t)graph.total_bytes, "misplaced", (json_int_t)misplaced,
+			  "static", (json_int_t)is_static, "immortal", (json_int_t)immortal,
+			  "proved", graph.proved));
 	lt_heap_graph_deinit(&graph);
 	return LT_OK;
 }
@@ -111,7 +116,8 @@ static uint64_t peak_kib(void)
 	return peak;
 }
 
-static enum lt_status probe_heap(const struct options *options, const struct lt_view *view, json_t *result)
+static enum lt_status probe_heap(const struct options *options, const struct lt_view *view,
+				 json_t *result)
 {
 	struct lt_heap *heap;
 	uint64_t start = lt_now_ns();
@@ -128,7 +134,8 @@ static enum lt_status probe_heap(const struct options *options, const struct lt_
 	return status;
 }
 
-static enum lt_status probe(struct lt_session *session, const struct options *options, json_t *result)
+static enum lt_status probe(struct lt_session *session, const struct options *options,
+			    json_t *result)
 {
 	struct lt_process *process = NULL;
 	struct lt_memory *live = NULL;
@@ -139,10 +146,12 @@ static enum lt_status probe(struct lt_session *session, const struct options *op
 		status = lt_process_memory(session, process, &live);
 	if (status == LT_OK)
 		status = lt_python_find(session, process, live, &python);
-	struct lt_view view = {.session = session, .memory = live, .python = python, .process = process};
+	struct lt_view view = {
+		.session = session, .memory = live, .python = python, .process = process};
 	if (status == LT_OK) {
 		view.layout = python->layout;
-		struct lt_freeze_probe asks = {&view, lt_interpreters_collecting, lt_interpreters_gil_holder};
+		struct lt_freeze_probe asks = {&view, lt_interpreters_collecting,
+					       lt_interpreters_gil_holder};
 		struct lt_freeze_options how = {.mode = options->mode};
 		status = lt_freeze_begin(session, process, &asks, &how, &freeze);
 	}

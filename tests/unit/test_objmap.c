@@ -34,7 +34,9 @@ static void numbers_follow_addresses(void **state)
 	assert_non_null(map);
 	for (size_t i = 0; i < COUNT; i++) {
 		/* Crowded and lonely chunks, low and high addresses. */
-		lt_addr base = i % 3 == 0 ? 0x10000 : i % 3 == 1 ? 0x7f0000000000 : draw() % ((lt_addr)1 << 47);
+		lt_addr base = i % 3 == 0   ? 0x10000
+			       : i % 3 == 1 ? 0x7f0000000000
+					    : draw() % ((lt_addr)1 << 47);
 		all[i] = (base + draw() % (1 << 20)) & ~(lt_addr)7 & (((lt_addr)1 << 47) - 1);
 		assert_true(lt_objmap_add(map, all[i]));
 		assert_true(lt_objmap_has(map, all[i]));
@@ -111,11 +113,13 @@ static void pages_of_ranges(void **state)
 	struct lt_pageset set = {0};
 	assert_false(lt_pageset_has(&set, 0x1000));
 	assert_true(lt_pageset_add(&set, 0x5800, 0x5801));
-	assert_true(lt_pageset_add(&set, 0x3ffff000, 0x40001000)); /* over the border of two leaves */
+	assert_true(
+		lt_pageset_add(&set, 0x3ffff000, 0x40001000)); /* over the border of two leaves */
 	assert_true(lt_pageset_add(&set, 9, 9));
 	assert_true(lt_pageset_add(&set, ((lt_addr)1 << 47) - 1, UINT64_MAX));
 	assert_true(lt_pageset_has(&set, 0x5000) && lt_pageset_has(&set, 0x5fff));
-	assert_false(lt_pageset_has(&set, 0x4fff) || lt_pageset_has(&set, 0x6000) || lt_pageset_has(&set, 0));
+	assert_false(lt_pageset_has(&set, 0x4fff) || lt_pageset_has(&set, 0x6000) ||
+		     lt_pageset_has(&set, 0));
 	assert_true(lt_pageset_has(&set, 0x3fffffff) && lt_pageset_has(&set, 0x40000fff));
 	assert_false(lt_pageset_has(&set, 0x40001000));
 	assert_true(lt_pageset_has(&set, ((lt_addr)1 << 47) - 1));

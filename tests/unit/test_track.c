@@ -55,7 +55,8 @@ static void link_heads(struct world *world, lt_addr left, lt_addr right)
 	put(world, right + 8, left);
 }
 
-static void make_type(struct world *world, lt_addr type, lt_addr metatype, uint64_t flags, const char *name)
+static void make_type(struct world *world, lt_addr type, lt_addr metatype, uint64_t flags,
+		      const char *name)
 {
 	const struct lt_layout *layout = &world->layout;
 	put(world, type + lt_off(layout, LT_PyObject_ob_type), metatype);
@@ -79,7 +80,8 @@ static int set_up(void **state)
 	assert_true(column >= 0);
 	lt_column_layout((unsigned)column, &world->layout);
 	assert_int_equal(lt_image_create(&world->session, &world->image), LT_OK);
-	assert_int_equal(lt_image_add(&world->session, world->image, ARENA, NULL, (size_t)2 * POOL), LT_OK);
+	assert_int_equal(lt_image_add(&world->session, world->image, ARENA, NULL, (size_t)2 * POOL),
+			 LT_OK);
 	assert_int_equal(lt_image_add(&world->session, world->image, OUTSIDE, NULL, 4096), LT_OK);
 	assert_int_equal(lt_image_add(&world->session, world->image, TYPES, NULL, 8192), LT_OK);
 	assert_int_equal(lt_image_add(&world->session, world->image, HEADS, NULL, 4096), LT_OK);
@@ -115,8 +117,10 @@ static int set_up(void **state)
 	link_heads(world, OUTSIDE, HEADS);
 
 	world->python.layout = &world->layout;
-	world->view = (struct lt_view){
-		.session = &world->session, .memory = world->image, .python = &world->python, .layout = layout};
+	world->view = (struct lt_view){.session = &world->session,
+				       .memory = world->image,
+				       .python = &world->python,
+				       .layout = layout};
 	assert_int_equal(lt_window_create(&world->session, world->image, &world->window), LT_OK);
 	world->view.memory = lt_window_memory(world->window);
 	assert_int_equal(lt_types_create(&world->view, &world->types), LT_OK);
@@ -126,10 +130,11 @@ static int set_up(void **state)
 	world->interpreters = (struct lt_interpreters){&world->interpreter, 1};
 	world->pymalloc.pool_size = POOL;
 	world->pymalloc.bytes = (uint64_t)2 * POOL;
-	assert_true(lt_ranges_push(&world->pymalloc.pools, (struct lt_range){ARENA, ARENA + (lt_addr)2 * POOL}));
+	assert_true(lt_ranges_push(&world->pymalloc.pools,
+				   (struct lt_range){ARENA, ARENA + (lt_addr)2 * POOL}));
 	assert_true(lt_pageset_add(&world->pymalloc.pages, ARENA, ARENA + (lt_addr)2 * POOL));
-	world->track = (struct lt_track){world->view, world->window, world->types, &world->interpreters,
-					 &world->pymalloc};
+	world->track = (struct lt_track){world->view, world->window, world->types,
+					 &world->interpreters, &world->pymalloc};
 	*state = world;
 	return 0;
 }
@@ -224,7 +229,8 @@ static void pools_are_parsed_and_bounded(void **state)
 	put(world, block(FREED), OUTSIDE);
 	assert_true(lt_pool_parse(&world->view, &world->pymalloc, ARENA, bytes, &pool));
 	assert_true(pool.torn);
-	assert_false(lt_pool_parse(&world->view, &world->pymalloc, ARENA + POOL, bytes + POOL, &pool));
+	assert_false(
+		lt_pool_parse(&world->view, &world->pymalloc, ARENA + POOL, bytes + POOL, &pool));
 	put_u32(world, ARENA + lt_off(&world->layout, LT_pool_header_nextoffset), UINT32_MAX);
 	assert_false(lt_pool_parse(&world->view, &world->pymalloc, ARENA, bytes, &pool));
 }
@@ -244,7 +250,11 @@ static void damage_does_no_harm(void **state)
 	static const struct {
 		lt_addr start;
 		size_t size;
-	} parts[] = {{ARENA, FIRST}, {ARENA, FIRST + OBJECTS * BLOCK}, {OUTSIDE, 64}, {TYPES, 8192}, {HEADS, 96}};
+	} parts[] = {{ARENA, FIRST},
+		     {ARENA, FIRST + OBJECTS * BLOCK},
+		     {OUTSIDE, 64},
+		     {TYPES, 8192},
+		     {HEADS, 96}};
 	uint64_t seed = 42;
 	for (int turn = 0; turn < 3000; turn++) {
 		seed = seed * 6364136223846793005u + 1442695040888963407u;
@@ -270,8 +280,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_scan_finds_what_is_linked, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(a_missing_or_false_object_breaks_the_proof, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(a_list_that_does_not_end_is_left, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_missing_or_false_object_breaks_the_proof, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(a_list_that_does_not_end_is_left, set_up,
+						tear_down),
 		cmocka_unit_test_setup_teardown(pools_are_parsed_and_bounded, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(damage_does_no_harm, set_up, tear_down),
 	};
