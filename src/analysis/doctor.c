@@ -113,9 +113,9 @@ static enum lt_status examine(struct lt_look *look, const struct lt_doctor_optio
 	if (status == LT_OK)
 		status = lt_findings_caches(&findings);
 	if (status == LT_OK)
-		status = lt_findings_containers(&findings);
-	if (status == LT_OK)
 		status = lt_findings_objects(&findings);
+	if (status == LT_OK)
+		status = lt_findings_containers(&findings);
 	lt_expressions_destroy(findings.expressions);
 	if (doctor->container_count > containers)
 		doctor->container_count = containers;

@@ -7,7 +7,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { ITEMS_LOOKED_AT = 2000, LISTENERS_MIN = 100 };
+enum { ITEMS_LOOKED_AT = 2000, LISTENERS_MIN = 100, REGISTRY_MIN = 1000 };
 
 static const double LARGE_SHARE = 0.1;
 static const uint64_t LARGE_BYTES = 1 << 20;
@@ -127,7 +127,10 @@ static void look_at(struct lt_findings *findings, const struct lt_container *con
 	bool listeners = container->length >= LISTENERS_MIN && items.seen > 0 &&
 			 items.callables * 10 >= items.seen * 9;
 	bool large = container->share >= LARGE_SHARE && container->held >= LARGE_BYTES;
-	if (!listeners && !large)
+	bool registry = in_class(picture, node);
+	bool long_registry = registry && container->length >= REGISTRY_MIN && items.type != NULL &&
+			     items.type->python_class && items.commonest * 10 >= items.seen * 9;
+	if (!listeners && !large && !long_registry)
 		return;
 	enum lt_severity severity = LT_LOW;
 	if (large)
@@ -155,7 +158,6 @@ static void look_at(struct lt_findings *findings, const struct lt_container *con
 			"weakref.WeakSet references to them.";
 		return;
 	}
-	bool registry = in_class(picture, node);
 	struct lt_finding *finding =
 		lt_finding_begin(findings, registry ? "class-registry" : "large-container",
 				 severity, (double)container->held);

@@ -12,6 +12,7 @@ enum {
 	EXCEPTIONS_MIN = 100,
 	BYTES_MIN = 1 << 20,
 	DOMINATORS_MAX = 64, /* steps up to find what a node is counted with already */
+	THREADS_MIN = 200,   /* threads in Python code */
 	CLASSES_MIN = 50,    /* classes of one name */
 };
 
@@ -286,10 +287,95 @@ static enum lt_status thread_locals(struct lt_findings *findings)
 	return LT_OK;
 }
 
+struct thread_place {
+	const struct lt_frame *frame; /* the innermost one of user code */
+	uint64_t thread;
+};
+LT_VEC(thread_places, struct thread_place);
+
+static int by_place(const void *left, const void *right)
+{
+	const struct lt_frame *a = ((const struct thread_place *)left)->frame;
+	const struct lt_frame *b = ((const struct thread_place *)right)->frame;
+	int order = strcmp(a->file, b->file);
+	return order != 0 ? order : (a->line > b->line) - (a->line < b->line);
+}
+
+/* Frames of the standard library say little of why a thread waits. */
+static bool library_frame(const struct lt_frame *frame)
+{
+	return strstr(frame->file, "/lib/python3") != NULL || frame->file[0] == '<';
+}
+
+/* Where each thread stands: frames come thread by thread, the innermost first. */
+static bool find_places(const struct lt_frames *frames, struct thread_places *places)
+{
+	uint64_t thread = 0;
+	for (size_t i = 0; i < frames->count; thread++) {
+		const struct lt_frame *best = &frames->data[i];
+		size_t next = i + 1;
+		while (next < frames->count && frames->data[next].depth != 0) {
+			if (library_frame(best) && !library_frame(&frames->data[next]))
+				best = &frames->data[next];
+			next++;
+		}
+		if (!thread_places_push(places, (struct thread_place){best, thread}))
+			return false;
+		i = next;
+	}
+	return true;
+}
+
+static enum lt_status many_threads(struct lt_findings *findings)
+{
+	LT_CLEANUP(thread_places_deinit) struct thread_places places = {0};
+	if (!find_places(&findings->picture->roots.frames, &places))
+		return lt_fail_memory(findings->session);
+	if (places.count < THREADS_MIN)
+		return LT_OK;
+	qsort(places.data, places.count, sizeof(*places.data), by_place);
+	size_t most = 0, most_first = 0;
+	for (size_t first = 0, next; first < places.count; first = next) {
+		for (next = first + 1;
+		     next < places.count && by_place(&places.data[first], &places.data[next]) == 0;
+		     next++)
+			;
+		if (next - first > most) {
+			most = next - first;
+			most_first = first;
+		}
+	}
+	const struct lt_frame *frame = places.data[most_first].frame;
+	struct lt_finding *finding =
+		lt_finding_begin(findings, "many-threads",
+				 places.count >= 1000 ? LT_MEDIUM : LT_LOW, (double)places.count);
+	if (finding == NULL)
+		return lt_fail_memory(findings->session);
+	lt_finding_int(findings, finding, "threads", places.count);
+	lt_finding_int(findings, finding, "at_one_place", most);
+	lt_finding_string(findings, finding, "function", frame->function);
+	finding->where = lt_finding_format(findings, "%s:%d", frame->file, frame->line);
+	finding->expression = "sys._current_frames()";
+	finding->title =
+		lt_finding_format(findings, "%zu threads run Python code, %zu of them at one place",
+				  places.count, most);
+	finding->explanation = lt_finding_format(
+		findings,
+		"Most stand in %s() at %s:%d. Each thread keeps the local variables of all its "
+		"frames, its "
+		"thread-local values and the touched part of its stack until its function returns.",
+		frame->function, frame->file, frame->line);
+	finding->fix = "Give the wait a time-out, join or stop threads that are done, or hand the "
+		       "work to a pool "
+		       "of fixed size (concurrent.futures.ThreadPoolExecutor).";
+	return LT_OK;
+}
+
 enum lt_status lt_findings_objects(struct lt_findings *findings)
 {
 	LT_TRY(kept_exceptions(findings));
 	LT_TRY(repeated_classes(findings));
 	LT_TRY(thread_locals(findings));
+	LT_TRY(many_threads(findings));
 	return findings->failed ? lt_fail_memory(findings->session) : LT_OK;
 }

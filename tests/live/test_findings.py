@@ -131,6 +131,19 @@ FAULTS = {
         for i in range(20):
             done.acquire()
         ''', "sys.modules['shop'].local", {"threads": 20}, "medium"),
+    "many-threads": ('''
+        import threading
+        answer = threading.Event()
+        def wait_for_answer(started):
+            started.release()
+            answer.wait()
+        started = threading.Semaphore(0)
+        threading.stack_size(64 * 1024)
+        for _ in range(220):
+            threading.Thread(target=wait_for_answer, args=(started,), daemon=True).start()
+        for _ in range(220):
+            started.acquire()
+        ''', "sys._current_frames()", {"function": "wait_for_answer"}, "low"),
     "classes-made-repeatedly": ('''
         import collections
         kept = []
