@@ -149,7 +149,8 @@ static bool settle_keys(struct tallying *tallying)
 {
 	struct lt_heap *heap = tallying->heap;
 	struct waiting *waiting = &tallying->waiting;
-	qsort(waiting->data, waiting->count, sizeof(*waiting->data), by_keys);
+	if (waiting->count > 1)
+		qsort(waiting->data, waiting->count, sizeof(*waiting->data), by_keys);
 	size_t i = 0;
 	while (i < waiting->count) {
 		/* As many as one window holds without a wide gap. */
