@@ -269,11 +269,16 @@ static enum lt_status stop(struct lt_guard *guard, struct lt_tracer *tracer, pid
 
 /* --- the frozen child -------------------------------------------------------------------------- */
 
+/*
+ * Two processes, both children of the target. The maker shares the target's memory and lives only while it
+ * makes the copy. So the target's own thread does nothing but the making of the maker, which takes
+ * microseconds; during the long call, the fork of all that memory, the thread stands with its own
+ * registers, and a death of the guard harms nothing.
+ */
 struct frozen {
-	pid_t child;  /* as the guard sees it, 0: none */
-	pid_t inside; /* as the target sees it */
-	pid_t thread; /* that did the fork */
-	bool dead;    /* killed and taken note of by the guard */
+	pid_t maker, copy; /* as the guard sees them, 0: none */
+	pid_t inside[2];   /* the same as the target sees them */
+	pid_t thread;      /* of the target, that made the maker */
 };
 
 static void explain_clone(struct lt_guard *guard, int error)
@@ -301,16 +306,18 @@ static void explain_clone(struct lt_guard *guard, int error)
 	}
 }
 
-/* Kills the child and waits until it is a zombie that only its parent, the target, still knows. */
-static void kill_child(struct frozen *frozen)
+/* Kills a child of the target and waits until it is a zombie that only its parent still knows. */
+static void kill_one(pid_t *pid, pid_t *ret_inside)
 {
-	if (frozen->child == 0 || frozen->dead)
-		return;
 	int status;
-	kill(frozen->child, SIGKILL);
-	while (waitpid(frozen->child, &status, __WALL) < 0 && errno == EINTR)
+	if (*pid == 0)
+		return;
+	if (*ret_inside == 0)
+		*ret_inside = inside_id(*pid);
+	kill(*pid, SIGKILL);
+	while (waitpid(*pid, &status, __WALL) == *pid ? WIFSTOPPED(status) : errno == EINTR)
 		;
-	frozen->dead = true;
+	*pid = 0;
 }
 
 /* If memory runs out while the copy lives, the copy goes and not the service. */
@@ -324,6 +331,22 @@ static void offer_to_oom(pid_t child)
 	}
 }
 
+/* The fork, by the maker; the target stands. *ret_error: errno when the kernel refused. */
+static enum lt_status make_copy(struct lt_guard *guard, struct frozen *frozen, int *ret_error)
+{
+	/* CLONE_PARENT: the copy is a child of the target too, and with the maker's exit signal, 0. */
+	const uint64_t arguments[6] = {CLONE_FILES | CLONE_PARENT, NOWHERE, 0, 0, 0, 0};
+	if (frozen->maker == 0)
+		return lt_fail(guard->session, LT_E_INTERNAL,
+			       "the kernel did not tell the new process' id");
+	if (!lt_trace_await_child(frozen->maker) ||
+	    !lt_trace_fork(frozen->maker, guard->insn, arguments, ret_error, &frozen->copy))
+		return lt_fail(guard->session, LT_E_BUSY, "the copy of process %d was killed",
+			       (int)guard->process->pid);
+	lt_freeze_step(LT_STEP_COPIED);
+	return LT_OK;
+}
+
 static enum lt_status make_child(struct lt_guard *guard, struct lt_tracer *tracer, pid_t thread,
 				 struct frozen *frozen)
 {
@@ -333,63 +356,67 @@ static enum lt_status make_child(struct lt_guard *guard, struct lt_tracer *trace
 	 * stack is nowhere: should the guard be killed before it holds the child, the child could not
 	 * run on as a second service, but dies by its first step.
 	 */
-	const uint64_t arguments[6] = {CLONE_FILES, NOWHERE, 0, 0, 0, 0};
+	const uint64_t arguments[6] = {CLONE_VM | CLONE_FILES, NOWHERE, 0, 0, 0, 0};
 	int64_t result = 0;
+	int error = 0;
 	note(guard, false);
 	lt_freeze_step(LT_STEP_ANNOUNCED);
+	frozen->thread = thread;
 	enum lt_status status = lt_trace_call(guard->session, tracer, thread, SYS_clone, arguments,
-					      &result, &frozen->child);
+					      &result, &frozen->maker);
+	if (status == LT_OK && result < 0)
+		error = (int)-result;
+	else if (status == LT_OK)
+		status = make_copy(guard, frozen, &error);
 	lt_trace_release(tracer);
+	lt_freeze_step(LT_STEP_RELEASED);
+	kill_one(&frozen->maker, &frozen->inside[0]);
 	if (status != LT_OK)
 		return status;
-	if (result < 0) {
-		explain_clone(guard, (int)-result);
+	if (error != 0) {
+		explain_clone(guard, error);
 		return LT_E_BUSY;
 	}
-	lt_freeze_step(LT_STEP_RELEASED);
-	frozen->inside = (pid_t)result;
-	frozen->thread = thread;
-	if (frozen->child == 0)
-		return lt_fail(guard->session, LT_E_INTERNAL,
-			       "the kernel did not tell the copy's process id");
-	if (!lt_trace_await_child(frozen->child)) {
-		frozen->dead = true;
+	if (!lt_trace_await_child(frozen->copy))
 		return lt_fail(guard->session, LT_E_BUSY, "the copy of process %d was killed",
 			       (int)tracer->pid);
-	}
-	ptrace(PTRACE_SETOPTIONS, frozen->child, NULL, (void *)(intptr_t)PTRACE_O_EXITKILL);
-	offer_to_oom(frozen->child);
+	ptrace(PTRACE_SETOPTIONS, frozen->copy, NULL, (void *)(intptr_t)PTRACE_O_EXITKILL);
+	offer_to_oom(frozen->copy);
 	lt_freeze_step(LT_STEP_HELD);
 	return LT_OK;
 }
 
 bool lt_freeze_reap(struct lt_session *session, struct lt_process *process, lt_addr insn,
-		    pid_t inside, pid_t preferred, uint64_t *ret_stall_ns)
+		    const pid_t inside[2], pid_t preferred, uint64_t *ret_stall_ns)
 {
 	pid_t pid = process->pid;
 	struct lt_tracer tracer = {.pid = pid, .insn = insn};
-	const uint64_t arguments[6] = {(uint64_t)inside, 0, WNOHANG | __WALL, 0, 0, 0};
-	bool done = false;
-	for (unsigned i = 0; i < REAP_ATTEMPTS && !done; i++) {
+	bool reaped[2] = {inside[0] == 0, inside[1] == 0};
+	for (unsigned i = 0; i < REAP_ATTEMPTS && !(reaped[0] && reaped[1]); i++) {
 		if (i > 0)
 			pause_sweeping(&tracer, i < 20 ? 1 : 10);
 		lt_session_clear(session);
 		pid_t tid = lt_trace_quietest(pid, preferred);
 		if (tid == 0 || !lt_process_alive(process)) {
-			done = true; /* the target is gone: the child is its reaper's now */
+			/* The target is gone: the children are its reaper's now. */
+			reaped[0] = reaped[1] = true;
 			break;
 		}
-		int64_t result = 0;
 		enum lt_status status = lt_trace_stop(session, &tracer, tid);
-		if (status == LT_OK) {
+		if (status == LT_OK)
 			lt_freeze_step(LT_STEP_REAP_STOPPED);
+		for (unsigned k = 0; k < 2 && status == LT_OK; k++) {
+			const uint64_t arguments[6] = {
+				(uint64_t)inside[k], 0, WNOHANG | __WALL, 0, 0, 0};
+			int64_t result = 0;
+			if (reaped[k])
+				continue;
 			status = lt_trace_call(session, &tracer, tid, SYS_wait4, arguments, &result,
 					       NULL);
+			/* ECHILD: a wait of the target's own, for all its children, came first. */
+			reaped[k] = status == LT_OK && (result == inside[k] || result == -ECHILD);
 		}
 		lt_trace_release(&tracer);
-		/* ECHILD: a wait of the target's own, for all its children, came first. */
-		if (status == LT_OK && (result == inside || result == -ECHILD))
-			done = true;
 		/* It may run another program by now, with its code elsewhere. */
 		if (status == LT_E_GONE && lt_process_alive(process) &&
 		    (lt_process_refresh(session, process) != LT_OK ||
@@ -400,7 +427,7 @@ bool lt_freeze_reap(struct lt_session *session, struct lt_process *process, lt_a
 		pause_ms(1);
 	*ret_stall_ns = tracer.stalled_ns;
 	lt_tracer_deinit(&tracer);
-	return done;
+	return reaped[0] && reaped[1];
 }
 
 /* Nothing of the freeze is left afterwards. False: a zombie is. */
@@ -408,14 +435,12 @@ static bool clean_up(struct lt_guard *guard, struct frozen *frozen, uint64_t *re
 {
 	bool reaped = true;
 	*ret_stall_ns = 0;
-	if (frozen->child != 0) {
-		if (frozen->inside == 0) /* the thread died with the result of the call */
-			frozen->inside = inside_id(frozen->child);
-		kill_child(frozen);
+	kill_one(&frozen->maker, &frozen->inside[0]);
+	kill_one(&frozen->copy, &frozen->inside[1]);
+	if (frozen->inside[0] != 0 || frozen->inside[1] != 0) {
 		lt_freeze_step(LT_STEP_KILLED);
 		reaped = lt_freeze_reap(guard->session, guard->process, guard->insn, frozen->inside,
 					frozen->thread, ret_stall_ns);
-		frozen->child = 0;
 		lt_freeze_step(LT_STEP_REAPED);
 	}
 	if (reaped)
@@ -459,8 +484,8 @@ static bool hold(struct lt_guard *guard, struct lt_tracer *tracer, struct frozen
 		if (watching && ((waits[1].revents & POLLIN) != 0 ||
 				 (pidfd < 0 && !lt_process_alive(guard->process)))) {
 			watching = false;
-			*ret_lost = frozen->child != 0;
-			kill_child(frozen);
+			*ret_lost = frozen->copy != 0;
+			kill_one(&frozen->copy, &frozen->inside[1]);
 		}
 		if (waits[0].revents != 0) {
 			char byte;
@@ -476,7 +501,7 @@ _Noreturn void lt_guard_run(struct lt_guard *guard)
 	LT_CLOSE int fd = -1;
 	unsigned retries = 0;
 	pid_t thread = 0;
-	stand_apart("lowtide-guard");
+	stand_apart("lt-guard");
 	lt_freeze_step(LT_STEP_STARTED);
 	enum lt_status status = stop(guard, &tracer, &thread, &retries);
 	if (status == LT_OK)
@@ -484,7 +509,7 @@ _Noreturn void lt_guard_run(struct lt_guard *guard)
 	if (status == LT_OK && guard->mode == LT_MODE_FORK)
 		status = make_child(guard, &tracer, thread, &frozen);
 	if (status == LT_OK)
-		status = open_memory(guard, guard->mode == LT_MODE_FORK ? frozen.child : tracer.pid,
+		status = open_memory(guard, guard->mode == LT_MODE_FORK ? frozen.copy : tracer.pid,
 				     &fd);
 	if (status == LT_OK)
 		lt_freeze_step(LT_STEP_OPENED);
@@ -493,7 +518,7 @@ _Noreturn void lt_guard_run(struct lt_guard *guard)
 	uint64_t reap_ns = 0;
 	if (status == LT_OK) {
 		struct lt_guard_reply reply = {
-			.retries = retries, .stall_ns = tracer.stalled_ns, .child = frozen.child};
+			.retries = retries, .stall_ns = tracer.stalled_ns, .child = frozen.copy};
 		if (send_reply(guard, &reply, fd)) {
 			lt_freeze_step(LT_STEP_GIVEN);
 			asked = hold(guard, &tracer, &frozen, &lost);
@@ -551,7 +576,7 @@ _Noreturn void lt_janitor_run(struct lt_session *session, struct lt_process *pro
 			      int notes)
 {
 	struct lt_guard_note last = {.done = true};
-	stand_apart("lowtide-janitor");
+	stand_apart("lt-janitor");
 	for (;;) {
 		struct lt_guard_note next;
 		ssize_t got = read(notes, &next, sizeof(next));
@@ -580,7 +605,7 @@ _Noreturn void lt_janitor_run(struct lt_session *session, struct lt_process *pro
 		if (lt_proc_state(copy, &state) && state != 'Z')
 			kill(copy,
 			     SIGKILL); /* the guard died before it could bind the copy to its own life */
-		lt_freeze_reap(session, process, insn, inside, 0, &stall_ns);
+		lt_freeze_reap(session, process, insn, (pid_t[2]){inside, 0}, 0, &stall_ns);
 	}
 	_exit(0);
 }

@@ -24,6 +24,8 @@
 	X(ENTERED, entered)                                                                        \
 	X(CLONED, cloned)                                                                          \
 	X(RESTORED, restored)                                                                      \
+	X(MAKER_HELD, maker_held)                                                                  \
+	X(COPIED, copied)                                                                          \
 	X(RELEASED, released)                                                                      \
 	X(HELD, held)                                                                              \
 	X(OPENED, opened)                                                                          \
@@ -89,10 +91,10 @@ LT_MUST_CHECK enum lt_status lt_freeze_find_insn(struct lt_session *session,
 						 lt_addr *ret_insn);
 
 /*
- * Lets the target reap `inside` (the id in the target's own PID namespace), through `preferred` if that thread
- * can. False: it could not be done.
+ * Lets the target reap the processes of the given ids (in the target's own PID namespace, at most two, 0: none),
+ * through `preferred` if that thread can. False: it could not be done.
  */
 bool lt_freeze_reap(struct lt_session *session, struct lt_process *process, lt_addr insn,
-		    pid_t inside, pid_t preferred, uint64_t *ret_stall_ns);
+		    const pid_t inside[2], pid_t preferred, uint64_t *ret_stall_ns);
 
 #endif

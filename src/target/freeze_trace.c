@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -375,6 +376,11 @@ pid_t lt_trace_choose(struct lt_tracer *tracer, pid_t preferred)
 	return chosen;
 }
 
+static bool restarts(int64_t result)
+{
+	return result >= RESTART_FIRST && result <= RESTART_LAST;
+}
+
 enum call { CALL_DONE, CALL_AGAIN, CALL_SIGNAL, CALL_GONE };
 
 /* From the prepared registers to the exit of the call. */
@@ -402,9 +408,7 @@ static enum call run_call(const struct lt_tracer *tracer, struct lt_traced *thre
 			if (!lt_arch_get(thread->tid, &regs))
 				return CALL_GONE;
 			*ret_result = lt_arch_result(&regs);
-			return *ret_result >= RESTART_FIRST && *ret_result <= RESTART_LAST
-				       ? CALL_AGAIN
-				       : CALL_DONE;
+			return restarts(*ret_result) ? CALL_AGAIN : CALL_DONE;
 		case STOP_SIGNAL:
 			if (*ret_signal != 0)
 				return CALL_SIGNAL;
@@ -572,6 +576,59 @@ bool lt_trace_await_child(pid_t child)
 	int status = 0;
 	int got = await_status(child, UINT64_MAX, &status);
 	return got > 0 && WIFSTOPPED(status);
+}
+
+bool lt_trace_fork(pid_t maker, lt_addr insn, const uint64_t arguments[6], int *ret_error,
+		   pid_t *ret_child)
+{
+	const struct lt_tracer tracer = {.pid = maker, .insn = insn};
+	struct lt_traced process = {maker, LT_TRACED_STOPPED};
+	intptr_t options = PTRACE_O_EXITKILL | PTRACE_O_TRACECLONE | PTRACE_O_TRACESYSGOOD;
+	if (has_seccomp_filter(maker, maker))
+		options |= OPTION_SUSPEND_SECCOMP;
+	if (ptrace(PTRACE_SETOPTIONS, maker, NULL, (void *)options) != 0)
+		return false;
+	lt_freeze_step(LT_STEP_MAKER_HELD);
+	for (unsigned round = 0; round < ROUNDS_MAX; round++) {
+		struct lt_arch_regs regs;
+		if (!lt_arch_get(maker, &regs))
+			return false;
+		lt_arch_prepare(&regs, insn, SYS_clone, arguments);
+		if (!lt_arch_set(maker, &regs))
+			return false;
+		bool entered = false, again = false;
+		while (!again) {
+			unsigned long message = 0;
+			int signal_number = 0;
+			/* Signals are the target's: it has its own of those sent to its group. */
+			resume(&process, PTRACE_SYSCALL, 0);
+			switch (await_stop(&tracer, &process, UINT64_MAX, &signal_number)) {
+			case STOP_CLONE:
+				if (ptrace(PTRACE_GETEVENTMSG, maker, NULL, &message) != 0)
+					return false;
+				*ret_child = (pid_t)message;
+				return true;
+			case STOP_SYSCALL:
+				if (!entered) {
+					entered = true;
+					break;
+				}
+				if (!lt_arch_get(maker, &regs))
+					return false;
+				again = restarts(lt_arch_result(&regs));
+				if (again)
+					break;
+				*ret_error = (int)-lt_arch_result(&regs);
+				return true;
+			case STOP_GONE:
+				return false;
+			default:
+				break;
+			}
+		}
+	}
+	*ret_error = EAGAIN;
+	return true;
 }
 
 /* Less is better: 0 waits and notices nothing, 1 runs or waits for a processor, 2 would see EINTR, 3 cannot stop now. */

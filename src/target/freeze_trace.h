@@ -74,6 +74,14 @@ bool lt_trace_sweep(struct lt_tracer *tracer);
  */
 bool lt_trace_await_child(pid_t child);
 
+/*
+ * Lets a process born under trace, which stands and is not needed afterwards, do one clone. Both are bound to
+ * the life of the caller. Returns as soon as the copy is made, the process still in its call. *ret_child: the
+ * copy, 0 when the kernel refused with *ret_error (an errno). False: the process died.
+ */
+bool lt_trace_fork(pid_t maker, lt_addr insn, const uint64_t arguments[6], int *ret_error,
+		   pid_t *ret_child);
+
 /* A thread of the target whose interruption costs the target least; 0: the target is gone. */
 pid_t lt_trace_quietest(pid_t pid, pid_t preferred);
 

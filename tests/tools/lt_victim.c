@@ -273,8 +273,10 @@ static long call_registers(void)
 {
 #if defined(__x86_64__)
 	static const uint64_t pattern[2] = {0x1122334455667788u, 0x99aabbccddeeff00u};
-	while (now_ns() - begun_ns < (uint64_t)limit_ms * 1000000u) {
-		uint64_t wrong = 0, rounds = 2000000;
+	/* To the limit or the test's line, whichever comes first. */
+	while (now_ns() - begun_ns < (uint64_t)limit_ms * 1000000u &&
+	       __atomic_load_n(&futex_word, __ATOMIC_SEQ_CST) == 0) {
+		uint64_t wrong = 0, rounds = 500000;
 		__asm__ volatile("movdqu (%[pattern]), %%xmm3\n\t"
 				 "movdqa %%xmm3, %%xmm15\n\t"
 				 "mov $0x101, %%rax\n\t mov $0x102, %%rdx\n\t mov $0x103, %%rsi\n\t"
