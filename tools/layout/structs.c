@@ -163,7 +163,19 @@ static void print_struct(struct output *output, const char *name, Dwarf_Die *str
 	if (dwarf_hasattr(structure, DW_AT_declaration) ||
 	    dwarf_aggregate_size(structure, &size) != 0)
 		return;
+	/* The header's struct comes again with each source file: it is taken apart once. */
+	int line = 0;
+	const char *file = dwarf_decl_file(structure);
 	struct lt_text text = {0}, key = {0};
+	dwarf_decl_line(structure, &line);
+	lt_text_addf(&key, "%s %" PRIu64 " %s:%d", name, (uint64_t)size, file != NULL ? file : "",
+		     line);
+	bool known = file != NULL && !first_time(output, lt_text_get(&key));
+	lt_text_clear(&key);
+	if (known) {
+		lt_text_deinit(&key);
+		return;
+	}
 	lt_text_addf(&text, "S\t%%s\t%" PRIu64 "\t%%s\n", (uint64_t)size);
 	print_members(structure, "", 0, 0, &text);
 	lt_text_addf(&key, "%s %s", name, lt_text_get(&text));
