@@ -283,10 +283,10 @@ enum lt_status lt_heap_census_tracked(struct lt_heap *heap, struct lt_census *re
 	struct lt_census census = {.interpreter_count = heap->interpreters.count};
 	struct lt_tracked tracked = {0};
 	census.permanent_of = calloc(census.interpreter_count + 1, sizeof(*census.permanent_of));
+	if (census.permanent_of == NULL)
+		return lt_fail_memory(heap->track.view.session);
 	enum lt_status status =
-		census.permanent_of != NULL ? LT_OK : lt_fail_memory(heap->track.view.session);
-	if (status == LT_OK)
-		status = lt_heap_each_tracked(heap, tally_one, restart_tally, &tallying, &tracked);
+		lt_heap_each_tracked(heap, tally_one, restart_tally, &tallying, &tracked);
 	if (status == LT_OK && !settle_keys(&tallying))
 		status = lt_fail_memory(heap->track.view.session);
 	if (status == LT_OK)

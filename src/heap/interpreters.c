@@ -280,7 +280,7 @@ enum lt_status lt_interpreters_read(const struct lt_view *view,
 				"the runtime of CPython holds no interpreter: not initialised "
 				"yet, or finalized");
 	}
-	if (status != LT_OK) {
+	if (status != LT_OK || found.data == NULL) {
 		lt_interpreters_deinit(&found);
 		return status;
 	}

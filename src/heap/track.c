@@ -291,7 +291,7 @@ static enum lt_status take_outside(struct scan *scan)
 {
 	size_t count = 0;
 	struct addresses heads = {0};
-	if (!addresses_reserve(&heads, scan->outside.count + 1))
+	if (!addresses_reserve(&heads, scan->outside.count + 1) || heads.data == NULL)
 		return lt_fail_memory(scan->track->view.session);
 	for (size_t i = 0; i < scan->outside.capacity; i++)
 		if (scan->outside.slots[i].key != 0 && scan->outside.slots[i].value == 1)

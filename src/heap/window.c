@@ -64,14 +64,15 @@ enum lt_status lt_window_create(struct lt_session *session, struct lt_memory *un
 {
 	struct lt_window *window = calloc(1, sizeof(*window));
 	struct borrowed *borrowed = calloc(1, sizeof(*borrowed));
-	enum lt_status status = LT_E_NO_MEMORY;
-	if (window != NULL && borrowed != NULL) {
-		borrowed->memory.ops = &borrowed_ops;
-		borrowed->lender = under;
-		status = lt_cache_create(session, &borrowed->memory, CACHE_BYTES, &window->under);
-	} else {
-		status = lt_fail_memory(session);
+	if (window == NULL || borrowed == NULL) {
+		free(borrowed);
+		free(window);
+		return lt_fail_memory(session);
 	}
+	borrowed->memory.ops = &borrowed_ops;
+	borrowed->lender = under;
+	enum lt_status status =
+		lt_cache_create(session, &borrowed->memory, CACHE_BYTES, &window->under);
 	if (status != LT_OK) {
 		free(borrowed);
 		free(window);
