@@ -23,7 +23,7 @@
 	};                                                                                         \
 	__attribute__((unused)) static inline bool name##_reserve(struct name *vec, size_t wanted) \
 	{                                                                                          \
-		if (wanted <= vec->capacity)                                                       \
+		if (vec->data != NULL && wanted <= vec->capacity)                                  \
 			return true;                                                               \
 		size_t grown = vec->capacity < 8 ? 8 : vec->capacity + vec->capacity / 2;          \
 		if (grown < wanted)                                                                \

@@ -77,7 +77,7 @@ static size_t read_faults(struct lt_memory *memory, lt_addr addr, void *buffer, 
 		return 0;
 	case LT_FAULT_SHORT:
 		return lt_memory_probe(faults->under, addr, buffer,
-				       (size_t)(next_random(faults) % size));
+				       size > 0 ? (size_t)(next_random(faults) % size) : 0);
 	case LT_FAULT_HOLE:
 		return lt_memory_probe(faults->under, addr, buffer, size);
 	case LT_FAULT_TEAR:
