@@ -11,7 +11,7 @@ enum lt_fault_kind {
 	LT_FAULT_FAIL,  /* gets nothing */
 	LT_FAULT_SHORT, /* gets a part only */
 	LT_FAULT_TEAR, /* gets all, but a part of it is not what is there, as in a target that runs */
-	LT_FAULT_HOLE,  /* a page of it is missing from then on, for this and every later read */
+	LT_FAULT_HOLE, /* a page of it is missing from then on, for this and every later read */
 };
 
 struct lt_fault {
