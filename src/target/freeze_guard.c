@@ -292,7 +292,7 @@ static void explain_clone(struct lt_guard *guard, int error)
 			"reached (pids.max "
 			"of its cgroup, or ulimit -u of its user)",
 			pid);
-		lt_remedy(session, "raise that limit by one, or use --mode stop");
+		lt_remedy(session, "raise that limit by two, or use --mode stop");
 		break;
 	case ENOMEM:
 		lt_fail(session, LT_E_BUSY,

@@ -1,7 +1,7 @@
 /*
  * freeze_guard.h: the two helper processes of a freeze, and what they say to each other.
  *
- * The guard traces: it makes the frozen child, holds it, and at the end kills and reaps it. It is a child
+ * The guard traces: it has the frozen copy made, holds it, and at the end kills and reaps it. It is a child
  * of lowtide in a session of its own with all signals blocked, and it reads its end when lowtide's end of
  * the socket closes, however lowtide ends. The janitor does nothing unless the guard dies before its
  * work is done: then it reaps the child, which the kernel has killed with the guard (PTRACE_O_EXITKILL).

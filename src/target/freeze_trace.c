@@ -107,6 +107,14 @@ static enum stop await_stop(const struct lt_tracer *tracer, struct lt_traced *th
 			break;
 		if (!thread_state(tracer->pid, thread->tid, &state) || state == 'Z' || state == 'X')
 			return STOP_GONE;
+		/* It stands, and nothing is to be reported of it: that was taken note of already. */
+		if (state == 't') {
+			got = await_status(thread->tid, 0, &status);
+			if (got != 0)
+				break;
+			thread->state = LT_TRACED_STOPPED;
+			return STOP_TRAP;
+		}
 		if (lt_now_ns() >= deadline_ns)
 			return STOP_LATE;
 	}

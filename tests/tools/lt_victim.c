@@ -59,7 +59,8 @@ static long futex(int operation, uint32_t value, const struct timespec *timeout,
 {
 	long result = syscall(SYS_futex, &futex_word, operation, value, timeout, NULL, mask);
 	/* Let go and awoken before it was back in the call that it restarts: as good as awoken in it. */
-	if (result != 0 && errno == EAGAIN && __atomic_load_n(&futex_word, __ATOMIC_SEQ_CST) != value)
+	if (result != 0 && errno == EAGAIN &&
+	    __atomic_load_n(&futex_word, __ATOMIC_SEQ_CST) != value)
 		return 0;
 	return result;
 }
