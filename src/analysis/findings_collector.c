@@ -306,7 +306,7 @@ static void waiting(struct lt_findings *findings, const struct lt_collector *col
 	finding->explanation =
 		lt_finding_format(findings,
 				  "%" PRIu64 " objects that nothing reaches any more are kept "
-					     "alive by reference cycles. An automatic "
+				  "alive by reference cycles. An automatic "
 				  "full collection needs its counters and, beyond that, a quarter "
 				  "of growth since the last one.",
 				  picture->garbage_count);

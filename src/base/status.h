@@ -10,15 +10,15 @@
 
 enum lt_status {
 	LT_OK = 0,
-	LT_E_USAGE,       /* the command line is wrong */
-	LT_E_NOT_PYTHON,  /* not CPython, or a build that is not supported */
-	LT_E_PERMISSION,  /* the system does not permit it */
-	LT_E_GONE,        /* the target ended, or never was there */
-	LT_E_FILE,        /* a file is missing, damaged or from another schema */
-	LT_E_BUSY,        /* not possible at this moment: try again (a collection runs, no headroom) */
-	LT_E_READ,        /* an address of the target cannot be read */
-	LT_E_NO_MEMORY,   /* lowtide itself has no memory left */
-	LT_E_INTERNAL,    /* a fault of lowtide itself */
+	LT_E_USAGE,      /* the command line is wrong */
+	LT_E_NOT_PYTHON, /* not CPython, or a build that is not supported */
+	LT_E_PERMISSION, /* the system does not permit it */
+	LT_E_GONE,       /* the target ended, or never was there */
+	LT_E_FILE,       /* a file is missing, damaged or from another schema */
+	LT_E_BUSY, /* not possible at this moment: try again (a collection runs, no headroom) */
+	LT_E_READ, /* an address of the target cannot be read */
+	LT_E_NO_MEMORY, /* lowtide itself has no memory left */
+	LT_E_INTERNAL,  /* a fault of lowtide itself */
 };
 
 /* Every function that returns a status is marked with this. */

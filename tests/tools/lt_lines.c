@@ -27,7 +27,8 @@ static void answer(const struct lt_view *view, struct lt_types *types, char what
 	if (what == 'l')
 		lt_text_addf(&text, "%d", lt_lines_at(view, address, (int64_t)argument));
 	else if (what == 'n')
-		known = lt_read_str(view, lt_frame_local_name(view, address, (uint32_t)argument), 40, &text);
+		known = lt_read_str(view, lt_frame_local_name(view, address, (uint32_t)argument),
+				    40, &text);
 	else if (what == 's')
 		known = lt_read_str(view, address, 40, &text);
 	else
