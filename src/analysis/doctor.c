@@ -86,7 +86,8 @@ static enum lt_status examine(struct lt_look *look, const struct lt_doctor_optio
 	doctor->tracked = picture->graph.tracked;
 	doctor->conservative_refs = picture->graph.conservative_refs;
 	doctor->proved = picture->graph.proved;
-	if (doctor->collector_count > 0) {
+	/* The graph joins the objects of all interpreters: only of a single one these are its counts. */
+	if (doctor->collector_count == 1) {
 		doctor->collectors[0].tracked = picture->graph.tracked;
 		doctor->collectors[0].frozen = picture->graph.permanent;
 	}

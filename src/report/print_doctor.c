@@ -178,9 +178,11 @@ static void add_collector(struct lt_screen *screen, const struct lt_doctor *doct
 				    ? "COLLECTOR"
 				    : lt_screen_format(screen, "COLLECTOR OF INTERPRETER %llu",
 						       (unsigned long long)gc->interpreter);
-	const char *note = lt_screen_format(screen, "automatic collection %s%s%s objects tracked",
-					    gc->enabled ? "on" : "OFF", dot,
-					    lt_screen_count(screen, gc->tracked));
+	const char *note =
+		lt_screen_format(screen, "automatic collection %s", gc->enabled ? "on" : "OFF");
+	if (gc->tracked > 0)
+		note = lt_screen_format(screen, "%s%s%s objects tracked", note, dot,
+					lt_screen_count(screen, gc->tracked));
 	if (gc->frozen > 0)
 		note = lt_screen_format(screen, "%s%s%s frozen", note, dot,
 					lt_screen_count(screen, gc->frozen));

@@ -211,3 +211,50 @@ def test_long_chain_of_objects(interpreter, lowtide):
         end = next(c for c in result["containers"] if c["length"] == 6001)
         assert end["expression"].startswith("sys.modules['shop'].head.next.next")
         assert len(end["expression"]) < 1000 and "steps more" in end["expression"]
+
+
+def test_objects_of_another_interpreter(interpreter, lowtide):
+    """What a sub-interpreter holds is found, and said to be there."""
+    script = textwrap.dedent('''
+        inner = "import types, sys; m = sys.modules['inner'] = types.ModuleType('inner'); m.data = ['%d x' % i for i in range(7001)]"
+        try:
+            import _interpreters as interpreters
+            kept = interpreters.create("legacy")
+            interpreters.exec(kept, inner)
+        except ImportError:
+            import _xxsubinterpreters as interpreters
+            kept = interpreters.create()
+            interpreters.run_string(kept, inner)
+        ready()
+    ''')
+    with Target(interpreter, script) as target:
+        result = lowtide("doctor", "--json", target.pid)
+        assert result.code == 0, result
+        found = next(c for c in result.json["result"]["containers"] if c["length"] == 7001)
+        assert found["expression"].startswith("in interpreter ")
+        assert found["expression"].endswith(": sys.modules['inner'].data")
+
+
+def test_coroutines_of_tasks(interpreter, lowtide):
+    source = '''
+        import asyncio, threading
+        async def task(number):
+            held = ["%d of %d" % (i, number) for i in range(number)]
+            await asyncio.sleep(3600)
+            return held
+        async def main():
+            global tasks
+            tasks = [asyncio.ensure_future(task(8001))]
+            await asyncio.sleep(0)
+            started.set()
+            await asyncio.wait(tasks)
+        started = threading.Event()
+        threading.Thread(target=lambda: asyncio.run(main()), daemon=True).start()
+        started.wait()
+    '''
+    with Target(interpreter, service(source)) as target:
+        result, _ = doctor(lowtide, target)
+        held = next(c for c in result["containers"] if c["length"] == 8001)
+        assert held["expression"] == "sys.modules['shop'].tasks[0].get_coro().cr_frame.f_locals['held']"
+        assert held["where"].startswith("/srv/shop.py:")
+        assert evaluate(target, held["expression"])["length"] == 8001
