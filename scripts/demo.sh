@@ -7,7 +7,7 @@ lowtide=${1:-build}/lowtide
 python=${PYTHON:-python3}
 visits=${DEMO_VISITS:-2000}
 
-work=$(mktemp -d)
+work=$(mktemp -d -t lowtide-demo.XXXXXX)
 shop=
 load=
 finish() {
