@@ -83,7 +83,7 @@ for target in "${targets[@]}"; do
 		exec chroot / "$@"' sh "$root" \
 		/usr/bin/env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 \
 		${settings[@]+"${settings[@]}"} \
-		sh -c 'cd /root; [ -d lowtide ] || git -c advice.detachedHead=false -c init.defaultBranch=main clone --quiet lowtide.bundle lowtide; cd lowtide; exec make "$1"' sh "$target" || code=$?
+		sh -c 'cd /srv; [ -d lowtide ] || git -c advice.detachedHead=false -c init.defaultBranch=main clone --quiet /root/lowtide.bundle lowtide; cd lowtide; exec make "$1"' sh "$target" || code=$?
 	echo "fresh: make $target ended with $code after $((SECONDS - begin)) s"
 	[ "$code" = 0 ] || exit "$code"
 done

@@ -9,7 +9,7 @@ what=${1:-test}
 packages="gcc make pkg-config meson ninja-build libelf-dev libdw-dev libjansson-dev libsqlite3-dev libzstd-dev libcmocka-dev python3"
 case $what in
 build) ;;
-test) packages="$packages python3-venv util-linux mount procps ca-certificates debootstrap" ;;
+test) packages="$packages python3-venv util-linux mount procps strace ca-certificates debootstrap" ;;
 lint) packages="$packages python3-venv clang clang-format clang-tidy shellcheck" ;;
 bench) packages="$packages python3-venv python3-dev util-linux mount debootstrap" ;;
 *)
