@@ -6,7 +6,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 suite=${LOWTIDE_FRESH_SUITE:-stable}
-mirror=${LOWTIDE_DEBIAN_MIRROR:-http://deb.debian.org/debian}
+mirror=${LOWTIDE_DEBIAN_MIRROR:-} # empty: debootstrap chooses
 targets=("$@")
 [ "${#targets[@]}" -gt 0 ] || targets=(demo test)
 
@@ -44,8 +44,8 @@ apart() {
 root=$scratch/root
 echo "fresh: a bare Debian $suite with git and make"
 # shellcheck disable=SC2016
-apart sh -c 'mount -t proc proc /proc && exec debootstrap --variant=minbase --include=git,make "$1" "$2" "$3"' \
-	sh "$suite" "$root" "$mirror" >"$scratch/log" 2>&1 || {
+apart sh -c 'mount -t proc proc /proc && exec debootstrap --variant=minbase --include=git,make "$@"' \
+	sh "$suite" "$root" ${mirror:+"$mirror"} >"$scratch/log" 2>&1 || {
 	tail -20 "$scratch/log" >&2
 	echo "fresh-machine.sh: debootstrap failed" >&2
 	exit 1

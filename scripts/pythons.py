@@ -19,13 +19,24 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 sys.dont_write_bytecode = True
 from harness import pythons as known  # noqa: E402
 
-MIRROR = os.environ.get("LOWTIDE_DEBIAN_MIRROR", "http://deb.debian.org/debian")
 TIMEOUT = 900
 
 
 def packages() -> list[str]:
     """The interpreter, its debug information and its headers, for each version."""
     return [f"python{minor}{kind}" for minor in known.DEBIAN_TESTING for kind in ("", "-dbg", "-dev")]
+
+
+def mirror() -> list[str]:
+    """The Debian mirror that this machine's apt uses, as debootstrap's argument; none leaves the choice to debootstrap."""
+    chosen = os.environ.get("LOWTIDE_DEBIAN_MIRROR")
+    if chosen:
+        return [chosen]
+    if shutil.which("apt-get") is None or "\nID=debian\n" not in "\n" + Path("/etc/os-release").read_text():
+        return []
+    listed = subprocess.run(["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages", "Component: main"],
+                            stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    return [line.rstrip("/") for line in listed.stdout.split() if "security" not in line][:1]
 
 
 def as_root() -> list[str] | None:
@@ -51,7 +62,7 @@ def bootstrap(target: Path) -> str | None:
     log = target.with_name("bootstrap.log")
     subprocess.run([*prefix, "rm", "-rf", "--one-file-system", str(building)], check=True)
     command = [*prefix, "unshare", "--mount", "--propagation", "private", "--", tool, "--variant=minbase",
-               "--include=" + ",".join(packages()), "testing", str(building), MIRROR]
+               "--include=" + ",".join(packages()), "testing", str(building), *mirror()]
     with open(log, "wb") as out:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
                                    start_new_session=True)

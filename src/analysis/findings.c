@@ -1,5 +1,7 @@
 #include "analysis/findings.h"
 
+#include "base/number.h"
+
 #include "base/cleanup.h"
 
 #include <inttypes.h>
@@ -119,14 +121,14 @@ double lt_findings_share(const struct lt_findings *findings, uint64_t bytes)
 
 const char *lt_findings_bytes(struct lt_findings *findings, uint64_t bytes)
 {
-	static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
-	double value = (double)bytes;
-	size_t unit = 0;
-	while (value >= 1024 && unit + 1 < sizeof(units) / sizeof(units[0])) {
-		value /= 1024;
-		unit++;
-	}
-	return lt_finding_format(findings, unit == 0 ? "%.0f %s" : "%.1f %s", value, units[unit]);
+	char text[LT_NUMBER_MAX];
+	return lt_finding_format(findings, "%s", lt_number_bytes(bytes, text));
+}
+
+const char *lt_findings_count(struct lt_findings *findings, uint64_t count)
+{
+	char text[LT_NUMBER_MAX];
+	return lt_finding_format(findings, "%s", lt_number_count(count, text));
 }
 
 enum lt_severity lt_findings_grade(const struct lt_findings *findings, uint64_t bytes)

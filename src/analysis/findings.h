@@ -50,6 +50,9 @@ double lt_findings_share(const struct lt_findings *findings, uint64_t bytes);
 /* "1.5 MiB". */
 const char *lt_findings_bytes(struct lt_findings *findings, uint64_t bytes);
 
+/* "120,000". */
+const char *lt_findings_count(struct lt_findings *findings, uint64_t count);
+
 /*
  * How grave it is that so many bytes are lost: high from a tenth of the heap and 8 MiB, medium from a
  * hundredth and 1 MiB, else low.

@@ -84,17 +84,19 @@ static void unbounded(struct lt_findings *findings, const struct cache *cache)
 	add_cache(findings, finding, cache);
 	lt_finding_point(findings, finding, cache->node);
 	uint64_t calls = cache->hits + cache->misses;
-	finding->title = lt_finding_format(
-		findings, "The cache of %s() has no bound: %" PRIu64 " entries hold %s",
-		lt_text_get(&name), cache->entries, lt_findings_bytes(findings, cache->held));
+	finding->title =
+		lt_finding_format(findings, "The cache of %s() has no bound: %s entries hold %s",
+				  lt_text_get(&name), lt_findings_count(findings, cache->entries),
+				  lt_findings_bytes(findings, cache->held));
 	finding->explanation = lt_finding_format(
 		findings,
 		"maxsize is None (lru_cache(maxsize=None) or functools.cache), so every new "
 		"combination of arguments "
-		"stays for ever. Of %" PRIu64 " calls %" PRIu64
-		" (%.0f %%) found their result. sys.getsizeof() of the "
+		"stays for ever. Of %s calls %s (%.0f %%) found their result. sys.getsizeof() of "
+		"the "
 		"cache does not show what it holds.",
-		calls, cache->hits, calls > 0 ? 100.0 * (double)cache->hits / (double)calls : 0.0);
+		lt_findings_count(findings, calls), lt_findings_count(findings, cache->hits),
+		calls > 0 ? 100.0 * (double)cache->hits / (double)calls : 0.0);
 	finding->fix = lt_finding_format(
 		findings,
 		"Give %s() a bound: @lru_cache(maxsize=1024), sized by the arguments that "
@@ -202,8 +204,8 @@ static void pins_self(struct lt_findings *findings, const struct cache *cache)
 	add_cache(findings, finding, cache);
 	lt_finding_point(findings, finding, cache->node);
 	finding->title = lt_finding_format(
-		findings, "The cache of the method %s() keeps %" PRIu64 " instances alive",
-		lt_text_get(&name), pinned.instances);
+		findings, "The cache of the method %s() keeps %s instances alive",
+		lt_text_get(&name), lt_findings_count(findings, pinned.instances));
 	finding->explanation = lt_finding_format(
 		findings,
 		"lru_cache on a method has self in its keys: the cache belongs to the class, so "

@@ -116,10 +116,10 @@ static void disabled(struct lt_findings *findings, const struct lt_collector *co
 		findings,
 		"Automatic collection is off, so objects in reference cycles stay until "
 		"gc.collect() is called. "
-		"Nothing reaches %" PRIu64
-		" objects any more. Objects outside cycles are not concerned: their "
+		"Nothing reaches %s objects any more. Objects outside cycles are not concerned: "
+		"their "
 		"reference counts free them.",
-		findings->picture->garbage_count);
+		lt_findings_count(findings, findings->picture->garbage_count));
 	finding->fix = "Remove the call of gc.disable(), or call gc.enable() after the part that "
 		       "needed it; where "
 		       "pauses must not fall into requests, call gc.collect() between them.";
@@ -173,11 +173,13 @@ static void never_due(struct lt_findings *findings, const struct lt_collector *c
 			findings,
 			"A collection is due only when %" PRId64
 			" more tracked containers live than at the last one "
-			"(usually %" PRId64 "); the heap has %" PRIu64 " in all, and %" PRIu64
-			" young and %" PRIu64
-			" full collections ran so far. Memory pressure never starts one.",
-			g[0].threshold, usual[0], findings->picture->graph.tracked,
-			g[0].collections, g[2].collections);
+			"(usually %" PRId64
+			"); the heap has %s in all, and %s young and %s full collections ran so "
+			"far. Memory pressure never starts one.",
+			g[0].threshold, usual[0],
+			lt_findings_count(findings, findings->picture->graph.tracked),
+			lt_findings_count(findings, g[0].collections),
+			lt_findings_count(findings, g[2].collections));
 	}
 	finding->fix = lt_finding_format(
 		findings,
@@ -216,14 +218,13 @@ static void frozen(struct lt_findings *findings)
 	finding->title = lt_finding_format(findings, "%.0f %% of the tracked objects are frozen",
 					   share * 100);
 	finding->expression = "gc.get_freeze_count()";
-	finding->explanation =
-		lt_finding_format(findings,
-				  "gc.freeze() moved %" PRIu64 " of %" PRIu64
-				  " tracked objects to the permanent generation, which no "
-				  "collection looks at. Cycles among them are never freed: %" PRIu64
-				  " such objects (%s) are "
-				  "garbage now.",
-				  frozen_count, all, dead, lt_findings_bytes(findings, dead_bytes));
+	finding->explanation = lt_finding_format(
+		findings,
+		"gc.freeze() moved %s of %s tracked objects to the permanent generation, which no "
+		"collection looks at. Cycles among them are never freed: %s such objects (%s) are "
+		"garbage now.",
+		lt_findings_count(findings, frozen_count), lt_findings_count(findings, all),
+		lt_findings_count(findings, dead), lt_findings_bytes(findings, dead_bytes));
 	finding->fix = "Call gc.freeze() once, after the imports and before the service forks or "
 		       "takes work, with "
 		       "gc.collect() just before it; undo a later one with gc.unfreeze().";
@@ -261,8 +262,9 @@ static void garbage_list(struct lt_findings *findings, const struct lt_collector
 	finding->expression = "gc.garbage";
 	if (saveall) {
 		finding->title = lt_finding_format(
-			findings, "gc.DEBUG_SAVEALL keeps all garbage: %" PRIu64 " objects, %s",
-			collector->garbage, lt_findings_bytes(findings, held));
+			findings, "gc.DEBUG_SAVEALL keeps all garbage: %s objects, %s",
+			lt_findings_count(findings, collector->garbage),
+			lt_findings_bytes(findings, held));
 		finding->explanation = "With DEBUG_SAVEALL set the collector appends every object "
 				       "that it finds unreachable to "
 				       "gc.garbage instead of freeing it.";
@@ -270,9 +272,9 @@ static void garbage_list(struct lt_findings *findings, const struct lt_collector
 			       "the list: "
 			       "gc.set_debug(0); gc.garbage.clear().";
 	} else {
-		finding->title =
-			lt_finding_format(findings, "gc.garbage holds %" PRIu64 " objects (%s)",
-					  collector->garbage, lt_findings_bytes(findings, held));
+		finding->title = lt_finding_format(findings, "gc.garbage holds %s objects (%s)",
+						   lt_findings_count(findings, collector->garbage),
+						   lt_findings_bytes(findings, held));
 		finding->explanation =
 			"Objects in gc.garbage were found unreachable and could not be freed, or "
 			"were put there by "
@@ -305,11 +307,11 @@ static void waiting(struct lt_findings *findings, const struct lt_collector *col
 		lt_findings_bytes(findings, picture->garbage_bytes), share * 100);
 	finding->explanation =
 		lt_finding_format(findings,
-				  "%" PRIu64 " objects that nothing reaches any more are kept "
+				  "%s objects that nothing reaches any more are kept "
 				  "alive by reference cycles. An automatic "
 				  "full collection needs its counters and, beyond that, a quarter "
 				  "of growth since the last one.",
-				  picture->garbage_count);
+				  lt_findings_count(findings, picture->garbage_count));
 	finding->fix = "Break the cycles of the type named here (a weak reference to the parent, "
 		       "or an explicit close "
 		       "that clears it), or call gc.collect() between units of work.";

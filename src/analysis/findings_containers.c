@@ -112,8 +112,9 @@ static const char *item_words(struct lt_findings *findings, const struct items *
 {
 	if (items->type == NULL || items->seen == 0)
 		return "";
-	return lt_finding_format(findings, " Of the first %" PRIu64 " items %" PRIu64 " are %s.",
-				 items->seen, items->commonest, items->type->name);
+	return lt_finding_format(findings, " Of the first %s items %s are %s.",
+				 lt_findings_count(findings, items->seen),
+				 lt_findings_count(findings, items->commonest), items->type->name);
 }
 
 static void look_at(struct lt_findings *findings, const struct lt_container *container)
@@ -145,8 +146,8 @@ static void look_at(struct lt_findings *findings, const struct lt_container *con
 		add_container(findings, finding, container, &items);
 		lt_finding_int(findings, finding, "callables", items.callables);
 		finding->title = lt_finding_format(
-			findings, "%" PRIu64 " callbacks are registered in one %s (%s)",
-			container->length, container->type, held);
+			findings, "%s callbacks are registered in one %s (%s)",
+			lt_findings_count(findings, container->length), container->type, held);
 		finding->explanation =
 			lt_finding_format(findings,
 					  "Each registered function keeps alive what it refers to: "
@@ -165,8 +166,8 @@ static void look_at(struct lt_findings *findings, const struct lt_container *con
 		return;
 	add_container(findings, finding, container, &items);
 	finding->title = lt_finding_format(
-		findings, "One %s of %" PRIu64 " entries holds %s, %.0f %% of the heap",
-		container->type, container->length, held, container->share * 100);
+		findings, "One %s of %s entries holds %s, %.0f %% of the heap", container->type,
+		lt_findings_count(findings, container->length), held, container->share * 100);
 	if (registry) {
 		finding->explanation =
 			lt_finding_format(findings,

@@ -115,8 +115,8 @@ static enum lt_status kept_exceptions(struct lt_findings *findings)
 		       (uint64_t)(uint32_t)lt_read_int32(picture->view, traceback,
 							 LT_PyTracebackObject_tb_lineno));
 	finding->title = lt_finding_format(
-		findings, "%" PRIu64 " kept exceptions with their tracebacks hold %s", count,
-		lt_findings_bytes(findings, held));
+		findings, "%s kept exceptions with their tracebacks hold %s",
+		lt_findings_count(findings, count), lt_findings_bytes(findings, held));
 	finding->explanation =
 		"The traceback of a kept exception refers to the frames that it passed through, "
 		"and they "
@@ -272,9 +272,10 @@ static enum lt_status thread_locals(struct lt_findings *findings)
 		lt_finding_real(findings, finding, "heap_share",
 				lt_findings_share(findings, values.held));
 		lt_finding_point(findings, finding, node);
-		finding->title = lt_finding_format(
-			findings, "The thread-local values of %" PRIu64 " threads hold %s",
-			values.threads, lt_findings_bytes(findings, values.held));
+		finding->title =
+			lt_finding_format(findings, "The thread-local values of %s threads hold %s",
+					  lt_findings_count(findings, values.threads),
+					  lt_findings_bytes(findings, values.held));
 		finding->explanation = "Each thread that used this threading.local() object has "
 				       "values of its own in it, "
 				       "and they live as long as the thread. Those of ended "

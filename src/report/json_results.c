@@ -45,14 +45,15 @@ static json_t *collector(const struct lt_collector *gc)
 						"uncollectable",
 						lt_json_count(generation->uncollectable)));
 	}
-	return json_pack("{s:o, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:o, s:o}",
-			 "interpreter", lt_json_count(gc->interpreter), "enabled", gc->enabled,
-			 "collecting", gc->collecting, "thresholds", thresholds, "counts", counts,
-			 "generations", generations, "tracked", lt_json_count(gc->tracked),
-			 "frozen", lt_json_count(gc->frozen), "garbage", lt_json_count(gc->garbage),
-			 "callbacks", lt_json_count(gc->callbacks), "debug", (int)gc->debug,
-			 "long_lived_total", lt_json_count(gc->long_lived_total),
-			 "long_lived_pending", lt_json_count(gc->long_lived_pending));
+	return json_pack(
+		"{s:o, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:o, s:o}", "interpreter",
+		lt_json_count(gc->interpreter), "enabled", gc->enabled, "collecting",
+		gc->collecting, "thresholds", thresholds, "counts", counts, "generations",
+		generations, "tracked", gc->tracked > 0 ? lt_json_count(gc->tracked) : json_null(),
+		"frozen", gc->tracked > 0 ? lt_json_count(gc->frozen) : json_null(), "garbage",
+		lt_json_count(gc->garbage), "callbacks", lt_json_count(gc->callbacks), "debug",
+		(int)gc->debug, "long_lived_total", lt_json_count(gc->long_lived_total),
+		"long_lived_pending", lt_json_count(gc->long_lived_pending));
 }
 
 static json_t *process(const struct lt_ps_row *found)

@@ -1,5 +1,7 @@
 #include "report/screen.h"
 
+#include "base/number.h"
+
 #include "report/safe.h"
 
 #include <stdarg.h>
@@ -66,30 +68,14 @@ const char *lt_screen_format(struct lt_screen *screen, const char *format, ...)
 
 const char *lt_screen_bytes(struct lt_screen *screen, uint64_t bytes)
 {
-	static const char *const units[] = {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
-	if (bytes < 1024)
-		return lt_screen_format(screen, "%u B", (unsigned)bytes);
-	double value = (double)bytes / 1024;
-	size_t unit = 0;
-	/* 1023.95 would be shown as 1024.0. */
-	while (value >= 1023.95 && unit + 1 < sizeof(units) / sizeof(units[0])) {
-		value /= 1024;
-		unit++;
-	}
-	return lt_screen_format(screen, "%.1f %s", value, units[unit]);
+	char text[LT_NUMBER_MAX];
+	return lt_screen_format(screen, "%s", lt_number_bytes(bytes, text));
 }
 
 const char *lt_screen_count(struct lt_screen *screen, uint64_t count)
 {
-	char digits[24], grouped[32];
-	int length = snprintf(digits, sizeof(digits), "%llu", (unsigned long long)count);
-	size_t used = 0;
-	for (int i = 0; i < length; i++) {
-		if (i > 0 && (length - i) % 3 == 0)
-			grouped[used++] = ',';
-		grouped[used++] = digits[i];
-	}
-	return keep(screen, grouped, used);
+	char text[LT_NUMBER_MAX];
+	return lt_screen_format(screen, "%s", lt_number_count(count, text));
 }
 
 const char *lt_screen_share(struct lt_screen *screen, double share)
