@@ -413,6 +413,8 @@ def test_as_an_ordinary_user(tmp_path):
         os.setgid(65534)
         os.setuid(65534)
 
+    if run_command("test", "-x", tool("lt_victim"), preexec=become_nobody).code != 0:
+        pytest.skip("this tree lies where other users may not read")
     copy = tmp_path / "lt_freeze"
     copy.write_bytes(tool("lt_freeze").read_bytes())
     copy.chmod(0o755)
