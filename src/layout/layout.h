@@ -33,7 +33,7 @@ enum lt_fact {
 enum { LT_ABSENT = -1 };
 
 struct lt_layout {
-	char name[16]; /* of the column: "3.13.8" */
+	char name[16]; /* of the column: "3.13.13" */
 	int32_t off
 		[LT_FIELD_COUNT]; /* offset or size in bytes, LT_ABSENT where the release has no such member */
 	int64_t fact[LT_FACT_COUNT]; /* 0 where it does not apply */
@@ -65,7 +65,7 @@ const char *lt_fact_source(enum lt_fact fact);
 
 /* The releases known, ascending. A column is one of them without any target's own offsets. */
 struct lt_column {
-	const char *name;     /* "3.13.8" */
+	const char *name;     /* "3.13.13" */
 	uint32_t first, last; /* as PY_VERSION_HEX, inclusive */
 };
 unsigned lt_column_count(void);

@@ -16,8 +16,13 @@ enum {
 	NEWEST = 0x030fffff,
 	LEVEL_CANDIDATE = 0xc,
 	LEVEL_MASK = 0xf,
-	TRIES = 200, /* of a check on something that moves */
-	TRY_PAUSE_NS = 5000000,
+	TRIES = 200,            /* of a check on something that moves */
+	TRIES_OTHER = 60,       /* the same with another column than the release's */
+	TRIES_COLLECTING = 600, /* of a check while collections run */
+	TRY_PAUSE_NS = 1000000, /* times 1 to TRY_STEPS in turn: out of step with the target */
+	TRY_STEPS = 9,
+	LISTS_MOVE_MAX = 8,   /* bytes that a build may lay the collector's lists elsewhere */
+	LISTS_ALIGNMENT = 4,  /* of a list's head, at least */
 	ARENAS_MAX = 4096,    /* looked at for one in use */
 	ARENA_MIN = 64 << 10, /* bytes */
 	ARENA_MAX = 64 << 20,
@@ -79,23 +84,58 @@ static bool probe_word(struct lt_memory *memory, lt_addr addr, uint64_t *ret_val
 	return lt_memory_probe(memory, addr, ret_value, sizeof *ret_value) == sizeof *ret_value;
 }
 
-/* Checks until the outcome stays, for about a second at most. What differs must do so twice: a read may fail. */
-static void check(struct lt_memory *memory, const struct lt_layout *layout, lt_addr runtime,
-		  bool verified, struct lt_check_result *ret_result)
+/*
+ * Where the collector's lists lie in its state is a matter of the build too: those whose PyGC_Head is
+ * declared with an alignment of 4 (Include/internal/pycore_gc.h in Debian's 3.13) have them at 20 in place of 24.
+ * `generation0` points to the first one from start to end (Python/gc.c: _PyGC_InitState), also while a collection runs.
+ */
+static void adopt_lists(struct lt_memory *memory, lt_addr runtime, struct lt_layout *layout)
 {
-	for (int i = 0, differing = 0; i < TRIES; i++) {
+	uint64_t interpreter, first;
+	if (!lt_has(layout, LT__gc_runtime_state_generations) ||
+	    !lt_has(layout, LT__gc_runtime_state_generation0) ||
+	    !probe_word(memory, runtime + lt_off(layout, LT__PyRuntimeState_interpreters_main),
+			&interpreter))
+		return;
+	lt_addr gc = interpreter + lt_off(layout, LT_PyInterpreterState_gc);
+	uint64_t column = lt_off(layout, LT__gc_runtime_state_generations);
+	if (!probe_word(memory, gc + lt_off(layout, LT__gc_runtime_state_generation0), &first) ||
+	    first % LISTS_ALIGNMENT != 0 || first - gc > column + LISTS_MOVE_MAX ||
+	    first - gc + LISTS_MOVE_MAX < column)
+		return;
+	layout->off[LT__gc_runtime_state_generations] = (int32_t)(first - gc);
+}
+
+/*
+ * Checks until the outcome stays: `tries` times at most, longer while collections run. What differs must do so
+ * twice: a read may fail.
+ */
+static void check(struct lt_memory *memory, struct lt_layout *layout, lt_addr runtime,
+		  bool verified, int tries, struct lt_check_result *ret_result)
+{
+	struct lt_check_result collecting = {0};
+	int seen = 0, differing = 0, i;
+	for (i = 0; i < (seen > 0 ? TRIES_COLLECTING : tries); i++) {
+		adopt_lists(memory, runtime, layout);
 		lt_selfcheck(memory, layout, runtime, ret_result);
 		differing += ret_result->outcome == LT_CHECK_DIFFERS;
+		if (ret_result->outcome == LT_CHECK_COLLECTING) {
+			collecting = *ret_result;
+			seen++;
+		}
 		if (ret_result->outcome == LT_CHECK_FITS || differing == 2 ||
 		    (verified && ret_result->outcome == LT_CHECK_COLLECTING))
 			return;
-		nanosleep(&(struct timespec){.tv_nsec = TRY_PAUSE_NS}, NULL);
+		nanosleep(&(struct timespec){.tv_nsec = TRY_PAUSE_NS * (1 + i % TRY_STEPS)}, NULL);
 	}
+	/* A collection that began in the midst of a check leaves lists that do not link back. */
+	if (ret_result->outcome == LT_CHECK_MOVING && seen > i / 2)
+		*ret_result = collecting;
 }
 
 /* One column: with the target's own offsets over it, checked. */
 static void try_column(struct lt_session *session, struct lt_memory *memory,
-		       const struct lt_release *release, unsigned column, bool verified,
+		       const struct lt_release *release, unsigned column, bool verified, int tries,
 		       struct lt_python *python, struct lt_check_result *ret_result)
 {
 	lt_column_layout(column, python->layout);
@@ -106,7 +146,7 @@ static void try_column(struct lt_session *session, struct lt_memory *memory,
 			"The offsets that the target tells of itself make no sense; those of "
 			"CPython %s are used",
 			python->layout->name);
-	check(memory, python->layout, python->runtime, verified, ret_result);
+	check(memory, python->layout, python->runtime, verified, tries, ret_result);
 }
 
 /*
@@ -117,7 +157,7 @@ static void fit_column(struct lt_session *session, struct lt_memory *memory,
 		       const struct lt_release *release, unsigned column, bool verified,
 		       struct lt_python *python, struct lt_check_result *ret_result)
 {
-	try_column(session, memory, release, column, verified, python, ret_result);
+	try_column(session, memory, release, column, verified, TRIES, python, ret_result);
 	for (unsigned i = 0; !verified && i < lt_column_count(); i++) {
 		struct lt_check_result other;
 		if (ret_result->outcome != LT_CHECK_DIFFERS &&
@@ -125,7 +165,7 @@ static void fit_column(struct lt_session *session, struct lt_memory *memory,
 			return;
 		if (i == column || lt_column_at(i)->first >> 16 != release->hex >> 16)
 			continue;
-		try_column(session, memory, release, i, verified, python, &other);
+		try_column(session, memory, release, i, verified, TRIES_OTHER, python, &other);
 		if (other.outcome == LT_CHECK_FITS)
 			*ret_result = other;
 	}
@@ -151,10 +191,18 @@ static enum lt_status fit_layout(struct lt_session *session, struct lt_memory *m
 	case LT_CHECK_COLLECTING:
 		if (verified)
 			return LT_OK;
-		return lt_fail(
-			session, LT_E_BUSY,
+		if (result.lists_told) {
+			lt_warn(session,
+				"The lists of objects of CPython %s could not be checked: "
+				"collections run all the time",
+				python->version);
+			return LT_OK;
+		}
+		lt_fail(session, LT_E_BUSY,
 			"CPython %s is not known yet and cannot be checked while a collection runs",
 			python->version);
+		lt_remedy(session, "Try again in a moment");
+		return LT_E_BUSY;
 	case LT_CHECK_EMPTY:
 		return lt_fail(session, LT_E_NOT_PYTHON, "CPython %s in %s is not running: %s",
 			       python->version, path, result.found);

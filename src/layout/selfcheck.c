@@ -296,9 +296,15 @@ static bool check_collector(struct check *check, lt_addr interpreter)
 	if (!field_at(check, gc, LT__gc_runtime_state_garbage, &garbage) ||
 	    (garbage != 0 && !type_is(check, type_of(check, garbage), "list")))
 		return differs(check, LT_CHECK_DIFFERS, "gc.garbage is no list");
-	/* While it runs its lists are in motion. */
-	if (collecting != 0)
+	/* While it runs its lists are in motion, but not where they begin. */
+	if (collecting != 0) {
+		uint64_t first;
+		check->result->lists_told =
+			lt_has(layout, LT__gc_runtime_state_generations) &&
+			field_at(check, gc, LT__gc_runtime_state_generation0, &first) &&
+			first == gc + lt_off(layout, LT__gc_runtime_state_generations);
 		return differs(check, LT_CHECK_COLLECTING, "a collection runs");
+	}
 	if (lt_has(layout, LT__gc_runtime_state_generations)) {
 		if (!check_generations(check, gc, LT__gc_runtime_state_generations, 3,
 				       "generation"))

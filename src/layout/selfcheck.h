@@ -19,6 +19,7 @@ struct lt_check_result {
 	enum lt_check outcome;
 	char found[192];     /* what disagreed, "" for nothing */
 	uint32_t hexversion; /* sys.hexversion, 0 when it could not be read */
+	bool lists_told; /* a running collection: the collector's own pointer leads to its first list */
 };
 
 /*

@@ -1,8 +1,9 @@
 /*
  * lt_python.c: finds the interpreter of a process and prints what was found, for the live tests.
  *
- *     lt_python PID          version=3.13.0 hex=030d00f0 column=3.13.0 debug_offsets=1 differing=0 arena=1048576
- *                            runtime=7f.. file=/usr/... ("differing": offsets that are not the column's)
+ *     lt_python PID          version=3.13.0 hex=030d00f0 column=3.13.0 debug_offsets=1 differing=0 lists=24 arena=1048576
+ *                            runtime=7f.. file=/usr/... ("differing": offsets that are not the column's,
+ *                            but for "lists": where the collector's lists lie, which is its build's matter)
  *     lt_python PID READS    the same with each of the first READS reads failing, short and torn in turn; prints the
  *                            number of attempts that found it and that did not
  *     lt_python --table      "COLUMN NAME NUMBER" for every row of every column, "COLUMN fact NAME NUMBER" for facts
@@ -45,14 +46,17 @@ static enum lt_status find(struct lt_session *session, pid_t pid)
 		struct lt_layout column;
 		unsigned own = 0;
 		lt_column_layout((unsigned)lt_column_find(python->hex), &column);
+		int32_t lists = python->layout->off[LT__gc_runtime_state_generations];
+		column.off[LT__gc_runtime_state_generations] = lists;
 		for (int field = 0; field < LT_FIELD_COUNT; field++)
 			own += column.off[field] != python->layout->off[field];
 		printf("version=%s hex=%08" PRIx32
-		       " column=%s debug_offsets=%d differing=%u arena=%" PRId64 " runtime=%" PRIx64
-		       " file=%s\n",
+		       " column=%s debug_offsets=%d differing=%u lists=%d arena=%" PRId64
+		       " runtime=%" PRIx64 " file=%s\n",
 		       python->version, python->hex, python->layout->name,
-		       python->has_debug_offsets, own, lt_fact(python->layout, LT_FACT_arena_size),
-		       python->runtime, lt_elf_path(python->elf));
+		       python->has_debug_offsets, own, lists,
+		       lt_fact(python->layout, LT_FACT_arena_size), python->runtime,
+		       lt_elf_path(python->elf));
 		for (int field = 0; field < LT_FIELD_COUNT; field++)
 			if (column.off[field] != python->layout->off[field])
 				printf("differs %s %d %d\n", lt_field_name((enum lt_field)field),

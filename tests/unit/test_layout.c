@@ -202,8 +202,8 @@ static struct lt_memory *image_of(const uint8_t *bytes, size_t size)
 static void own_offsets_win(void **state)
 {
 	(void)state;
-	static const uint32_t releases[] = {0x030d00f0, 0x030d0ff0, 0x030e00f0, 0x030e08f0,
-					    0x030f00f0};
+	static const uint32_t releases[] = {0x030d00f0, 0x030d05f0, 0x030d0cf0, 0x030d0ff0,
+					    0x030e00f0, 0x030e08f0, 0x030f00f0};
 	for (size_t i = 0; i < sizeof releases / sizeof releases[0]; i++) {
 		uint8_t table[TABLE_SIZE];
 		struct lt_layout column = column_of(releases[i]), layout = column;

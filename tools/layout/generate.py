@@ -4,7 +4,7 @@
     generate.py COLUMN=PYTHON...    read these interpreters, keep the other columns as they are
     generate.py --check COLUMN=PYTHON...   write nothing; exit 1 and tell where the table differs
 
-PYTHON is an interpreter, e.g. 3.13.8=/usr/bin/python3.13, or ROOT:/usr/bin/python3.13 for one in another root
+PYTHON is an interpreter, e.g. 3.13.13=/usr/bin/python3.13, or ROOT:/usr/bin/python3.13 for one in another root
 file system. The files of the interpreter and, where they have none themselves, their separate debug files
 (usr/lib/debug/.build-id below the root) are read with the helper layout-structs. Columns without an interpreter
 come from overlay/COLUMN.txt: "like COLUMN", then changed rows ("STRUCT.MEMBER = NUMBER", "sizeof(STRUCT) =
