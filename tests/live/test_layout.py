@@ -346,6 +346,41 @@ def test_an_unknown_patch_release_that_collects_all_the_time(interpreter, find):
             assert errors == "" or "could not be checked: collections run all the time" in errors
 
 
+STUCK = textwrap.dedent('''
+    import gc, threading, time
+    inside = threading.Event()
+    class Slow:
+        def __del__(self):
+            inside.set()
+            while True:
+                time.sleep(60)
+    def collect():
+        slow = Slow()
+        slow.me = slow
+        del slow
+        gc.collect()
+    threading.Thread(target=collect, daemon=True).start()
+    inside.wait()
+''')
+
+
+def test_a_collection_that_does_not_end(interpreter, find):
+    """A finalizer that blocks: a release that is known is taken at once, another one with a warning."""
+    facts = column_facts(find, generate.column_for(hex_of(interpreter)))
+    if facts["gc_incremental"]:
+        pytest.skip("this collector has no pointer to its lists")
+    with Target(interpreter, STUCK + READY) as target:
+        if generate.is_verified(hex_of(interpreter)):
+            code, _, errors, _ = find(target.pid)
+            assert code == 0 and errors == ""
+    other = same_column(interpreter)
+    with Target(interpreter, STUCK + PRETEND, f"{other:x}", "0") as target:
+        code, found, errors, _ = find(target.pid)
+        assert code == 0 and int(found["hex"], 16) == other
+        assert "could not be checked: collections run all the time" in errors
+        assert target.alive()
+
+
 def test_no_python(find):
     with subprocess.Popen(["sleep", "60"]) as process:
         try:
