@@ -157,7 +157,7 @@ static bool read_str(struct lt_types *types, lt_addr address, char *text, lt_add
 	bool compact = (state >> lt_fact(layout, LT_FACT_unicode_compact_shift) & 1) != 0;
 	bool ascii = (state >> lt_fact(layout, LT_FACT_unicode_ascii_shift) & 1) != 0;
 	uint32_t width = state >> lt_fact(layout, LT_FACT_unicode_kind_shift) & 7;
-	if (!compact || (width != 1 && width != 2 && width != 4))
+	if (!compact || (width != 1 && width != 2 && width != 4) || (ascii && width != 1))
 		return false;
 	lt_addr data = address + lt_off(layout, ascii ? LT_sizeof_PyASCIIObject
 						      : LT_sizeof_PyCompactUnicodeObject);
@@ -177,7 +177,7 @@ static bool read_str(struct lt_types *types, lt_addr address, char *text, lt_add
 			memcpy(&c, raw + i * 4, sizeof(c));
 		}
 		/* What is unfit for a terminal is the business of src/report/; a NUL would end the name here. */
-		if (c == 0)
+		if (c == 0 || (ascii && c >= 0x80))
 			c = '?';
 		out += put_utf8(text + out, c);
 	}

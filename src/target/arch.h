@@ -28,9 +28,13 @@ bool lt_arch_set(pid_t tid, const struct lt_arch_regs *regs);
 /* True when the thread runs code of the word size that lowtide knows (not a 32-bit program). */
 bool lt_arch_supported(const struct lt_arch_regs *regs);
 
+/* An address in the page that is never mapped, aligned as a stack. */
+enum { LT_ARCH_NOWHERE = 16 };
+
 /*
  * Makes the registers such that the thread, once it goes on, does system call `number` at the
- * instruction at `insn`. The kernel then restarts nothing by itself.
+ * instruction at `insn`. The kernel then restarts nothing by itself. Registers that are no arguments lead
+ * to LT_ARCH_NOWHERE: a process that the call makes inherits them.
  */
 void lt_arch_prepare(struct lt_arch_regs *regs, lt_addr insn, long number,
 		     const uint64_t arguments[6]);

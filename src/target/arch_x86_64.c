@@ -67,6 +67,11 @@ void lt_arch_prepare(struct lt_arch_regs *regs, lt_addr insn, long number,
 	user.r10 = arguments[3];
 	user.r8 = arguments[4];
 	user.r9 = arguments[5];
+	/*
+	 * A process that the call makes has these too. It never runs while its tracer lives; should that
+	 * be killed, `leave` after the call must not lead it to the stack of the thread.
+	 */
+	user.rbp = user.rbx = user.r12 = user.r13 = user.r14 = user.r15 = LT_ARCH_NOWHERE;
 	pack(regs, &user);
 }
 

@@ -1,6 +1,7 @@
 #include "target/freeze_guard.h"
 
 #include "base/cleanup.h"
+#include "target/arch.h"
 #include "target/freeze_trace.h"
 #include "target/proc.h"
 
@@ -27,7 +28,6 @@ enum {
 	REAP_ATTEMPTS = 200,
 	LATE_ATTEMPTS = 20, /* looks of the janitor for a copy that the guard had announced */
 	SWEEP_MS = 1,       /* a thread that was pending and stands by now waits so long */
-	NOWHERE = 16,       /* an address in the page that is never mapped, aligned as a stack */
 	WATCH_MS = 200, /* how often a kernel without pidfds is asked whether the target lives */
 };
 
@@ -335,7 +335,7 @@ static void offer_to_oom(pid_t child)
 static enum lt_status make_copy(struct lt_guard *guard, struct frozen *frozen, int *ret_error)
 {
 	/* CLONE_PARENT: the copy is a child of the target too, and with the maker's exit signal, 0. */
-	const uint64_t arguments[6] = {CLONE_FILES | CLONE_PARENT, NOWHERE, 0, 0, 0, 0};
+	const uint64_t arguments[6] = {CLONE_FILES | CLONE_PARENT, LT_ARCH_NOWHERE, 0, 0, 0, 0};
 	if (frozen->maker == 0)
 		return lt_fail(guard->session, LT_E_INTERNAL,
 			       "the kernel did not tell the new process' id");
@@ -356,7 +356,7 @@ static enum lt_status make_child(struct lt_guard *guard, struct lt_tracer *trace
 	 * stack is nowhere: should the guard be killed before it holds the child, the child could not
 	 * run on as a second service, but dies by its first step.
 	 */
-	const uint64_t arguments[6] = {CLONE_VM | CLONE_FILES, NOWHERE, 0, 0, 0, 0};
+	const uint64_t arguments[6] = {CLONE_VM | CLONE_FILES, LT_ARCH_NOWHERE, 0, 0, 0, 0};
 	int64_t result = 0;
 	int error = 0;
 	note(guard, false);

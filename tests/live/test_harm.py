@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from freezing import children, face, freeze, helpers_of, wait_until
+from freezing import children, descriptors, face, freeze, helpers_of, wait_until
 from harness import Target, interpreters
 
 # Threads that compute, sleep, poll and lock, children by fork and by subprocess, collections, signals, and requests with a
@@ -148,11 +148,17 @@ def steady(shown: dict) -> dict:
     return {name: shown[name] for name in ("TracerPid", "SigBlk", "SigIgn", "SigCgt")}
 
 
+def rest(pid: int) -> dict:
+    """What is steady, at a moment when no signal is blocked for the time of a system()."""
+    assert wait_until(lambda: int(face(pid)["SigBlk"], 16) == 0)
+    return steady(face(pid))
+
+
 def test_loaded_service(interpreter):
     wanted = int(os.environ.get("LOWTIDE_FREEZES", "0")) // max(1, len(interpreters()))
     done = sent = 0
     with Target(interpreter, SERVICE) as target:
-        before = steady(face(target.pid))
+        before = rest(target.pid)
         begun = time.monotonic()
         while done < wanted or time.monotonic() - begun < SECONDS:
             result = freeze(target.pid, "--probe", "--count", 10)
@@ -163,7 +169,7 @@ def test_loaded_service(interpreter):
             os.kill(target.pid, signal.SIGUSR1)
             sent += 1
             assert target.alive(), target.output()
-        assert steady(face(target.pid)) == before
+        assert wait_until(lambda: steady(face(target.pid)) == before), (face(target.pid), before)
         target.send()
         facts = target.wait_ready()
         assert facts["faults"] == [], facts["faults"]
@@ -174,8 +180,7 @@ def test_loaded_service(interpreter):
         assert facts["caught"] >= 1
         assert wait_until(lambda: not helpers_of(target.pid))
         assert children(target.pid) == {}
-        fds = sorted(os.readlink(f"/proc/{target.pid}/fd/{n}") for n in os.listdir(f"/proc/{target.pid}/fd"))
-        assert not [fd for fd in fds if "/proc/" in fd or "memfd" in fd]
+        assert not [fd for _, fd in descriptors(target.pid) if "/proc/" in fd or "memfd" in fd]
         print(f"{done} freezes")
     assert done >= 10
 
@@ -183,11 +188,11 @@ def test_loaded_service(interpreter):
 @pytest.mark.parametrize("who", ("lowtide", "guard"))
 def test_service_survives_a_death_in_mid_look(interpreter, who):
     with Target(interpreter, SERVICE) as target:
-        before = steady(face(target.pid))
+        before = rest(target.pid)
         for step in ("stopped", "restored", "held", "given", "reap_stopped"):
             freeze(target.pid, "--probe", "--die", who, "--at", step)
             assert wait_until(lambda: not helpers_of(target.pid))
-        assert steady(face(target.pid)) == before
+        assert wait_until(lambda: steady(face(target.pid)) == before), (face(target.pid), before)
         target.send()
         facts = target.wait_ready()
         assert facts["faults"] == [] and facts["left"] is None, facts
