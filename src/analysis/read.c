@@ -1,5 +1,6 @@
 #include "analysis/read.h"
 
+#include "base/utf8.h"
 #include "base/cleanup.h"
 
 #include <inttypes.h>
@@ -78,24 +79,8 @@ static bool find_string(const struct lt_view *view, lt_addr object, struct strin
 
 static void add_utf8(struct lt_text *text, uint32_t c)
 {
-	char bytes[4];
-	size_t n = 0;
-	if (c < 0x80) {
-		bytes[n++] = (char)c;
-	} else if (c < 0x800) {
-		bytes[n++] = (char)(0xc0 | c >> 6);
-		bytes[n++] = (char)(0x80 | (c & 0x3f));
-	} else if (c < 0x10000) {
-		bytes[n++] = (char)(0xe0 | c >> 12);
-		bytes[n++] = (char)(0x80 | (c >> 6 & 0x3f));
-		bytes[n++] = (char)(0x80 | (c & 0x3f));
-	} else {
-		bytes[n++] = (char)(0xf0 | c >> 18);
-		bytes[n++] = (char)(0x80 | (c >> 12 & 0x3f));
-		bytes[n++] = (char)(0x80 | (c >> 6 & 0x3f));
-		bytes[n++] = (char)(0x80 | (c & 0x3f));
-	}
-	lt_text_add_bytes(text, bytes, n);
+	char bytes[LT_UTF8_MAX];
+	lt_text_add_bytes(text, bytes, lt_utf8_put(c, bytes));
 }
 
 static uint32_t character(const uint8_t *data, unsigned width, size_t i)

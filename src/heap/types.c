@@ -1,5 +1,6 @@
 #include "heap/types.h"
 
+#include "base/utf8.h"
 #include "heap/dict_keys.h"
 
 #include <stdlib.h>
@@ -97,30 +98,6 @@ const struct lt_type *lt_types_at(const struct lt_types *types, uint32_t index)
 
 /* ---- Text ---- */
 
-static size_t put_utf8(char *out, uint32_t c)
-{
-	if (c < 0x80) {
-		out[0] = (char)c;
-		return 1;
-	}
-	if (c < 0x800) {
-		out[0] = (char)(0xc0 | c >> 6);
-		out[1] = (char)(0x80 | (c & 0x3f));
-		return 2;
-	}
-	if (c < 0x10000) {
-		out[0] = (char)(0xe0 | c >> 12);
-		out[1] = (char)(0x80 | (c >> 6 & 0x3f));
-		out[2] = (char)(0x80 | (c & 0x3f));
-		return 3;
-	}
-	out[0] = (char)(0xf0 | (c >> 18 & 7));
-	out[1] = (char)(0x80 | (c >> 12 & 0x3f));
-	out[2] = (char)(0x80 | (c >> 6 & 0x3f));
-	out[3] = (char)(0x80 | (c & 0x3f));
-	return 4;
-}
-
 static bool has_subclass_bit(struct lt_types *types, lt_addr type, int bit)
 {
 	uint64_t flags;
@@ -179,7 +156,7 @@ static bool read_str(struct lt_types *types, lt_addr address, char *text, lt_add
 		/* What is unfit for a terminal is the business of src/report/; a NUL would end the name here. */
 		if (c == 0 || (ascii && c >= 0x80))
 			c = '?';
-		out += put_utf8(text + out, c);
+		out += lt_utf8_put(c, text + out);
 	}
 	text[out] = '\0';
 	*ret_data = data;
