@@ -29,6 +29,11 @@ from harness.target import end_session, reset_signals  # noqa: E402
 
 PYTEST_FOLDERS = ("project", "cli", "live", "agent", "python")
 PYTEST_TIMEOUT = 1200
+# Tests of a live process share a noisy machine with each other: this many failures of a folder are tried
+# once more, alone, and named in the output when they pass then. What tests that the target comes to no harm
+# has one try.
+SECOND_TRIES = 5
+ONE_TRY = ("test_harm", "test_freeze", "test_disturbed", "test_guard")
 WORKERS = max(1, min(4, os.cpu_count() or 1))
 RUN = uuid.uuid4().hex
 # Only a sanitizer build heeds them.
@@ -133,6 +138,23 @@ def run_program(test: dict, build: Path, kind: str) -> Suite:
     return suite
 
 
+def try_again(folder: Path, environment: dict[str, str], cases: list[ElementTree.Element], suite: Suite) -> None:
+    """Runs failed tests again, one at a time; those that pass then count as passed and are named."""
+    if not 0 < len(cases) <= SECOND_TRIES:
+        return
+    for case in cases:
+        module = case.get("classname", "").replace(".", "/") + ".py"
+        name = f"{module}::{case.get('name')}"
+        if Path(module).stem in ONE_TRY or not (folder.parent / module).is_file():
+            continue
+        command = [sys.executable, "-m", "pytest", "-q", "-c", str(REPOSITORY / "tests/pytest.ini"), "--tb=short", name]
+        code, _ = run(command, PYTEST_TIMEOUT, environment, folder.parent, live=False)
+        if code == 0:
+            suite.failed -= 1
+            suite.passed += 1
+            suite.details.append(f"UNSTEADY {name}: failed beside other tests, passed when it ran again alone")
+
+
 def run_pytest(folder: Path, build: Path) -> Suite:
     suite = Suite(f"pytest/{folder.name}")
     begin = time.monotonic()
@@ -146,17 +168,21 @@ def run_pytest(folder: Path, build: Path) -> Suite:
         code, output = run(command, PYTEST_TIMEOUT, environment, REPOSITORY / "tests", live=True)
         try:
             root = ElementTree.parse(report).getroot()
+        except (OSError, ElementTree.ParseError):
+            suite.fail(f"pytest wrote no report: {ended(code, PYTEST_TIMEOUT)}")
+        else:
             for one in root.iter("testsuite"):
                 count = {key: int(one.get(key, 0)) for key in ("tests", "failures", "errors", "skipped")}
                 bad = count["failures"] + count["errors"]
                 suite.failed += bad
                 suite.skipped += count["skipped"]
                 suite.passed += count["tests"] - bad - count["skipped"]
-        except (OSError, ElementTree.ParseError):
-            suite.fail(f"pytest wrote no report: {ended(code, PYTEST_TIMEOUT)}")
-        # 5: no tests in the folder
-        if code not in (0, 5) and suite.failed == 0:
-            suite.fail(f"pytest: {ended(code, PYTEST_TIMEOUT)}\n" + "\n".join(output.splitlines()[-40:]))
+            # 5: no tests in the folder
+            if code not in (0, 5) and suite.failed == 0:
+                suite.fail(f"pytest: {ended(code, PYTEST_TIMEOUT)}\n" + "\n".join(output.splitlines()[-40:]))
+            cases = [case for case in root.iter("testcase") if case.find("failure") is not None or case.find("error") is not None]
+            if code == 1:
+                try_again(folder, environment, cases, suite)
     suite.seconds = time.monotonic() - begin
     return suite
 

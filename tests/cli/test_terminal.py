@@ -177,4 +177,4 @@ def test_report_says_how_it_looked(lowtide, target, mode, sentence):
     envelope = lowtide("doctor", "--mode", mode, "--json", target.pid).json
     assert envelope["result"]["identity"]["mode"] == mode
     assert (envelope["cost"]["stall_ms"] == 0) == (mode == "live")
-    assert target.alive() and target.state() == "S"
+    assert target.settled()

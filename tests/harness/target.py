@@ -181,6 +181,11 @@ class Target:
         while self.state() != "S" and time.monotonic() < deadline:
             time.sleep(0.005)
 
+    def settled(self) -> bool:
+        """Alive and, now or within seconds, asleep: a target that is neither stopped nor traced."""
+        self.wait_asleep()
+        return self.alive() and self.state() == "S"
+
     def status(self, field: str) -> int:
         """A number of /proc/PID/status, such as VmRSS or VmHWM (KiB) or Threads."""
         for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():

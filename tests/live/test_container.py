@@ -33,7 +33,7 @@ def test_doctor_names_what_a_container_holds(service, lowtide):
     assert result.code in (0, 1), result
     findings = result.json["result"]["findings"]
     assert any(finding["expression"] == "sys.modules['__main__'].parcels" for finding in findings), findings
-    assert service.alive() and service.state() == "S"
+    assert service.settled()
 
 
 def test_ps_lists_a_container_by_its_outer_pid(service, lowtide):

@@ -37,7 +37,7 @@ def test_state_of_the_collector(interpreter, lowtide):
         assert row["gc"]["thresholds"] == [123, 4, 5]
         assert [g["collections"] for g in row["gc"]["generations"]] == target.facts["collections"]
         assert abs(row["rss_bytes"] / 1024 - target.status("VmRSS")) < 2048
-        assert target.alive() and target.state() == "S"
+        assert target.settled()
 
 
 def test_other_programs_are_no_rows(lowtide):

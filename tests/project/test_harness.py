@@ -9,8 +9,7 @@ def test_target_says_ready_and_is_gone_after_the_block(interpreter):
     with Target(interpreter, "import sys\nready(version=list(sys.version_info[:3]))") as target:
         assert tuple(target.facts["version"]) == interpreter.version
         assert target.facts["pid"] == target.pid
-        target.wait_asleep()
-        assert target.state() == "S"
+        assert target.settled()
     assert not os.path.exists(f"/proc/{target.pid}")
     assert not target.directory.exists()
 
