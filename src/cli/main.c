@@ -141,6 +141,7 @@ int main(int argc, char **argv)
 	session.verbosity = request.verbosity;
 	run.report = (struct lt_report){
 		.command = request.command != NULL ? request.command->name : "",
+		.format = request.format,
 		.json = request.json,
 		.style = choose_style(&request),
 		.session = &session,

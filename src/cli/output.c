@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -81,29 +82,162 @@ static enum lt_status to_standard_output(struct lt_session *session, const char 
 	return lt_fail_errno(session, LT_E_FILE, error, "cannot write to standard output");
 }
 
-static enum lt_status to_device(struct lt_session *session, const char *path, const char *bytes,
-				size_t length)
+/* Small pieces are joined before they are written. */
+enum { BUFFER_BYTES = 256 * 1024 };
+
+struct lt_output {
+	struct lt_session *session;
+	char *path;      /* as the user wrote it */
+	char *real;      /* what is replaced: not a symbolic link but the file that it leads to */
+	char *temporary; /* a name beside it; NULL: `path` is a device and written directly */
+	bool named;      /* the temporary name is there */
+	mode_t mode;     /* of the file that will be replaced, 0: a new file */
+	int fd;
+	size_t filled;
+	char buffer[BUFFER_BYTES];
+};
+
+static enum lt_status fail_write(struct lt_output *output, int error)
 {
-	LT_CLOSE int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
-	if (fd < 0)
-		return lt_fail_errno(session, LT_E_FILE, errno, "cannot write %.200s", path);
-	int error = write_all(fd, bytes, length);
-	return error == 0 ? LT_OK
-			  : lt_fail_errno(session, LT_E_FILE, error, "cannot write %.200s", path);
+	return lt_fail_errno(output->session, LT_E_FILE, error, "cannot write %.200s",
+			     output->path);
 }
 
-/* 0 or an errno. `mode` as of the file that will be replaced, 0: a new file. */
-static int fill(const char *temporary, mode_t mode, const char *bytes, size_t length)
+/* 0 or an errno. */
+static int open_device(struct lt_output *output)
 {
-	LT_CLOSE int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, FILE_MODE);
-	if (fd < 0)
+	output->fd = open(output->path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+	return output->fd < 0 ? errno : 0;
+}
+
+/* 0 or an errno. A file without a name leaves nothing behind, however lowtide ends; not every file system has them. */
+static int open_file(struct lt_output *output, const char *folder)
+{
+	output->fd = open(folder, O_WRONLY | O_TMPFILE | O_CLOEXEC, FILE_MODE);
+	if (output->fd < 0) {
+		output->fd =
+			open(output->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, FILE_MODE);
+		output->named = output->fd >= 0;
+	}
+	if (output->fd < 0)
 		return errno;
-	if (mode != 0 && fchmod(fd, mode & 07777) != 0)
+	return output->mode != 0 && fchmod(output->fd, output->mode & 07777) != 0 ? errno : 0;
+}
+
+static enum lt_status begin(struct lt_output *output)
+{
+	struct stat found;
+	bool exists = stat(output->path, &found) == 0;
+	if (exists && !S_ISREG(found.st_mode)) {
+		int error = open_device(output);
+		return error == 0 ? LT_OK : fail_write(output, error);
+	}
+	output->mode = exists ? found.st_mode : 0;
+	output->real = exists ? realpath(output->path, NULL) : strdup(output->path);
+	LT_FREE char *folder = output->real != NULL ? folder_of(output->real) : NULL;
+	if (folder == NULL)
+		return lt_fail_memory(output->session);
+	if (asprintf(&output->temporary, "%s.%d.tmp", output->real, (int)getpid()) < 0) {
+		output->temporary = NULL;
+		return lt_fail_memory(output->session);
+	}
+	int error = open_file(output, folder);
+	return error == 0 ? LT_OK : fail_write(output, error);
+}
+
+enum lt_status lt_output_begin(struct lt_session *session, const char *path,
+			       struct lt_output **ret_output)
+{
+	struct lt_output *output = malloc(sizeof(*output));
+	if (output == NULL)
+		return lt_fail_memory(session);
+	/* Not the buffer: its pages are touched when they are filled. */
+	memset(output, 0, offsetof(struct lt_output, buffer));
+	output->session = session;
+	output->fd = -1;
+	output->path = strdup(path);
+	enum lt_status status = output->path != NULL ? begin(output) : lt_fail_memory(session);
+	if (status != LT_OK) {
+		lt_output_end(output);
+		return status;
+	}
+	*ret_output = output;
+	return LT_OK;
+}
+
+static enum lt_status flush(struct lt_output *output)
+{
+	int error = write_all(output->fd, output->buffer, output->filled);
+	output->filled = 0;
+	return error == 0 ? LT_OK : fail_write(output, error);
+}
+
+enum lt_status lt_output_add(struct lt_output *output, const char *bytes, size_t length)
+{
+	while (length > 0) {
+		size_t room = BUFFER_BYTES - output->filled;
+		size_t part = length < room ? length : room;
+		memcpy(output->buffer + output->filled, bytes, part);
+		output->filled += part;
+		bytes += part;
+		length -= part;
+		if (output->filled == BUFFER_BYTES)
+			LT_TRY(flush(output));
+	}
+	return LT_OK;
+}
+
+/* 0 or an errno. */
+static int give_name(struct lt_output *output)
+{
+	if (!output->named) {
+		char unnamed[64];
+		snprintf(unnamed, sizeof(unnamed), "/proc/self/fd/%d", output->fd);
+		if (linkat(AT_FDCWD, unnamed, AT_FDCWD, output->temporary, AT_SYMLINK_FOLLOW) != 0)
+			return errno;
+		output->named = true;
+	}
+	if (rename(output->temporary, output->real) != 0)
 		return errno;
-	int error = write_all(fd, bytes, length);
-	if (error == 0 && fsync(fd) != 0)
-		error = errno;
-	return error;
+	output->named = false;
+	return 0;
+}
+
+enum lt_status lt_output_commit(struct lt_output *output)
+{
+	LT_TRY(flush(output));
+	if (output->temporary == NULL)
+		return LT_OK;
+	int error = fsync(output->fd) != 0 ? errno : 0;
+	/* A signal that ends the program waits until the temporary name is gone. */
+	sigset_t all, before;
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, &before);
+	if (error == 0)
+		error = give_name(output);
+	if (error != 0 && output->named && unlink(output->temporary) == 0)
+		output->named = false;
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	return error == 0 ? LT_OK : fail_write(output, error);
+}
+
+void lt_output_end(struct lt_output *output)
+{
+	if (output == NULL)
+		return;
+	if (output->fd >= 0)
+		close(output->fd);
+	if (output->named)
+		unlink(output->temporary);
+	free(output->temporary);
+	free(output->real);
+	free(output->path);
+	free(output);
+}
+
+static void end_output(struct lt_output **output)
+{
+	lt_output_end(*output);
 }
 
 enum lt_status lt_output_write(struct lt_session *session, const char *path, const char *bytes,
@@ -111,28 +245,8 @@ enum lt_status lt_output_write(struct lt_session *session, const char *path, con
 {
 	if (path == NULL)
 		return to_standard_output(session, bytes, length);
-	struct stat found;
-	bool exists = stat(path, &found) == 0;
-	if (exists && !S_ISREG(found.st_mode))
-		return to_device(session, path, bytes, length);
-	/* What a symbolic link points to is replaced, not the link. */
-	LT_FREE char *real = exists ? realpath(path, NULL) : strdup(path);
-	LT_FREE char *temporary = NULL;
-	if (real == NULL || asprintf(&temporary, "%s.%d.tmp", real, (int)getpid()) < 0) {
-		temporary = NULL;
-		return lt_fail_memory(session);
-	}
-	/* A signal that ends the program waits until the temporary file is gone. */
-	sigset_t all, before;
-	sigfillset(&all);
-	sigprocmask(SIG_BLOCK, &all, &before);
-	int error = fill(temporary, exists ? found.st_mode : 0, bytes, length);
-	if (error == 0 && rename(temporary, real) != 0)
-		error = errno;
-	if (error != 0 && error != EEXIST)
-		unlink(temporary);
-	sigprocmask(SIG_SETMASK, &before, NULL);
-	if (error == 0)
-		return LT_OK;
-	return lt_fail_errno(session, LT_E_FILE, error, "cannot write %.200s", path);
+	LT_CLEANUP(end_output) struct lt_output *output = NULL;
+	LT_TRY(lt_output_begin(session, path, &output));
+	LT_TRY(lt_output_add(output, bytes, length));
+	return lt_output_commit(output);
 }

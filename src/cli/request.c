@@ -139,6 +139,9 @@ static enum lt_status apply(struct parser *parser, enum lt_option_id id, const c
 		}
 		request->output = argument;
 		break;
+	case LT_OPT_FORMAT:
+		request->format = (enum lt_format)choice;
+		break;
 	case LT_OPT_COLOR:
 		request->color = (enum lt_color)choice;
 		break;
@@ -308,6 +311,47 @@ static enum lt_status check_options(struct parser *parser, const struct lt_comma
 	return LT_OK;
 }
 
+/* --format, else --json where the command's result can be that, else the ending of -o, else its first one. */
+static enum lt_status choose_format(struct parser *parser, const struct lt_command *command)
+{
+	struct lt_request *request = parser->request;
+	unsigned formats = command->formats != 0
+				   ? command->formats
+				   : LT_FORMAT_BIT(LT_FORMAT_TEXT) | LT_FORMAT_BIT(LT_FORMAT_JSON);
+	bool chosen = (parser->seen & LT_OPT_BIT(LT_OPT_FORMAT)) != 0;
+	bool can_json = (formats & LT_FORMAT_BIT(LT_FORMAT_JSON)) != 0;
+	if (!chosen && request->json && can_json)
+		request->format = LT_FORMAT_JSON;
+	else if (!chosen && !lt_format_of_file(request->output, &request->format))
+		request->format = (enum lt_format)__builtin_ctz(formats);
+	const char *name = lt_format_names[request->format];
+	if ((formats & LT_FORMAT_BIT(request->format)) == 0) {
+		char list[128] = "";
+		for (size_t i = 0; i < LT_FORMAT_COUNT; i++) {
+			if ((formats & LT_FORMAT_BIT(i)) == 0)
+				continue;
+			bool last = formats >> (i + 1) == 0;
+			strncat(list,
+				*list == '\0' ? ""
+				: last        ? " or "
+					      : ", ",
+				sizeof(list) - strlen(list) - 1);
+			strncat(list, lt_format_names[i], sizeof(list) - strlen(list) - 1);
+		}
+		lt_remedy(parser->session, "It can write %s: give another ending or --format.",
+			  list);
+		return lt_fail(parser->session, LT_E_USAGE, "the command %s cannot write %s",
+			       command->name, name);
+	}
+	if (request->json && can_json && request->format != LT_FORMAT_JSON) {
+		lt_remedy(parser->session, "Give one of the two.");
+		return lt_fail(parser->session, LT_E_USAGE,
+			       "--json and --format %s are two formats", name);
+	}
+	request->json |= request->format == LT_FORMAT_JSON;
+	return LT_OK;
+}
+
 static enum lt_status parse_operands(struct parser *parser)
 {
 	struct lt_request *request = parser->request;
@@ -322,6 +366,7 @@ static enum lt_status parse_operands(struct parser *parser)
 		return LT_OK;
 	}
 	LT_TRY(check_options(parser, command));
+	LT_TRY(choose_format(parser, command));
 	size_t most = command->operand != NULL ? 2 : 1;
 	if (parser->operand_count > most) {
 		lt_remedy(session, "Write 'lowtide %s%s%s'.", command->name,

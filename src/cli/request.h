@@ -6,6 +6,7 @@
 
 #include "analysis/doctor.h"
 #include "base/session.h"
+#include "report/format.h"
 #include "target/freeze.h"
 
 enum lt_color { LT_COLOR_AUTO, LT_COLOR_ALWAYS, LT_COLOR_NEVER };
@@ -22,6 +23,7 @@ struct lt_request {
 
 	bool json;
 	const char *output; /* -o; NULL: standard output */
+	enum lt_format format;
 	enum lt_color color;
 	int verbosity; /* -1 with -q, else the number of -v */
 	enum lt_mode mode;

@@ -16,7 +16,13 @@ const struct lt_option lt_options[LT_OPT_COUNT] = {
 		 .letter = 'o',
 		 .argument = "FILE",
 		 .completion = LT_COMPLETE_FILE,
-		 .help = "Write the report to FILE, which appears complete or not at all"},
+		 .help = "Write the report to FILE, which appears complete or not at all; its "
+			 "ending chooses the format"},
+	[LT_OPT_FORMAT] = {.name = "format",
+			   .argument = "FORMAT",
+			   .choices = lt_format_names,
+			   .help = "The format, whatever the ending of FILE: text, json, tide, "
+				   "html, dot or heapsnapshot"},
 	[LT_OPT_COLOR] =
 		{.name = "color",
 		 .argument = "WHEN",
@@ -65,8 +71,9 @@ const struct lt_option lt_options[LT_OPT_COUNT] = {
 };
 
 #define COMMON                                                                                     \
-	(LT_OPT_BIT(LT_OPT_JSON) | LT_OPT_BIT(LT_OPT_OUTPUT) | LT_OPT_BIT(LT_OPT_COLOR) |          \
-	 LT_OPT_BIT(LT_OPT_QUIET) | LT_OPT_BIT(LT_OPT_VERBOSE) | LT_OPT_BIT(LT_OPT_HELP))
+	(LT_OPT_BIT(LT_OPT_JSON) | LT_OPT_BIT(LT_OPT_OUTPUT) | LT_OPT_BIT(LT_OPT_FORMAT) |         \
+	 LT_OPT_BIT(LT_OPT_COLOR) | LT_OPT_BIT(LT_OPT_QUIET) | LT_OPT_BIT(LT_OPT_VERBOSE) |        \
+	 LT_OPT_BIT(LT_OPT_HELP))
 #define LOOK (LT_OPT_BIT(LT_OPT_MODE) | LT_OPT_BIT(LT_OPT_IGNORE_HEADROOM))
 
 static const char *const doctor_examples[] = {

@@ -12,6 +12,7 @@ struct lt_run;
 enum lt_option_id {
 	LT_OPT_JSON,
 	LT_OPT_OUTPUT,
+	LT_OPT_FORMAT,
 	LT_OPT_COLOR,
 	LT_OPT_QUIET,
 	LT_OPT_VERBOSE,
@@ -48,9 +49,10 @@ struct lt_command {
 	const char *operand;           /* "PID", "[COMMAND]"; NULL: none */
 	enum lt_completion completion; /* of the operand */
 	unsigned options;              /* LT_OPT_BIT()s */
-	const char *summary;           /* one line for the list, no full stop */
-	const char *description;       /* paragraphs, a blank line between two */
-	const char *const *examples;   /* NULL-terminated pairs: command line, what it does */
+	unsigned formats; /* LT_FORMAT_BIT()s that -o and --format may ask for; 0: text and JSON */
+	const char *summary;         /* one line for the list, no full stop */
+	const char *description;     /* paragraphs, a blank line between two */
+	const char *const *examples; /* NULL-terminated pairs: command line, what it does */
 	enum lt_status (*run)(struct lt_run *run); /* NULL: help */
 };
 

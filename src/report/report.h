@@ -13,6 +13,7 @@
 #include "analysis/open.h"
 #include "analysis/ps.h"
 #include "base/text.h"
+#include "report/format.h"
 
 /* How a text report looks. JSON does not depend on it. */
 struct lt_style {
@@ -24,8 +25,9 @@ struct lt_style {
 
 /* What every report has. */
 struct lt_report {
-	const char *command; /* "" while the command is not known */
-	bool json;
+	const char *command;   /* "" while the command is not known */
+	enum lt_format format; /* of the result */
+	bool json;             /* errors as JSON, and what the command says beside its result */
 	struct lt_style style;
 	const struct lt_session *session;   /* its warnings, unreadable count and error */
 	pid_t pid;                          /* the one asked for, 0 for none */
