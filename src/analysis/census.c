@@ -1,6 +1,6 @@
 #include "analysis/census.h"
 
-#include "analysis/picture.h"
+#include "analysis/subject.h"
 #include "base/cleanup.h"
 #include "heap/heap.h"
 
@@ -78,13 +78,14 @@ static void close_heap(struct lt_heap **heap)
 	lt_heap_close(*heap);
 }
 
-static enum lt_status take_tracked(struct lt_look *look, struct lt_composition *ret_composition)
+static enum lt_status take_tracked(struct lt_subject *subject,
+				   struct lt_composition *ret_composition)
 {
 	LT_CLEANUP(close_heap) struct lt_heap *heap = NULL;
 	LT_CLEANUP(lt_census_deinit) struct lt_census census = {0};
-	LT_TRY(lt_heap_open(look->view, &heap));
+	LT_TRY(lt_heap_open(subject->look->view, &heap));
 	LT_TRY(lt_heap_census_tracked(heap, &census));
-	LT_TRY(lt_composition_of(look->session, census.totals.data, census.totals.count,
+	LT_TRY(lt_composition_of(subject->session, census.totals.data, census.totals.count,
 				 ret_composition));
 	ret_composition->tracked = census.tracked;
 	ret_composition->permanent = census.permanent;
@@ -92,26 +93,26 @@ static enum lt_status take_tracked(struct lt_look *look, struct lt_composition *
 	return LT_OK;
 }
 
-static enum lt_status take_all(struct lt_look *look, struct lt_composition *ret_composition)
+static enum lt_status take_all(struct lt_subject *subject, struct lt_composition *ret_composition)
 {
-	LT_CLEANUP(lt_picture_deinit) struct lt_picture picture = {0};
-	LT_TRY(lt_picture_take(look->view, &picture));
+	const struct lt_picture *picture = &subject->picture;
 	LT_CLEANUP(lt_type_totals_deinit) struct lt_type_totals totals = {0};
-	LT_TRY(lt_picture_totals(&picture, &totals));
-	LT_TRY(lt_composition_of(look->session, totals.data, totals.count, ret_composition));
-	ret_composition->tracked = picture.graph.tracked;
-	ret_composition->permanent = picture.graph.permanent;
-	ret_composition->proved = picture.graph.proved;
+	LT_TRY(lt_subject_picture(subject, LT_PICTURE_TAKEN));
+	LT_TRY(lt_picture_totals(picture, &totals));
+	LT_TRY(lt_composition_of(subject->session, totals.data, totals.count, ret_composition));
+	ret_composition->tracked = picture->graph.tracked;
+	ret_composition->permanent = picture->graph.permanent;
+	ret_composition->proved = picture->graph.proved;
 	ret_composition->all = true;
 	return LT_OK;
 }
 
-enum lt_status lt_composition_take(struct lt_look *look, bool all,
+enum lt_status lt_composition_take(struct lt_subject *subject, bool all,
 				   struct lt_composition *ret_composition)
 {
 	LT_CLEANUP(lt_composition_deinit) struct lt_composition composition = {0};
-	LT_TRY(lt_look_status(look, all ? take_all(look, &composition)
-					: take_tracked(look, &composition)));
+	LT_TRY(lt_subject_status(subject, all ? take_all(subject, &composition)
+					      : take_tracked(subject, &composition)));
 	*ret_composition = composition;
 	composition = (struct lt_composition){0};
 	return LT_OK;

@@ -26,11 +26,13 @@ struct lt_composition {
 	struct lt_arena strings;
 };
 
+struct lt_subject;
+
 /*
  * `all` false: tracked objects, as gc.get_objects() counts them (fast). True: every object that can be
  * reached. Two types of the same module and name are one row.
  */
-LT_MUST_CHECK enum lt_status lt_composition_take(struct lt_look *look, bool all,
+LT_MUST_CHECK enum lt_status lt_composition_take(struct lt_subject *subject, bool all,
 						 struct lt_composition *ret_composition);
 
 struct lt_type_total;

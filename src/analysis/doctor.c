@@ -1,6 +1,7 @@
 #include "analysis/doctor.h"
 
 #include "analysis/findings.h"
+#include "analysis/subject.h"
 #include "base/cleanup.h"
 
 #include <string.h>
@@ -72,31 +73,33 @@ static enum lt_status take_kinds(struct lt_session *session, const struct lt_pic
 	return LT_OK;
 }
 
-static enum lt_status examine(struct lt_look *look, const struct lt_doctor_options *options,
-			      struct lt_picture *picture, struct lt_doctor *doctor)
+static enum lt_status copy_collectors(const struct lt_subject *subject, struct lt_doctor *doctor)
 {
-	struct lt_session *session = look->session;
+	size_t count = subject->collector_count;
+	doctor->collectors = calloc(count + 1, sizeof(*doctor->collectors));
+	if (doctor->collectors == NULL)
+		return lt_fail_memory(subject->session);
+	for (size_t i = 0; i < count; i++)
+		doctor->collectors[i] = subject->collectors[i];
+	doctor->collector_count = count;
+	return LT_OK;
+}
+
+static enum lt_status examine(struct lt_subject *subject, const struct lt_doctor_options *options,
+			      struct lt_doctor *doctor)
+{
+	struct lt_session *session = subject->session;
+	const struct lt_picture *picture = &subject->picture;
 	size_t kinds = options != NULL && options->kinds > 0 ? options->kinds : ROWS_DEFAULT;
 	size_t containers =
 		options != NULL && options->containers > 0 ? options->containers : ROWS_DEFAULT;
-	LT_TRY(copy_identity(session, &look->identity, &doctor->identity));
-	LT_TRY(lt_collectors_read(look->view, &doctor->collectors, &doctor->collector_count));
-	LT_TRY(lt_picture_take(look->view, picture));
+	LT_TRY(copy_identity(session, &subject->identity, &doctor->identity));
+	LT_TRY(lt_subject_picture(subject, LT_PICTURE_WEIGHED));
+	LT_TRY(copy_collectors(subject, doctor));
 	LT_TRY(take_kinds(session, picture, kinds, doctor));
 	doctor->tracked = picture->graph.tracked;
 	doctor->conservative_refs = picture->graph.conservative_refs;
 	doctor->proved = picture->graph.proved;
-	/* The graph joins the objects of all interpreters: only of a single one these are its counts. */
-	if (doctor->collector_count == 1) {
-		doctor->collectors[0].tracked = picture->graph.tracked;
-		doctor->collectors[0].frozen = picture->graph.permanent;
-	}
-	lt_progress(session, "what is alive", 0, 0);
-	LT_TRY(lt_picture_life(picture));
-	lt_progress(session, "ways to the objects", 0, 0);
-	LT_TRY(lt_picture_ways(picture));
-	lt_progress(session, "what keeps what alive", 0, 0);
-	LT_TRY(lt_picture_weigh(picture));
 
 	struct lt_findings findings = {
 		.session = session,
@@ -128,14 +131,12 @@ static enum lt_status examine(struct lt_look *look, const struct lt_doctor_optio
 	return status;
 }
 
-enum lt_status lt_doctor_examine(struct lt_look *look, const struct lt_doctor_options *options,
+enum lt_status lt_doctor_examine(struct lt_subject *subject,
+				 const struct lt_doctor_options *options,
 				 struct lt_doctor *ret_doctor)
 {
 	LT_CLEANUP(lt_doctor_deinit) struct lt_doctor doctor = {0};
-	struct lt_picture picture = {0};
-	enum lt_status status = examine(look, options, &picture, &doctor);
-	lt_picture_deinit(&picture);
-	LT_TRY(lt_look_status(look, status));
+	LT_TRY(lt_subject_status(subject, examine(subject, options, &doctor)));
 	*ret_doctor = doctor;
 	doctor = (struct lt_doctor){0};
 	return LT_OK;

@@ -65,8 +65,10 @@ struct lt_doctor_options {
 	size_t containers; /* rows of containers, 0: 10 */
 };
 
-/* Examines the picture of `look`. The look stays open. NULL options: the defaults. */
-LT_MUST_CHECK enum lt_status lt_doctor_examine(struct lt_look *look,
+struct lt_subject;
+
+/* Examines the picture of `subject`, which stays open. NULL options: the defaults. */
+LT_MUST_CHECK enum lt_status lt_doctor_examine(struct lt_subject *subject,
 					       const struct lt_doctor_options *options,
 					       struct lt_doctor *ret_doctor);
 void lt_doctor_deinit(struct lt_doctor *doctor);

@@ -114,6 +114,16 @@ static bool read_interpreter_frame(const struct lt_view *view, struct lt_frame *
 	return true;
 }
 
+int lt_frame_line(const struct lt_view *view, lt_addr address)
+{
+	struct lt_frame frame = {.address = address};
+	if (frame_objects(view))
+		read_frame_object(view, &frame);
+	else if (!read_interpreter_frame(view, &frame))
+		return 0;
+	return frame.line;
+}
+
 static lt_addr outer(const struct lt_view *view, lt_addr frame)
 {
 	return lt_read_pointer(view, frame,

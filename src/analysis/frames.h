@@ -30,6 +30,9 @@ LT_MUST_CHECK enum lt_status lt_frames_read(const struct lt_view *view,
 					    const struct lt_interpreters *interpreters,
 					    struct lt_arena *strings, struct lt_frames *ret_frames);
 
+/* The line that a frame (PyFrameObject up to 3.10, else _PyInterpreterFrame) stands at; 0 when not known. */
+int lt_frame_line(const struct lt_view *view, lt_addr address);
+
 /* The object in slot `index` < local_count + stack_count; 0 for none. Tags are taken off. */
 lt_addr lt_frame_slot(const struct lt_view *view, const struct lt_frame *frame, uint32_t index);
 

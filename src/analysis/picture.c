@@ -1,5 +1,6 @@
 #include "analysis/picture.h"
 
+#include "analysis/source_live.h"
 #include "base/cleanup.h"
 
 /*
@@ -72,7 +73,7 @@ static enum lt_status place_roots(struct lt_picture *picture)
 	free(picture->root_node);
 	picture->root_node = malloc((picture->roots.list.count + 1) * sizeof(*picture->root_node));
 	if (picture->root_node == NULL)
-		return lt_fail_memory(picture->view->session);
+		return lt_fail_memory(picture->session);
 	for (size_t i = 0; i < picture->roots.list.count; i++)
 		picture->root_node[i] =
 			lt_heap_graph_find(&picture->graph, picture->roots.list.data[i].address);
@@ -83,30 +84,32 @@ static enum lt_status take(struct lt_picture *picture)
 {
 	LT_TRY(lt_roots_read(picture->view, &picture->roots));
 	LT_TRY(lt_heap_open(picture->view, &picture->heap));
+	picture->types = lt_heap_types(picture->heap);
 	size_t count = picture->roots.list.count;
 	LT_FREE lt_addr *addresses = malloc((count + 1) * sizeof(*addresses));
 	if (addresses == NULL)
-		return lt_fail_memory(picture->view->session);
+		return lt_fail_memory(picture->session);
 	for (size_t i = 0; i < count; i++)
 		addresses[i] = picture->roots.list.data[i].address;
 	LT_TRY(lt_heap_build_graph(picture->heap, addresses, count, &picture->graph));
+	LT_TRY(lt_source_live_create(picture->view, picture->heap, &picture->graph,
+				     &picture->source));
 	return place_roots(picture);
 }
 
 enum lt_status lt_picture_take(const struct lt_view *view, struct lt_picture *ret_picture)
 {
-	struct lt_picture picture = {.view = view};
-	enum lt_status status = take(&picture);
-	if (status != LT_OK) {
-		lt_picture_deinit(&picture);
-		return status;
-	}
-	*ret_picture = picture;
-	return LT_OK;
+	*ret_picture = (struct lt_picture){.session = view->session, .view = view};
+	enum lt_status status = take(ret_picture);
+	if (status != LT_OK)
+		lt_picture_deinit(ret_picture);
+	return status;
 }
 
 void lt_picture_deinit(struct lt_picture *picture)
 {
+	if (picture->source.ops != NULL)
+		picture->source.ops->destroy(picture->source.ctx);
 	lt_heap_graph_deinit(&picture->graph);
 	lt_roots_deinit(&picture->roots);
 	lt_heap_close(picture->heap);
@@ -118,27 +121,10 @@ void lt_picture_deinit(struct lt_picture *picture)
 	*picture = (struct lt_picture){0};
 }
 
-/*
- * Reference count of an object; INT64_MAX when it is immortal or cannot be read, so that it counts as
- * held. (Include/object.h, Include/refcount.h: facts refcnt_bytes and immortal.)
- */
-static int64_t reference_count(const struct lt_view *view, lt_addr object)
-{
-	const struct lt_layout *layout = view->layout;
-	uint64_t word = 0;
-	if (!lt_has(layout, LT_PyObject_ob_refcnt) ||
-	    !lt_memory_u64(view->memory, object + lt_off(layout, LT_PyObject_ob_refcnt), &word))
-		return INT64_MAX;
-	if (lt_fact(layout, LT_FACT_immortal) && (int32_t)(uint32_t)word < 0)
-		return INT64_MAX;
-	return lt_fact(layout, LT_FACT_refcnt_bytes) == 4 ? (int64_t)(uint32_t)word : (int64_t)word;
-}
-
 static enum lt_status mark_roots(struct lt_picture *picture, size_t first)
 {
-	return lt_graph_mark(picture->view->session, &picture->graph.graph,
-			     picture->root_node + first, picture->roots.list.count - first,
-			     picture->alive);
+	return lt_graph_mark(picture->session, &picture->graph.graph, picture->root_node + first,
+			     picture->roots.list.count - first, picture->alive);
 }
 
 /*
@@ -147,7 +133,7 @@ static enum lt_status mark_roots(struct lt_picture *picture, size_t first)
  */
 static enum lt_status find_external(struct lt_picture *picture)
 {
-	struct lt_session *session = picture->view->session;
+	struct lt_session *session = picture->session;
 	const struct lt_graph *graph = &picture->graph.graph;
 	LT_FREE uint32_t *inner = calloc((size_t)graph->node_count + 1, sizeof(*inner));
 	if (inner == NULL)
@@ -164,14 +150,17 @@ static enum lt_status find_external(struct lt_picture *picture)
 	for (uint32_t node = 0; node < graph->node_count; node++) {
 		if (picture->alive[node])
 			continue;
-		lt_addr address = lt_heap_graph_address(&picture->graph, node);
+		/* Without a count (immortal, unreadable) it counts as held. */
+		int64_t references = INT64_MAX;
+		(void)lt_picture_number(picture, node, LT_DETAIL_REFCOUNT, &references);
 		bool held =
 			(picture->graph.flags[node] & (LT_NODE_IMMORTAL | LT_NODE_STATIC)) != 0 ||
-			reference_count(picture->view, address) > (int64_t)inner[node];
+			references > (int64_t)inner[node];
 		if (!held)
 			continue;
-		struct lt_root root = {
-			.address = address, .kind = LT_ROOT_EXTERNAL, .name = "held from C code"};
+		struct lt_root root = {.address = lt_picture_address(picture, node),
+				       .kind = LT_ROOT_EXTERNAL,
+				       .name = "held from C code"};
 		if (!lt_root_list_push(&picture->roots.list, root))
 			return lt_fail_memory(session);
 	}
@@ -184,7 +173,7 @@ enum lt_status lt_picture_life(struct lt_picture *picture)
 	const struct lt_graph *graph = &picture->graph.graph;
 	picture->alive = calloc((size_t)graph->node_count + 1, 1);
 	if (picture->alive == NULL)
-		return lt_fail_memory(picture->view->session);
+		return lt_fail_memory(picture->session);
 	LT_TRY(mark_roots(picture, 0));
 	LT_TRY(find_external(picture));
 	for (uint32_t node = 0; node < graph->node_count; node++) {
@@ -204,7 +193,7 @@ static uint64_t node_size(void *ctx, uint32_t node)
 
 enum lt_status lt_picture_weigh(struct lt_picture *picture)
 {
-	struct lt_session *session = picture->view->session;
+	struct lt_session *session = picture->session;
 	struct lt_graph *graph = &picture->graph.graph;
 	LT_CLEANUP(lt_dominators_deinit) struct lt_dominators dominators = {0};
 	LT_TRY(lt_graph_dominators(session, graph, picture->root_node, picture->roots.list.count,
@@ -217,9 +206,9 @@ enum lt_status lt_picture_weigh(struct lt_picture *picture)
 
 enum lt_status lt_picture_ways(struct lt_picture *picture)
 {
-	struct lt_session *session = picture->view->session;
+	struct lt_session *session = picture->session;
 	const struct lt_graph *graph = &picture->graph.graph;
-	const struct lt_types *types = lt_heap_types(picture->heap);
+	const struct lt_types *types = picture->types;
 	uint32_t type_count = lt_types_count(types);
 	size_t room = (size_t)graph->node_count + 1;
 	LT_FREE uint8_t *of_type = malloc((size_t)type_count + 1);
@@ -245,8 +234,8 @@ enum lt_status lt_picture_ways(struct lt_picture *picture)
 enum lt_status lt_picture_totals(const struct lt_picture *picture,
 				 struct lt_type_totals *ret_totals)
 {
-	struct lt_session *session = picture->view->session;
-	const struct lt_types *types = lt_heap_types(picture->heap);
+	struct lt_session *session = picture->session;
+	const struct lt_types *types = picture->types;
 	uint32_t type_count = lt_types_count(types);
 	LT_CLEANUP(lt_type_totals_deinit) struct lt_type_totals totals = {0};
 	if (!lt_type_totals_reserve(&totals, type_count))
@@ -268,7 +257,7 @@ enum lt_status lt_picture_totals(const struct lt_picture *picture,
 
 const struct lt_type *lt_picture_type(const struct lt_picture *picture, uint32_t node)
 {
-	const struct lt_types *types = lt_heap_types(picture->heap);
+	const struct lt_types *types = picture->types;
 	uint32_t type = picture->graph.type[node];
 	return type < lt_types_count(types) ? lt_types_at(types, type) : NULL;
 }
@@ -276,4 +265,40 @@ const struct lt_type *lt_picture_type(const struct lt_picture *picture, uint32_t
 lt_addr lt_picture_address(const struct lt_picture *picture, uint32_t node)
 {
 	return lt_heap_graph_address(&picture->graph, node);
+}
+
+const struct lt_type *lt_picture_type_of_class(const struct lt_picture *picture, uint32_t node)
+{
+	const struct lt_type *own = lt_picture_type(picture, node);
+	return own != NULL && own->is_type_type
+		       ? lt_types_get(picture->types, lt_picture_address(picture, node))
+		       : NULL;
+}
+
+void lt_picture_refs(const struct lt_picture *picture, uint32_t node, struct lt_refs *refs)
+{
+	if (picture->source.ops == NULL || node >= picture->graph.graph.node_count)
+		return;
+	size_t first = refs->count;
+	picture->source.ops->refs(picture->source.ctx, node, refs);
+	size_t kept = first;
+	for (size_t i = first; i < refs->count; i++) {
+		if (lt_heap_graph_find(&picture->graph, refs->data[i].to) != LT_NO_NODE)
+			refs->data[kept++] = refs->data[i];
+	}
+	refs->count = kept;
+}
+
+bool lt_picture_number(const struct lt_picture *picture, uint32_t node, enum lt_detail detail,
+		       int64_t *ret_value)
+{
+	return picture->source.ops != NULL && node < picture->graph.graph.node_count &&
+	       picture->source.ops->number(picture->source.ctx, node, detail, ret_value);
+}
+
+bool lt_picture_text(const struct lt_picture *picture, uint32_t node, enum lt_detail detail,
+		     struct lt_text *text)
+{
+	return picture->source.ops != NULL && node < picture->graph.graph.node_count &&
+	       picture->source.ops->text(picture->source.ctx, node, detail, text);
 }

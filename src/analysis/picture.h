@@ -6,13 +6,20 @@
 #define LT_ANALYSIS_PICTURE_H
 
 #include "analysis/roots.h"
+#include "analysis/source.h"
 #include "heap/heap.h"
 
-/* All zero is the empty picture. */
+/*
+ * All zero is the empty picture. It is of a frozen process or of a snapshot file, and an analysis does
+ * not see which: what it needs beyond this struct comes from lt_picture_refs(), _number() and _text().
+ */
 struct lt_picture {
-	const struct lt_view *view;
-	struct lt_heap *heap;
-	struct lt_roots roots; /* with LT_ROOT_EXTERNAL after lt_picture_life() */
+	struct lt_session *session;
+	struct lt_types *types;
+	struct lt_source source;
+	const struct lt_view *view; /* NULL for a file */
+	struct lt_heap *heap;       /* NULL for a file */
+	struct lt_roots roots;      /* with LT_ROOT_EXTERNAL after lt_picture_life() */
 	struct lt_heap_graph graph;
 	uint32_t *root_node; /* node of each root, LT_NO_NODE when it is in no node */
 
@@ -31,7 +38,7 @@ struct lt_picture {
 	uint64_t *retained;  /* bytes that would go with each node */
 };
 
-/* Roots and graph. */
+/* Roots and graph. The picture must stay where it is in memory: its source points into it. */
 LT_MUST_CHECK enum lt_status lt_picture_take(const struct lt_view *view,
 					     struct lt_picture *ret_picture);
 void lt_picture_deinit(struct lt_picture *picture);
@@ -61,5 +68,22 @@ uint8_t lt_picture_start_cost(enum lt_root_kind kind);
 /* NULL when the type of the node is not known. */
 const struct lt_type *lt_picture_type(const struct lt_picture *picture, uint32_t node);
 lt_addr lt_picture_address(const struct lt_picture *picture, uint32_t node);
+
+/* The type that a class node is; NULL when the node is no class or it cannot be read. */
+const struct lt_type *lt_picture_type_of_class(const struct lt_picture *picture, uint32_t node);
+
+/*
+ * Appends the labelled references of a node to other nodes, in the order of decode.h. `to` and `name`
+ * are addresses: lt_heap_graph_find(&picture->graph, ...) gives their nodes.
+ */
+void lt_picture_refs(const struct lt_picture *picture, uint32_t node, struct lt_refs *refs);
+
+/* A detail of a node that is a number; false when the node has none. */
+bool lt_picture_number(const struct lt_picture *picture, uint32_t node, enum lt_detail detail,
+		       int64_t *ret_value);
+
+/* Appends a detail of a node that is text; false, with nothing appended, when the node has none. */
+bool lt_picture_text(const struct lt_picture *picture, uint32_t node, enum lt_detail detail,
+		     struct lt_text *text);
 
 #endif

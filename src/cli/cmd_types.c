@@ -1,10 +1,12 @@
 #include "cli/run.h"
 
-static enum lt_status examine(struct lt_run *run, struct lt_look *look)
+#include "analysis/subject.h"
+
+static enum lt_status examine(struct lt_run *run, struct lt_subject *subject)
 {
 	struct lt_composition composition = {0};
-	LT_TRY(lt_look_status(look, lt_composition_take(look, run->request->all, &composition)));
-	enum lt_status status = lt_run_look_end(run, look);
+	LT_TRY(lt_composition_take(subject, run->request->all, &composition));
+	enum lt_status status = lt_run_subject_end(run, subject);
 	if (status == LT_OK)
 		lt_report_types(&run->report, &composition, run->request->top, &run->out);
 	lt_composition_deinit(&composition);
@@ -13,9 +15,9 @@ static enum lt_status examine(struct lt_run *run, struct lt_look *look)
 
 enum lt_status lt_cmd_types(struct lt_run *run)
 {
-	struct lt_look *look = NULL;
-	LT_TRY(lt_run_look(run, &look));
-	enum lt_status status = examine(run, look);
-	lt_look_close(look);
+	struct lt_subject *subject = NULL;
+	LT_TRY(lt_run_subject(run, &subject));
+	enum lt_status status = examine(run, subject);
+	lt_subject_close(subject);
 	return status;
 }

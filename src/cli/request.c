@@ -401,6 +401,7 @@ static enum lt_status parse_operands(struct parser *parser)
 		return lt_fail(session, LT_E_USAGE, "'%.100s' is not a process ID", operand);
 	}
 	request->pid = (pid_t)pid;
+	request->operand = operand;
 	return LT_OK;
 }
 

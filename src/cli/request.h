@@ -32,7 +32,8 @@ struct lt_request {
 	uint64_t top; /* rows; 0: the default of the command */
 	bool has_fail_on;
 	enum lt_severity fail_on;
-	pid_t pid; /* 0: the command takes none */
+	pid_t pid;           /* 0: the command takes none, or was given a file */
+	const char *operand; /* a PID, or a file where the command takes one; NULL: none */
 };
 
 /*

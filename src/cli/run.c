@@ -1,14 +1,16 @@
 #include "cli/run.h"
 
+#include "analysis/subject.h"
+
 #include <string.h>
 
-enum lt_status lt_run_look(struct lt_run *run, struct lt_look **ret_look)
+enum lt_status lt_run_subject(struct lt_run *run, struct lt_subject **ret_subject)
 {
 	const struct lt_look_options options = {
 		.mode = run->request->mode,
 		.ignore_headroom = run->request->ignore_headroom,
 	};
-	return lt_look_open(run->session, run->request->pid, &options, ret_look);
+	return lt_subject_open(run->session, run->request->operand, &options, ret_subject);
 }
 
 static char *copy(const char *string)
@@ -16,14 +18,14 @@ static char *copy(const char *string)
 	return strdup(string == NULL ? "" : string);
 }
 
-enum lt_status lt_run_look_end(struct lt_run *run, struct lt_look *look)
+enum lt_status lt_run_subject_end(struct lt_run *run, struct lt_subject *subject)
 {
-	lt_look_end(look);
-	run->identity = look->identity;
-	run->identity.command_line = copy(look->identity.command_line);
-	run->identity.executable = copy(look->identity.executable);
+	lt_subject_end(subject);
+	run->identity = subject->identity;
+	run->identity.command_line = copy(subject->identity.command_line);
+	run->identity.executable = copy(subject->identity.executable);
 	run->report.identity = &run->identity;
-	run->report.cost = look->cost;
+	run->report.cost = subject->cost;
 	if (run->identity.command_line == NULL || run->identity.executable == NULL)
 		return lt_fail_memory(run->session);
 	return LT_OK;

@@ -7,6 +7,8 @@
 #include "cli/request.h"
 #include "report/report.h"
 
+struct lt_subject;
+
 struct lt_run {
 	const struct lt_request *request;
 	struct lt_session *session;
@@ -17,11 +19,11 @@ struct lt_run {
 	bool found;         /* something at or above the level asked for: exit code 1 */
 };
 
-/* Opens and freezes the process asked for. The caller closes the look, on failure too (then NULL). */
-LT_MUST_CHECK enum lt_status lt_run_look(struct lt_run *run, struct lt_look **ret_look);
+/* Opens the process or file asked for. The caller closes the subject, on failure too (then NULL). */
+LT_MUST_CHECK enum lt_status lt_run_subject(struct lt_run *run, struct lt_subject **ret_subject);
 
 /* Lets the target go, and takes who it was and what the look cost into the report. */
-LT_MUST_CHECK enum lt_status lt_run_look_end(struct lt_run *run, struct lt_look *look);
+LT_MUST_CHECK enum lt_status lt_run_subject_end(struct lt_run *run, struct lt_subject *subject);
 
 void lt_run_deinit(struct lt_run *run);
 

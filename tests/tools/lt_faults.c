@@ -7,6 +7,7 @@
  * read wrong. Prints how many examinations ended with a result, and how many with a failure that has a sentence.
  */
 #include "analysis/doctor.h"
+#include "analysis/subject.h"
 #include "analysis/expression.h"
 #include "target/faults.h"
 
@@ -46,7 +47,10 @@ static int examine(struct lt_look *look, const struct lt_fault *fault)
 	}
 	look->view->memory = faulty;
 	struct lt_doctor doctor = {0};
-	enum lt_status status = lt_doctor_examine(look, NULL, &doctor);
+	struct lt_subject *subject = NULL;
+	enum lt_status status = lt_subject_of_look(look, &subject);
+	if (status == LT_OK)
+		status = lt_doctor_examine(subject, NULL, &doctor);
 	int result = status == LT_OK ? 0 : 1;
 	if (status == LT_E_INTERNAL || (status != LT_OK && look->session->message[0] == '\0'))
 		result = -1;
@@ -55,6 +59,10 @@ static int examine(struct lt_look *look, const struct lt_fault *fault)
 			(unsigned long long)fault->at, (unsigned long long)fault->every,
 			lt_status_name(status), look->session->message);
 	lt_doctor_deinit(&doctor);
+	/* The look is the caller's. */
+	if (subject != NULL)
+		subject->look = NULL;
+	lt_subject_close(subject);
 	lt_memory_close(faulty);
 	look->view->memory = frozen;
 	lt_session_clear(look->session);
