@@ -12,6 +12,8 @@ enum {
 	NAME_CHARACTERS = 200,
 	PATH_CHARACTERS = 1000,
 	BASES_MAX = 64,
+	REFS_KEPT =
+		1 << 12, /* of an object with more references they are kept for the next question */
 };
 
 struct lt_expressions {
@@ -20,6 +22,8 @@ struct lt_expressions {
 	struct lt_types *types;
 	struct lt_decoder *decoder;
 	struct lt_refs refs;   /* of the object looked at last */
+	struct lt_refs many;   /* of the object `many_of`, which has many */
+	uint32_t many_of;      /* LT_NO_NODE: none */
 	struct lt_map modules; /* hash of a name -> node of the module */
 	uint32_t modules_dict; /* node of sys.modules of the main interpreter */
 };
@@ -37,10 +41,19 @@ static enum lt_kind kind_of(const struct lt_expressions *ex, uint32_t node)
 
 static const struct lt_refs *refs_of(struct lt_expressions *ex, uint32_t node)
 {
+	if (node == ex->many_of)
+		return &ex->many;
 	ex->refs.count = 0;
 	const struct lt_type *type = lt_picture_type(ex->picture, node);
 	if (type != NULL)
 		(void)lt_decode_refs(ex->decoder, address_of(ex, node), type, &ex->refs);
+	if (ex->refs.count > REFS_KEPT) {
+		struct lt_refs swap = ex->many;
+		ex->many = ex->refs;
+		ex->refs = swap;
+		ex->many_of = node;
+		return &ex->many;
+	}
 	return &ex->refs;
 }
 
@@ -64,6 +77,7 @@ enum lt_status lt_expressions_create(const struct lt_picture *picture,
 	ex->types = lt_heap_types(picture->heap);
 	ex->decoder = lt_heap_decoder(picture->heap);
 	ex->modules_dict = LT_NO_NODE;
+	ex->many_of = LT_NO_NODE;
 	for (size_t r = 0; r < picture->roots.list.count && ex->modules_dict == LT_NO_NODE; r++) {
 		const struct lt_root *root = &picture->roots.list.data[r];
 		if (root->kind == LT_ROOT_MODULES && root->interpreter == 0)
@@ -93,6 +107,7 @@ void lt_expressions_destroy(struct lt_expressions *ex)
 	if (ex == NULL)
 		return;
 	lt_refs_deinit(&ex->refs);
+	lt_refs_deinit(&ex->many);
 	lt_map_deinit(&ex->modules);
 	free(ex);
 }
@@ -327,6 +342,7 @@ struct writing {
 	bool in_locals;  /* the node may be a cell whose contents Python shows in its place */
 	bool of_threads; /* the node is the dict of the namespaces of what `text` says, one for each thread */
 	bool one_thread; /* the expression holds in one thread only */
+	bool general;    /* [*] for every index and key but the names of modules */
 };
 
 static void wrap(struct lt_text *text, const char *before, const char *after)
@@ -441,7 +457,7 @@ static void add_step(struct lt_expressions *ex, struct writing *w, uint32_t from
 		w->of_threads = true;
 		return;
 	}
-	if (ref.kind == LT_REF_VALUE) {
+	if (ref.kind == LT_REF_VALUE && (w->pending || !w->general || from == ex->modules_dict)) {
 		add_value(ex, w, to, ref.name);
 		w->pending = false;
 		return;
@@ -449,6 +465,15 @@ static void add_step(struct lt_expressions *ex, struct writing *w, uint32_t from
 	if (w->pending)
 		lt_text_add(&w->text, ".__dict__");
 	w->pending = false;
+	if (w->general && (ref.kind == LT_REF_VALUE || ref.kind == LT_REF_ITEM ||
+			   (ref.kind == LT_REF_KEY && kind_of(ex, from) == LT_KIND_SET))) {
+		lt_text_add(&w->text, "[*]");
+		return;
+	}
+	if (w->general && ref.kind == LT_REF_KEY) {
+		lt_text_add(&w->text, ".keys()[*]");
+		return;
+	}
 	char after[64];
 	LT_CLEANUP(lt_text_deinit) struct lt_text name = {0};
 	switch (ref.kind) {
@@ -588,42 +613,25 @@ static void module_place(struct lt_expressions *ex, uint32_t module, struct lt_t
 		(void)lt_read_str(ex->view, address_of(ex, file), PATH_CHARACTERS, where);
 }
 
-void lt_expression_write(struct lt_expressions *ex, uint32_t node, struct lt_text *text,
-			 struct lt_text *where)
+/* `nodes` lead from a root to the node meant; `cut` more steps that are not among them lead on. */
+static void write_way(struct lt_expressions *ex, const uint32_t *nodes, size_t count, uint64_t cut,
+		      const struct lt_root *root, bool general, struct lt_text *text,
+		      struct lt_text *where)
 {
-	const struct lt_picture *picture = ex->picture;
-	if (node >= picture->graph.graph.node_count || !picture->alive[node])
-		return;
-	/* From the node back to the root; a way that is too long is written from its start. */
-	uint64_t length = 0;
-	for (uint32_t at = node; picture->parent[at] != LT_GRAPH_NONE; at = picture->parent[at])
-		length++;
-	uint64_t cut = length > STEPS_MAX ? length - STEPS_MAX : 0;
-	size_t count = (size_t)(length - cut) + 1;
-	LT_FREE uint32_t *chain = calloc(count, sizeof(*chain));
-	if (chain == NULL)
-		return;
-	uint32_t at = node;
-	for (uint64_t i = 0; i < cut; i++)
-		at = picture->parent[at];
-	for (size_t i = count; i-- > 0; at = picture->parent[at])
-		chain[i] = at;
-
 	LT_CLEANUP(lt_text_deinit) struct lt_text prefix = {0};
 	LT_CLEANUP(lt_text_deinit) struct lt_text place = {0};
-	struct writing w = {0};
-	const struct lt_root *root = root_of(picture, chain[0]);
+	struct writing w = {.general = general};
 	size_t first = 0;
 	/* The last class or function on the way that is at home in its module is where the expression starts. */
 	for (size_t i = count; i-- > 1 && first == 0;) {
-		if (write_home(ex, chain[i], &w.text))
+		if (write_home(ex, nodes[i], &w.text))
 			first = i;
 	}
 	if (first == 0 && root != NULL)
-		begin(ex, root, chain[0], &w, &prefix, &place);
+		begin(ex, root, nodes[0], &w, &prefix, &place);
 	size_t shown = count - 1 - first > STEPS_SHOWN ? first + STEPS_SHOWN : count - 1;
 	for (size_t i = first; i < shown; i++)
-		add_step(ex, &w, chain[i], chain[i + 1]);
+		add_step(ex, &w, nodes[i], nodes[i + 1]);
 	if (w.pending)
 		lt_text_add(&w.text, ".__dict__");
 	if (w.of_threads)
@@ -645,15 +653,63 @@ void lt_expression_write(struct lt_expressions *ex, uint32_t node, struct lt_tex
 
 	if (where == NULL)
 		return;
+	uint32_t node = nodes[count - 1];
 	if (first == count - 1 || kind_of(ex, node) == LT_KIND_LRU_CACHE)
 		(void)lt_expression_function_place(ex, node, where);
 	for (size_t i = count; i-- > 0 && where->length == 0;) {
 		/* Local variables of a suspended generator or coroutine belong to its function. */
-		if (frame_attribute(kind_of(ex, chain[i]))[0] != '\0')
-			(void)code_place(ex, code_of(ex, chain[i]), where);
-		else if (kind_of(ex, chain[i]) == LT_KIND_MODULE)
-			module_place(ex, chain[i], where);
+		if (frame_attribute(kind_of(ex, nodes[i]))[0] != '\0')
+			(void)code_place(ex, code_of(ex, nodes[i]), where);
+		else if (kind_of(ex, nodes[i]) == LT_KIND_MODULE)
+			module_place(ex, nodes[i], where);
 	}
 	if (where->length == 0)
 		lt_text_add(where, lt_text_get(&place));
+}
+
+void lt_expression_write_way(struct lt_expressions *ex, const uint32_t *nodes, size_t count,
+			     const struct lt_root *root, bool general, struct lt_text *text,
+			     struct lt_text *where)
+{
+	if (count == 0)
+		return;
+	size_t kept = count > STEPS_MAX ? STEPS_MAX : count;
+	write_way(ex, nodes, kept, count - kept,
+		  root != NULL ? root : root_of(ex->picture, nodes[0]), general, text, where);
+}
+
+void lt_expression_label(struct lt_expressions *ex, uint32_t from, uint32_t to,
+			 struct lt_text *text)
+{
+	struct writing w = {0};
+	add_step(ex, &w, from, to);
+	if (w.pending)
+		lt_text_add(&w.text, ".__dict__");
+	if (w.of_threads)
+		lt_text_add(&w.text, lt_member_spelling(LT_MEMBER_local_dicts));
+	lt_text_add(text, lt_text_get(&w.text));
+	lt_text_deinit(&w.text);
+}
+
+void lt_expression_write(struct lt_expressions *ex, uint32_t node, struct lt_text *text,
+			 struct lt_text *where)
+{
+	const struct lt_picture *picture = ex->picture;
+	if (node >= picture->graph.graph.node_count || !picture->alive[node])
+		return;
+	/* From the node back to the root; a way that is too long is written from its start. */
+	uint64_t length = 0;
+	for (uint32_t at = node; picture->parent[at] != LT_GRAPH_NONE; at = picture->parent[at])
+		length++;
+	uint64_t cut = length > STEPS_MAX ? length - STEPS_MAX : 0;
+	size_t count = (size_t)(length - cut) + 1;
+	LT_FREE uint32_t *chain = calloc(count, sizeof(*chain));
+	if (chain == NULL)
+		return;
+	uint32_t at = node;
+	for (uint64_t i = 0; i < cut; i++)
+		at = picture->parent[at];
+	for (size_t i = count; i-- > 0; at = picture->parent[at])
+		chain[i] = at;
+	write_way(ex, chain, count, cut, root_of(picture, chain[0]), false, text, where);
 }

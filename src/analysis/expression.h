@@ -25,6 +25,18 @@ void lt_expressions_destroy(struct lt_expressions *expressions);
 void lt_expression_write(struct lt_expressions *expressions, uint32_t node, struct lt_text *text,
 			 struct lt_text *where);
 
+/*
+ * The same of any way: `nodes` lead from a root to the node meant. `root` NULL: the best root of nodes[0].
+ * `general`: [*] in place of every index and key but the names of modules.
+ */
+void lt_expression_write_way(struct lt_expressions *expressions, const uint32_t *nodes,
+			     size_t count, const struct lt_root *root, bool general,
+			     struct lt_text *text, struct lt_text *where);
+
+/* Appends what one step adds to an expression: ".name", "[3]", "['key']", ".__dict__". */
+void lt_expression_label(struct lt_expressions *expressions, uint32_t from, uint32_t to,
+			 struct lt_text *text);
+
 /* How `from` refers to `to`: the best of its references, false when there is none. */
 bool lt_expression_ref(struct lt_expressions *expressions, uint32_t from, uint32_t to,
 		       struct lt_ref *ret_ref);
