@@ -141,9 +141,10 @@ static enum lt_status find_external(struct lt_picture *picture)
 	for (uint32_t node = 0; node < graph->node_count; node++) {
 		if (picture->alive[node])
 			continue;
-		for (uint64_t e = graph->out.first[node]; e < graph->out.first[node + 1]; e++) {
-			if (inner[graph->out.target[e]] < UINT32_MAX)
-				inner[graph->out.target[e]]++;
+		struct lt_row row = lt_row(&graph->out, node);
+		for (const uint32_t *to = row.begin; to < row.end; to++) {
+			if (inner[*to] < UINT32_MAX)
+				inner[*to]++;
 		}
 	}
 	size_t known = picture->roots.list.count;

@@ -13,7 +13,8 @@ enum lt_status lt_graph_components(struct lt_session *session, const struct lt_g
 	size_t room = (size_t)graph->node_count + 1;
 	/* Visit numbers from 1 up while a node is open; component numbers, counted down from the top, when closed. */
 	LT_FREE uint32_t *rank = calloc(room, sizeof(*rank));
-	LT_FREE uint64_t *next = malloc(room * sizeof(*next));
+	/* How many edges of each node on the path are done. */
+	LT_FREE uint32_t *next = malloc(room * sizeof(*next));
 	LT_FREE uint32_t *path = malloc(room * sizeof(*path));
 	LT_FREE uint32_t *open = malloc(room * sizeof(*open));
 	LT_FREE uint8_t *is_root = malloc(room);
@@ -29,16 +30,17 @@ enum lt_status lt_graph_components(struct lt_session *session, const struct lt_g
 		uint32_t depth = 0;
 		path[depth++] = start;
 		rank[start] = index++;
-		next[start] = graph->out.first[start];
+		next[start] = 0;
 		is_root[start] = 1;
 		while (depth > 0) {
 			uint32_t node = path[depth - 1];
-			if (next[node] < graph->out.first[node + 1]) {
-				uint32_t to = graph->out.target[next[node]];
+			struct lt_row row = lt_row(&graph->out, node);
+			if (row.begin + next[node] < row.end) {
+				uint32_t to = row.begin[next[node]];
 				if (rank[to] == 0) {
 					/* Down; the edge is looked at again on the way back. */
 					rank[to] = index++;
-					next[to] = graph->out.first[to];
+					next[to] = 0;
 					is_root[to] = 1;
 					path[depth++] = to;
 					continue;

@@ -6,99 +6,185 @@
  *
  * All work is on preorder numbers; number 0 is the virtual root. Explicit stacks, no recursion: a
  * linked list in a target is a path of millions of nodes.
+ *
+ * Preorder cuts the work down. A predecessor with a smaller number than its successor offers itself,
+ * whatever comes later: of those, only the least is kept. Edges from larger numbers alone are turned
+ * round and evaluated: those of the depth-first tree never are.
  */
 #include "base/cleanup.h"
-#include "graph/graph.h"
+#include "graph/graph_parts.h"
 
 #include <stdlib.h>
+#include <string.h>
+
+/* Where the compressed path from a number leads, and the least semidominator on it. */
+struct link {
+	uint32_t ancestor; /* holds the dominator at last */
+	uint32_t least;
+};
 
 struct work {
-	uint32_t *number; /* node -> preorder number, 0: not reached */
-	uint32_t *parent; /* number -> number of its parent in the depth-first tree */
-	uint32_t *semi;   /* number -> number of its semidominator */
-	uint32_t *label;  /* number -> the ancestor of least semi on the compressed path */
-	uint32_t
-		*ancestor; /* number -> where the compressed path goes on; holds dominators later */
+	uint32_t *number;    /* node -> preorder number, 0: not reached */
+	uint32_t *order;     /* number - 1 -> node */
+	uint32_t *parent;    /* number -> number of its parent in the depth-first tree */
+	uint32_t *semi;      /* number -> number of its semidominator */
+	struct link *link;   /* of each number */
+	struct lt_rows back; /* number -> the larger numbers among its predecessors */
+	uint32_t reached;
 };
 
 static void work_deinit(struct work *work)
 {
 	free(work->number);
+	free(work->order);
 	free(work->parent);
 	free(work->semi);
-	free(work->label);
-	free(work->ancestor);
+	free(work->link);
+	lt_rows_deinit(&work->back);
 }
 
-/* Numbers the nodes in depth-first preorder. order[i] is the node of number i + 1. */
-static bool number_nodes(const struct lt_graph *graph, const uint32_t *roots, size_t root_count,
-			 struct work *work, uint32_t *order, uint32_t *ret_reached)
+static inline uint32_t give_number(struct work *work, uint32_t node, uint32_t parent)
 {
-	/* How many edges of each node on the stack are done; the stack itself is the chain of parents. */
-	LT_FREE uint32_t *next = malloc(((size_t)graph->node_count + 1) * sizeof(*next));
-	if (next == NULL)
+	work->order[work->reached++] = node;
+	work->number[node] = work->reached;
+	work->parent[work->reached] = parent;
+	return work->reached;
+}
+
+/* What is looked at soon is asked for early: the nodes of a heap lie anywhere. */
+static inline void ask_for_numbers(const struct work *work, struct lt_row row)
+{
+	enum { AHEAD = 16 };
+	for (uint32_t i = 0; i < AHEAD && row.begin + i < row.end; i++)
+		__builtin_prefetch(&work->number[row.begin[i]], 1);
+}
+
+/* Numbers the nodes in depth-first preorder. */
+static bool number_nodes(const struct lt_graph *graph, const uint32_t *roots, size_t root_count,
+			 struct work *work)
+{
+	/* How many edges are done, for each depth; the nodes themselves are the chain of parents. */
+	LT_FREE uint32_t *done = malloc(((size_t)graph->node_count + 1) * sizeof(*done));
+	if (done == NULL)
 		return false;
-	uint32_t reached = 0;
 	for (size_t r = 0; r < root_count; r++) {
 		if (roots[r] >= graph->node_count || work->number[roots[r]] != 0)
 			continue;
-		uint32_t node = roots[r];
-		order[reached++] = node;
-		work->number[node] = reached;
-		work->parent[reached] = 0;
-		next[reached] = 0;
-		uint32_t at = reached;
+		uint32_t depth = 0;
+		uint32_t at = give_number(work, roots[r], 0);
+		struct lt_row row = lt_row(&graph->out, roots[r]);
+		const uint32_t *next = row.begin;
 		while (at != 0) {
-			node = order[at - 1];
-			uint64_t degree = graph->out.first[node + 1] - graph->out.first[node];
-			const uint32_t *target = graph->out.target + graph->out.first[node];
-			uint32_t child = LT_GRAPH_NONE;
-			while (next[at] < degree && child == LT_GRAPH_NONE) {
-				uint32_t to = target[next[at]++];
-				if (work->number[to] == 0)
-					child = to;
+			struct lt_row below = {0};
+			while (next < row.end && below.begin == below.end) {
+				uint32_t to = *next++;
+				if (work->number[to] != 0)
+					continue;
+				/* Whoever has no successors needs no place on the stack. */
+				below = lt_row(&graph->out, to);
+				(void)give_number(work, to, at);
 			}
-			if (child == LT_GRAPH_NONE) {
-				at = work->parent[at];
+			if (below.begin != below.end) {
+				ask_for_numbers(work, below);
+				done[depth++] = (uint32_t)(next - row.begin);
+				at = work->reached;
+				row = below;
+				next = row.begin;
 				continue;
 			}
-			order[reached++] = child;
-			work->number[child] = reached;
-			work->parent[reached] = at;
-			next[reached] = 0;
-			at = reached;
+			at = work->parent[at];
+			if (at != 0) {
+				row = lt_row(&graph->out, work->order[at - 1]);
+				next = row.begin + done[--depth];
+			}
 		}
 	}
-	*ret_reached = reached;
 	return true;
 }
 
-/*
- * What an edge from v offers as semidominator: v itself while it is not processed (number at most
- * `last`), else the least semi on the path from v up through processed nodes. The path is compressed;
- * on the way up its links are turned round, so that the way down needs no stack.
- */
-static uint32_t evaluate(struct work *work, uint32_t v, uint32_t last)
+/* Fills semi[] with the least predecessors, as far as they are smaller, and turns the other edges round. */
+static enum lt_status turn_edges(struct lt_session *session, const struct lt_graph *graph,
+				 struct work *work)
 {
-	if (v <= last)
-		return v;
+	size_t used = (size_t)work->reached + 1;
+	struct lt_rows *back = &work->back;
+	back->wide = graph->out.wide;
+	back->first = calloc(used + 1, back->wide ? sizeof(uint64_t) : sizeof(uint32_t));
+	work->semi = malloc(used * sizeof(*work->semi));
+	if (back->first == NULL || work->semi == NULL)
+		return lt_fail_memory(session);
+	for (uint32_t i = 0; i < used; i++)
+		work->semi[i] = work->parent[i];
+	/* In the order of the nodes, not of the numbers: so the rows are read from first to last. */
+	for (uint32_t node = 0; node < graph->node_count; node++) {
+		uint32_t from = work->number[node];
+		if (from == 0)
+			continue;
+		struct lt_row row = lt_row(&graph->out, node);
+		for (const uint32_t *to = row.begin; to < row.end; to++) {
+			uint32_t number = work->number[*to];
+			if (from > number)
+				lt_row_count(back, number);
+			else if (from < work->semi[number])
+				work->semi[number] = from;
+		}
+	}
+	uint64_t edges = lt_rows_sum(back, work->reached + 1);
+	back->target = malloc((edges + 1) * sizeof(*back->target));
+	if (back->target == NULL)
+		return lt_fail_memory(session);
+	for (uint32_t node = 0; node < graph->node_count; node++) {
+		uint32_t from = work->number[node];
+		if (from == 0)
+			continue;
+		struct lt_row row = lt_row(&graph->out, node);
+		for (const uint32_t *to = row.begin; to < row.end; to++) {
+			if (from > work->number[*to])
+				lt_row_put(back, work->number[*to], from);
+		}
+	}
+	return LT_OK;
+}
+
+/*
+ * What an edge from v offers as semidominator, v being processed (number above `last`): the least one on
+ * the path from v up through processed nodes. The path is compressed; on the way up its links are turned
+ * round, so that the way down needs no stack.
+ */
+static inline uint32_t evaluate(struct link *link, uint32_t v, uint32_t last)
+{
 	uint32_t below = 0; /* 0 is the virtual root: never below anything */
 	uint32_t at = v;
-	while (work->ancestor[at] > last) {
-		uint32_t up = work->ancestor[at];
-		work->ancestor[at] = below;
+	while (link[at].ancestor > last) {
+		uint32_t up = link[at].ancestor;
+		link[at].ancestor = below;
 		below = at;
 		at = up;
 	}
 	while (below != 0) {
-		uint32_t down = work->ancestor[below];
-		if (work->semi[work->label[at]] < work->semi[work->label[below]])
-			work->label[below] = work->label[at];
-		work->ancestor[below] = work->ancestor[at];
+		uint32_t down = link[below].ancestor;
+		if (link[at].least < link[below].least)
+			link[below].least = link[at].least;
+		link[below].ancestor = link[at].ancestor;
 		at = below;
 		below = down;
 	}
-	return work->semi[work->label[v]];
+	return link[v].least;
+}
+
+static void find_semidominators(struct work *work)
+{
+	for (uint32_t w = work->reached; w >= 1; w--) {
+		uint32_t least = work->semi[w];
+		struct lt_row row = lt_row(&work->back, w);
+		for (const uint32_t *from = row.begin; from < row.end && least != 0; from++) {
+			uint32_t semi = evaluate(work->link, *from, w);
+			if (semi < least)
+				least = semi;
+		}
+		work->semi[w] = least;
+		work->link[w].least = least;
+	}
 }
 
 enum lt_status lt_graph_dominators(struct lt_session *session, struct lt_graph *graph,
@@ -109,75 +195,54 @@ enum lt_status lt_graph_dominators(struct lt_session *session, struct lt_graph *
 	LT_CLEANUP(work_deinit)
 	struct work work = {
 		.number = calloc(room, sizeof(uint32_t)),
-		.parent = malloc(room * sizeof(uint32_t)),
+		.order = malloc(room * sizeof(uint32_t)),
+		.parent = calloc(room, sizeof(uint32_t)),
 	};
-	LT_FREE uint32_t *order = malloc(room * sizeof(*order));
-	if (work.number == NULL || work.parent == NULL || order == NULL)
+	lt_rows_deinit(&graph->in);
+	if (work.number == NULL || work.parent == NULL || work.order == NULL ||
+	    !number_nodes(graph, roots, root_count, &work))
 		return lt_fail_memory(session);
-	uint32_t reached = 0;
-	if (!number_nodes(graph, roots, root_count, &work, order, &reached))
-		return lt_fail_memory(session);
-	/* From here on only predecessors count: the successors make room for the arrays below. */
-	LT_TRY(lt_graph_reverse(session, graph));
-	free(graph->out.first);
-	free(graph->out.target);
-	graph->out = (struct lt_rows){0};
-
-	size_t used = (size_t)reached + 1;
-	work.semi = malloc(used * sizeof(uint32_t));
-	work.label = malloc(used * sizeof(uint32_t));
-	work.ancestor = malloc(used * sizeof(uint32_t));
-	if (work.semi == NULL || work.label == NULL || work.ancestor == NULL)
-		return lt_fail_memory(session);
-	for (uint32_t i = 0; i < used; i++) {
-		work.semi[i] = i;
-		work.label[i] = i;
-		work.ancestor[i] = i == 0 ? 0 : work.parent[i];
-	}
+	LT_TRY(turn_edges(session, graph, &work));
+	lt_graph_drop_edges(graph);
 	/* The virtual root is a predecessor of every root. */
 	for (size_t r = 0; r < root_count; r++) {
 		if (roots[r] < graph->node_count)
 			work.semi[work.number[roots[r]]] = 0;
 	}
-	for (uint32_t w = reached; w >= 1; w--) {
-		uint32_t node = order[w - 1];
-		uint32_t least = work.semi[w] == 0 ? 0 : work.parent[w];
-		for (uint64_t e = graph->in.first[node];
-		     e < graph->in.first[node + 1] && least != 0; e++) {
-			uint32_t v = work.number[graph->in.target[e]];
-			if (v == 0)
-				continue;
-			uint32_t semi = evaluate(&work, v, w);
-			if (semi < least)
-				least = semi;
-		}
-		work.semi[w] = least;
-	}
-	free(graph->in.first);
-	free(graph->in.target);
-	graph->in = (struct lt_rows){0};
-	/* The paths are no longer needed: the same array takes the dominators, parents to begin with. */
-	uint32_t *dominator = work.ancestor;
-	dominator[0] = 0;
+	free(LT_TAKE(work.number));
+
+	size_t used = (size_t)work.reached + 1;
+	work.link = malloc(used * sizeof(*work.link));
+	if (work.link == NULL)
+		return lt_fail_memory(session);
+	for (uint32_t i = 0; i < used; i++)
+		work.link[i] = (struct link){.ancestor = work.parent[i], .least = i};
+	find_semidominators(&work);
+	lt_rows_deinit(&work.back);
+
+	/* The paths are no longer needed: the dominators take their place. */
+	work.link[0].ancestor = 0;
 	for (uint32_t w = 1; w < used; w++) {
 		uint32_t up = work.parent[w];
 		while (up > work.semi[w])
-			up = dominator[up];
-		dominator[w] = up;
+			up = work.link[up].ancestor;
+		work.link[w].ancestor = up;
 	}
-	/* `number` is not needed beyond here: it becomes the result, by node. */
-	uint32_t *result = work.number;
-	for (uint32_t node = 0; node < graph->node_count; node++) {
-		uint32_t up = result[node] == 0 ? 0 : dominator[result[node]];
-		result[node] = up == 0 ? LT_GRAPH_NONE : order[up - 1];
+	/* Nor are the parents: theirs is the result, by node. */
+	uint32_t *dominator = LT_TAKE(work.parent);
+	memset(dominator, 0xff, room * sizeof(*dominator));
+	for (uint32_t w = 1; w < used; w++) {
+		uint32_t up = work.link[w].ancestor;
+		if (up != 0)
+			dominator[work.order[w - 1]] = work.order[up - 1];
 	}
-	uint32_t *smaller = realloc(order, used * sizeof(*order));
+	uint32_t *smaller = realloc(work.order, used * sizeof(*smaller));
 	if (smaller != NULL)
-		order = smaller;
+		work.order = smaller;
 	*ret_dominators = (struct lt_dominators){
-		.dominator = LT_TAKE(work.number),
-		.order = LT_TAKE(order),
-		.reachable = reached,
+		.dominator = dominator,
+		.order = LT_TAKE(work.order),
+		.reachable = work.reached,
 	};
 	return LT_OK;
 }

@@ -2,16 +2,25 @@
 
 #include "base/cleanup.h"
 #include "base/vec.h"
+#include "graph/graph_parts.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-LT_VEC(firsts, uint64_t);
+LT_VEC(narrow_places, uint32_t);
+LT_VEC(wide_places, uint64_t);
 LT_VEC(targets, uint32_t);
 
+/*
+ * Large blocks grow by mremap(2) inside realloc(3) and the part not yet written has no memory: growth
+ * never holds the edges twice.
+ */
 struct lt_graph_builder {
 	struct lt_session *session;
-	struct firsts first;
+	uint64_t narrow_edges;
+	bool is_wide;
+	struct narrow_places narrow; /* where each row begins, until is_wide */
+	struct wide_places wide;     /* the same from then on */
 	struct targets target;
 };
 
@@ -22,7 +31,8 @@ enum lt_status lt_graph_builder_create(struct lt_session *session,
 	if (builder == NULL)
 		return lt_fail_memory(session);
 	builder->session = session;
-	if (!firsts_push(&builder->first, 0)) {
+	builder->narrow_edges = UINT32_MAX;
+	if (!narrow_places_push(&builder->narrow, 0)) {
 		lt_graph_builder_destroy(builder);
 		return lt_fail_memory(session);
 	}
@@ -30,18 +40,43 @@ enum lt_status lt_graph_builder_create(struct lt_session *session,
 	return LT_OK;
 }
 
+void lt_graph_builder_set_narrow_edges(struct lt_graph_builder *builder, uint64_t edges)
+{
+	builder->narrow_edges = edges;
+}
+
+static bool widen(struct lt_graph_builder *builder)
+{
+	if (!wide_places_reserve(&builder->wide, builder->narrow.count + 1))
+		return false;
+	for (size_t i = 0; i < builder->narrow.count; i++)
+		builder->wide.data[i] = builder->narrow.data[i];
+	builder->wide.count = builder->narrow.count;
+	narrow_places_deinit(&builder->narrow);
+	builder->is_wide = true;
+	return true;
+}
+
+static size_t place_count(const struct lt_graph_builder *builder)
+{
+	return builder->is_wide ? builder->wide.count : builder->narrow.count;
+}
+
 enum lt_status lt_graph_builder_row(struct lt_graph_builder *builder, const uint32_t *list,
 				    size_t count)
 {
 	struct targets *target = &builder->target;
-	if (builder->first.count > LT_GRAPH_NONE - 1u)
-		return lt_fail(builder->session, LT_E_INTERNAL, "the graph has too many nodes");
-	if (!targets_reserve(target, target->count + count) ||
-	    !firsts_push(&builder->first, target->count + count))
+	if (place_count(builder) > LT_GRAPH_NONE - 1u || count > UINT32_MAX)
+		return lt_fail(builder->session, LT_E_INTERNAL, "the graph is too large");
+	uint64_t end = target->count + count;
+	if (!targets_reserve(target, end) ||
+	    (!builder->is_wide && end > builder->narrow_edges && !widen(builder)) ||
+	    !(builder->is_wide ? wide_places_push(&builder->wide, end)
+			       : narrow_places_push(&builder->narrow, (uint32_t)end)))
 		return lt_fail_memory(builder->session);
 	if (count > 0)
 		memcpy(target->data + target->count, list, count * sizeof(*list));
-	target->count += count;
+	target->count = end;
 	return LT_OK;
 }
 
@@ -55,7 +90,7 @@ static void *shrunk(void *block, size_t size)
 enum lt_status lt_graph_builder_finish(struct lt_graph_builder *builder, struct lt_graph *ret_graph)
 {
 	struct lt_session *session = builder->session;
-	uint32_t nodes = (uint32_t)(builder->first.count - 1);
+	uint32_t nodes = (uint32_t)(place_count(builder) - 1);
 	for (size_t i = 0; i < builder->target.count; i++) {
 		if (builder->target.data[i] >= nodes) {
 			lt_graph_builder_destroy(builder);
@@ -63,14 +98,19 @@ enum lt_status lt_graph_builder_finish(struct lt_graph_builder *builder, struct 
 				       "an edge leads to a node that does not exist");
 		}
 	}
+	size_t places = (size_t)nodes + 1;
 	*ret_graph = (struct lt_graph){
 		.node_count = nodes,
 		.edge_count = builder->target.count,
-		.out.first = shrunk(builder->first.data, builder->first.count * sizeof(uint64_t)),
+		.out.wide = builder->is_wide,
+		.out.first = builder->is_wide
+				     ? shrunk(builder->wide.data, places * sizeof(uint64_t))
+				     : shrunk(builder->narrow.data, places * sizeof(uint32_t)),
 		.out.target =
 			shrunk(builder->target.data, builder->target.count * sizeof(uint32_t)),
 	};
-	builder->first = (struct firsts){0};
+	builder->narrow = (struct narrow_places){0};
+	builder->wide = (struct wide_places){0};
 	builder->target = (struct targets){0};
 	if (ret_graph->out.target == NULL)
 		ret_graph->out.target = calloc(1, sizeof(uint32_t));
@@ -86,43 +126,71 @@ void lt_graph_builder_destroy(struct lt_graph_builder *builder)
 {
 	if (builder == NULL)
 		return;
-	firsts_deinit(&builder->first);
+	narrow_places_deinit(&builder->narrow);
+	wide_places_deinit(&builder->wide);
 	targets_deinit(&builder->target);
 	free(builder);
+}
+
+uint64_t lt_rows_sum(struct lt_rows *rows, uint32_t last)
+{
+	uint64_t sum = 0;
+	for (uint32_t node = 0; node < last; node++) {
+		sum += lt_row_start(rows, node);
+		if (rows->wide)
+			((uint64_t *)rows->first)[node] = sum;
+		else
+			((uint32_t *)rows->first)[node] = (uint32_t)sum;
+	}
+	if (rows->wide)
+		((uint64_t *)rows->first)[last] = sum;
+	else
+		((uint32_t *)rows->first)[last] = (uint32_t)sum;
+	return sum;
+}
+
+void lt_rows_deinit(struct lt_rows *rows)
+{
+	free(rows->first);
+	free(rows->target);
+	*rows = (struct lt_rows){0};
 }
 
 enum lt_status lt_graph_reverse(struct lt_session *session, struct lt_graph *graph)
 {
 	if (graph->in.first != NULL)
 		return LT_OK;
-	uint32_t nodes = graph->node_count;
-	LT_FREE uint64_t *first = calloc((size_t)nodes + 1, sizeof(*first));
-	LT_FREE uint32_t *target = malloc((graph->edge_count + 1) * sizeof(*target));
-	if (first == NULL || target == NULL)
+	LT_CLEANUP(lt_rows_deinit)
+	struct lt_rows in = {
+		.wide = graph->out.wide,
+		.first = calloc((size_t)graph->node_count + 1,
+				graph->out.wide ? sizeof(uint64_t) : sizeof(uint32_t)),
+		.target = malloc((graph->edge_count + 1) * sizeof(*in.target)),
+	};
+	if (in.first == NULL || in.target == NULL)
 		return lt_fail_memory(session);
-	/* Counting sort: first[v] becomes the end of v's row, then filling from the back moves it to the start. */
+	/* A counting sort; from the last node to the first, so that each row comes out in ascending order. */
 	for (uint64_t e = 0; e < graph->edge_count; e++)
-		first[graph->out.target[e]]++;
-	uint64_t sum = 0;
-	for (uint32_t v = 0; v < nodes; v++) {
-		sum += first[v];
-		first[v] = sum;
+		lt_row_count(&in, graph->out.target[e]);
+	(void)lt_rows_sum(&in, graph->node_count);
+	for (uint32_t v = graph->node_count; v-- > 0;) {
+		struct lt_row row = lt_row(&graph->out, v);
+		for (const uint32_t *to = row.end; to-- > row.begin;)
+			lt_row_put(&in, *to, v);
 	}
-	first[nodes] = sum;
-	for (uint32_t v = nodes; v-- > 0;) {
-		for (uint64_t e = graph->out.first[v + 1]; e-- > graph->out.first[v];)
-			target[--first[graph->out.target[e]]] = v;
-	}
-	graph->in.first = LT_TAKE(first);
-	graph->in.target = LT_TAKE(target);
+	graph->in = in;
+	in = (struct lt_rows){0};
 	return LT_OK;
+}
+
+void lt_graph_drop_edges(struct lt_graph *graph)
+{
+	lt_rows_deinit(&graph->out);
+	lt_rows_deinit(&graph->in);
 }
 
 void lt_graph_deinit(struct lt_graph *graph)
 {
-	free(graph->out.first);
-	free(graph->out.target);
-	free(graph->in.first);
-	free(graph->in.target);
+	lt_graph_drop_edges(graph);
 	*graph = (struct lt_graph){0};
 }

@@ -8,12 +8,14 @@
 #include "base/session.h"
 
 /*
- * Successors of node v: target[first[v] .. first[v + 1]). Parallel edges are allowed, self-loops too.
- * Memory: 8 bytes a node and 4 bytes an edge for each direction.
+ * Successors of each node, one after the other: lt_row() gives those of a node. Parallel edges are
+ * allowed, self-loops too. Memory: 4 bytes a node (8 from 2^32 edges on) and 4 bytes an edge for each
+ * direction.
  */
 struct lt_rows {
-	uint64_t *first; /* node_count + 1 entries */
+	void *first; /* node_count + 1 places in `target`: uint64_t when `wide`, else uint32_t */
 	uint32_t *target;
+	bool wide;
 };
 
 struct lt_graph {
@@ -22,6 +24,29 @@ struct lt_graph {
 	struct lt_rows out;
 	struct lt_rows in; /* NULL pointers until lt_graph_reverse() */
 };
+
+/* Where the row of `node` begins; node_count gives the end of the last row. */
+static inline uint64_t lt_row_start(const struct lt_rows *rows, uint32_t node)
+{
+	return rows->wide ? ((const uint64_t *)rows->first)[node]
+			  : ((const uint32_t *)rows->first)[node];
+}
+
+/*
+ *     struct lt_row row = lt_row(&graph->out, node);
+ *     for (const uint32_t *to = row.begin; to < row.end; to++) ... *to ...
+ */
+struct lt_row {
+	const uint32_t *begin, *end;
+};
+
+static inline struct lt_row lt_row(const struct lt_rows *rows, uint32_t node)
+{
+	return (struct lt_row){
+		.begin = rows->target + lt_row_start(rows, node),
+		.end = rows->target + lt_row_start(rows, node + 1),
+	};
+}
 
 /* Builds rows from edge lists as they come: add the edges of node 0, then of node 1, and so on. */
 struct lt_graph_builder;
@@ -35,17 +60,21 @@ LT_MUST_CHECK enum lt_status lt_graph_builder_finish(struct lt_graph_builder *bu
 						     struct lt_graph *ret_graph);
 void lt_graph_builder_destroy(struct lt_graph_builder *builder);
 
+/* Makes `in` from `out`. */
 LT_MUST_CHECK enum lt_status lt_graph_reverse(struct lt_session *session, struct lt_graph *graph);
+/* Frees both directions; node_count and edge_count stay. */
+void lt_graph_drop_edges(struct lt_graph *graph);
 void lt_graph_deinit(struct lt_graph *graph);
 
 enum { LT_GRAPH_NONE = UINT32_MAX };
 
 /*
- * Uses up the edges of the graph: both rows are gone afterwards, only node_count stays.
- *
  * Immediate dominators over a virtual root that has an edge to each of `roots` (semi-NCA, Georgiadis
  * 2005). ret_dominator[v] is the node, LT_GRAPH_NONE when the virtual root dominates v or v is not
- * reachable; ret_order lists the reachable nodes in preorder (*ret_reachable of them). Caller frees.
+ * reachable; `order` lists the reachable nodes in preorder (`reachable` of them).
+ *
+ * It uses up the edges of the graph: both rows are gone afterwards, only node_count stays. At its peak it
+ * holds 20 bytes a node and 8 an edge, less 4 for each node reached, the rows of `out` included.
  */
 struct lt_dominators {
 	uint32_t *dominator;

@@ -38,13 +38,13 @@ enum lt_status lt_graph_shortest(struct lt_session *session, const struct lt_gra
 	}
 	for (uint32_t head = 0; head < tail; head++) {
 		uint32_t node = queue[head];
-		for (uint64_t e = graph->out.first[node]; e < graph->out.first[node + 1]; e++) {
-			uint32_t to = graph->out.target[e];
-			if (distance[to] != UINT32_MAX)
+		struct lt_row row = lt_row(&graph->out, node);
+		for (const uint32_t *to = row.begin; to < row.end; to++) {
+			if (distance[*to] != UINT32_MAX)
 				continue;
-			distance[to] = distance[node] + 1;
-			parent[to] = node;
-			queue[tail++] = to;
+			distance[*to] = distance[node] + 1;
+			parent[*to] = node;
+			queue[tail++] = *to;
 		}
 	}
 	*ret_parent = LT_TAKE(parent);
@@ -54,6 +54,7 @@ enum lt_status lt_graph_shortest(struct lt_session *session, const struct lt_gra
 
 enum {
 	BUCKETS = 512, /* a power of two above the dearest step, 2 * UINT8_MAX */
+	BUCKET_KEPT = 1 << 16,
 };
 
 LT_VEC(lt_bucket, uint32_t);
@@ -102,21 +103,23 @@ enum lt_status lt_graph_cheapest(struct lt_session *session, const struct lt_gra
 			if (done[node] || distance[node] != now)
 				continue;
 			done[node] = 1;
-			for (uint64_t e = graph->out.first[node]; e < graph->out.first[node + 1];
-			     e++) {
-				uint32_t to = graph->out.target[e];
-				uint32_t there = now + leave[node] + enter[to];
-				if (there >= distance[to])
+			struct lt_row row = lt_row(&graph->out, node);
+			for (const uint32_t *to = row.begin; to < row.end; to++) {
+				uint32_t there = now + leave[node] + enter[*to];
+				if (there >= distance[*to])
 					continue;
-				distance[to] = there;
-				parent[to] = node;
-				if (!lt_bucket_push(&buckets->at[there % BUCKETS], to))
+				distance[*to] = there;
+				parent[*to] = node;
+				if (!lt_bucket_push(&buckets->at[there % BUCKETS], *to))
 					return lt_fail_memory(session);
 				waiting++;
 			}
 		}
 		waiting -= bucket->count;
 		bucket->count = 0;
+		/* A large one is needed once or twice only. */
+		if (bucket->capacity > BUCKET_KEPT)
+			lt_bucket_deinit(bucket);
 	}
 	*ret_parent = LT_TAKE(parent);
 	*ret_distance = LT_TAKE(distance);
@@ -135,13 +138,12 @@ enum lt_status lt_graph_mark(struct lt_session *session, const struct lt_graph *
 			return lt_fail_memory(session);
 		while (stack.count > 0) {
 			uint32_t node = stack.data[--stack.count];
-			for (uint64_t e = graph->out.first[node]; e < graph->out.first[node + 1];
-			     e++) {
-				uint32_t to = graph->out.target[e];
-				if (reached[to])
+			struct lt_row row = lt_row(&graph->out, node);
+			for (const uint32_t *to = row.begin; to < row.end; to++) {
+				if (reached[*to])
 					continue;
-				reached[to] = 1;
-				if (!lt_bucket_push(&stack, to))
+				reached[*to] = 1;
+				if (!lt_bucket_push(&stack, *to))
 					return lt_fail_memory(session);
 			}
 		}

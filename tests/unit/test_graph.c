@@ -51,10 +51,10 @@ static void reach_without(const struct lt_graph *graph, const uint32_t *roots, s
 		for (uint32_t v = 0; v < graph->node_count; v++) {
 			if (!reached[v])
 				continue;
-			for (uint64_t e = graph->out.first[v]; e < graph->out.first[v + 1]; e++) {
-				uint32_t to = graph->out.target[e];
-				if (to != removed && !reached[to]) {
-					reached[to] = 1;
+			struct lt_row row = lt_row(&graph->out, v);
+			for (const uint32_t *to = row.begin; to < row.end; to++) {
+				if (*to != removed && !reached[*to]) {
+					reached[*to] = 1;
 					changed = 1;
 				}
 			}
@@ -151,16 +151,14 @@ static void test_shortest_random(void **unused)
 			}
 			for (uint32_t pass = 0; pass < graph.node_count; pass++) {
 				for (uint32_t v = 0; v < graph.node_count; v++) {
-					for (uint64_t e = graph.out.first[v];
-					     e < graph.out.first[v + 1] &&
-					     expected[v] != UINT32_MAX;
-					     e++) {
-						uint32_t to = graph.out.target[e];
+					struct lt_row row = lt_row(&graph.out, v);
+					for (const uint32_t *to = row.begin;
+					     to < row.end && expected[v] != UINT32_MAX; to++) {
 						uint32_t there = expected[v];
-						there +=
-							priced ? (uint32_t)leave[v] + enter[to] : 1;
-						if (there < expected[to])
-							expected[to] = there;
+						there += priced ? (uint32_t)leave[v] + enter[*to]
+								: 1;
+						if (there < expected[*to])
+							expected[*to] = there;
 					}
 				}
 			}
@@ -270,14 +268,15 @@ static void test_reverse(void **unused)
 	LT_CLEANUP(lt_graph_deinit) struct lt_graph graph = {0};
 	random_graph(500, 6, &graph);
 	assert_int_equal(lt_graph_reverse(&session, &graph), LT_OK);
-	assert_int_equal(graph.in.first[graph.node_count], graph.edge_count);
+	assert_int_equal(lt_row_start(&graph.in, graph.node_count), graph.edge_count);
 	for (uint32_t v = 0; v < graph.node_count; v++) {
 		for (uint32_t u = 0; u < graph.node_count; u++) {
 			int forward = 0, backward = 0;
-			for (uint64_t e = graph.out.first[u]; e < graph.out.first[u + 1]; e++)
-				forward += graph.out.target[e] == v;
-			for (uint64_t e = graph.in.first[v]; e < graph.in.first[v + 1]; e++)
-				backward += graph.in.target[e] == u;
+			struct lt_row out = lt_row(&graph.out, u), in = lt_row(&graph.in, v);
+			for (const uint32_t *to = out.begin; to < out.end; to++)
+				forward += *to == v;
+			for (const uint32_t *from = in.begin; from < in.end; from++)
+				backward += *from == u;
 			assert_int_equal(forward, backward);
 		}
 	}
