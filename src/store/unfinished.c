@@ -1,0 +1,235 @@
+#include "store/unfinished.h"
+
+#include "base/cleanup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+enum {
+	OWNER_ONLY = 0600, /* a snapshot has names of the target in it */
+	TRIES = 8,
+	SLOTS = 4,
+};
+
+/*
+ * Signals that end the program remove the temporary files first. The handlers are there from the first
+ * file on, for the signals that have their default action then.
+ */
+static const int fatal[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+static struct {
+	atomic_bool used;
+	char path[PATH_MAX];
+} doomed[SLOTS];
+
+static void on_fatal(int number)
+{
+	for (size_t i = 0; i < SLOTS; i++)
+		if (atomic_load(&doomed[i].used))
+			unlink(doomed[i].path);
+	/* The default action came back with SA_RESETHAND; the signal waits until this handler returns. */
+	raise(number);
+}
+
+/* -1: no room; the file is then left behind when a signal ends the program. */
+static int doom(const char *path)
+{
+	static bool prepared;
+	for (size_t i = 0; !prepared && i < sizeof(fatal) / sizeof(fatal[0]); i++) {
+		struct sigaction action = {.sa_handler = on_fatal, .sa_flags = (int)SA_RESETHAND},
+				 before;
+		if (sigaction(fatal[i], NULL, &before) == 0 && before.sa_handler == SIG_DFL)
+			sigaction(fatal[i], &action, NULL);
+	}
+	prepared = true;
+	for (int i = 0; i < SLOTS; i++) {
+		if (atomic_load(&doomed[i].used) || strlen(path) >= sizeof(doomed[i].path))
+			continue;
+		memcpy(doomed[i].path, path, strlen(path) + 1);
+		atomic_store(&doomed[i].used, true);
+		return i;
+	}
+	return -1;
+}
+
+static void release(struct lt_unfinished *file)
+{
+	if (file->slot >= 0)
+		atomic_store(&doomed[file->slot].used, false);
+	file->slot = -1;
+}
+
+static enum lt_status cannot(struct lt_session *session, const struct lt_unfinished *file,
+			     int error)
+{
+	return lt_fail_errno(session, LT_E_FILE, error, "cannot write %.200s", file->path);
+}
+
+/* The real name, and whether something is there that must not be replaced. */
+static enum lt_status name_it(struct lt_session *session, const char *path,
+			      struct lt_unfinished *file)
+{
+	struct stat found;
+	file->path = strdup(path);
+	if (file->path == NULL)
+		return lt_fail_memory(session);
+	if (*path == '\0')
+		return cannot(session, file, ENOENT);
+	bool exists = stat(path, &found) == 0;
+	if (exists && S_ISDIR(found.st_mode)) {
+		lt_remedy(session, "Name a file in it.");
+		return lt_fail(session, LT_E_FILE, "%.200s is a folder", path);
+	}
+	if (exists && !S_ISREG(found.st_mode)) {
+		lt_remedy(session, "Name a file in a folder that you may write to.");
+		return lt_fail(session, LT_E_FILE, "%.200s is no regular file", path);
+	}
+	file->final = exists ? realpath(path, NULL) : strdup(path);
+	if (file->final == NULL)
+		return exists ? cannot(session, file, errno) : lt_fail_memory(session);
+	if (asprintf(&file->temporary, "%s" LT_UNFINISHED_SUFFIX, file->final) < 0) {
+		file->temporary = NULL;
+		return lt_fail_memory(session);
+	}
+	return LT_OK;
+}
+
+/* What a writer leaves behind is empty or begins as a database does, or with zeros. Anything else is somebody's file. */
+static bool is_leftover(int fd)
+{
+	static const char zeros[16], magic[16] = "SQLite format 3";
+	char head[16] = {0};
+	ssize_t got = pread(fd, head, sizeof(head), 0);
+	return got == 0 || (got == (ssize_t)sizeof(head) &&
+			    (memcmp(head, magic, 16) == 0 || memcmp(head, zeros, 16) == 0));
+}
+
+/* The path still leads to this open file. */
+static bool is_at(const char *path, int fd)
+{
+	struct stat here, there;
+	return fstat(fd, &here) == 0 && lstat(path, &there) == 0 && here.st_dev == there.st_dev &&
+	       here.st_ino == there.st_ino;
+}
+
+static enum lt_status busy(struct lt_session *session, const struct lt_unfinished *file)
+{
+	lt_remedy(session, "Wait until it is done, or name another file.");
+	return lt_fail(session, LT_E_FILE, "another lowtide is writing %.200s at this moment",
+		       file->path);
+}
+
+/* Removes a leftover of a dead writer. LT_OK also when it has gone meanwhile. */
+static enum lt_status clear_way(struct lt_session *session, const struct lt_unfinished *file)
+{
+	LT_CLOSE int fd = open(file->temporary, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	struct stat found;
+	if (fd < 0 && errno == ENOENT)
+		return LT_OK;
+	if (fd >= 0 && fstat(fd, &found) == 0 && S_ISREG(found.st_mode)) {
+		if (flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+			return busy(session, file);
+		if (is_leftover(fd)) {
+			if (is_at(file->temporary, fd) && unlink(file->temporary) != 0)
+				return cannot(session, file, errno);
+			return LT_OK;
+		}
+	}
+	lt_remedy(session, "Remove it, or name another file.");
+	return lt_fail(session, LT_E_FILE,
+		       "cannot write %.200s: %.200s is in the way, and no writer left it there",
+		       file->path, file->temporary);
+}
+
+static enum lt_status make(struct lt_session *session, struct lt_unfinished *file)
+{
+	for (unsigned i = 0; i < TRIES; i++) {
+		file->fd = open(file->temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, OWNER_ONLY);
+		if (file->fd < 0 && errno != EEXIST)
+			return cannot(session, file, errno);
+		if (file->fd < 0) {
+			LT_TRY(clear_way(session, file));
+			continue;
+		}
+		/* Another writer may have taken the new file for a leftover before it was locked. */
+		if (flock(file->fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+			close(file->fd);
+			file->fd = -1;
+			return busy(session, file);
+		}
+		if (is_at(file->temporary, file->fd)) {
+			file->slot = doom(file->temporary);
+			return LT_OK;
+		}
+		close(file->fd);
+		file->fd = -1;
+	}
+	return busy(session, file);
+}
+
+enum lt_status lt_unfinished_begin(struct lt_session *session, const char *path,
+				   struct lt_unfinished *ret_file)
+{
+	struct lt_unfinished file = {.fd = -1, .slot = -1};
+	enum lt_status status = name_it(session, path, &file);
+	if (status == LT_OK)
+		status = make(session, &file);
+	if (status == LT_OK)
+		*ret_file = file;
+	else
+		lt_unfinished_end(&file);
+	return status;
+}
+
+static int sync_folder(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	LT_FREE char *folder = slash == NULL
+				       ? strdup(".")
+				       : strndup(path, slash == path ? 1 : (size_t)(slash - path));
+	if (folder == NULL)
+		return ENOMEM;
+	LT_CLOSE int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	/* A folder that may be written but not read cannot be synced, nor can some file systems. */
+	if (fd < 0)
+		return errno == EACCES ? 0 : errno;
+	return fsync(fd) == 0 || errno == EINVAL || errno == EROFS ? 0 : errno;
+}
+
+enum lt_status lt_unfinished_commit(struct lt_session *session, struct lt_unfinished *file)
+{
+	if (fsync(file->fd) != 0)
+		return cannot(session, file, errno);
+	if (!is_at(file->temporary, file->fd)) {
+		lt_remedy(session, "Write it again.");
+		return lt_fail(session, LT_E_FILE,
+			       "cannot write %.200s: another program has removed %.200s",
+			       file->path, file->temporary);
+	}
+	if (rename(file->temporary, file->final) != 0)
+		return cannot(session, file, errno);
+	/* From here on the file has its name and stays. */
+	free(file->temporary);
+	file->temporary = NULL;
+	release(file);
+	int error = sync_folder(file->final);
+	return error == 0 ? LT_OK : cannot(session, file, error);
+}
+
+void lt_unfinished_end(struct lt_unfinished *file)
+{
+	if (file->fd >= 0 && file->temporary != NULL && is_at(file->temporary, file->fd))
+		unlink(file->temporary);
+	release(file);
+	if (file->fd >= 0)
+		close(file->fd);
+	free(file->path);
+	free(file->final);
+	free(file->temporary);
+	*file = (struct lt_unfinished){.fd = -1, .slot = -1};
+}
