@@ -1,5 +1,6 @@
 #!/bin/sh
-# Gets the machine ready: packages of Debian or Ubuntu, and .venv with the Python packages of the tests.
+# Gets the machine ready: packages of Debian or Ubuntu, .venv with the Python packages of the tests, and
+# .venv-corpus with the libraries of the leak corpus.
 #   scripts/setup.sh [build|test|lint|bench]   what is going to be done (default: test)
 # Quick when nothing is missing. Asks nothing: without root or password-less sudo it prints the command to run.
 set -eu
@@ -95,3 +96,8 @@ if [ "$current" != "$wanted" ]; then
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input -r .venv/requirements.txt
 	printf '%s\n' "$wanted" >"$stamp"
 fi
+
+# The libraries of the leak corpus, and the peers of the benchmarks.
+case $what in
+test | bench) python3 scripts/corpus.py ;;
+esac

@@ -19,6 +19,9 @@ OLDEST = (3, 9)
 NEWEST = (3, 15)
 # Versions that `make pythons` gets from Debian testing when the machine lacks them.
 DEBIAN_TESTING = ("3.13", "3.14", "3.15")
+# What the libraries of the leak corpus are pinned for.
+CORPUS_MINORS = ("3.11", "3.12", "3.13")
+CORPUS_REQUIREMENTS = REPOSITORY / "tests" / "live" / "leaks" / "requirements.txt"
 
 PROBE = (
     "import json,os,sys,sysconfig\n"
@@ -90,18 +93,39 @@ def enter(root: str, command: list[str], binds: tuple[str, ...] = (), container:
     return ["unshare", *options, "--mount", "--propagation", "private", "--", "sh", "-c", "; ".join(steps), "sh", *command]
 
 
-def pythons_dir() -> Path:
-    """Where fetched interpreters are: LOWTIDE_PYTHONS, else .pythons here, else that of the main worktree."""
-    named = os.environ.get("LOWTIDE_PYTHONS")
-    if named:
-        return Path(named).resolve()
-    own = REPOSITORY / ".pythons"
+def _shared(name: str) -> Path:
+    """A git-ignored folder here, else, when this is a worktree of git, that of the main one."""
+    own = REPOSITORY / name
     git = REPOSITORY / ".git"
     if not own.exists() and git.is_file():
         found = re.match(r"gitdir: (.*)/\.git/worktrees/", git.read_text())
-        if found and Path(found.group(1), ".pythons").is_dir():
-            return Path(found.group(1), ".pythons")
+        if found and Path(found.group(1), name).is_dir():
+            return Path(found.group(1), name)
     return own
+
+
+def pythons_dir() -> Path:
+    """Where fetched interpreters are: LOWTIDE_PYTHONS, else .pythons here or in the main worktree."""
+    named = os.environ.get("LOWTIDE_PYTHONS")
+    return Path(named).resolve() if named else _shared(".pythons")
+
+
+def corpus_dir() -> Path:
+    """The environment that scripts/corpus.py makes."""
+    return _shared(".venv-corpus")
+
+
+@functools.lru_cache(maxsize=None)
+def corpus_interpreter() -> Interpreter | None:
+    """The CPython of that environment; None when it is not there or not complete."""
+    path = corpus_dir() / "bin" / "python"
+    stamp = corpus_dir() / ".complete"
+    if not stamp.is_file() or stamp.read_text() != CORPUS_REQUIREMENTS.read_text():
+        return None
+    for one in interpreters():
+        if one.root is None and os.path.realpath(path) == one.path:
+            return Interpreter(one.version, str(path), one.include, one.shared, "corpus-" + one.label)
+    return None
 
 
 def _probe(command: list[str]) -> dict | None:
