@@ -11,6 +11,7 @@ enum lt_status lt_collectors_read(const struct lt_view *view, struct lt_collecto
 {
 	LT_CLEANUP(lt_interpreters_deinit) struct lt_interpreters interpreters = {0};
 	LT_TRY(lt_interpreters_read(view, &interpreters));
+	const struct lt_layout *layout = view->layout;
 	struct lt_collector *collectors = calloc(interpreters.count + 1, sizeof(*collectors));
 	if (collectors == NULL)
 		return lt_fail_memory(view->session);
@@ -26,6 +27,10 @@ enum lt_status lt_collectors_read(const struct lt_view *view, struct lt_collecto
 			.debug = gc->debug,
 			.long_lived_total = gc->long_lived_total,
 			.long_lived_pending = gc->long_lived_pending,
+			.usual = {lt_fact(layout, LT_FACT_gc_threshold0),
+				  lt_fact(layout, LT_FACT_gc_threshold1),
+				  lt_fact(layout, LT_FACT_gc_threshold2)},
+			.incremental = lt_fact(layout, LT_FACT_gc_incremental) != 0,
 		};
 		for (size_t g = 0; g < LT_GENERATIONS; g++) {
 			collector->generations[g] = (struct lt_collector_generation){

@@ -25,7 +25,9 @@ struct lt_collector {
 	uint64_t callbacks; /* length of gc.callbacks */
 	uint32_t debug;     /* gc.get_debug() */
 	uint64_t long_lived_total,
-		long_lived_pending; /* of the 25 % rule; 0 where it does not exist */
+		long_lived_pending;    /* of the 25 % rule; 0 where it does not exist */
+	int64_t usual[LT_GENERATIONS]; /* the thresholds that the release starts with */
+	bool incremental;              /* the second threshold is not a count of collections */
 };
 
 struct lt_view;

@@ -1,7 +1,6 @@
 #include "analysis/containers.h"
 
 #include "analysis/expression.h"
-#include "analysis/read.h"
 #include "base/cleanup.h"
 
 #include <string.h>
@@ -19,33 +18,9 @@ static const double OWN_SHARE = 0.05;
 
 bool lt_container_length(const struct lt_picture *picture, uint32_t node, uint64_t *ret_length)
 {
-	const struct lt_type *type = lt_picture_type(picture, node);
-	const struct lt_view *view = picture->view;
-	lt_addr address = lt_picture_address(picture, node);
 	int64_t length;
-	switch (type != NULL ? type->kind : LT_KIND_OPAQUE) {
-	case LT_KIND_DICT:
-	case LT_KIND_FROZENDICT:
-	case LT_KIND_ORDERED_DICT:
-	case LT_KIND_DEFAULT_DICT:
-		length = lt_read_word(view, address, LT_PyDictObject_ma_used);
-		break;
-	case LT_KIND_LIST:
-	case LT_KIND_TUPLE:
-	case LT_KIND_DEQUE:
-		length = lt_read_word(view, address, LT_PyVarObject_ob_size);
-		break;
-	case LT_KIND_SET:
-		length = lt_read_word(view, address, LT_PySetObject_used);
-		break;
-	case LT_KIND_LRU_CACHE:
-		length = lt_read_word(view,
-				      lt_read_pointer(view, address, LT_lru_cache_object_cache),
-				      LT_PyDictObject_ma_used);
-		break;
-	default:
+	if (!lt_picture_number(picture, node, LT_DETAIL_LENGTH, &length))
 		return false;
-	}
 	*ret_length = length < 0 ? 0 : (uint64_t)length;
 	return true;
 }
@@ -122,7 +97,7 @@ static int by_held(const void *left, const void *right)
 
 static size_t collect(const struct lt_picture *picture, struct candidate *heap)
 {
-	const struct lt_types *types = lt_heap_types(picture->heap);
+	const struct lt_types *types = picture->types;
 	uint32_t type_count = lt_types_count(types);
 	size_t count = 0;
 	for (uint32_t node = 0; node < picture->graph.graph.node_count; node++) {
@@ -185,7 +160,7 @@ static enum lt_status skip_wrappers(const struct lt_picture *picture, struct can
 	LT_CLEANUP(lt_map_deinit) struct lt_map by_node = {0};
 	for (size_t i = 0; i < count; i++) {
 		if (!list[i].skipped && !lt_map_put(&by_node, list[i].node, i))
-			return lt_fail_memory(picture->view->session);
+			return lt_fail_memory(picture->session);
 	}
 	double heap = (double)picture->graph.total_bytes;
 	for (size_t i = 0; i < count; i++) {
@@ -220,7 +195,7 @@ enum lt_status lt_containers_find(const struct lt_picture *picture,
 				  struct lt_arena *strings, struct lt_container **ret_containers,
 				  size_t *ret_count)
 {
-	struct lt_session *session = picture->view->session;
+	struct lt_session *session = picture->session;
 	LT_FREE struct candidate *list = calloc(CANDIDATES, sizeof(*list));
 	LT_FREE struct lt_container *containers = calloc(limit + 1, sizeof(*containers));
 	if (list == NULL || containers == NULL)

@@ -9,8 +9,7 @@
 enum {
 	STEPS_SHOWN = 24, /* steps of one way that are written out */
 	STEPS_MAX = 4096, /* longer ways are cut: the rest is counted */
-	NAME_CHARACTERS = 200,
-	PATH_CHARACTERS = 1000,
+	NAME_BYTES = 400, /* one part of a qualified name */
 	BASES_MAX = 64,
 	REFS_KEPT =
 		1 << 12, /* of an object with more references they are kept for the next question */
@@ -18,9 +17,6 @@ enum {
 
 struct lt_expressions {
 	const struct lt_picture *picture;
-	const struct lt_view *view;
-	struct lt_types *types;
-	struct lt_decoder *decoder;
 	struct lt_refs refs;   /* of the object looked at last */
 	struct lt_refs many;   /* of the object `many_of`, which has many */
 	uint32_t many_of;      /* LT_NO_NODE: none */
@@ -44,9 +40,7 @@ static const struct lt_refs *refs_of(struct lt_expressions *ex, uint32_t node)
 	if (node == ex->many_of)
 		return &ex->many;
 	ex->refs.count = 0;
-	const struct lt_type *type = lt_picture_type(ex->picture, node);
-	if (type != NULL)
-		(void)lt_decode_refs(ex->decoder, address_of(ex, node), type, &ex->refs);
+	lt_picture_refs(ex->picture, node, &ex->refs);
 	if (ex->refs.count > REFS_KEPT) {
 		struct lt_refs swap = ex->many;
 		ex->many = ex->refs;
@@ -55,6 +49,29 @@ static const struct lt_refs *refs_of(struct lt_expressions *ex, uint32_t node)
 		return &ex->many;
 	}
 	return &ex->refs;
+}
+
+static uint32_t node_of(const struct lt_expressions *ex, lt_addr address)
+{
+	return lt_heap_graph_find(&ex->picture->graph, address);
+}
+
+/* The name that a str object holds. */
+static bool name_at(const struct lt_expressions *ex, lt_addr object, struct lt_text *name)
+{
+	uint32_t node = node_of(ex, object);
+	return node != LT_NO_NODE && lt_picture_text(ex->picture, node, LT_DETAIL_STRING, name);
+}
+
+/* What the node refers to by a fixed member, LT_NO_NODE when it has none. */
+static uint32_t member_of(struct lt_expressions *ex, uint32_t node, enum lt_member member)
+{
+	const struct lt_refs *refs = refs_of(ex, node);
+	for (size_t i = 0; i < refs->count; i++) {
+		if (refs->data[i].kind == LT_REF_MEMBER && refs->data[i].index == (uint32_t)member)
+			return node_of(ex, refs->data[i].to);
+	}
+	return LT_NO_NODE;
 }
 
 static uint64_t hash_text(const char *text)
@@ -68,14 +85,11 @@ static uint64_t hash_text(const char *text)
 enum lt_status lt_expressions_create(const struct lt_picture *picture,
 				     struct lt_expressions **ret_expressions)
 {
-	struct lt_session *session = picture->view->session;
+	struct lt_session *session = picture->session;
 	struct lt_expressions *ex = calloc(1, sizeof(*ex));
 	if (ex == NULL)
 		return lt_fail_memory(session);
 	ex->picture = picture;
-	ex->view = picture->view;
-	ex->types = lt_heap_types(picture->heap);
-	ex->decoder = lt_heap_decoder(picture->heap);
 	ex->modules_dict = LT_NO_NODE;
 	ex->many_of = LT_NO_NODE;
 	for (size_t r = 0; r < picture->roots.list.count && ex->modules_dict == LT_NO_NODE; r++) {
@@ -88,9 +102,9 @@ enum lt_status lt_expressions_create(const struct lt_picture *picture,
 		for (size_t i = 0; i < refs->count; i++) {
 			const struct lt_ref *ref = &refs->data[i];
 			LT_CLEANUP(lt_text_deinit) struct lt_text name = {0};
-			uint32_t node = lt_heap_graph_find(&picture->graph, ref->to);
+			uint32_t node = node_of(ex, ref->to);
 			if (ref->kind != LT_REF_VALUE || node == LT_NO_NODE ||
-			    !lt_read_str(ex->view, ref->name, NAME_CHARACTERS, &name))
+			    !name_at(ex, ref->name, &name))
 				continue;
 			if (!lt_map_put(&ex->modules, hash_text(lt_text_get(&name)), node)) {
 				lt_expressions_destroy(ex);
@@ -161,21 +175,15 @@ bool lt_expression_ref(struct lt_expressions *ex, uint32_t from, uint32_t to,
 	return true;
 }
 
-static bool str_equals(const struct lt_expressions *ex, lt_addr object, const char *text)
-{
-	LT_CLEANUP(lt_text_deinit) struct lt_text value = {0};
-	return lt_read_str(ex->view, object, NAME_CHARACTERS, &value) &&
-	       strcmp(lt_text_get(&value), text) == 0;
-}
-
 uint32_t lt_expression_lookup(struct lt_expressions *ex, uint32_t dict, const char *key)
 {
 	const struct lt_refs *refs = refs_of(ex, dict);
 	for (size_t i = 0; i < refs->count; i++) {
 		const struct lt_ref *ref = &refs->data[i];
+		LT_CLEANUP(lt_text_deinit) struct lt_text name = {0};
 		if ((ref->kind == LT_REF_VALUE || ref->kind == LT_REF_ATTRIBUTE) &&
-		    str_equals(ex, ref->name, key))
-			return lt_heap_graph_find(&ex->picture->graph, ref->to);
+		    name_at(ex, ref->name, &name) && strcmp(lt_text_get(&name), key) == 0)
+			return node_of(ex, ref->to);
 	}
 	return LT_NO_NODE;
 }
@@ -193,7 +201,7 @@ static uint32_t namespace_of(struct lt_expressions *ex, uint32_t owner)
 	const struct lt_refs *refs = refs_of(ex, owner);
 	for (size_t i = 0; i < refs->count; i++) {
 		if (is_namespace(&refs->data[i]))
-			return lt_heap_graph_find(&ex->picture->graph, refs->data[i].to);
+			return node_of(ex, refs->data[i].to);
 	}
 	return LT_NO_NODE;
 }
@@ -202,7 +210,7 @@ static uint32_t namespace_of(struct lt_expressions *ex, uint32_t owner)
 static uint32_t resolve(struct lt_expressions *ex, const char *module, const char *qualname)
 {
 	uint32_t at = lt_expression_module(ex, module);
-	char part[NAME_CHARACTERS];
+	char part[NAME_BYTES];
 	while (at != LT_NO_NODE && *qualname != '\0') {
 		size_t length = strcspn(qualname, ".");
 		if (length >= sizeof(part))
@@ -217,48 +225,69 @@ static uint32_t resolve(struct lt_expressions *ex, const char *module, const cha
 }
 
 /* The function inside what wraps one: lru_cache, method, staticmethod; else the node itself. */
-static lt_addr wrapped_function(const struct lt_expressions *ex, uint32_t node)
+static uint32_t wrapped_function(struct lt_expressions *ex, uint32_t node)
 {
-	lt_addr address = address_of(ex, node);
 	switch (kind_of(ex, node)) {
 	case LT_KIND_LRU_CACHE:
-		return lt_read_pointer(ex->view, address, LT_lru_cache_object_func);
+		return member_of(ex, node, LT_MEMBER_wrapped);
 	case LT_KIND_METHOD:
-		return lt_read_pointer(ex->view, address, LT_PyMethodObject_im_func);
 	case LT_KIND_STATIC_METHOD:
-		return lt_read_pointer(ex->view, address, LT_staticmethod_sm_callable);
 	case LT_KIND_CLASS_METHOD:
-		return lt_read_pointer(ex->view, address, LT_classmethod_cm_callable);
+		return member_of(ex, node, LT_MEMBER_function);
 	default:
-		return address;
+		return node;
 	}
 }
 
-static bool is_kind(const struct lt_expressions *ex, lt_addr object, enum lt_kind kind)
+static bool is_kind(const struct lt_expressions *ex, uint32_t node, enum lt_kind kind)
 {
-	const struct lt_type *type =
-		lt_types_get(ex->types, lt_read_pointer(ex->view, object, LT_PyObject_ob_type));
-	return type != NULL && type->kind == kind;
+	return node != LT_NO_NODE && kind_of(ex, node) == kind;
 }
 
-static bool code_place(const struct lt_expressions *ex, lt_addr code, struct lt_text *where)
+static bool code_place(const struct lt_expressions *ex, uint32_t code, struct lt_text *where)
 {
-	LT_CLEANUP(lt_text_deinit) struct lt_text file = {0};
-	if (!lt_read_str(ex->view, lt_read_pointer(ex->view, code, LT_PyCodeObject_co_filename),
-			 PATH_CHARACTERS, &file))
+	int64_t line = 0;
+	if (!is_kind(ex, code, LT_KIND_CODE) ||
+	    !lt_picture_text(ex->picture, code, LT_DETAIL_FILE, where))
 		return false;
-	lt_text_addf(where, "%s:%" PRId32, lt_text_get(&file),
-		     lt_read_int32(ex->view, code, LT_PyCodeObject_co_firstlineno));
+	(void)lt_picture_number(ex->picture, code, LT_DETAIL_FIRST_LINE, &line);
+	lt_text_addf(where, ":%" PRId64, line);
 	return true;
 }
 
 bool lt_expression_function_place(struct lt_expressions *ex, uint32_t node, struct lt_text *where)
 {
-	lt_addr function = wrapped_function(ex, node);
-	lt_addr code = function;
-	if (is_kind(ex, function, LT_KIND_FUNCTION))
-		code = lt_read_pointer(ex->view, function, LT_PyFunctionObject_func_code);
-	return is_kind(ex, code, LT_KIND_CODE) && code_place(ex, code, where);
+	uint32_t code = wrapped_function(ex, node);
+	if (is_kind(ex, code, LT_KIND_FUNCTION))
+		code = member_of(ex, code, LT_MEMBER_code);
+	return code_place(ex, code, where);
+}
+
+/* The names of variables that code objects keep: one table, or one each for its three kinds. */
+bool lt_expression_local_name(struct lt_expressions *ex, uint32_t code, uint32_t index,
+			      struct lt_text *name)
+{
+	static const enum lt_member tables[] = {LT_MEMBER_local_names, LT_MEMBER_variable_names,
+						LT_MEMBER_cell_names, LT_MEMBER_free_names};
+	uint64_t at = index;
+	for (size_t t = 0; t < sizeof(tables) / sizeof(tables[0]); t++) {
+		uint32_t table = member_of(ex, code, tables[t]);
+		int64_t length = 0;
+		if (table == LT_NO_NODE ||
+		    !lt_picture_number(ex->picture, table, LT_DETAIL_LENGTH, &length))
+			continue;
+		if (at >= (uint64_t)length) {
+			at -= (uint64_t)length;
+			continue;
+		}
+		const struct lt_refs *refs = refs_of(ex, table);
+		for (size_t i = 0; i < refs->count; i++) {
+			if (refs->data[i].kind == LT_REF_ITEM && refs->data[i].index == at)
+				return name_at(ex, refs->data[i].to, name);
+		}
+		return false;
+	}
+	return false;
 }
 
 /*
@@ -269,33 +298,22 @@ static bool write_home(struct lt_expressions *ex, uint32_t node, struct lt_text 
 {
 	LT_CLEANUP(lt_text_deinit) struct lt_text module = {0};
 	LT_CLEANUP(lt_text_deinit) struct lt_text qualname = {0};
+	uint32_t named = node;
 	switch (kind_of(ex, node)) {
-	case LT_KIND_TYPE: {
-		const struct lt_type *type = lt_types_get(ex->types, address_of(ex, node));
-		if (type == NULL || type->module[0] == '\0')
-			return false;
-		lt_text_add(&module, type->module);
-		lt_text_add(&qualname, type->name);
+	case LT_KIND_TYPE:
 		break;
-	}
 	case LT_KIND_FUNCTION:
-	case LT_KIND_LRU_CACHE: {
-		lt_addr function = wrapped_function(ex, node);
-		if (!is_kind(ex, function, LT_KIND_FUNCTION) ||
-		    !lt_read_str(
-			    ex->view,
-			    lt_read_pointer(ex->view, function, LT_PyFunctionObject_func_module),
-			    NAME_CHARACTERS, &module) ||
-		    !lt_read_str(
-			    ex->view,
-			    lt_read_pointer(ex->view, function, LT_PyFunctionObject_func_qualname),
-			    NAME_CHARACTERS, &qualname))
+	case LT_KIND_LRU_CACHE:
+		named = wrapped_function(ex, node);
+		if (!is_kind(ex, named, LT_KIND_FUNCTION))
 			return false;
 		break;
-	}
 	default:
 		return false;
 	}
+	if (!lt_picture_text(ex->picture, named, LT_DETAIL_MODULE, &module) ||
+	    !lt_picture_text(ex->picture, named, LT_DETAIL_NAME, &qualname))
+		return false;
 	if (qualname.length == 0 ||
 	    resolve(ex, lt_text_get(&module), lt_text_get(&qualname)) != node)
 		return false;
@@ -307,29 +325,21 @@ static bool write_home(struct lt_expressions *ex, uint32_t node, struct lt_text 
 static bool slot_name(struct lt_expressions *ex, const struct lt_type *type, int64_t offset,
 		      struct lt_text *name)
 {
-	const struct lt_layout *layout = ex->view->layout;
 	for (int depth = 0; type != NULL && depth < BASES_MAX; depth++) {
-		uint32_t dict = lt_heap_graph_find(
-			&ex->picture->graph,
-			lt_read_pointer(ex->view, type->address, LT_PyTypeObject_tp_dict));
+		uint32_t class = node_of(ex, type->address);
+		uint32_t dict = class != LT_NO_NODE ? namespace_of(ex, class) : LT_NO_NODE;
 		const struct lt_refs *refs = dict != LT_NO_NODE ? refs_of(ex, dict) : NULL;
 		for (size_t i = 0; refs != NULL && i < refs->count; i++) {
 			const struct lt_ref *ref = &refs->data[i];
-			if (ref->kind != LT_REF_VALUE || !is_kind(ex, ref->to, LT_KIND_DESCRIPTOR))
-				continue;
-			const struct lt_type *descriptor = lt_types_get(
-				ex->types, lt_read_pointer(ex->view, ref->to, LT_PyObject_ob_type));
-			if (descriptor == NULL ||
-			    strcmp(descriptor->name, "member_descriptor") != 0)
-				continue;
-			lt_addr member =
-				lt_read_pointer(ex->view, ref->to, LT_PyMemberDescrObject_d_member);
-			if (!lt_has(layout, LT_PyMemberDef_offset) ||
-			    lt_read_word(ex->view, member, LT_PyMemberDef_offset) != offset)
-				continue;
-			return lt_read_str(ex->view, ref->name, NAME_CHARACTERS, name);
+			uint32_t value =
+				ref->kind == LT_REF_VALUE ? node_of(ex, ref->to) : LT_NO_NODE;
+			int64_t own;
+			if (is_kind(ex, value, LT_KIND_DESCRIPTOR) &&
+			    lt_picture_number(ex->picture, value, LT_DETAIL_MEMBER_OFFSET, &own) &&
+			    own == offset)
+				return name_at(ex, ref->name, name);
 		}
-		type = type->base != 0 ? lt_types_get(ex->types, type->base) : NULL;
+		type = type->base != 0 ? lt_types_get(ex->picture->types, type->base) : NULL;
 	}
 	return false;
 }
@@ -354,14 +364,20 @@ static void wrap(struct lt_text *text, const char *before, const char *after)
 	lt_text_add(text, after);
 }
 
+/* A key as Python source. */
+static bool literal_at(const struct lt_expressions *ex, lt_addr key, struct lt_text *literal)
+{
+	uint32_t node = node_of(ex, key);
+	return node != LT_NO_NODE && lt_picture_text(ex->picture, node, LT_DETAIL_LITERAL, literal);
+}
+
 static void add_attribute(struct lt_expressions *ex, struct writing *w, lt_addr name)
 {
 	LT_CLEANUP(lt_text_deinit) struct lt_text key = {0};
 	LT_CLEANUP(lt_text_deinit) struct lt_text literal = {0};
-	if (lt_read_str(ex->view, name, NAME_CHARACTERS, &key) &&
-	    lt_is_identifier(lt_text_get(&key))) {
+	if (name_at(ex, name, &key) && lt_is_identifier(lt_text_get(&key))) {
 		lt_text_addf(&w->text, ".%s", lt_text_get(&key));
-	} else if (lt_read_literal(ex->view, ex->types, name, &literal)) {
+	} else if (literal_at(ex, name, &literal)) {
 		lt_text_addf(&literal, ")");
 		lt_text_add(&w->text, ", ");
 		lt_text_add(&w->text, lt_text_get(&literal));
@@ -379,16 +395,15 @@ static void add_value(struct lt_expressions *ex, struct writing *w, uint32_t to,
 	/* A class gives these not as they are but through their __get__. */
 	bool bound = w->owner_type && (kind == LT_KIND_STATIC_METHOD ||
 				       kind == LT_KIND_CLASS_METHOD || kind == LT_KIND_DESCRIPTOR);
-	if (w->pending && !bound && is_kind(ex, key, LT_KIND_STR) &&
-	    lt_read_str(ex->view, key, NAME_CHARACTERS, &name) &&
-	    lt_is_identifier(lt_text_get(&name))) {
+	if (w->pending && !bound && is_kind(ex, node_of(ex, key), LT_KIND_STR) &&
+	    name_at(ex, key, &name) && lt_is_identifier(lt_text_get(&name))) {
 		lt_text_addf(&w->text, ".%s", lt_text_get(&name));
 		return;
 	}
 	if (w->pending)
 		lt_text_add(&w->text, ".__dict__");
 	LT_CLEANUP(lt_text_deinit) struct lt_text literal = {0};
-	if (lt_read_literal(ex->view, ex->types, key, &literal)) {
+	if (literal_at(ex, key, &literal)) {
 		lt_text_addf(&w->text, "[%s]", lt_text_get(&literal));
 		return;
 	}
@@ -411,26 +426,10 @@ static const char *frame_attribute(enum lt_kind kind)
 	}
 }
 
-/* The code that a frame or generator runs, for the names of its variables. */
-static lt_addr code_of(const struct lt_expressions *ex, uint32_t node)
+/* The code that a frame or generator runs, LT_NO_NODE when it does not say. */
+static uint32_t code_of(struct lt_expressions *ex, uint32_t node)
 {
-	lt_addr address = address_of(ex, node);
-	if (kind_of(ex, node) == LT_KIND_FRAME) {
-		if (lt_has(ex->view->layout, LT_PyFrameObject_f_code))
-			return lt_read_pointer(ex->view, address, LT_PyFrameObject_f_code);
-		lt_addr frame = lt_read_pointer(ex->view, address, LT_PyFrameObject_f_frame);
-		uint64_t mask = (uint64_t)lt_fact(ex->view->layout, LT_FACT_stackref_mask);
-		return lt_read_pointer(ex->view, frame, LT__PyInterpreterFrame_f_executable) &
-		       ~mask;
-	}
-	lt_addr code = lt_read_pointer(ex->view, address, LT_PyGenObject_gi_code);
-	if (code != 0 || !lt_has(ex->view->layout, LT_PyGenObject_gi_iframe))
-		return code;
-	uint64_t mask = (uint64_t)lt_fact(ex->view->layout, LT_FACT_stackref_mask);
-	return lt_read_pointer(ex->view,
-			       address + lt_off(ex->view->layout, LT_PyGenObject_gi_iframe),
-			       LT__PyInterpreterFrame_f_executable) &
-	       ~mask;
+	return member_of(ex, node, LT_MEMBER_frame_code);
 }
 
 static void add_step(struct lt_expressions *ex, struct writing *w, uint32_t from, uint32_t to)
@@ -475,6 +474,7 @@ static void add_step(struct lt_expressions *ex, struct writing *w, uint32_t from
 		return;
 	}
 	char after[64];
+	uint32_t code;
 	LT_CLEANUP(lt_text_deinit) struct lt_text name = {0};
 	switch (ref.kind) {
 	case LT_REF_ATTRIBUTE:
@@ -507,9 +507,8 @@ static void add_step(struct lt_expressions *ex, struct writing *w, uint32_t from
 	}
 	case LT_REF_LOCAL:
 		lt_text_add(&w->text, frame_attribute(kind_of(ex, from)));
-		if (lt_read_str(ex->view,
-				lt_frame_local_name(ex->view, code_of(ex, from), ref.index),
-				NAME_CHARACTERS, &name))
+		code = code_of(ex, from);
+		if (code != LT_NO_NODE && lt_expression_local_name(ex, code, ref.index, &name))
 			lt_text_addf(&w->text, ".f_locals['%s']", lt_text_get(&name));
 		else
 			lt_text_addf(&w->text, "<local %" PRIu32 ">", ref.index);
@@ -569,14 +568,10 @@ static void begin(struct lt_expressions *ex, const struct lt_root *root, uint32_
 		return;
 	case LT_ROOT_LOCAL: {
 		const struct lt_frame *frame = &picture->roots.frames.data[root->frame];
-		LT_CLEANUP(lt_text_deinit) struct lt_text name = {0};
-		if (!lt_read_str(ex->view, lt_frame_local_name(ex->view, frame->code, root->index),
-				 NAME_CHARACTERS, &name))
-			lt_text_addf(&name, "<local %" PRIu32 ">", root->index);
 		lt_text_addf(prefix, "local variable '%s' of %s() at %s:%d in thread ",
-			     lt_text_get(&name), frame->function, frame->file, frame->line);
+			     root->variable, frame->function, frame->file, frame->line);
 		add_thread(picture, frame, prefix);
-		lt_text_add(&w->text, lt_text_get(&name));
+		lt_text_add(&w->text, root->variable);
 		w->in_locals = true;
 		if (where != NULL)
 			lt_text_addf(where, "%s:%d", frame->file, frame->line);
@@ -602,15 +597,6 @@ static void begin(struct lt_expressions *ex, const struct lt_root *root, uint32_
 	default:
 		lt_text_addf(&w->text, "<%s>", root->name);
 	}
-}
-
-static void module_place(struct lt_expressions *ex, uint32_t module, struct lt_text *where)
-{
-	uint32_t dict = namespace_of(ex, module);
-	uint32_t file =
-		dict != LT_NO_NODE ? lt_expression_lookup(ex, dict, "__file__") : LT_NO_NODE;
-	if (file != LT_NO_NODE && kind_of(ex, file) == LT_KIND_STR)
-		(void)lt_read_str(ex->view, address_of(ex, file), PATH_CHARACTERS, where);
 }
 
 /* `nodes` lead from a root to the node meant; `cut` more steps that are not among them lead on. */
@@ -661,7 +647,7 @@ static void write_way(struct lt_expressions *ex, const uint32_t *nodes, size_t c
 		if (frame_attribute(kind_of(ex, nodes[i]))[0] != '\0')
 			(void)code_place(ex, code_of(ex, nodes[i]), where);
 		else if (kind_of(ex, nodes[i]) == LT_KIND_MODULE)
-			module_place(ex, nodes[i], where);
+			(void)lt_picture_text(ex->picture, nodes[i], LT_DETAIL_FILE, where);
 	}
 	if (where->length == 0)
 		lt_text_add(where, lt_text_get(&place));

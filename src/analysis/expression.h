@@ -47,6 +47,10 @@ uint32_t lt_expression_lookup(struct lt_expressions *expressions, uint32_t dict,
 /* The module of that name in sys.modules of the main interpreter, LT_NO_NODE for none. */
 uint32_t lt_expression_module(struct lt_expressions *expressions, const char *name);
 
+/* The name of local, cell or free variable `index` (LT_REF_LOCAL) of a code node. */
+bool lt_expression_local_name(struct lt_expressions *expressions, uint32_t code, uint32_t index,
+			      struct lt_text *name);
+
 /* "file.py:12" of a function, of what an lru_cache or a method wraps, or of a code object. False: unknown. */
 bool lt_expression_function_place(struct lt_expressions *expressions, uint32_t node,
 				  struct lt_text *where);

@@ -2,7 +2,6 @@
 #include "analysis/findings.h"
 
 #include "analysis/containers.h"
-#include "analysis/read.h"
 #include "base/cleanup.h"
 
 #include <inttypes.h>
@@ -20,36 +19,58 @@ enum {
 
 struct cache {
 	uint32_t node;
-	lt_addr address;
+	uint32_t function; /* what it wraps, LT_NO_NODE when unknown */
 	uint64_t entries, held, hits, misses;
 	int64_t maxsize; /* -1: None (Modules/_functoolsmodule.c: lru_cache_new) */
 };
 
+/* What the node refers to by a fixed member, LT_NO_NODE when it has none. */
+static uint32_t member_of(const struct lt_picture *picture, uint32_t node, enum lt_member member)
+{
+	LT_CLEANUP(lt_refs_deinit) struct lt_refs refs = {0};
+	lt_picture_refs(picture, node, &refs);
+	for (size_t i = 0; i < refs.count; i++) {
+		if (refs.data[i].kind == LT_REF_MEMBER && refs.data[i].index == (uint32_t)member)
+			return lt_heap_graph_find(&picture->graph, refs.data[i].to);
+	}
+	return LT_NO_NODE;
+}
+
+static uint64_t counter(const struct lt_picture *picture, uint32_t node, enum lt_detail detail)
+{
+	int64_t value;
+	return lt_picture_number(picture, node, detail, &value) && value > 0 ? (uint64_t)value : 0;
+}
+
 static void read_cache(const struct lt_picture *picture, uint32_t node, struct cache *cache)
 {
-	const struct lt_view *view = picture->view;
-	cache->node = node;
-	cache->address = lt_picture_address(picture, node);
-	cache->held = picture->retained[node];
-	cache->maxsize = lt_read_word(view, cache->address, LT_lru_cache_object_maxsize);
-	cache->hits = (uint64_t)lt_read_word(view, cache->address, LT_lru_cache_object_hits);
-	cache->misses = (uint64_t)lt_read_word(view, cache->address, LT_lru_cache_object_misses);
-	if (!lt_container_length(picture, node, &cache->entries))
-		cache->entries = 0;
+	*cache = (struct cache){
+		.node = node,
+		.function = member_of(picture, node, LT_MEMBER_wrapped),
+		.held = picture->retained[node],
+		.hits = counter(picture, node, LT_DETAIL_HITS),
+		.misses = counter(picture, node, LT_DETAIL_MISSES),
+		.entries = counter(picture, node, LT_DETAIL_LENGTH),
+	};
+	(void)lt_picture_number(picture, node, LT_DETAIL_MAXSIZE, &cache->maxsize);
+}
+
+static bool is_function(const struct lt_picture *picture, uint32_t node)
+{
+	const struct lt_type *type = node != LT_NO_NODE ? lt_picture_type(picture, node) : NULL;
+	return type != NULL && type->kind == LT_KIND_FUNCTION;
 }
 
 static void function_name(struct lt_findings *findings, const struct cache *cache,
 			  struct lt_text *name)
 {
-	const struct lt_view *view = findings->picture->view;
-	lt_addr function = lt_read_pointer(view, cache->address, LT_lru_cache_object_func);
+	const struct lt_picture *picture = findings->picture;
+	if (is_function(picture, cache->function) &&
+	    lt_picture_text(picture, cache->function, LT_DETAIL_NAME, name))
+		return;
 	const struct lt_type *type =
-		lt_types_get(lt_heap_types(findings->picture->heap),
-			     lt_read_pointer(view, function, LT_PyObject_ob_type));
-	if (type == NULL || type->kind != LT_KIND_FUNCTION ||
-	    !lt_read_str(view, lt_read_pointer(view, function, LT_PyFunctionObject_func_qualname),
-			 200, name))
-		lt_text_add(name, type != NULL ? type->name : "a function");
+		cache->function != LT_NO_NODE ? lt_picture_type(picture, cache->function) : NULL;
+	lt_text_add(name, type != NULL ? type->name : "a function");
 }
 
 static void add_cache(struct lt_findings *findings, struct lt_finding *finding,
@@ -105,16 +126,19 @@ static void unbounded(struct lt_findings *findings, const struct cache *cache)
 }
 
 /* True when the function's first parameter is called self and it is defined in a class. */
-static bool is_method(const struct lt_view *view, lt_addr function, const char *qualname)
+static bool is_method(struct lt_findings *findings, uint32_t function, const char *qualname)
 {
+	const struct lt_picture *picture = findings->picture;
 	const char *dot = strrchr(qualname, '.');
-	if (dot == NULL || (dot > qualname && dot[-1] == '>')) /* "outer.<locals>.inner" is none */
+	if (dot == NULL ||
+	    (dot > qualname && dot[-1] == '>') || /* "outer.<locals>.inner" is none */
+	    !is_function(picture, function))
 		return false;
-	lt_addr code = lt_read_pointer(view, function, LT_PyFunctionObject_func_code);
-	if (lt_read_int32(view, code, LT_PyCodeObject_co_argcount) < 1)
+	uint32_t code = member_of(picture, function, LT_MEMBER_code);
+	if (code == LT_NO_NODE || counter(picture, code, LT_DETAIL_ARGUMENT_COUNT) < 1)
 		return false;
 	LT_CLEANUP(lt_text_deinit) struct lt_text first = {0};
-	return lt_read_str(view, lt_frame_local_name(view, code, 0), 16, &first) &&
+	return lt_expression_local_name(findings->expressions, code, 0, &first) &&
 	       strcmp(lt_text_get(&first), "self") == 0;
 }
 
@@ -129,16 +153,14 @@ static bool find_pinned(struct lt_findings *findings, const struct cache *cache,
 			struct pinned *ret_pinned)
 {
 	const struct lt_picture *picture = findings->picture;
-	const struct lt_view *view = picture->view;
-	struct lt_types *types = lt_heap_types(picture->heap);
-	lt_addr dict = lt_read_pointer(view, cache->address, LT_lru_cache_object_cache);
+	uint32_t dict = member_of(picture, cache->node, LT_MEMBER_cache);
 	const struct lt_type *dict_type =
-		lt_types_get(types, lt_read_pointer(view, dict, LT_PyObject_ob_type));
-	if (dict_type == NULL || dict_type->kind != LT_KIND_DICT ||
-	    !lt_has(view->layout, LT_PyTupleObject_ob_item))
+		dict != LT_NO_NODE ? lt_picture_type(picture, dict) : NULL;
+	if (dict_type == NULL || dict_type->kind != LT_KIND_DICT)
 		return false;
 	LT_CLEANUP(lt_refs_deinit) struct lt_refs refs = {0};
-	(void)lt_decode_refs(lt_heap_decoder(picture->heap), dict, dict_type, &refs);
+	lt_picture_refs(picture, dict, &refs);
+	LT_CLEANUP(lt_refs_deinit) struct lt_refs items = {0};
 	LT_CLEANUP(lt_map_deinit) struct lt_map seen = {0};
 	struct pinned pinned = {0};
 	uint64_t keys = 0;
@@ -146,21 +168,16 @@ static bool find_pinned(struct lt_findings *findings, const struct cache *cache,
 		if (refs.data[i].kind != LT_REF_KEY)
 			continue;
 		keys++;
-		lt_addr key = refs.data[i].to, self = 0;
-		const struct lt_type *type =
-			lt_types_get(types, lt_read_pointer(view, key, LT_PyObject_ob_type));
-		if (type == NULL)
-			continue;
-		if (type->kind == LT_KIND_TUPLE) {
-			if (lt_read_size(view, key) == 0 ||
-			    !lt_memory_u64(view->memory,
-					   key + lt_off(view->layout, LT_PyTupleObject_ob_item),
-					   &self))
-				continue;
-			type = lt_types_get(types,
-					    lt_read_pointer(view, self, LT_PyObject_ob_type));
-		} else {
-			self = key;
+		uint32_t self = lt_heap_graph_find(&picture->graph, refs.data[i].to);
+		const struct lt_type *type = lt_picture_type(picture, self);
+		if (type != NULL && type->kind == LT_KIND_TUPLE) {
+			items.count = 0;
+			lt_picture_refs(picture, self, &items);
+			self = items.count > 0 && items.data[0].kind == LT_REF_ITEM &&
+					       items.data[0].index == 0
+				       ? lt_heap_graph_find(&picture->graph, items.data[0].to)
+				       : LT_NO_NODE;
+			type = self != LT_NO_NODE ? lt_picture_type(picture, self) : NULL;
 		}
 		if (type == NULL || !type->python_class || lt_map_get(&seen, self, NULL))
 			continue;
@@ -168,9 +185,7 @@ static bool find_pinned(struct lt_findings *findings, const struct cache *cache,
 			return false;
 		pinned.instances++;
 		pinned.type = type;
-		uint32_t node = lt_heap_graph_find(&picture->graph, self);
-		if (node != LT_NO_NODE)
-			pinned.held += picture->retained[node];
+		pinned.held += picture->retained[self];
 	}
 	*ret_pinned = pinned;
 	return true;
@@ -182,10 +197,8 @@ static void pins_self(struct lt_findings *findings, const struct cache *cache)
 		return;
 	LT_CLEANUP(lt_text_deinit) struct lt_text name = {0};
 	function_name(findings, cache, &name);
-	lt_addr function =
-		lt_read_pointer(findings->picture->view, cache->address, LT_lru_cache_object_func);
 	struct pinned pinned = {0};
-	if (!is_method(findings->picture->view, function, lt_text_get(&name)) ||
+	if (!is_method(findings, cache->function, lt_text_get(&name)) ||
 	    !find_pinned(findings, cache, &pinned) || pinned.instances == 0 ||
 	    (pinned.instances < INSTANCES_MIN && cache->held < BYTES_MIN))
 		return;
@@ -230,7 +243,7 @@ LT_VEC(caches, struct cache);
 enum lt_status lt_findings_caches(struct lt_findings *findings)
 {
 	const struct lt_picture *picture = findings->picture;
-	const struct lt_types *types = lt_heap_types(picture->heap);
+	const struct lt_types *types = picture->types;
 	LT_CLEANUP(caches_deinit) struct caches list = {0};
 	for (uint32_t node = 0; node < picture->graph.graph.node_count; node++) {
 		uint32_t type = picture->graph.type[node];

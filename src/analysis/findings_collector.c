@@ -51,7 +51,7 @@ static void add_state(struct lt_findings *findings, struct lt_finding *finding,
 static const struct lt_type *main_garbage(const struct lt_picture *picture, uint64_t *ret_count,
 					  uint64_t *ret_bytes)
 {
-	struct lt_types *types = lt_heap_types(picture->heap);
+	struct lt_types *types = picture->types;
 	uint32_t type_count = lt_types_count(types);
 	LT_FREE uint64_t *count = calloc((size_t)type_count + 1, sizeof(*count));
 	LT_FREE uint64_t *bytes = calloc((size_t)type_count + 1, sizeof(*bytes));
@@ -128,11 +128,8 @@ static void disabled(struct lt_findings *findings, const struct lt_collector *co
 static void never_due(struct lt_findings *findings, const struct lt_collector *collector)
 {
 	const struct lt_collector_generation *g = collector->generations;
-	const struct lt_layout *layout = findings->picture->view->layout;
-	int64_t usual[LT_GENERATIONS] = {lt_fact(layout, LT_FACT_gc_threshold0),
-					 lt_fact(layout, LT_FACT_gc_threshold1),
-					 lt_fact(layout, LT_FACT_gc_threshold2)};
-	bool incremental = lt_fact(layout, LT_FACT_gc_incremental) != 0;
+	const int64_t *usual = collector->usual;
+	bool incremental = collector->incremental;
 	double product = (double)g[0].threshold *
 			 (double)(g[1].threshold > 0 ? g[1].threshold : 1) *
 			 (double)(g[2].threshold > 0 ? g[2].threshold : 1);

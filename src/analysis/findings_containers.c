@@ -34,15 +34,13 @@ struct items {
 static void look_at_items(struct lt_findings *findings, uint32_t node, struct items *items)
 {
 	const struct lt_picture *picture = findings->picture;
-	struct lt_types *types = lt_heap_types(picture->heap);
 	LT_CLEANUP(lt_refs_deinit) struct lt_refs refs = {0};
 	LT_CLEANUP(lt_map_deinit) struct lt_map counts = {0};
 	const struct lt_type *own = lt_picture_type(picture, node);
 	*items = (struct items){0};
 	if (own == NULL)
 		return;
-	(void)lt_decode_refs(lt_heap_decoder(picture->heap), lt_picture_address(picture, node), own,
-			     &refs);
+	lt_picture_refs(picture, node, &refs);
 	bool set = own->kind == LT_KIND_SET;
 	for (size_t i = 0; i < refs.count && items->seen < ITEMS_LOOKED_AT; i++) {
 		const struct lt_ref *ref = &refs.data[i];
@@ -61,7 +59,7 @@ static void look_at_items(struct lt_findings *findings, uint32_t node, struct it
 			return;
 		if (++*count > items->commonest) {
 			items->commonest = *count;
-			items->type = lt_types_at(types, type->index);
+			items->type = lt_types_at(picture->types, type->index);
 		}
 	}
 }

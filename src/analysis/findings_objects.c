@@ -2,7 +2,6 @@
 #include "analysis/findings.h"
 
 #include "analysis/containers.h"
-#include "analysis/read.h"
 #include "base/cleanup.h"
 
 #include <inttypes.h>
@@ -18,11 +17,16 @@ enum {
 
 static const double LOCALS_SHARE = 0.1; /* of the heap, for thread-local values */
 
-/* The traceback of an exception object, 0 for none. */
-static lt_addr traceback_of(const struct lt_picture *picture, uint32_t node)
+/* The traceback of an exception object, LT_NO_NODE for none. */
+static uint32_t traceback_of(const struct lt_picture *picture, uint32_t node)
 {
-	return lt_read_pointer(picture->view, lt_picture_address(picture, node),
-			       LT_PyBaseExceptionObject_traceback);
+	LT_CLEANUP(lt_refs_deinit) struct lt_refs refs = {0};
+	lt_picture_refs(picture, node, &refs);
+	for (size_t i = 0; i < refs.count; i++) {
+		if (refs.data[i].kind == LT_REF_MEMBER && refs.data[i].index == LT_MEMBER_traceback)
+			return lt_heap_graph_find(&picture->graph, refs.data[i].to);
+	}
+	return LT_NO_NODE;
 }
 
 static bool exception_kind(enum lt_kind kind)
@@ -71,7 +75,7 @@ static enum lt_status kept_exceptions(struct lt_findings *findings)
 	LT_CLEANUP(lt_map_deinit) struct lt_map holders = {0};
 	for (uint32_t node = 0; node < picture->graph.graph.node_count; node++) {
 		if (!picture->alive[node] || !is_exception(picture, node) ||
-		    traceback_of(picture, node) == 0)
+		    traceback_of(picture, node) == LT_NO_NODE)
 			continue;
 		count++;
 		if (!counted_above(picture, node))
@@ -110,10 +114,9 @@ static enum lt_status kept_exceptions(struct lt_findings *findings)
 	lt_finding_string(findings, finding, "heaviest_type",
 			  lt_finding_format(findings, "%s.%s", type->module, type->name));
 	lt_finding_int(findings, finding, "heaviest_bytes", picture->retained[heaviest]);
-	lt_addr traceback = traceback_of(picture, heaviest);
-	lt_finding_int(findings, finding, "heaviest_line",
-		       (uint64_t)(uint32_t)lt_read_int32(picture->view, traceback,
-							 LT_PyTracebackObject_tb_lineno));
+	int64_t line = 0;
+	(void)lt_picture_number(picture, traceback_of(picture, heaviest), LT_DETAIL_LINE, &line);
+	lt_finding_int(findings, finding, "heaviest_line", (uint64_t)(line > 0 ? line : 0));
 	finding->title = lt_finding_format(
 		findings, "%s kept exceptions with their tracebacks hold %s",
 		lt_findings_count(findings, count), lt_findings_bytes(findings, held));
@@ -147,14 +150,13 @@ static int by_class(const void *left, const void *right)
 static enum lt_status repeated_classes(struct lt_findings *findings)
 {
 	const struct lt_picture *picture = findings->picture;
-	struct lt_types *types = lt_heap_types(picture->heap);
 	LT_CLEANUP(class_names_deinit) struct class_names classes = {0};
 	for (uint32_t node = 0; node < picture->graph.graph.node_count; node++) {
 		const struct lt_type *own =
 			picture->alive[node] ? lt_picture_type(picture, node) : NULL;
 		if (own == NULL || own->kind != LT_KIND_TYPE)
 			continue;
-		const struct lt_type *type = lt_types_get(types, lt_picture_address(picture, node));
+		const struct lt_type *type = lt_picture_type_of_class(picture, node);
 		if (type == NULL || !type->python_class || type->name[0] == '\0')
 			continue;
 		struct class_name name = {
@@ -219,8 +221,7 @@ static void add_local_values(struct lt_findings *findings, uint32_t dict,
 	LT_CLEANUP(lt_refs_deinit) struct lt_refs refs = {0};
 	if (type == NULL || type->kind != LT_KIND_DICT)
 		return;
-	(void)lt_decode_refs(lt_heap_decoder(picture->heap), lt_picture_address(picture, dict),
-			     type, &refs);
+	lt_picture_refs(picture, dict, &refs);
 	for (size_t i = 0; i < refs.count; i++) {
 		uint32_t node = refs.data[i].kind == LT_REF_VALUE
 					? lt_heap_graph_find(&picture->graph, refs.data[i].to)
@@ -247,8 +248,7 @@ static enum lt_status thread_locals(struct lt_findings *findings)
 			continue;
 		struct local_values values = {0};
 		refs.count = 0;
-		(void)lt_decode_refs(lt_heap_decoder(picture->heap),
-				     lt_picture_address(picture, node), type, &refs);
+		lt_picture_refs(picture, node, &refs);
 		for (size_t i = 0; i < refs.count; i++) {
 			uint32_t dict =
 				refs.data[i].kind == LT_REF_MEMBER &&

@@ -2,11 +2,15 @@
 
 #include "analysis/read.h"
 #include "base/cleanup.h"
+#include "base/map.h"
+
+#include <inttypes.h>
 
 enum {
 	EXCEPTION_DEPTH_MAX = 1000,
 	STATIC_TYPES_MAX = 4096,
 	SLOTS_MAX = 1 << 23, /* of all frames together */
+	VARIABLE_CHARACTERS = 200,
 };
 
 struct member {
@@ -150,9 +154,24 @@ static bool add_interpreter(const struct lt_view *view, struct lt_roots *roots, 
 	return add_static_types(view, roots, index, interpreter->address);
 }
 
+/* The name of a local variable; each is kept once. NULL: no memory. */
+static const char *variable_name(const struct lt_view *view, struct lt_roots *roots,
+				 struct lt_map *names, const struct lt_frame *frame, uint32_t index)
+{
+	LT_CLEANUP(lt_text_deinit) struct lt_text text = {0};
+	lt_addr name = lt_frame_local_name(view, frame->code, index);
+	uint64_t key = name != 0 ? name : index, known;
+	if (lt_map_get(names, key, &known))
+		return (const char *)(uintptr_t)known;
+	if (name == 0 || !lt_read_str(view, name, VARIABLE_CHARACTERS, &text))
+		lt_text_addf(&text, "<local %" PRIu32 ">", index);
+	const char *copy = lt_arena_copy(&roots->strings, lt_text_get(&text), text.length);
+	return copy != NULL && lt_map_put(names, key, (uintptr_t)copy) ? copy : NULL;
+}
+
 /* `slots`: how many may still be looked at. */
 static bool add_frame(const struct lt_view *view, struct lt_roots *roots, uint32_t index,
-		      uint64_t *slots)
+		      uint64_t *slots, struct lt_map *names)
 {
 	const struct lt_frame *frame = &roots->frames.data[index];
 	if (frame->local_count + frame->stack_count > *slots) {
@@ -170,6 +189,13 @@ static bool add_frame(const struct lt_view *view, struct lt_roots *roots, uint32
 			.name = i < frame->local_count ? "a local variable"
 						       : "the evaluation stack",
 		};
+		if (root.address == 0)
+			continue;
+		if (root.kind == LT_ROOT_LOCAL) {
+			root.variable = variable_name(view, roots, names, frame, i);
+			if (root.variable == NULL)
+				return false;
+		}
 		if (!add(roots, root))
 			return false;
 	}
@@ -197,8 +223,9 @@ enum lt_status lt_roots_read(const struct lt_view *view, struct lt_roots *ret_ro
 			return lt_fail_memory(view->session);
 	}
 	uint64_t slots = SLOTS_MAX;
+	LT_CLEANUP(lt_map_deinit) struct lt_map names = {0};
 	for (size_t i = 0; i < roots.frames.count; i++) {
-		if (!add_frame(view, &roots, (uint32_t)i, &slots))
+		if (!add_frame(view, &roots, (uint32_t)i, &slots, &names))
 			return lt_fail_memory(view->session);
 	}
 	*ret_roots = roots;

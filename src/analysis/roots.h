@@ -25,7 +25,8 @@ struct lt_root {
 	uint32_t interpreter; /* index */
 	uint32_t frame;       /* index into the frames, for LT_ROOT_LOCAL and LT_ROOT_FRAME */
 	uint32_t index;       /* of the local variable */
-	const char *name;     /* what it is, in words, or an expression for LT_ROOT_NAMED; static */
+	const char *name;     /* what it is, in words, or an expression for LT_ROOT_NAMED */
+	const char *variable; /* of LT_ROOT_LOCAL: its name, "<local 3>" when unknown; else NULL */
 };
 LT_VEC(lt_root_list, struct lt_root);
 
