@@ -120,6 +120,8 @@ static enum lt_status examine(struct lt_subject *subject, const struct lt_doctor
 		status = lt_findings_objects(&findings);
 	if (status == LT_OK)
 		status = lt_findings_containers(&findings);
+	if (status == LT_OK && options != NULL && options->outline)
+		status = lt_outline_make(picture, findings.expressions, NULL, &doctor->outline);
 	lt_expressions_destroy(findings.expressions);
 	if (doctor->container_count > containers)
 		doctor->container_count = containers;
@@ -149,6 +151,7 @@ void lt_doctor_deinit(struct lt_doctor *doctor)
 	free(doctor->kinds);
 	free(doctor->containers);
 	free(doctor->findings);
+	lt_outline_deinit(&doctor->outline);
 	lt_arena_deinit(&doctor->strings);
 	*doctor = (struct lt_doctor){0};
 }

@@ -1,5 +1,6 @@
 #include "analysis/outline.h"
 
+#include "analysis/expression.h"
 #include "base/cleanup.h"
 
 #include <string.h>
@@ -73,8 +74,7 @@ static enum lt_status link_children(struct maker *maker)
 	uint32_t count = picture->graph.graph.node_count;
 	maker->child = malloc(((size_t)count + 1) * sizeof(*maker->child));
 	maker->next = malloc(((size_t)count + 1) * sizeof(*maker->next));
-	maker->group_of_type =
-		calloc((size_t)maker->type_count + 1, sizeof(*maker->group_of_type));
+	maker->group_of_type = calloc((size_t)maker->type_count + 1, sizeof(*maker->group_of_type));
 	if (maker->child == NULL || maker->next == NULL || maker->group_of_type == NULL)
 		return lt_fail_memory(maker->session);
 	for (uint32_t node = 0; node <= count; node++)
@@ -91,8 +91,7 @@ static enum lt_status link_children(struct maker *maker)
 	return LT_OK;
 }
 
-static enum lt_status find(struct maker *maker, struct lt_outline_node node,
-			   struct members members)
+static enum lt_status find(struct maker *maker, struct lt_outline_node node, struct members members)
 {
 	if (!node_list_push(&maker->found, node) ||
 	    !members_list_push(&maker->found_members, members))
@@ -139,8 +138,8 @@ static void forget_groups(struct maker *maker)
 {
 	for (size_t i = 0; i < maker->found.count; i++) {
 		uint32_t first = maker->found_members.data[i].first;
-		uint32_t type = first != LT_NO_NODE ? maker->picture->graph.type[first]
-						    : maker->type_count;
+		uint32_t type =
+			first != LT_NO_NODE ? maker->picture->graph.type[first] : maker->type_count;
 		maker->group_of_type[type < maker->type_count ? type : maker->type_count] = 0;
 	}
 }
@@ -210,7 +209,8 @@ static enum lt_status take_found(struct maker *maker, uint32_t at)
 		rest.retained += maker->found.data[i].retained;
 	}
 	if (rest.objects > 0) {
-		LT_TRY(add(maker, rest, (struct members){.first = LT_NO_NODE, .looked_into = true}));
+		LT_TRY(add(maker, rest,
+			   (struct members){.first = LT_NO_NODE, .looked_into = true}));
 		maker->outline->cut_bytes += rest.retained;
 		count++;
 	}
@@ -228,7 +228,8 @@ static enum lt_status look_into(struct maker *maker, uint32_t at)
 	enum lt_status status = LT_OK;
 	for (uint32_t member = members->first; member != LT_NO_NODE && status == LT_OK;
 	     member = maker->next[member]) {
-		for (uint32_t child = maker->child[member]; child != LT_NO_NODE && status == LT_OK;) {
+		for (uint32_t child = maker->child[member];
+		     child != LT_NO_NODE && status == LT_OK;) {
 			uint32_t next = maker->next[child];
 			status = sort_in(maker, child, depth);
 			child = next;
@@ -315,11 +316,11 @@ enum lt_status lt_outline_make(const struct lt_picture *picture, struct lt_expre
 	double share = options != NULL && options->share > 0 ? options->share : SHARE_DEFAULT;
 	struct maker maker = {
 		.picture = picture,
-		.session = picture->view->session,
+		.session = picture->session,
 		.expressions = expressions,
 		.outline = &outline,
 		.most = options != NULL && options->nodes > 0 ? options->nodes : NODES_DEFAULT,
-		.type_count = lt_types_count(lt_heap_types(picture->heap)),
+		.type_count = lt_types_count(picture->types),
 	};
 	if (maker.most > NODES_MOST)
 		maker.most = NODES_MOST;

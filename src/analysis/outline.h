@@ -5,8 +5,12 @@
 #ifndef LT_ANALYSIS_OUTLINE_H
 #define LT_ANALYSIS_OUTLINE_H
 
-#include "analysis/expression.h"
 #include "base/arena.h"
+#include "base/session.h"
+#include "target/memory.h"
+
+struct lt_picture;
+struct lt_expressions;
 
 enum lt_outline_kind {
 	LT_OUTLINE_HEAP,    /* the whole heap: the first node */

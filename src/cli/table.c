@@ -74,6 +74,7 @@ const struct lt_option lt_options[LT_OPT_COUNT] = {
 	(LT_OPT_BIT(LT_OPT_JSON) | LT_OPT_BIT(LT_OPT_OUTPUT) | LT_OPT_BIT(LT_OPT_FORMAT) |         \
 	 LT_OPT_BIT(LT_OPT_COLOR) | LT_OPT_BIT(LT_OPT_QUIET) | LT_OPT_BIT(LT_OPT_VERBOSE) |        \
 	 LT_OPT_BIT(LT_OPT_HELP))
+#define TEXT_AND_JSON (LT_FORMAT_BIT(LT_FORMAT_TEXT) | LT_FORMAT_BIT(LT_FORMAT_JSON))
 #define LOOK (LT_OPT_BIT(LT_OPT_MODE) | LT_OPT_BIT(LT_OPT_IGNORE_HEADROOM))
 
 static const char *const doctor_examples[] = {
@@ -97,6 +98,7 @@ const struct lt_command lt_commands[] = {
 	 .operand = "PID",
 	 .completion = LT_COMPLETE_PID,
 	 .options = COMMON | LOOK | LT_OPT_BIT(LT_OPT_TOP) | LT_OPT_BIT(LT_OPT_FAIL_ON),
+	 .formats = TEXT_AND_JSON | LT_FORMAT_BIT(LT_FORMAT_HTML),
 	 .summary = "what is wrong, ranked, with evidence and the change to make",
 	 .description =
 		 "Freezes one picture of the process, reads every object and reference in it, and "

@@ -13,6 +13,9 @@ void lt_print_ps(const struct lt_report *report, const struct lt_ps *ps, struct 
 void lt_print_doctor(const struct lt_report *report, const struct lt_doctor *doctor,
 		     struct lt_text *out);
 
+/* One figure under a finding: "held_bytes" becomes "held 212.4 MiB", "hit_ratio" "hit ratio 0.02". */
+const char *lt_print_evidence(struct lt_screen *screen, const struct lt_evidence *evidence);
+
 /* The first lines of a look's report: who was looked at, and what the look cost. */
 void lt_print_head(struct lt_screen *screen, const struct lt_report *report);
 

@@ -21,8 +21,7 @@ static const char *figure(struct lt_screen *screen, int64_t number)
 			  : lt_screen_count(screen, (uint64_t)number);
 }
 
-/* "held_bytes" becomes "held 212.4 MiB", "hit_ratio" "hit ratio 0.02". */
-static const char *evidence_text(struct lt_screen *screen, const struct lt_evidence *evidence)
+const char *lt_print_evidence(struct lt_screen *screen, const struct lt_evidence *evidence)
 {
 	char name[64];
 	strncpy(name, evidence->name, sizeof(name) - 1);
@@ -82,7 +81,7 @@ static void add_finding(struct lt_screen *screen, const struct lt_finding *findi
 	for (size_t i = 0; i < finding->evidence_count; i++)
 		evidence = lt_screen_format(screen, "%s%s%s", evidence,
 					    i == 0 ? "" : lt_screen_dot(screen),
-					    evidence_text(screen, &finding->evidence[i]));
+					    lt_print_evidence(screen, &finding->evidence[i]));
 	if (*evidence != '\0')
 		lt_screen_paragraph(screen, 4, "seen", TEXT_COLUMN, evidence);
 	if (*finding->explanation != '\0' && screen->style->verbosity >= 0)

@@ -1,5 +1,6 @@
 #include "report/report.h"
 
+#include "report/export_html.h"
 #include "report/json.h"
 #include "report/print.h"
 
@@ -23,7 +24,9 @@ void lt_report_ps(const struct lt_report *report, const struct lt_ps *ps, struct
 void lt_report_doctor(const struct lt_report *report, const struct lt_doctor *doctor,
 		      struct lt_text *out)
 {
-	if (report->json)
+	if (report->format == LT_FORMAT_HTML)
+		lt_html_doctor(report, doctor, out);
+	else if (report->json)
 		lt_json_write(report, "result", lt_json_doctor(doctor), out);
 	else
 		lt_print_doctor(report, doctor, out);

@@ -10,7 +10,6 @@ from test_command_line import refused
     (["ps", "-o", "list.html"], "the command ps cannot write html", "It can write text or json"),
     (["ps", "--format", "dot"], "the command ps cannot write dot", "text or json"),
     (["types", "-o", "x.HeapSnapshot", "1"], "the command types cannot write heapsnapshot", None),
-    (["ps", "--json", "--format", "text"], "--json and --format text are two formats", "one of the two"),
     (["ps", "--format", "pdf"], "'pdf' is not an argument that --format takes", "dot or heapsnapshot"),
     (["ps", "--format"], "the option --format takes an argument", "--format=FORMAT"),
 ])
@@ -46,3 +45,11 @@ def test_only_the_file_stays(lowtide, tmp_path):
     assert lowtide("ps", "-o", path).code == 0
     assert [p.name for p in tmp_path.iterdir()] == ["report.json"]
     assert path.stat().st_mode & 0o777 == 0o640
+
+
+def test_json_flag_and_another_format(lowtide, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = lowtide("ps", "--json", "--format", "text")
+    assert result.code == 2
+    assert result.json["error"]["message"] == "--json and --format text are two formats"
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,162 @@
+"""Exports of real targets: the page, the V8 heap snapshot."""
+import base64
+import hashlib
+import json
+import re
+import textwrap
+from html.parser import HTMLParser
+
+from harness import Target
+
+VOID = {"meta", "link", "br", "hr", "img", "input", "col", "wbr", "area", "base", "embed", "source", "track"}
+
+# Names that would leave the place that they are written into, of each kind that a page shows.
+HOSTILE = '''
+    import functools
+    name = "</script><script>alert(1)</script>"
+    Evil = type(name, (), {"__module__": name})
+    evil = [Evil() for _ in range(3000)]
+    for one in evil:
+        setattr(one, "\\"'><img src=x onerror=alert(2)>", ["x"] * 20)
+    table = {"</style><!--<script>" + "&lt;" * i: [0] * 200 for i in range(100)}
+    globals()["<b onclick=alert(3)>"] = ["%d of them" % i for i in range(20000)]
+    @functools.lru_cache(maxsize=None)
+    def cached(x):
+        return [x] * 40
+    for i in range(20000):
+        cached(i)
+    ready()
+'''
+
+
+class Page(HTMLParser):
+    """A page whose elements are balanced; `elements` are (tag, attributes, text)."""
+
+    def __init__(self, text: str):
+        super().__init__(convert_charrefs=True)
+        self.text, self.open, self.elements, self.wrong = text, [], [], []
+        self.feed(text)
+        self.close()
+        assert not self.wrong and not self.open, (self.wrong, self.open)
+
+    def handle_starttag(self, tag, attributes):
+        self.elements.append([tag, dict(attributes), ""])
+        if len({name for name, _ in attributes}) != len(attributes):
+            self.wrong.append(("attribute twice", tag))
+        if tag not in VOID:
+            self.open.append((tag, len(self.elements) - 1))
+
+    def handle_endtag(self, tag):
+        if not self.open or self.open[-1][0] != tag:
+            self.wrong.append((self.open[-1:], tag, self.getpos()))
+        else:
+            self.open.pop()
+
+    def handle_data(self, data):
+        for _, index in self.open:
+            self.elements[index][2] += data
+
+    def handle_comment(self, data):
+        self.wrong.append(("comment", data[:80]))
+
+    def all(self, tag: str, **attributes) -> list:
+        return [e for e in self.elements if e[0] == tag and attributes.items() <= e[1].items()]
+
+
+def check_page(text: str) -> Page:
+    """What holds of every page: it is well formed, stands alone, and runs and loads nothing but its own."""
+    assert len(text.encode()) < 5_000_000
+    page = Page(text)
+    assert "http://" not in text and "https://" not in text and "url(" not in text and "@import" not in text
+    assert {tag for tag, _, _ in page.elements}.isdisjoint({"img", "link", "iframe", "object", "embed", "b onclick=alert(3)", "form", "a"})
+    for tag, attributes, _ in page.elements:
+        for name in attributes:
+            assert not name.startswith("on") and name not in ("style", "src", "href", "srcset", "action"), (tag, attributes)
+    ids = [attributes["id"] for _, attributes, _ in page.elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    [policy] = [a["content"] for _, a, _ in page.all("meta") if a.get("http-equiv") == "Content-Security-Policy"]
+    rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
+    assert rules["default-src"] == "'none'" and rules["base-uri"] == "'none'" and rules["form-action"] == "'none'"
+
+    def hashed(content):
+        return "'sha256-" + base64.b64encode(hashlib.sha256(content.encode()).digest()).decode() + "'"
+
+    [style] = page.all("style")
+    assert rules["style-src"] == hashed(style[2])
+    data = page.all("script", type="application/json")
+    [script] = [e for e in page.all("script") if not e[1]]
+    assert rules["script-src"] == hashed(script[2])
+    assert len(page.all("script")) == 1 + len(data)
+    assert len(page.all("h1")) == 1 and len(page.all("title")) == 1
+    return page
+
+
+def outline_of(page: Page) -> list[list]:
+    [data] = page.all("script", type="application/json")
+    return json.loads(data[2])
+
+
+def check_outline(nodes: list[list]) -> None:
+    """Owners come first, are as big as what they hold, and list it from the biggest on."""
+    held = [0] * len(nodes)
+    for index, (kind, parent, *_, objects, own, retained, cut) in enumerate(nodes):
+        assert parent < index or index == 0
+        assert own <= retained and objects >= 1 and kind in (0, 1, 2, 3, 4)
+        if index > 0:
+            held[parent] += retained
+    for node, inside in zip(nodes, held):
+        if inside:
+            assert inside + node[7] == node[8], node
+        elif node[0] in (1, 2):
+            assert node[9] == (node[8] > node[7]), node
+
+
+def test_page_of_doctor(interpreter, lowtide, tmp_path):
+    path = tmp_path / "report.html"
+    with Target(interpreter, textwrap.dedent(HOSTILE)) as target:
+        result = lowtide("doctor", "-o", path, target.pid)
+        assert result.code == 0 and result.out == "" and result.err == "", result
+        found = lowtide("doctor", "--json", target.pid).json["result"]
+        pid = target.pid
+    page = check_page(path.read_text())
+    text = page.all("main")[0][2]
+    assert str(pid) in page.all("dl")[0][2]
+    for finding in found["findings"]:
+        if finding["id"] == "lru-cache-unbounded":
+            assert finding["expression"] in text and finding["fix"] in text
+    assert "</script><script>alert(1)</script>" in text  # as text, not as elements: see check_page
+    assert "<b onclick=alert(3)>" in text
+    nodes = outline_of(page)
+    check_outline(nodes)
+    assert any(row[2] == "</script><script>alert(1)</script>" for row in nodes)
+    assert abs(nodes[0][8] - found["heap"]["bytes"]) <= 0.01 * found["heap"]["bytes"]
+    cache = next(row for row in nodes if row[4] == "sys.modules['__main__'].cached")
+    assert cache[8] > 20000 * 40 * 8
+    entries = [row for row in nodes if row[2] == "list" and row[6] >= 19000]
+    assert entries, "the entries of the cache are one group"
+    # Every row of the table is there for a reader without JavaScript.
+    assert len(re.findall("<tr>", page.text)) > 40
+
+
+def test_page_of_a_small_heap(interpreter, lowtide, tmp_path):
+    path = tmp_path / "report.html"
+    with Target(interpreter, "ready()", options=("-S", "-E")) as target:
+        assert lowtide("doctor", "-o", path, "--mode", "live", target.pid).code == 0
+    page = check_page(path.read_text())
+    check_outline(outline_of(page))
+    assert "Nothing was stopped for this look" in page.all("header")[0][2]
+
+
+def test_page_of_long_names_stays_small(interpreter, lowtide, tmp_path):
+    path = tmp_path / "report.html"
+    script = '''
+        held = {}
+        for i in range(3000):
+            name = "%d" % i + "\\u20ac" * 20000
+            held[name[:50] + str(i)] = type(name, (), {"__module__": name, "table": [0] * 300})
+        ready()
+    '''
+    with Target(interpreter, textwrap.dedent(script)) as target:
+        assert lowtide("doctor", "--top", "1000000", "-o", path, target.pid).code == 0
+    page = check_page(path.read_text())
+    check_outline(outline_of(page))
