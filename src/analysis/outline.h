@@ -45,8 +45,8 @@ struct lt_outline {
 	struct lt_outline_node *nodes; /* an owner comes before what it holds */
 	uint32_t count;
 	uint64_t bytes, objects; /* of the whole heap, garbage included */
-	uint64_t cut_bytes;      /* that are seen only as a part of a rest or of a node that is cut */
-	uint64_t least_bytes;    /* what a node must hold to stand alone */
+	uint64_t cut_bytes;   /* that are seen only as a part of a rest or of a node that is cut */
+	uint64_t least_bytes; /* what a node must hold to stand alone */
 	struct lt_arena strings;
 };
 
