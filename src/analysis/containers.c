@@ -128,6 +128,7 @@ static void classify(const struct lt_picture *picture, struct lt_expressions *ex
 		for (size_t r = 0; r < picture->roots.list.count; r++) {
 			enum lt_root_kind kind = picture->roots.list.data[r].kind;
 			if (picture->root_node[r] == candidate->node && kind != LT_ROOT_LOCAL &&
+			    kind != LT_ROOT_STATIC && kind != LT_ROOT_STACK &&
 			    kind != LT_ROOT_EXTERNAL && kind != LT_ROOT_NAMED)
 				candidate->skipped = true;
 		}

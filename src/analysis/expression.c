@@ -587,6 +587,9 @@ static void begin(struct lt_expressions *ex, const struct lt_root *root, uint32_
 		lt_text_add(&w->text, "<value>");
 		return;
 	}
+	case LT_ROOT_STATE:
+	case LT_ROOT_STATIC:
+	case LT_ROOT_STACK:
 	case LT_ROOT_EXTERNAL: {
 		const struct lt_type *type = lt_picture_type(picture, node);
 		lt_text_addf(&w->text, "<%s at 0x%" PRIx64 ", %s>",

@@ -111,6 +111,10 @@ static bool read_interpreter_frame(const struct lt_view *view, struct lt_frame *
 	}
 	if (stack_size > 0 && depth <= (uint32_t)stack_size)
 		frame->stack_count = (uint32_t)depth;
+	if (stack_size > 0 && stack_size <= SLOTS_MAX && depth == 0)
+		frame->stack_room = (uint32_t)stack_size;
+	/* The frame of a generator, or one with a frame object that outlives it, is decoded with that object. */
+	frame->owns = owner == lt_fact(layout, LT_FACT_frame_owner_thread);
 	return true;
 }
 
@@ -175,12 +179,15 @@ enum lt_status lt_frames_read(const struct lt_view *view,
 	return LT_OK;
 }
 
-lt_addr lt_frame_slot(const struct lt_view *view, const struct lt_frame *frame, uint32_t index)
+lt_addr lt_frame_slot(const struct lt_view *view, const struct lt_frame *frame, uint32_t index,
+		      bool *ret_counted)
 {
 	uint64_t word = 0;
 	if (frame->slots == 0 ||
 	    !lt_memory_u64(view->memory, frame->slots + 8 * (uint64_t)index, &word))
 		return 0;
+	if (ret_counted != NULL)
+		*ret_counted = (word & (uint64_t)lt_fact(view->layout, LT_FACT_stackref_mask)) == 0;
 	return untagged(view, word);
 }
 
@@ -216,19 +223,36 @@ lt_addr lt_frame_local_name(const struct lt_view *view, lt_addr code, uint32_t i
 	return 0;
 }
 
+static void hold(const struct lt_view *view, const struct lt_frame *frame, enum lt_field field,
+		 bool owned, struct lt_frame_held *held)
+{
+	lt_addr word = lt_read_pointer(view, frame->address, field);
+	uint64_t mask = (uint64_t)lt_fact(view->layout, LT_FACT_stackref_mask);
+	*held = (struct lt_frame_held){.object = untagged(view, word),
+				       .at = lt_has(view->layout, field)
+						     ? frame->address + lt_off(view->layout, field)
+						     : 0,
+				       .counted = owned && frame->owns && (word & mask) == 0};
+}
+
+/*
+ * Python/ceval.c: up to 3.10 the function that runs a frame owns it, but for that of a generator. Later
+ * a frame owns its code, function, names and frame object; it borrows the globals.
+ */
 size_t lt_frame_held(const struct lt_view *view, const struct lt_frame *frame,
-		     lt_addr held[LT_FRAME_HELD])
+		     struct lt_frame_held held[LT_FRAME_HELD])
 {
 	size_t count = 0;
 	if (frame_objects(view)) {
-		held[count++] = frame->address;
+		lt_addr generator = lt_read_pointer(view, frame->address, LT_PyFrameObject_f_gen);
+		held[count++] =
+			(struct lt_frame_held){.object = frame->address, .counted = generator == 0};
 		return count;
 	}
-	held[count++] = frame->code;
-	held[count++] = untagged(
-		view, lt_read_pointer(view, frame->address, LT__PyInterpreterFrame_f_funcobj));
-	held[count++] = lt_read_pointer(view, frame->address, LT__PyInterpreterFrame_f_globals);
-	held[count++] = lt_read_pointer(view, frame->address, LT__PyInterpreterFrame_f_locals);
-	held[count++] = lt_read_pointer(view, frame->address, LT__PyInterpreterFrame_frame_obj);
+	hold(view, frame, LT__PyInterpreterFrame_f_executable, true, &held[count++]);
+	hold(view, frame, LT__PyInterpreterFrame_f_funcobj, true, &held[count++]);
+	hold(view, frame, LT__PyInterpreterFrame_f_globals, false, &held[count++]);
+	hold(view, frame, LT__PyInterpreterFrame_f_locals, true, &held[count++]);
+	hold(view, frame, LT__PyInterpreterFrame_frame_obj, true, &held[count++]);
 	return count;
 }

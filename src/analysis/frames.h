@@ -19,6 +19,9 @@ struct lt_frame {
 	lt_addr slots;        /* of the first local variable: an array of object words */
 	uint32_t local_count; /* locals, cells and free variables */
 	uint32_t stack_count; /* words of the evaluation stack behind them, 0 when not known */
+	uint32_t
+		stack_room; /* words that the stack may have at most, 0 when stack_count is known */
+	bool owns; /* the references in its slots are its own, not those of an object that is decoded */
 	int line;             /* 0 when not known */
 	const char *function; /* co_qualname, or co_name in the releases without it */
 	const char *file;     /* co_filename */
@@ -33,8 +36,12 @@ LT_MUST_CHECK enum lt_status lt_frames_read(const struct lt_view *view,
 /* The line that a frame (PyFrameObject up to 3.10, else _PyInterpreterFrame) stands at; 0 when not known. */
 int lt_frame_line(const struct lt_view *view, lt_addr address);
 
-/* The object in slot `index` < local_count + stack_count; 0 for none. Tags are taken off. */
-lt_addr lt_frame_slot(const struct lt_view *view, const struct lt_frame *frame, uint32_t index);
+/*
+ * The object in slot `index` < local_count + stack_count; 0 for none. Tags are taken off; *ret_counted
+ * (may be NULL): the slot has a reference that is counted.
+ */
+lt_addr lt_frame_slot(const struct lt_view *view, const struct lt_frame *frame, uint32_t index,
+		      bool *ret_counted);
 
 /*
  * The name of local variable `index` of a code object (a str object, 0 when unknown), also for the frames
@@ -42,9 +49,13 @@ lt_addr lt_frame_slot(const struct lt_view *view, const struct lt_frame *frame, 
  */
 lt_addr lt_frame_local_name(const struct lt_view *view, lt_addr code, uint32_t index);
 
-/* Objects that the frame holds besides its slots (code, function, globals, names, its frame object); returns the count. */
+/* An object that a frame holds besides its slots: code, function, globals, names, its frame object. */
+struct lt_frame_held {
+	lt_addr object, at; /* at: the word that holds it, 0 for none */
+	bool counted;
+};
 enum { LT_FRAME_HELD = 6 };
 size_t lt_frame_held(const struct lt_view *view, const struct lt_frame *frame,
-		     lt_addr held[LT_FRAME_HELD]);
+		     struct lt_frame_held held[LT_FRAME_HELD]);
 
 #endif

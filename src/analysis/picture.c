@@ -58,9 +58,12 @@ static uint8_t leave_cost(const struct lt_type *type)
 
 /* Where a way begins: a module variable is preferred to a local one that holds the same object. */
 static const uint8_t start_cost[LT_ROOT_KIND_COUNT] = {
-	[LT_ROOT_MODULES] = 0, [LT_ROOT_LOCAL] = 24,        [LT_ROOT_FRAME] = 90,
-	[LT_ROOT_NAMED] = 10,  [LT_ROOT_INTERPRETER] = 100, [LT_ROOT_THREAD] = 80,
-	[LT_ROOT_TYPE] = 140,  [LT_ROOT_EXTERNAL] = 250,
+	[LT_ROOT_MODULES] = 0,       [LT_ROOT_BUILTINS] = 90, [LT_ROOT_LOCAL] = 24,
+	[LT_ROOT_FRAME] = 90,        [LT_ROOT_NAMED] = 10,    [LT_ROOT_INTERPRETER] = 100,
+	[LT_ROOT_THREAD] = 80,       [LT_ROOT_CONTEXT] = 70,  [LT_ROOT_TASK] = 70,
+	[LT_ROOT_THREAD_LOCAL] = 80, [LT_ROOT_ATEXIT] = 60,   [LT_ROOT_TYPE] = 140,
+	[LT_ROOT_STATE] = 190,       [LT_ROOT_STATIC] = 200,  [LT_ROOT_STACK] = 240,
+	[LT_ROOT_EXTERNAL] = 250,
 };
 
 uint8_t lt_picture_start_cost(enum lt_root_kind kind)
@@ -92,6 +95,8 @@ static enum lt_status take(struct lt_picture *picture)
 	for (size_t i = 0; i < count; i++)
 		addresses[i] = picture->roots.list.data[i].address;
 	LT_TRY(lt_heap_build_graph(picture->heap, addresses, count, &picture->graph));
+	LT_TRY(lt_unexplained_find(picture->view, &picture->graph, &picture->roots,
+				   &picture->scanned, &picture->native));
 	LT_TRY(lt_source_live_create(picture->view, picture->heap, &picture->graph,
 				     &picture->source));
 	return place_roots(picture);
@@ -113,6 +118,7 @@ void lt_picture_deinit(struct lt_picture *picture)
 	lt_heap_graph_deinit(&picture->graph);
 	lt_roots_deinit(&picture->roots);
 	lt_heap_close(picture->heap);
+	lt_loose_refs_deinit(&picture->scanned);
 	free(picture->root_node);
 	free(picture->alive);
 	free(picture->dominator);

@@ -5,8 +5,8 @@
 #ifndef LT_ANALYSIS_PICTURE_H
 #define LT_ANALYSIS_PICTURE_H
 
-#include "analysis/roots.h"
 #include "analysis/source.h"
+#include "analysis/unexplained.h"
 #include "heap/heap.h"
 
 /*
@@ -19,9 +19,15 @@ struct lt_picture {
 	struct lt_source source;
 	const struct lt_view *view; /* NULL for a file */
 	struct lt_heap *heap;       /* NULL for a file */
-	struct lt_roots roots;      /* with LT_ROOT_EXTERNAL after lt_picture_life() */
+	struct lt_roots roots;      /* more of LT_ROOT_EXTERNAL after lt_picture_life() */
 	struct lt_heap_graph graph;
 	uint32_t *root_node; /* node of each root, LT_NO_NODE when it is in no node */
+	/*
+	 * References found by scans of the objects of C types that no other one accounts for; of a file
+	 * there are none.
+	 */
+	struct lt_loose_refs scanned;
+	struct lt_native native; /* how much memory of C code was searched for roots */
 
 	/* After lt_picture_life(). */
 	uint8_t *alive; /* 1: some root reaches the node */

@@ -5,10 +5,12 @@
 #include "base/map.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 
 enum {
 	EXCEPTION_DEPTH_MAX = 1000,
 	STATIC_TYPES_MAX = 4096,
+	ATEXIT_MAX = 1 << 16,
 	SLOTS_MAX = 1 << 23, /* of all frames together */
 	VARIABLE_CHARACTERS = 200,
 };
@@ -20,7 +22,6 @@ struct member {
 
 static const struct member interpreter_members[] = {
 	{LT_PyInterpreterState_sysdict, "the dict of sys"},
-	{LT_PyInterpreterState_builtins, "the dict of builtins"},
 	{LT_PyInterpreterState_dict, "the interpreter's dict"},
 	{LT_PyInterpreterState_imports_importlib, "importlib"},
 	{LT_PyInterpreterState_imports_import_func, "the import function"},
@@ -35,7 +36,6 @@ static const struct member interpreter_members[] = {
 };
 
 static const struct member thread_members[] = {
-	{LT_PyThreadState_dict, "the thread's dict of local values"},
 	{LT_PyThreadState_async_exc, "an exception sent to the thread"},
 	{LT_PyThreadState_curexc_type, "the exception being raised"},
 	{LT_PyThreadState_curexc_value, "the exception being raised"},
@@ -45,40 +45,146 @@ static const struct member thread_members[] = {
 	{LT_PyThreadState_c_traceobj, "the trace function"},
 	{LT_PyThreadState_async_gen_firstiter, "the hook for asynchronous generators"},
 	{LT_PyThreadState_async_gen_finalizer, "the hook for asynchronous generators"},
-	{LT_PyThreadState_context, "the current context"},
 	{LT_PyThreadState_threading_local_key, "the key of thread-local values"},
 	{LT_PyThreadState_threading_local_sentinel, "the sentinel of thread-local values"},
-	{LT__PyThreadStateImpl_asyncio_running_loop, "the running event loop"},
-	{LT__PyThreadStateImpl_asyncio_running_task, "the running task"},
 };
+
+static const char *const kind_names[LT_ROOT_KIND_COUNT] = {
+	[LT_ROOT_MODULES] = "modules", [LT_ROOT_BUILTINS] = "builtins",
+	[LT_ROOT_LOCAL] = "local",     [LT_ROOT_FRAME] = "frame",
+	[LT_ROOT_NAMED] = "named",     [LT_ROOT_INTERPRETER] = "interpreter",
+	[LT_ROOT_THREAD] = "thread",   [LT_ROOT_THREAD_LOCAL] = "thread-local",
+	[LT_ROOT_CONTEXT] = "context", [LT_ROOT_TASK] = "task",
+	[LT_ROOT_ATEXIT] = "atexit",   [LT_ROOT_TYPE] = "type",
+	[LT_ROOT_STATE] = "state",     [LT_ROOT_STATIC] = "static",
+	[LT_ROOT_STACK] = "stack",     [LT_ROOT_EXTERNAL] = "unexplained",
+};
+
+const char *lt_root_kind_name(enum lt_root_kind kind)
+{
+	return (unsigned)kind < LT_ROOT_KIND_COUNT ? kind_names[kind] : "";
+}
 
 static bool add(struct lt_roots *roots, struct lt_root root)
 {
 	return root.address == 0 || lt_root_list_push(&roots->list, root);
 }
 
-static bool add_thread(const struct lt_view *view, struct lt_roots *roots, uint32_t interpreter,
-		       lt_addr thread)
+/* What the member `field` of a C struct at `base` holds: an owned reference, with `root` saying the rest. */
+static bool add_member(const struct lt_view *view, struct lt_roots *roots, lt_addr base,
+		       enum lt_field field, struct lt_root root)
 {
-	struct lt_root root = {.kind = LT_ROOT_THREAD, .interpreter = interpreter};
-	for (size_t i = 0; i < sizeof(thread_members) / sizeof(thread_members[0]); i++) {
-		root.address = lt_read_pointer(view, thread, thread_members[i].field);
-		root.name = thread_members[i].name;
-		if (!add(roots, root))
-			return false;
-	}
+	if (base == 0 || !lt_has(view->layout, field))
+		return true;
+	root.at = base + lt_off(view->layout, field);
+	root.address = lt_read_pointer(view, base, field);
+	root.count = 1;
+	return add(roots, root);
+}
+
+/* "the context variables of thread 1234". */
+static const char *of_thread(struct lt_roots *roots, const char *what,
+			     const struct lt_thread *thread)
+{
+	char text[128];
+	int length = thread->native_id != 0 ? snprintf(text, sizeof(text), "%s of thread %d", what,
+						       (int)thread->native_id)
+					    : snprintf(text, sizeof(text), "%s of thread %" PRIu64,
+						       what, thread->thread_id);
+	const char *copy = lt_arena_copy(&roots->strings, text, (size_t)length);
+	return copy != NULL ? copy : what;
+}
+
+/* The innermost exceptions being handled; those of generators belong to them (pycore: exc_state). */
+static bool add_exceptions(const struct lt_view *view, struct lt_roots *roots, lt_addr thread,
+			   struct lt_root root)
+{
 	static const enum lt_field parts[] = {LT__PyErr_StackItem_exc_type,
 					      LT__PyErr_StackItem_exc_value,
 					      LT__PyErr_StackItem_exc_traceback};
 	lt_addr item = lt_read_pointer(view, thread, LT_PyThreadState_exc_info);
+	lt_addr own = lt_has(view->layout, LT_PyThreadState_exc_state)
+			      ? thread + lt_off(view->layout, LT_PyThreadState_exc_state)
+			      : item;
+	root.name = "the exception being handled";
 	for (int depth = 0; item != 0 && depth < EXCEPTION_DEPTH_MAX; depth++) {
 		for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
 			root.address = lt_read_pointer(view, item, parts[i]);
-			root.name = "the exception being handled";
+			root.count = item == own ? 1 : 0;
+			root.at = item + (lt_has(view->layout, parts[i])
+						  ? lt_off(view->layout, parts[i])
+						  : 0);
 			if (!add(roots, root))
 				return false;
 		}
 		item = lt_read_pointer(view, item, LT__PyErr_StackItem_previous_item);
+	}
+	return true;
+}
+
+static bool add_thread(const struct lt_view *view, struct lt_roots *roots, uint32_t interpreter,
+		       const struct lt_thread *thread)
+{
+	static const struct {
+		enum lt_field field;
+		enum lt_root_kind kind;
+		const char *what;
+	} named[] = {
+		{LT_PyThreadState_dict, LT_ROOT_THREAD_LOCAL, "the thread-local values"},
+		{LT_PyThreadState_context, LT_ROOT_CONTEXT, "the context variables"},
+		{LT__PyThreadStateImpl_asyncio_running_loop, LT_ROOT_TASK,
+		 "the running event loop"},
+		{LT__PyThreadStateImpl_asyncio_running_task, LT_ROOT_TASK, "the running task"},
+	};
+	struct lt_root root = {.interpreter = interpreter};
+	for (size_t i = 0; i < sizeof(named) / sizeof(named[0]); i++) {
+		root.kind = named[i].kind;
+		if (lt_read_pointer(view, thread->address, named[i].field) == 0)
+			continue;
+		root.name = of_thread(roots, named[i].what, thread);
+		if (!add_member(view, roots, thread->address, named[i].field, root))
+			return false;
+	}
+	root.kind = LT_ROOT_THREAD;
+	for (size_t i = 0; i < sizeof(thread_members) / sizeof(thread_members[0]); i++) {
+		root.name = thread_members[i].name;
+		if (!add_member(view, roots, thread->address, thread_members[i].field, root))
+			return false;
+	}
+	return add_exceptions(view, roots, thread->address, root);
+}
+
+/*
+ * Modules/atexitmodule.c, 3.10 to 3.13: an array of pointers to (function, arguments, keywords). Later
+ * releases have a list. In 3.9 they are in the module's state, whose words lead to memory of their own.
+ */
+static bool add_atexit(const struct lt_view *view, struct lt_roots *roots, uint32_t interpreter,
+		       lt_addr address)
+{
+	const struct lt_layout *layout = view->layout;
+	int64_t words = lt_fact(layout, LT_FACT_atexit_callback_words);
+	struct lt_root root = {.kind = LT_ROOT_ATEXIT,
+			       .interpreter = interpreter,
+			       .name = "the functions of atexit.register()"};
+	if (words == 0)
+		return add_member(view, roots, address, LT_PyInterpreterState_atexit_callbacks,
+				  root);
+	lt_addr array = lt_read_pointer(view, address, LT_PyInterpreterState_atexit_callbacks);
+	int32_t count = lt_read_int32(view, address, LT_PyInterpreterState_atexit_ncallbacks);
+	if (array == 0 || count < 0 || count > ATEXIT_MAX || words > 8)
+		return true;
+	for (int32_t i = 0; i < count; i++) {
+		lt_addr callback = 0;
+		if (!lt_memory_u64(view->memory, array + 8 * (uint64_t)i, &callback) ||
+		    callback == 0)
+			continue;
+		for (int64_t w = 0; w < words; w++) {
+			root.at = callback + 8 * (uint64_t)w;
+			root.count = 1;
+			if (lt_memory_u64(view->memory, root.at, &root.address) &&
+			    root.address % 8 == 0 && !add(roots, root))
+				return false;
+		}
 	}
 	return true;
 }
@@ -124,34 +230,37 @@ static bool add_static_types(const struct lt_view *view, struct lt_roots *roots,
 static bool add_interpreter(const struct lt_view *view, struct lt_roots *roots, uint32_t index)
 {
 	const struct lt_interpreter *interpreter = &roots->interpreters.data[index];
+	lt_addr address = interpreter->address;
 	struct lt_root root = {
 		.kind = LT_ROOT_MODULES, .interpreter = index, .name = "sys.modules"};
-	root.address =
-		lt_read_pointer(view, interpreter->address, LT_PyInterpreterState_imports_modules);
-	if (!add(roots, root))
+	if (!add_member(view, roots, address, LT_PyInterpreterState_imports_modules, root))
 		return false;
+	root.kind = LT_ROOT_BUILTINS;
+	root.name = "the dict of builtins";
+	if (!add_member(view, roots, address, LT_PyInterpreterState_builtins, root))
+		return false;
+	lt_addr gc = lt_has(view->layout, LT_PyInterpreterState_gc)
+			     ? address + lt_off(view->layout, LT_PyInterpreterState_gc)
+			     : 0;
 	root.kind = LT_ROOT_NAMED;
-	root.address = interpreter->gc.garbage;
 	root.name = "gc.garbage";
-	if (!add(roots, root))
+	if (!add_member(view, roots, gc, LT__gc_runtime_state_garbage, root))
 		return false;
-	root.address = interpreter->gc.callbacks;
 	root.name = "gc.callbacks";
-	if (!add(roots, root))
+	if (!add_member(view, roots, gc, LT__gc_runtime_state_callbacks, root))
 		return false;
 	root.kind = LT_ROOT_INTERPRETER;
 	for (size_t i = 0; i < sizeof(interpreter_members) / sizeof(interpreter_members[0]); i++) {
-		root.address =
-			lt_read_pointer(view, interpreter->address, interpreter_members[i].field);
 		root.name = interpreter_members[i].name;
-		if (!add(roots, root))
+		if (!add_member(view, roots, address, interpreter_members[i].field, root))
 			return false;
 	}
 	for (size_t t = 0; t < interpreter->thread_count; t++) {
-		if (!add_thread(view, roots, index, interpreter->threads[t].address))
+		if (!add_thread(view, roots, index, &interpreter->threads[t]))
 			return false;
 	}
-	return add_static_types(view, roots, index, interpreter->address);
+	return add_atexit(view, roots, index, address) &&
+	       add_static_types(view, roots, index, address);
 }
 
 /* The name of a local variable; each is kept once. NULL: no memory. */
@@ -180,8 +289,11 @@ static bool add_frame(const struct lt_view *view, struct lt_roots *roots, uint32
 	}
 	*slots -= frame->local_count + frame->stack_count;
 	for (uint32_t i = 0; i < frame->local_count + frame->stack_count; i++) {
+		bool counted = false;
 		struct lt_root root = {
-			.address = lt_frame_slot(view, frame, i),
+			.address = lt_frame_slot(view, frame, i, &counted),
+			.at = frame->slots + 8 * (uint64_t)i,
+			.count = counted && frame->owns ? 1 : 0,
 			.kind = i < frame->local_count ? LT_ROOT_LOCAL : LT_ROOT_FRAME,
 			.interpreter = frame->interpreter,
 			.frame = index,
@@ -199,10 +311,12 @@ static bool add_frame(const struct lt_view *view, struct lt_roots *roots, uint32
 		if (!add(roots, root))
 			return false;
 	}
-	lt_addr held[LT_FRAME_HELD];
+	struct lt_frame_held held[LT_FRAME_HELD];
 	size_t count = lt_frame_held(view, frame, held);
 	for (size_t i = 0; i < count; i++) {
-		struct lt_root root = {.address = held[i],
+		struct lt_root root = {.address = held[i].object,
+				       .at = held[i].at,
+				       .count = held[i].counted ? 1 : 0,
 				       .kind = LT_ROOT_FRAME,
 				       .interpreter = frame->interpreter,
 				       .frame = index,

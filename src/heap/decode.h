@@ -30,6 +30,10 @@ enum lt_ref_kind {
  * An `untraversed` reference is owned by the object, but its tp_traverse passes it over, since it cannot
  * close a cycle: the keys of a dict of strings, the members of a code object. It keeps the object alive
  * and belongs into the graph; gc.get_referents() does not give it.
+ *
+ * A `borrowed` reference is one that the object leads to but does not own: another object of the graph is
+ * decoded with the same one (values inside an instance and the dict over them). It must not be counted
+ * against the reference count of what it leads to.
  */
 struct lt_ref {
 	lt_addr to;
@@ -37,6 +41,7 @@ struct lt_ref {
 	uint32_t index;
 	enum lt_ref_kind kind : 16;
 	bool untraversed;
+	bool borrowed;
 };
 LT_VEC(lt_refs, struct lt_ref);
 

@@ -101,7 +101,8 @@ static void decode_value_slots(struct lt_body *body, lt_addr values,
 							  .name = shared->names[done + i],
 							  .index = (uint32_t)(done + i),
 							  .kind = kind,
-							  .untraversed = untraversed});
+							  .untraversed = untraversed,
+							  .borrowed = untraversed});
 		done += step;
 	}
 }
@@ -318,13 +319,22 @@ void lt_decode_lru_cache(struct lt_body *body)
 		memcpy(&type_at, bytes + lt_off(layout, LT_PyObject_ob_type), sizeof(type_at));
 		memcpy(&key, bytes + lt_off(layout, LT_lru_list_elem_key), sizeof(key));
 		memcpy(&result, bytes + lt_off(layout, LT_lru_list_elem_result), sizeof(result));
+		/* The ring owns its links, beside the dict of the cache. */
+		lt_body_hold_member(body, link, LT_MEMBER_link);
 		memcpy(&link, bytes + lt_off(layout, LT_lru_list_elem_next), sizeof(link));
-		lt_body_add(body, (struct lt_ref){.to = key, .index = i, .kind = LT_REF_KEY});
+		/* Visited here, but owned by the link. */
 		lt_body_add(body,
 			    (struct lt_ref){
-				    .to = result, .name = key, .index = i, .kind = LT_REF_VALUE});
+				    .to = key, .index = i, .kind = LT_REF_KEY, .borrowed = true});
+		lt_body_add(body, (struct lt_ref){.to = result,
+						  .name = key,
+						  .index = i,
+						  .kind = LT_REF_VALUE,
+						  .borrowed = true});
 		if (lt_has(layout, LT_lru_cache_object_lru_list_elem_type))
-			lt_body_add(body, (struct lt_ref){.to = type_at, .kind = LT_REF_TYPE});
+			lt_body_add(body, (struct lt_ref){.to = type_at,
+							  .kind = LT_REF_TYPE,
+							  .borrowed = true});
 	}
 }
 

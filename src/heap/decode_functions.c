@@ -15,7 +15,8 @@ static void add_local(struct lt_body *body, uint64_t word, uint32_t index, uint6
 	lt_body_add(body, (struct lt_ref){.to = word & ~mask,
 					  .index = index,
 					  .kind = index < locals ? LT_REF_LOCAL : LT_REF_STACK,
-					  .untraversed = untraversed});
+					  .untraversed = untraversed,
+					  .borrowed = (word & mask) != 0});
 }
 
 static void add_slots(struct lt_body *body, lt_addr at, uint64_t count, uint64_t locals,
@@ -95,9 +96,15 @@ static void add_interpreter_frame(struct lt_body *body, lt_addr frame)
 		lt_body_unreadable(body);
 		return;
 	}
+	lt_body_add(body, (struct lt_ref){.to = code & ~mask,
+					  .index = LT_MEMBER_frame_code,
+					  .kind = LT_REF_MEMBER,
+					  .borrowed = (code & mask) != 0});
+	lt_body_add(body, (struct lt_ref){.to = function & ~mask,
+					  .index = LT_MEMBER_frame_function,
+					  .kind = LT_REF_MEMBER,
+					  .borrowed = (function & mask) != 0});
 	code &= ~mask;
-	lt_body_add_member(body, code, LT_MEMBER_frame_code);
-	lt_body_add_member(body, function & ~mask, LT_MEMBER_frame_function);
 	lt_body_add_member(body, locals, LT_MEMBER_frame_locals);
 	if (object != body->at)
 		lt_body_add_member(body, object, LT_MEMBER_frame);

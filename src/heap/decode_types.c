@@ -11,24 +11,37 @@ enum { STATIC_TYPES_MAX = 1024, MODULE_STATE_MAX = 1 << 16 };
 
 /*
  * The state that an interpreter keeps of a static type, 0 for none: tp_subclasses holds the index plus
- * one (Objects/typeobject.c: managed_static_type_index_get).
+ * one, in the table of built-in types or in that of the extensions' types; the entry names its type
+ * (Objects/typeobject.c: managed_static_type_state_get).
  */
-static lt_addr static_state(struct lt_decoder *decoder, uint64_t subclasses, lt_addr interpreter)
+static lt_addr static_state(struct lt_decoder *decoder, lt_addr type, uint64_t subclasses,
+			    lt_addr interpreter)
 {
 	const struct lt_layout *layout = decoder->view.layout;
-	uint64_t builtins_max = (uint64_t)lt_fact(layout, LT_FACT_static_types_max);
 	uint64_t size = lt_off(layout, LT_sizeof_managed_static_type_state);
+	const struct {
+		enum lt_field table;
+		int64_t room;
+	} tables[] = {
+		{LT_PyInterpreterState_types_builtins, lt_fact(layout, LT_FACT_static_types_max)},
+		{LT_PyInterpreterState_types_for_extensions,
+		 lt_fact(layout, LT_FACT_static_ext_types_max)},
+	};
 	if (subclasses == 0 || subclasses > STATIC_TYPES_MAX || interpreter == 0)
 		return 0;
-	uint64_t index = subclasses - 1;
-	if (index < builtins_max)
-		return interpreter + lt_off(layout, LT_PyInterpreterState_types_builtins) +
-		       index * size;
-	if (!lt_has(layout, LT_PyInterpreterState_types_for_extensions) ||
-	    index - builtins_max >= (uint64_t)lt_fact(layout, LT_FACT_static_ext_types_max))
-		return 0;
-	return interpreter + lt_off(layout, LT_PyInterpreterState_types_for_extensions) +
-	       (index - builtins_max) * size;
+	for (size_t t = 0; t < sizeof(tables) / sizeof(tables[0]); t++) {
+		lt_addr owner;
+		if (!lt_has(layout, tables[t].table) || (int64_t)(subclasses - 1) >= tables[t].room)
+			continue;
+		lt_addr state =
+			interpreter + lt_off(layout, tables[t].table) + (subclasses - 1) * size;
+		if (lt_memory_u64(decoder->view.memory,
+				  state + lt_off(layout, LT_managed_static_type_state_type),
+				  &owner) &&
+		    owner == type)
+			return state;
+	}
+	return 0;
 }
 
 lt_addr lt_decode_type_dict(struct lt_decoder *decoder, lt_addr type, lt_addr interpreter)
@@ -44,7 +57,7 @@ lt_addr lt_decode_type_dict(struct lt_decoder *decoder, lt_addr type, lt_addr in
 	if (!lt_memory_u64(memory, type + lt_off(layout, LT_PyTypeObject_tp_subclasses),
 			   &subclasses))
 		return 0;
-	lt_addr state = static_state(decoder, subclasses, interpreter);
+	lt_addr state = static_state(decoder, type, subclasses, interpreter);
 	if (state == 0 ||
 	    !lt_memory_u64(memory, state + lt_off(layout, LT_managed_static_type_state_tp_dict),
 			   &dict))
@@ -57,7 +70,8 @@ static void add_static_states(struct lt_body *body, uint64_t subclasses)
 	struct lt_decoder *decoder = body->decoder;
 	const struct lt_layout *layout = body->layout;
 	for (unsigned i = 0; i < decoder->interpreter_count; i++) {
-		lt_addr state = static_state(decoder, subclasses, decoder->interpreters[i]);
+		lt_addr state =
+			static_state(decoder, body->at, subclasses, decoder->interpreters[i]);
 		lt_addr dict, map;
 		if (state == 0)
 			continue;
@@ -92,7 +106,10 @@ static void add_ctypes_item_type(struct lt_body *body)
 	if (type != NULL && type->kind == LT_KIND_C_TYPE_INFO &&
 	    lt_memory_u64(decoder->view.memory, dict + lt_off(layout, LT_StgDictObject_proto),
 			  &item))
-		lt_body_add_member(body, item, LT_MEMBER_self_type);
+		lt_body_add(body, (struct lt_ref){.to = item,
+						  .index = LT_MEMBER_self_type,
+						  .kind = LT_REF_MEMBER,
+						  .borrowed = true});
 }
 
 void lt_decode_type(struct lt_body *body)

@@ -53,10 +53,16 @@ LT_MUST_CHECK enum lt_status lt_heap_census_tracked(struct lt_heap *heap,
 						    struct lt_census *ret_census);
 void lt_census_deinit(struct lt_census *census);
 
+/* A reference found by a conservative scan: whether it is owned is not known. */
+struct lt_loose_ref {
+	uint32_t from, to;
+};
+LT_VEC(lt_loose_refs, struct lt_loose_ref);
+
 /*
  * Every object reachable from tracked ones and from roots, with the references between them. Nodes are
  * numbered by ascending address. Use the functions below: the arrays are packed. Parallel references
- * are kept as they are. A node needs 9 bytes here and 8 + 4 an edge in `graph`.
+ * are kept as they are. A node needs 13 bytes here and 8 + 4 an edge in `graph`.
  */
 struct lt_heap_graph {
 	struct lt_graph graph;      /* nodes 0 .. graph.node_count - 1 */
@@ -70,7 +76,16 @@ struct lt_heap_graph {
 	uint64_t conservative_refs; /* references found by conservative scans */
 	uint64_t total_bytes;
 	bool proved; /* as in struct lt_census */
+	/*
+	 * Reference count of each node less the references to it that the objects of the graph own, those
+	 * found by conservative scans left out. Negative: one was counted that is not owned.
+	 * LT_BALANCE_UNKNOWN: immortal, or not read.
+	 */
+	int32_t *balance;
+	struct lt_loose_refs loose; /* what the conservative scans found, in the order of `from` */
 };
+
+enum { LT_BALANCE_UNKNOWN = INT32_MIN };
 
 enum {
 	LT_NODE_TRACKED = 1,
@@ -85,6 +100,8 @@ enum { LT_NO_NODE = UINT32_MAX };
 LT_MUST_CHECK enum lt_status lt_heap_build_graph(struct lt_heap *heap, const lt_addr *roots,
 						 size_t root_count,
 						 struct lt_heap_graph *ret_graph);
+/* Releases `balance` and `loose`, once they are evaluated. */
+void lt_heap_graph_settle(struct lt_heap_graph *graph);
 void lt_heap_graph_deinit(struct lt_heap_graph *graph);
 
 /* Node of an object's address, LT_NO_NODE for none. */

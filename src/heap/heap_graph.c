@@ -1,5 +1,6 @@
 #include "heap/heap_parts.h"
 #include "heap/objmap.h"
+#include "layout/object.h"
 
 #include <string.h>
 
@@ -192,14 +193,51 @@ static bool in_file(struct building *building, lt_addr object)
 	return building->mapping_is_file;
 }
 
-static bool is_immortal(const struct lt_view *view, lt_addr object)
+/* Immortality and reference count of a node. References counted before it was its turn are in its balance. */
+static void count_references(struct building *building, uint32_t node, lt_addr object)
 {
-	uint32_t low;
-	if (lt_fact(view->layout, LT_FACT_immortal) == 0 ||
-	    !lt_memory_u32(view->memory, object + lt_off(view->layout, LT_PyObject_ob_refcnt),
-			   &low))
-		return false;
-	return (int32_t)low < 0;
+	const struct lt_view *view = &building->heap->track.view;
+	struct lt_heap_graph *graph = building->graph;
+	uint64_t word;
+	if (!lt_memory_u64(view->memory, object + lt_off(view->layout, LT_PyObject_ob_refcnt),
+			   &word)) {
+		graph->balance[node] = LT_BALANCE_UNKNOWN;
+		return;
+	}
+	if (lt_is_immortal(view->layout, word)) {
+		graph->flags[node] |= LT_NODE_IMMORTAL;
+		graph->balance[node] = LT_BALANCE_UNKNOWN;
+		return;
+	}
+	int64_t count = (int64_t)lt_refcount(view->layout, word);
+	if (count < 0 || count > INT32_MAX)
+		count = INT32_MAX;
+	if (graph->balance[node] != LT_BALANCE_UNKNOWN)
+		graph->balance[node] = (int32_t)(graph->balance[node] + count);
+}
+
+/* The references of the dict of interned strings to its strings are not counted (Objects/unicodeobject.c). */
+static bool is_interned_dict(const struct building *building, lt_addr object)
+{
+	for (size_t i = 0; i < building->heap->interpreters.count; i++)
+		if (building->heap->interpreters.data[i].interned == object)
+			return true;
+	return false;
+}
+
+/* One reference of the object `from`, with what it means for the count of its target. */
+static bool count_reference(struct building *building, uint32_t from, uint32_t target,
+			    const struct lt_ref *ref)
+{
+	struct lt_heap_graph *graph = building->graph;
+	if (ref->kind == LT_REF_CONSERVATIVE) {
+		graph->conservative_refs++;
+		return lt_loose_refs_push(&graph->loose, (struct lt_loose_ref){from, target});
+	}
+	/* It never comes near the least value: references of one object are fewer than 2^31. */
+	if (!ref->borrowed && graph->balance[target] > -INT32_MAX)
+		graph->balance[target]--;
+	return true;
 }
 
 /* Objects of the collector are linked in a list while they are tracked. Static types have no PyGC_Head. */
@@ -245,6 +283,7 @@ static enum lt_status describe(struct building *building, uint32_t node, lt_addr
 		if (type == NULL)
 			return lt_fail_memory(session);
 		graph->type[node] = type->index;
+		graph->balance[node] = LT_BALANCE_UNKNOWN;
 		return lt_graph_builder_row(building->builder, NULL, 0);
 	}
 	graph->type[node] = type->index;
@@ -254,8 +293,7 @@ static enum lt_status describe(struct building *building, uint32_t node, lt_addr
 		graph->flags[node] |= LT_NODE_TRACKED;
 		graph->tracked++;
 	}
-	if (is_immortal(&heap->track.view, object))
-		graph->flags[node] |= LT_NODE_IMMORTAL;
+	count_references(building, node, object);
 	if (in_file(building, object))
 		graph->flags[node] |= LT_NODE_STATIC;
 	if (is_leaf(type))
@@ -268,13 +306,14 @@ static enum lt_status describe(struct building *building, uint32_t node, lt_addr
 	if (!numbers_reserve(&building->targets, building->refs.count))
 		return lt_fail_memory(session);
 	uint32_t *targets = building->targets.data;
+	bool counts = type->kind != LT_KIND_DICT || !is_interned_dict(building, object);
 	for (size_t i = 0; i < building->refs.count; i++) {
-		enum lt_ref_kind kind = building->refs.data[i].kind;
 		uint32_t target = lt_objmap_find(building->objects, building->refs.data[i].to);
 		if (target == LT_NO_NODE)
 			continue;
 		targets[count++] = target;
-		graph->conservative_refs += kind == LT_REF_CONSERVATIVE;
+		if (counts && !count_reference(building, node, target, &building->refs.data[i]))
+			return lt_fail_memory(session);
 	}
 	return lt_graph_builder_row(building->builder, targets, count);
 }
@@ -341,7 +380,9 @@ static enum lt_status build(struct building *building, const lt_addr *roots, siz
 	graph->type = calloc(nodes + 1, sizeof(*graph->type));
 	graph->size = calloc(nodes + 1, sizeof(*graph->size));
 	graph->flags = calloc(nodes + 1, sizeof(*graph->flags));
-	if (graph->type == NULL || graph->size == NULL || graph->flags == NULL)
+	graph->balance = calloc(nodes + 1, sizeof(*graph->balance));
+	if (graph->type == NULL || graph->size == NULL || graph->flags == NULL ||
+	    graph->balance == NULL)
 		return lt_fail_memory(session);
 	LT_TRY(lt_graph_builder_create(session, &building->builder));
 	LT_TRY(describe_all(building));
@@ -378,6 +419,13 @@ enum lt_status lt_heap_build_graph(struct lt_heap *heap, const lt_addr *roots, s
 	return LT_OK;
 }
 
+void lt_heap_graph_settle(struct lt_heap_graph *graph)
+{
+	free(graph->balance);
+	graph->balance = NULL;
+	lt_loose_refs_deinit(&graph->loose);
+}
+
 void lt_heap_graph_deinit(struct lt_heap_graph *graph)
 {
 	lt_graph_deinit(&graph->graph);
@@ -386,6 +434,7 @@ void lt_heap_graph_deinit(struct lt_heap_graph *graph)
 	free(graph->type);
 	free(graph->size);
 	free(graph->flags);
+	lt_heap_graph_settle(graph);
 	*graph = (struct lt_heap_graph){0};
 }
 

@@ -262,6 +262,8 @@ enum lt_status lt_interpreters_read(const struct lt_view *view,
 		*interpreter = (struct lt_interpreter){.address = address};
 		interpreter->id = (int64_t)pointer_at(view->memory, view->layout, address,
 						      LT_PyInterpreterState_id);
+		interpreter->interned = pointer_at(view->memory, view->layout, address,
+						   LT_PyInterpreterState_interned_strings);
 		lt_addr gc = gc_address(view->layout, address);
 		if (gc != 0)
 			read_gc(view, gc, &interpreter->gc);

@@ -42,6 +42,7 @@ struct lt_interpreter {
 	lt_addr address; /* of its PyInterpreterState */
 	int64_t id;      /* 0 is the main one */
 	struct lt_gc_state gc;
+	lt_addr interned; /* the dict of interned strings, 0 where it is none of the interpreter's */
 	struct lt_thread *threads;
 	size_t thread_count;
 };

@@ -24,7 +24,7 @@ static json_t *frame_json(const struct lt_view *view, struct lt_types *types,
 	for (uint32_t i = 0; i < frame->local_count; i++) {
 		struct lt_text name = {0}, value = {0};
 		if (lt_read_str(view, lt_frame_local_name(view, frame->code, i), 100, &name) &&
-		    lt_read_literal(view, types, lt_frame_slot(view, frame, i), &value))
+		    lt_read_literal(view, types, lt_frame_slot(view, frame, i, NULL), &value))
 			json_object_set_new(locals, lt_text_get(&name), text_json(&value));
 		lt_text_deinit(&name);
 		lt_text_deinit(&value);
@@ -38,9 +38,6 @@ static json_t *frame_json(const struct lt_view *view, struct lt_types *types,
 
 static enum lt_status print_roots(struct lt_look *look)
 {
-	static const char *const kinds[LT_ROOT_KIND_COUNT] = {
-		"modules", "local", "frame", "named", "interpreter", "thread", "type", "external",
-	};
 	struct lt_roots roots = {0};
 	struct lt_types *types = NULL;
 	LT_TRY(lt_roots_read(look->view, &roots));
@@ -53,7 +50,8 @@ static enum lt_status print_roots(struct lt_look *look)
 	for (size_t i = 0; i < roots.list.count; i++)
 		count[roots.list.data[i].kind]++;
 	for (int k = 0; k < LT_ROOT_KIND_COUNT; k++)
-		json_object_set_new(counts, kinds[k], json_integer(count[k]));
+		json_object_set_new(counts, lt_root_kind_name((enum lt_root_kind)k),
+				    json_integer(count[k]));
 	json_t *result = json_pack("{sososI}", "frames", frames, "roots", counts, "unreadable",
 				   (json_int_t)look->session->unreadable);
 	json_dumpf(result, stdout, JSON_INDENT(1));

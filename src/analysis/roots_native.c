@@ -1,0 +1,422 @@
+#include "analysis/roots_native.h"
+
+#include "base/cleanup.h"
+#include "target/elf.h"
+#include "target/stacks.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+	PIECE = 256 << 10,     /* read at once */
+	RANGE_MAX = 64 << 20,  /* bytes searched of one mapping */
+	STACK_MAX = 1 << 20,   /* bytes searched of one C stack, from the stack pointer up */
+	TOTAL_MAX = 256 << 20, /* bytes searched in all */
+	NAMES_MAX = 4096,      /* words that are named by their symbol */
+	THREAD_BLOCK =
+		64 << 10, /* bytes around what pthread_self() gives: thread-local data of C code */
+};
+
+enum part { PART_FRAME, PART_STATE, PART_STATIC, PART_STACK };
+
+struct range {
+	lt_addr start, end;
+	enum part part;
+	uint32_t frame;   /* PART_FRAME: index */
+	const char *name; /* else; of PART_STATIC the path of the file */
+};
+LT_VEC(ranges, struct range);
+
+struct file {
+	const char *path;
+	struct lt_elf *elf; /* NULL: cannot be opened */
+};
+LT_VEC(files, struct file);
+
+struct search {
+	const struct lt_view *view;
+	struct lt_heap_graph *graph;
+	struct lt_roots *roots;
+	struct ranges ranges;
+	struct files files;
+	struct lt_map known; /* words that are exact roots already */
+	lt_addr least, most; /* addresses of nodes */
+	uint64_t named;
+	struct lt_native native;
+};
+
+/* ---- Where to search ---- */
+
+static bool add_range(struct search *search, struct range range, uint64_t limit)
+{
+	range.start = (range.start + 7) & ~(lt_addr)7;
+	range.end &= ~(lt_addr)7;
+	if (range.end <= range.start)
+		return true;
+	if (range.end - range.start > limit) {
+		search->native.skipped += range.end - range.start - limit;
+		range.end = range.start + limit;
+	}
+	return ranges_push(&search->ranges, range);
+}
+
+/* Slots where an evaluation stack may be whose depth is in a register of the processor. */
+static bool add_frames(struct search *search)
+{
+	for (size_t i = 0; i < search->roots->frames.count; i++) {
+		const struct lt_frame *frame = &search->roots->frames.data[i];
+		lt_addr start = frame->slots + 8 * (uint64_t)frame->local_count;
+		struct range range = {.start = start,
+				      .end = start + 8 * (uint64_t)frame->stack_room,
+				      .part = PART_FRAME,
+				      .frame = (uint32_t)i};
+		if (!add_range(search, range, RANGE_MAX))
+			return false;
+	}
+	return true;
+}
+
+static const char *kept(struct search *search, const char *text)
+{
+	const char *copy = lt_arena_copy(&search->roots->strings, text, strlen(text));
+	return copy != NULL ? copy : "";
+}
+
+static bool add_states(struct search *search)
+{
+	const struct lt_layout *layout = search->view->layout;
+	const struct lt_interpreters *interpreters = &search->roots->interpreters;
+	enum lt_field thread_size = lt_has(layout, LT_sizeof__PyThreadStateImpl)
+					    ? LT_sizeof__PyThreadStateImpl
+					    : LT_sizeof_PyThreadState;
+	for (size_t i = 0; i < interpreters->count; i++) {
+		const struct lt_interpreter *interpreter = &interpreters->data[i];
+		struct range range = {.part = PART_STATE};
+		char text[96];
+		for (size_t t = 0; t < interpreter->thread_count; t++) {
+			const struct lt_thread *thread = &interpreter->threads[t];
+			snprintf(text, sizeof(text), "the state of thread %d",
+				 (int)thread->native_id);
+			range.start = thread->address;
+			range.end = range.start + lt_off(layout, thread_size);
+			range.name = kept(search, text);
+			if (!add_range(search, range, RANGE_MAX))
+				return false;
+		}
+		snprintf(text, sizeof(text), "the state of interpreter %" PRId64, interpreter->id);
+		range.start = interpreter->address;
+		range.end = range.start + lt_off(layout, LT_sizeof_PyInterpreterState);
+		range.name = kept(search, text);
+		if (!add_range(search, range, RANGE_MAX))
+			return false;
+	}
+	return true;
+}
+
+/* True when part of the file is mapped to be run: a program or library, not data. */
+static bool is_code(const struct lt_mappings *mappings, size_t index)
+{
+	enum { NEAR = 16 }; /* mappings of one file lie side by side */
+	const struct lt_mapping *wanted = &mappings->data[index];
+	size_t first = index > NEAR ? index - NEAR : 0;
+	for (size_t i = first; i < mappings->count && i < index + NEAR; i++) {
+		const struct lt_mapping *mapping = &mappings->data[i];
+		if (mapping->executable && mapping->inode == wanted->inode &&
+		    strcmp(mapping->path, wanted->path) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* .data and .bss: writable private mappings of a file that holds code, and the anonymous one right behind. */
+static bool add_static_data(struct search *search)
+{
+	const struct lt_mappings *mappings = &search->view->process->mappings;
+	for (size_t i = 0; i < mappings->count; i++) {
+		const struct lt_mapping *mapping = &mappings->data[i];
+		if (mapping->inode == 0 || !mapping->writable || mapping->shared ||
+		    !is_code(mappings, i))
+			continue;
+		struct range range = {.start = mapping->start,
+				      .end = mapping->end,
+				      .part = PART_STATIC,
+				      .name = mapping->path};
+		if (!add_range(search, range, RANGE_MAX))
+			return false;
+		const struct lt_mapping *next = &mapping[1];
+		if (i + 1 == mappings->count || next->start != mapping->end || next->inode != 0 ||
+		    next->path[0] != '\0' || !next->writable)
+			continue;
+		range.start = next->start;
+		range.end = next->end;
+		if (!add_range(search, range, RANGE_MAX))
+			return false;
+	}
+	return true;
+}
+
+/* The thread of an interpreter whose C stack lies in [start, end), NULL for none. */
+static const struct lt_thread *thread_within(const struct search *search, lt_addr start,
+					     lt_addr end)
+{
+	const struct lt_interpreters *interpreters = &search->roots->interpreters;
+	for (size_t i = 0; i < interpreters->count; i++) {
+		const struct lt_interpreter *interpreter = &interpreters->data[i];
+		for (size_t t = 0; t < interpreter->thread_count; t++) {
+			if (interpreter->threads[t].thread_id >= start &&
+			    interpreter->threads[t].thread_id < end)
+				return &interpreter->threads[t];
+		}
+	}
+	return NULL;
+}
+
+static const char *stack_name(struct search *search, const char *what, pid_t tid)
+{
+	char text[64];
+	snprintf(text, sizeof(text), "the %s of thread %d", what, (int)tid);
+	return kept(search, text);
+}
+
+/*
+ * The C stack of a thread made by pthread_create() ends with its thread-local data and what
+ * pthread_self() points to. Those of the main thread lie apart.
+ */
+static enum lt_status add_stacks(struct search *search)
+{
+	LT_CLEANUP(lt_stacks_deinit) struct lt_stacks stacks = {0};
+	const struct lt_process *process = search->view->process;
+	LT_TRY(lt_stacks_read(search->view->session, process, &stacks));
+	bool memory = true;
+	for (size_t i = 0; memory && i < stacks.count; i++) {
+		const struct lt_stack *stack = &stacks.data[i];
+		const struct lt_thread *thread =
+			stacks.count <= 64 ? thread_within(search, stack->pointer, stack->end)
+					   : NULL;
+		pid_t tid =
+			thread != NULL && thread->native_id != 0 ? thread->native_id : stack->tid;
+		struct range range = {.start = stack->pointer,
+				      .end = stack->end,
+				      .part = PART_STACK,
+				      .name = stack_name(search, "C stack", tid)};
+		memory = add_range(search, range, STACK_MAX);
+	}
+	const struct lt_interpreter *main = &search->roots->interpreters.data[0];
+	for (size_t t = 0; memory && t < main->thread_count; t++) {
+		const struct lt_thread *thread = &main->threads[t];
+		if (thread->native_id != process->pid)
+			continue;
+		const struct lt_mapping *mapping = lt_process_mapping(process, thread->thread_id);
+		if (mapping == NULL || !mapping->writable)
+			continue;
+		struct range range = {
+			.start = thread->thread_id - THREAD_BLOCK,
+			.end = thread->thread_id + THREAD_BLOCK,
+			.part = PART_STACK,
+			.name = stack_name(search, "thread-local C data", thread->native_id)};
+		if (range.start < mapping->start)
+			range.start = mapping->start;
+		if (range.end > mapping->end)
+			range.end = mapping->end;
+		memory = add_range(search, range, STACK_MAX);
+	}
+	return memory ? LT_OK : lt_fail_memory(search->view->session);
+}
+
+/* ---- What a word is called ---- */
+
+static const struct lt_elf *file_of(struct search *search, const char *path)
+{
+	for (size_t i = 0; i < search->files.count; i++) {
+		if (strcmp(search->files.data[i].path, path) == 0)
+			return search->files.data[i].elf;
+	}
+	struct file file = {.path = path};
+	struct lt_session quiet;
+	lt_session_init(&quiet);
+	if (lt_elf_open(&quiet, search->view->process, path, &file.elf) != LT_OK)
+		file.elf = NULL;
+	if (!files_push(&search->files, file)) {
+		lt_elf_close(file.elf);
+		file.elf = NULL;
+	}
+	lt_session_deinit(&quiet);
+	return file.elf;
+}
+
+/* "libfoo.so:registry+0x8", by its section where no symbol covers the word, or by the file alone. */
+static const char *static_name(struct search *search, const struct range *range, lt_addr at)
+{
+	static const char *const sections[] = {".data", ".bss"};
+	const char *slash = strrchr(range->name, '/');
+	const char *library = slash != NULL ? slash + 1 : range->name;
+	if (search->named++ >= NAMES_MAX)
+		return range->name;
+	const struct lt_elf *elf = file_of(search, range->name);
+	char text[512];
+	uint64_t offset = 0, size = 0;
+	const char *symbol = elf != NULL ? lt_elf_symbol_at(elf, at, &offset) : NULL;
+	if (symbol != NULL && lt_elf_symbol(elf, symbol, &size) != 0 && offset < size) {
+		if (offset == 0)
+			snprintf(text, sizeof(text), "%s:%s", library, symbol);
+		else
+			snprintf(text, sizeof(text), "%s:%s+0x%" PRIx64, library, symbol, offset);
+		return kept(search, text);
+	}
+	for (size_t i = 0; elf != NULL && i < sizeof(sections) / sizeof(sections[0]); i++) {
+		lt_addr start;
+		if (lt_elf_section(elf, sections[i], &start, &size) && at >= start &&
+		    at - start < size) {
+			snprintf(text, sizeof(text), "%s:%s+0x%" PRIx64, library, sections[i],
+				 at - start);
+			return kept(search, text);
+		}
+	}
+	snprintf(text, sizeof(text), "%s:static data at 0x%" PRIx64, library, at);
+	return kept(search, text);
+}
+
+/* ---- The search ---- */
+
+static bool take_word(struct search *search, const struct range *range, lt_addr at, uint32_t node)
+{
+	struct lt_root root = {.address = lt_heap_graph_address(search->graph, node),
+			       .at = at,
+			       .count = 1,
+			       .name = range->name};
+	switch (range->part) {
+	case PART_FRAME:
+		root.kind = LT_ROOT_FRAME;
+		root.frame = range->frame;
+		root.interpreter = search->roots->frames.data[range->frame].interpreter;
+		root.name = "the evaluation stack";
+		break;
+	case PART_STATE:
+		root.kind = LT_ROOT_STATE;
+		break;
+	case PART_STATIC:
+		root.kind = LT_ROOT_STATIC;
+		root.name = static_name(search, range, at);
+		break;
+	case PART_STACK:
+		root.kind = LT_ROOT_STACK;
+		break;
+	}
+	search->graph->balance[node]--;
+	return lt_root_list_push(&search->roots->list, root);
+}
+
+/* The first node at or behind an address. */
+static uint32_t node_from(const struct lt_heap_graph *graph, lt_addr address)
+{
+	uint32_t low = 0, high = graph->graph.node_count;
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+		if (lt_heap_graph_address(graph, middle) < address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/* Objects in the memory that is searched, such as static types: what they refer to is known. */
+struct inner {
+	uint32_t node;
+	lt_addr start, end; /* of that node; start == end: no more */
+};
+
+static void next_inner(const struct search *search, struct inner *inner)
+{
+	const struct lt_heap_graph *graph = search->graph;
+	if (inner->node >= graph->graph.node_count) {
+		inner->start = inner->end = UINT64_MAX;
+		return;
+	}
+	inner->start = lt_heap_graph_address(graph, inner->node);
+	inner->end = inner->start + lt_heap_graph_size(graph, inner->node);
+	inner->node++;
+}
+
+static bool search_range(struct search *search, const struct range *range, uint64_t *words)
+{
+	struct lt_heap_graph *graph = search->graph;
+	struct inner inner = {.node = node_from(graph, range->start)};
+	next_inner(search, &inner);
+	for (lt_addr at = range->start; at < range->end;) {
+		size_t size = range->end - at < PIECE ? (size_t)(range->end - at) : PIECE;
+		size_t got = lt_memory_probe(search->view->memory, at, words, size);
+		search->native.bytes += got;
+		for (size_t i = 0; i < got / 8; i++) {
+			uint64_t word = words[i];
+			if (word < search->least || word > search->most || word % 8 != 0)
+				continue;
+			uint32_t node = lt_heap_graph_find(graph, word);
+			if (node == LT_NO_NODE || graph->balance[node] <= 0 ||
+			    (graph->flags[node] & LT_NODE_STATIC) != 0)
+				continue;
+			lt_addr where = at + i * 8;
+			while (inner.end <= where && inner.start != UINT64_MAX)
+				next_inner(search, &inner);
+			if ((where >= inner.start && where < inner.end) ||
+			    lt_map_get(&search->known, where, NULL))
+				continue;
+			if (!lt_map_put(&search->known, where, 1) ||
+			    !take_word(search, range, where, node))
+				return false;
+		}
+		if (got < size)
+			break;
+		at += size;
+	}
+	return true;
+}
+
+static enum lt_status run(struct search *search)
+{
+	struct lt_session *session = search->view->session;
+	const struct lt_heap_graph *graph = search->graph;
+	LT_FREE uint64_t *words = malloc(PIECE);
+	if (words == NULL)
+		return lt_fail_memory(session);
+	search->least = lt_heap_graph_address(graph, 0);
+	search->most = lt_heap_graph_address(graph, graph->graph.node_count - 1);
+	for (size_t i = 0; i < search->roots->list.count; i++) {
+		lt_addr at = search->roots->list.data[i].at;
+		if (at != 0 && !lt_map_put(&search->known, at, 1))
+			return lt_fail_memory(session);
+	}
+	if (!add_frames(search) || !add_states(search) || !add_static_data(search))
+		return lt_fail_memory(session);
+	LT_TRY(add_stacks(search));
+	for (size_t i = 0; i < search->ranges.count; i++) {
+		struct range range = search->ranges.data[i];
+		uint64_t left = TOTAL_MAX - search->native.bytes;
+		if (search->native.bytes >= TOTAL_MAX)
+			left = 0;
+		if (range.end - range.start > left) {
+			search->native.skipped += range.end - range.start - left;
+			range.end = range.start + left;
+		}
+		if (!search_range(search, &range, words))
+			return lt_fail_memory(session);
+	}
+	return LT_OK;
+}
+
+enum lt_status lt_roots_native(const struct lt_view *view, struct lt_heap_graph *graph,
+			       struct lt_roots *roots, struct lt_native *ret_native)
+{
+	struct search search = {.view = view, .graph = graph, .roots = roots};
+	enum lt_status status = LT_OK;
+	if (view->process != NULL && graph->graph.node_count > 0 && roots->interpreters.count > 0)
+		status = run(&search);
+	for (size_t i = 0; i < search.files.count; i++)
+		lt_elf_close(search.files.data[i].elf);
+	files_deinit(&search.files);
+	ranges_deinit(&search.ranges);
+	lt_map_deinit(&search.known);
+	*ret_native = search.native;
+	return status;
+}
