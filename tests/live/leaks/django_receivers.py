@@ -5,7 +5,6 @@ django_site.configure(DEBUG=False, ROOT_URLCONF="django_receivers", MIDDLEWARE=[
 
 from django.dispatch import Signal  # noqa: E402
 from django.http import HttpResponse  # noqa: E402
-from django.test import Client  # noqa: E402
 from django.urls import path  # noqa: E402
 
 from load import turns  # noqa: E402
@@ -30,6 +29,6 @@ urlpatterns = [path("order/<int:number>", order)]
 
 
 def main():
-    client = Client()
+    visitor = django_site.Visitor()
     for turn in turns(80, warm_up=200):
-        client.get("/order/%d" % turn)
+        visitor.get("/order/%d" % turn)

@@ -6,7 +6,6 @@ django_site.configure(DEBUG=False, ROOT_URLCONF="service_django",
 
 from django.contrib.sessions.models import Session  # noqa: E402
 from django.http import HttpResponse  # noqa: E402
-from django.test import Client  # noqa: E402
 from django.urls import path  # noqa: E402
 
 from load import turns  # noqa: E402
@@ -30,7 +29,8 @@ urlpatterns = [path("in", log_in), path("out", log_out)]
 
 def main():
     django_site.create(Session)
+    visitor = django_site.Visitor()
     for turn in turns(40, warm_up=100):
-        client = Client()
-        client.get("/in")
-        client.get("/out")
+        visitor.get("/in")
+        assert visitor.cookie
+        visitor.get("/out")
