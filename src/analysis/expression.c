@@ -15,6 +15,9 @@ enum {
 		1 << 12, /* of an object with more references they are kept for the next question */
 };
 
+/* How a way that begins at the context of a thread is written (roots.c names it). */
+static const char CURRENT_CONTEXT[] = "<the current context>";
+
 struct lt_expressions {
 	const struct lt_picture *picture;
 	struct lt_refs refs;   /* of the object looked at last */
@@ -22,6 +25,7 @@ struct lt_expressions {
 	uint32_t many_of;      /* LT_NO_NODE: none */
 	struct lt_map modules; /* hash of a name -> node of the module */
 	uint32_t modules_dict; /* node of sys.modules of the main interpreter */
+	bool naming_variable;  /* a context variable is being named: no other one is then */
 };
 
 static lt_addr address_of(const struct lt_expressions *ex, uint32_t node)
@@ -432,6 +436,58 @@ static uint32_t code_of(struct lt_expressions *ex, uint32_t node)
 	return member_of(ex, node, LT_MEMBER_frame_code);
 }
 
+/* True for a step inside the tree in which a context keeps its variables; Python shows a mapping. */
+static bool in_variables(const struct lt_expressions *ex, uint32_t from, const struct lt_ref *ref)
+{
+	switch (kind_of(ex, from)) {
+	case LT_KIND_CONTEXT:
+		return ref->kind == LT_REF_MEMBER && ref->index == LT_MEMBER_context_variables;
+	case LT_KIND_HAMT:
+	case LT_KIND_HAMT_BITMAP:
+	case LT_KIND_HAMT_ARRAY:
+	case LT_KIND_HAMT_COLLISION:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* The value of a context variable: variable.get() in the context that runs, else by the variable. */
+static void add_variable(struct lt_expressions *ex, struct writing *w, uint32_t from,
+			 const struct lt_ref *ref)
+{
+	enum lt_kind kind = kind_of(ex, from);
+	if (ref->kind != LT_REF_ITEM || ref->index % 2 == 0 ||
+	    (kind != LT_KIND_HAMT_BITMAP && kind != LT_KIND_HAMT_COLLISION))
+		return;
+	/* Pairs: a variable and its value; the next level of the tree has no variable beside it. */
+	uint32_t variable = LT_NO_NODE;
+	const struct lt_refs *refs = refs_of(ex, from);
+	for (size_t i = 0; i < refs->count && variable == LT_NO_NODE; i++) {
+		if (refs->data[i].kind == LT_REF_ITEM && refs->data[i].index == ref->index - 1)
+			variable = node_of(ex, refs->data[i].to);
+	}
+	if (!is_kind(ex, variable, LT_KIND_CONTEXT_VAR))
+		return;
+	LT_CLEANUP(lt_text_deinit) struct lt_text name = {0};
+	if (!ex->naming_variable) {
+		ex->naming_variable = true;
+		lt_expression_write(ex, variable, &name, NULL);
+		ex->naming_variable = false;
+	}
+	if (name.length == 0)
+		lt_text_add(&name, "<variable>");
+	if (strcmp(lt_text_get(&w->text), CURRENT_CONTEXT) == 0) {
+		lt_text_add(&name, ".get()");
+		lt_text_deinit(&w->text);
+		w->text = name;
+		name = (struct lt_text){0};
+		w->one_thread = true;
+	} else {
+		lt_text_addf(&w->text, "[%s]", lt_text_get(&name));
+	}
+}
+
 static void add_step(struct lt_expressions *ex, struct writing *w, uint32_t from, uint32_t to)
 {
 	struct lt_ref ref;
@@ -442,6 +498,10 @@ static void add_step(struct lt_expressions *ex, struct writing *w, uint32_t from
 	}
 	bool in_locals = w->in_locals;
 	w->in_locals = false;
+	if (in_variables(ex, from, &ref)) {
+		add_variable(ex, w, from, &ref);
+		return;
+	}
 	if (is_namespace(&ref)) {
 		w->pending = true;
 		w->owner_type = kind_of(ex, from) == LT_KIND_TYPE;

@@ -3,7 +3,7 @@ import contextvars
 
 from load import turns
 
-EXPECT = {"kind": ["context-variable"], "pattern": r".*\bbreadcrumbs\b.*"}
+EXPECT = {"kind": ["context-variable"], "expression": ["in one of its threads: sys.modules['context_variable'].breadcrumbs.get()"]}
 
 breadcrumbs = contextvars.ContextVar("breadcrumbs")
 
