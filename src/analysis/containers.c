@@ -119,39 +119,47 @@ static size_t collect(const struct lt_picture *picture, struct candidate *heap)
 	return count;
 }
 
-/* What is not a container to its user: namespaces, internals of others, what only the interpreter holds. */
-static void classify(const struct lt_picture *picture, struct lt_expressions *expressions,
-		     struct candidate *candidate)
+bool lt_container_is_names(const struct lt_picture *picture, struct lt_expressions *expressions,
+			   uint32_t node)
 {
-	uint32_t parent = picture->parent[candidate->node];
+	uint32_t parent = picture->parent[node];
 	if (parent == LT_GRAPH_NONE) {
 		for (size_t r = 0; r < picture->roots.list.count; r++) {
 			enum lt_root_kind kind = picture->roots.list.data[r].kind;
-			if (picture->root_node[r] == candidate->node && kind != LT_ROOT_LOCAL &&
+			if (picture->root_node[r] == node && kind != LT_ROOT_LOCAL &&
 			    kind != LT_ROOT_STATIC && kind != LT_ROOT_STACK &&
 			    kind != LT_ROOT_EXTERNAL && kind != LT_ROOT_NAMED)
-				candidate->skipped = true;
+				return true;
 		}
-		return;
+		return false;
 	}
 	struct lt_ref ref;
 	const struct lt_type *owner = lt_picture_type(picture, parent);
-	if (owner == NULL || !lt_expression_ref(expressions, parent, candidate->node, &ref))
-		return;
-	bool is_names =
-		ref.kind == LT_REF_DICT ||
-		(ref.kind == LT_REF_MEMBER &&
-		 (ref.index == LT_MEMBER_attributes || ref.index == LT_MEMBER_instance_attributes ||
-		  ref.index == LT_MEMBER_globals || ref.index == LT_MEMBER_frame_globals ||
-		  ref.index == LT_MEMBER_frame_locals || ref.index == LT_MEMBER_builtins ||
-		  ref.index == LT_MEMBER_subclasses || ref.index == LT_MEMBER_local_dicts));
+	if (owner == NULL || !lt_expression_ref(expressions, parent, node, &ref))
+		return false;
 	uint32_t above = picture->parent[parent];
 	const struct lt_type *above_type =
 		above != LT_GRAPH_NONE ? lt_picture_type(picture, above) : NULL;
 	if (above_type != NULL && above_type->kind == LT_KIND_THREAD_LOCAL &&
 	    owner->kind == LT_KIND_DICT)
-		is_names = true; /* of one thread */
-	candidate->skipped = is_names || owner->kind == LT_KIND_LRU_CACHE;
+		return true; /* of one thread */
+	return ref.kind == LT_REF_DICT ||
+	       (ref.kind == LT_REF_MEMBER &&
+		(ref.index == LT_MEMBER_attributes || ref.index == LT_MEMBER_instance_attributes ||
+		 ref.index == LT_MEMBER_globals || ref.index == LT_MEMBER_frame_globals ||
+		 ref.index == LT_MEMBER_frame_locals || ref.index == LT_MEMBER_builtins ||
+		 ref.index == LT_MEMBER_subclasses || ref.index == LT_MEMBER_local_dicts));
+}
+
+/* What is not a container to its user: namespaces, internals of others, what only the interpreter holds. */
+static void classify(const struct lt_picture *picture, struct lt_expressions *expressions,
+		     struct candidate *candidate)
+{
+	uint32_t parent = picture->parent[candidate->node];
+	const struct lt_type *owner =
+		parent != LT_GRAPH_NONE ? lt_picture_type(picture, parent) : NULL;
+	candidate->skipped = (owner != NULL && owner->kind == LT_KIND_LRU_CACHE) ||
+			     lt_container_is_names(picture, expressions, candidate->node);
 }
 
 /* Passes over containers that only wrap a narrower one. `list` is sorted, heaviest first. */

@@ -38,4 +38,8 @@ LT_MUST_CHECK enum lt_status lt_containers_find(const struct lt_picture *picture
 /* Entries of a container object; false when the node is none of dict, list, tuple, set, deque, lru_cache. */
 bool lt_container_length(const struct lt_picture *picture, uint32_t node, uint64_t *ret_length);
 
+/* True for the dict of a module, class, instance or thread-local object, and for what only the interpreter holds. */
+bool lt_container_is_names(const struct lt_picture *picture, struct lt_expressions *expressions,
+			   uint32_t node);
+
 #endif

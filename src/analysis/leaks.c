@@ -1,0 +1,237 @@
+#include "analysis/leaks.h"
+
+#include "analysis/leaks_parts.h"
+#include "base/cleanup.h"
+#include "target/proc.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+enum {
+	LOOKS_DEFAULT = 3,
+	LOOKS_SHORT = 2,
+	SHORT_SECONDS = 6,      /* a shorter time is not cut in two */
+	WAIT_SLICE_MS = 100,    /* how often the target's end and the stop flag are looked at */
+	LEAST_BYTES = 4 * 1024, /* growth that is not looked at */
+};
+
+void lt_leaks_deinit(struct lt_leaks *leaks)
+{
+	lt_identity_deinit(&leaks->identity);
+	free(leaks->suspects);
+	lt_arena_deinit(&leaks->strings);
+	*leaks = (struct lt_leaks){0};
+}
+
+bool lt_leaks_has(const struct lt_leaks *leaks, enum lt_severity level)
+{
+	for (size_t i = 0; i < leaks->suspect_count; i++) {
+		if (leaks->suspects[i].finding.severity >= level)
+			return true;
+	}
+	return false;
+}
+
+/* Private memory of no file, in memory or swapped out; 0 when it is not known. */
+static uint64_t anonymous_bytes(pid_t pid)
+{
+	char path[64], text[8192], value[64];
+	uint64_t number, sum = 0;
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	if (!lt_proc_read(path, text, sizeof(text)))
+		return 0;
+	static const char *const names[] = {"RssAnon", "VmSwap"};
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (lt_proc_field(text, names[i], value, sizeof(value)) &&
+		    lt_proc_number(value, &number) && number <= UINT64_MAX / 4096)
+			sum += number * 1024;
+	}
+	return sum;
+}
+
+struct watch {
+	struct lt_session *session;
+	pid_t pid;
+	const struct lt_leaks_options *options;
+	struct lt_process *process; /* who it was at the start: a PID may be given away */
+	struct lt_leaks *leaks;
+	size_t wanted; /* looks */
+	struct lt_generation generations[LT_LEAKS_LOOKS_MAX];
+	size_t generation_count;
+	uint64_t started_ns;
+};
+
+static enum lt_status ended(struct watch *watch)
+{
+	lt_session_clear(watch->session);
+	return lt_fail(watch->session, LT_E_GONE, "process %d ended while it was watched",
+		       (int)watch->pid);
+}
+
+static bool stopped(const struct watch *watch)
+{
+	return watch->options->stop != NULL && *watch->options->stop != 0;
+}
+
+/* Until `at_ns`, the stop flag or the end of the target. */
+static enum lt_status wait_until(struct watch *watch, uint64_t at_ns)
+{
+	uint64_t from = lt_now_ns();
+	while (!stopped(watch)) {
+		uint64_t now = lt_now_ns();
+		if (now >= at_ns)
+			return LT_OK;
+		if (!lt_process_alive(watch->process))
+			return ended(watch);
+		lt_progress(watch->session, "waiting for the next look", now - from, at_ns - from);
+		uint64_t left = at_ns - now;
+		if (left > WAIT_SLICE_MS * 1000000u)
+			left = WAIT_SLICE_MS * 1000000u;
+		const struct timespec slice = {.tv_nsec = (long)left};
+		nanosleep(&slice, NULL);
+	}
+	watch->leaks->ended_early = true;
+	return LT_OK;
+}
+
+static enum lt_status copy_identity(struct watch *watch, const struct lt_identity *from)
+{
+	struct lt_identity *to = &watch->leaks->identity;
+	lt_identity_deinit(to);
+	*to = *from;
+	to->command_line = strdup(from->command_line);
+	to->executable = strdup(from->executable);
+	return to->command_line != NULL && to->executable != NULL ? LT_OK
+								  : lt_fail_memory(watch->session);
+}
+
+static enum lt_status judge(struct watch *watch, const struct lt_picture *picture)
+{
+	struct lt_leaks *leaks = watch->leaks;
+	struct lt_growth growth = {0};
+	struct lt_suspecting suspecting = {
+		.findings = {.session = watch->session,
+			     .picture = picture,
+			     .strings = &leaks->strings},
+		.growth = &growth,
+		.generations = watch->generations,
+		.generation_count = watch->generation_count,
+		.leaks = leaks,
+		.seconds = leaks->looks[leaks->look_count - 1].at_ms / 1e3,
+	};
+	LT_TRY(lt_expressions_create(picture, &suspecting.findings.expressions));
+	enum lt_status status = lt_growth_find(picture, suspecting.findings.expressions,
+					       watch->generations, watch->generation_count,
+					       LEAST_BYTES, &growth);
+	leaks->new_objects = growth.new_objects;
+	leaks->new_bytes = growth.new_bytes;
+	if (status == LT_OK)
+		status = lt_suspects_find(&suspecting);
+	lt_expressions_destroy(suspecting.findings.expressions);
+	lt_finding_list_deinit(&suspecting.findings.list);
+	lt_suspects_deinit(&suspecting.list);
+	lt_growth_deinit(&growth);
+	return status;
+}
+
+static enum lt_status take_picture(struct watch *watch, struct lt_look *look,
+				   struct lt_picture *picture)
+{
+	LT_TRY(lt_picture_take(look->view, picture));
+	lt_progress(watch->session, "what is alive", 0, 0);
+	LT_TRY(lt_picture_life(picture));
+	lt_progress(watch->session, "ways to the objects", 0, 0);
+	LT_TRY(lt_picture_ways(picture));
+	lt_progress(watch->session, "what keeps what alive", 0, 0);
+	return lt_picture_weigh(picture);
+}
+
+static enum lt_status look_once(struct watch *watch, struct lt_look *look, bool last,
+				struct lt_picture *picture)
+{
+	struct lt_leaks *leaks = watch->leaks;
+	struct lt_leaks_look *figures = &leaks->looks[leaks->look_count];
+	if (look->process->start_time != watch->process->start_time)
+		return ended(watch);
+	if (leaks->look_count == 0)
+		watch->started_ns = look->started_ns;
+	LT_TRY(copy_identity(watch, &look->identity));
+	figures->at_ms = (double)(look->started_ns - watch->started_ns) / 1e6;
+	LT_TRY(take_picture(watch, look, picture));
+	figures->objects = picture->graph.graph.node_count;
+	figures->bytes = picture->graph.total_bytes;
+	figures->garbage_objects = picture->garbage_count;
+	leaks->look_count++;
+	if (!last)
+		return lt_generation_take(picture, &watch->generations[watch->generation_count++]);
+	leaks->heap_objects = picture->graph.graph.node_count;
+	leaks->heap_bytes = picture->graph.total_bytes;
+	return judge(watch, picture);
+}
+
+static enum lt_status look(struct watch *watch, bool last)
+{
+	struct lt_leaks *leaks = watch->leaks;
+	struct lt_look *look = NULL;
+	struct lt_picture picture = {0};
+	struct lt_leaks_look *figures = &leaks->looks[leaks->look_count];
+	figures->anonymous_bytes = anonymous_bytes(watch->pid);
+	enum lt_status status =
+		lt_look_open(watch->session, watch->pid, &watch->options->look, &look);
+	if (status != LT_OK)
+		return leaks->look_count > 0 && !lt_process_alive(watch->process) ? ended(watch)
+										  : status;
+	status = lt_look_status(look, look_once(watch, look, last, &picture));
+	lt_picture_deinit(&picture);
+	lt_look_end(look);
+	figures->stall_ms = look->cost.stall_ms;
+	leaks->cost.stall_ms += look->cost.stall_ms;
+	lt_look_close(look);
+	return status;
+}
+
+static enum lt_status watch_all(struct watch *watch)
+{
+	const struct lt_leaks_options *options = watch->options;
+	uint64_t length_ns = (uint64_t)options->seconds * 1000000000u;
+	LT_TRY(lt_process_open(watch->session, watch->pid, &watch->process));
+	LT_TRY(look(watch, false));
+	bool last = false;
+	for (size_t i = 1; !last; i++) {
+		LT_TRY(wait_until(watch,
+				  watch->started_ns + length_ns * i / (watch->wanted - 1)));
+		last = watch->leaks->ended_early || i + 1 >= watch->wanted;
+		LT_TRY(look(watch, last));
+	}
+	return LT_OK;
+}
+
+enum lt_status lt_leaks_watch(struct lt_session *session, pid_t pid,
+			      const struct lt_leaks_options *options, struct lt_leaks *ret_leaks)
+{
+	LT_CLEANUP(lt_leaks_deinit) struct lt_leaks leaks = {0};
+	uint64_t started_ns = lt_now_ns();
+	size_t wanted = options->snapshots;
+	if (wanted == 0)
+		wanted = options->seconds < SHORT_SECONDS ? LOOKS_SHORT : LOOKS_DEFAULT;
+	if (wanted < LOOKS_SHORT)
+		wanted = LOOKS_SHORT;
+	if (wanted > LT_LEAKS_LOOKS_MAX)
+		wanted = LT_LEAKS_LOOKS_MAX;
+	struct watch watch = {.session = session,
+			      .pid = pid,
+			      .options = options,
+			      .leaks = &leaks,
+			      .wanted = wanted,
+			      .started_ns = started_ns};
+	enum lt_status status = watch_all(&watch);
+	for (size_t i = 0; i < watch.generation_count; i++)
+		lt_generation_deinit(&watch.generations[i]);
+	lt_process_close(watch.process);
+	LT_TRY(status);
+	lt_cost_take(started_ns, &leaks.cost);
+	*ret_leaks = leaks;
+	leaks = (struct lt_leaks){0};
+	return LT_OK;
+}

@@ -1,0 +1,92 @@
+/* From points of growth to suspects: which are worth a word, how grave they are, in which order. */
+#include "analysis/leaks_parts.h"
+
+#include "base/cleanup.h"
+
+#include <string.h>
+
+enum {
+	SUSPECTS_MAX = 20,
+	OBJECTS_NOTABLE = 200, /* fewer new objects are graver than low only when they are big */
+	BYTES_NOTABLE = 64 << 10,
+	BYTES_GREAT = 1 << 20,
+	BYTES_HUGE = 8 << 20,
+};
+
+static const double STEADY = 0.25; /* less steady growth may be a warm-up or a burst */
+
+/*
+ * High: the heap would double within ten minutes at this rate, or a tenth of it and 8 MiB came in the
+ * window; medium: notable and steady.
+ */
+static enum lt_severity grade(const struct lt_suspecting *suspecting,
+			      const struct lt_growth_point *point)
+{
+	double heap = (double)suspecting->leaks->heap_bytes;
+	if (point->steadiness < STEADY || point->bytes < BYTES_NOTABLE ||
+	    (point->objects < OBJECTS_NOTABLE && point->bytes < BYTES_GREAT))
+		return LT_LOW;
+	bool doubles = suspecting->seconds > 0 &&
+		       (double)point->bytes / suspecting->seconds * 600 >= heap;
+	if (point->bytes >= BYTES_HUGE && (double)point->bytes >= 0.1 * heap)
+		return LT_HIGH;
+	return point->bytes >= BYTES_GREAT && doubles ? LT_HIGH : LT_MEDIUM;
+}
+
+static int by_severity(const void *left, const void *right)
+{
+	const struct lt_suspect *a = left, *b = right;
+	if (a->finding.severity != b->finding.severity)
+		return a->finding.severity < b->finding.severity ? 1 : -1;
+	if (a->growth_bytes != b->growth_bytes)
+		return a->growth_bytes < b->growth_bytes ? 1 : -1;
+	int order = strcmp(a->finding.id, b->finding.id);
+	return order != 0 ? order : strcmp(a->finding.expression, b->finding.expression);
+}
+
+static enum lt_status add(struct lt_suspecting *suspecting, const struct lt_growth_point *point)
+{
+	struct lt_findings *findings = &suspecting->findings;
+	struct lt_finding *finding =
+		lt_finding_begin(findings, "unknown", grade(suspecting, point), (double)point->bytes);
+	if (finding == NULL)
+		return lt_fail_memory(findings->session);
+	struct lt_holding holding;
+	lt_holding_look(suspecting, point, &holding);
+	struct lt_suspect suspect = {
+		.finding = *finding,
+		.type = holding.type != NULL && holding.type->module[0] != '\0'
+				? lt_finding_format(findings, "%s.%s", holding.type->module,
+						    holding.type->name)
+				: "",
+		.growth_objects = point->objects,
+		.growth_bytes = point->bytes,
+		.bytes_per_second = suspecting->seconds > 0
+					    ? (double)point->bytes / suspecting->seconds
+					    : 0,
+		.steadiness = point->steadiness,
+		.retained_bytes = point->retained,
+		.share = lt_findings_share(findings, point->retained),
+	};
+	lt_finding_point(findings, &suspect.finding, holding.node);
+	lt_suspect_explain(suspecting, &holding, &suspect);
+	findings->list.count = 0;
+	return lt_suspects_push(&suspecting->list, suspect) ? LT_OK
+							    : lt_fail_memory(findings->session);
+}
+
+enum lt_status lt_suspects_find(struct lt_suspecting *suspecting)
+{
+	const struct lt_growth_points *points = &suspecting->growth->points;
+	for (size_t i = 0; i < points->count && i < SUSPECTS_MAX; i++)
+		LT_TRY(add(suspecting, &points->data[i]));
+	if (suspecting->findings.failed)
+		return lt_fail_memory(suspecting->findings.session);
+	if (suspecting->list.count > 0)
+		qsort(suspecting->list.data, suspecting->list.count,
+		      sizeof(*suspecting->list.data), by_severity);
+	suspecting->leaks->suspect_count = suspecting->list.count;
+	suspecting->leaks->suspects = LT_TAKE(suspecting->list.data);
+	suspecting->list.count = 0;
+	return LT_OK;
+}
