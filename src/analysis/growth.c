@@ -31,7 +31,7 @@ static uint32_t hash_type(const struct lt_type *type)
 /* Hashes of all types of a picture, by index; free(3). */
 static uint32_t *hash_types(const struct lt_picture *picture)
 {
-	const struct lt_types *types = lt_heap_types(picture->heap);
+	const struct lt_types *types = picture->types;
 	uint32_t count = lt_types_count(types);
 	uint32_t *hashes = calloc((size_t)count + 1, sizeof(*hashes));
 	for (uint32_t t = 0; hashes != NULL && t < count; t++)
@@ -41,8 +41,10 @@ static uint32_t *hash_types(const struct lt_picture *picture)
 
 static uint64_t length_of(const struct lt_picture *picture, uint32_t node)
 {
-	uint64_t length = 0;
-	return lt_container_length(picture, node, &length) ? length : 0;
+	int64_t length = 0;
+	return lt_picture_number(picture, node, LT_DETAIL_LENGTH, &length) && length > 0
+		       ? (uint64_t)length
+		       : 0;
 }
 
 static bool has_length(const struct lt_picture *picture, uint32_t node)
@@ -65,9 +67,9 @@ static bool has_length(const struct lt_picture *picture, uint32_t node)
 
 enum lt_status lt_generation_take(struct lt_picture *picture, struct lt_generation *ret_generation)
 {
-	struct lt_session *session = picture->view->session;
+	struct lt_session *session = picture->session;
 	uint32_t count = picture->graph.graph.node_count;
-	uint32_t type_count = lt_types_count(lt_heap_types(picture->heap));
+	uint32_t type_count = lt_types_count(picture->types);
 	LT_FREE uint32_t *hashes = hash_types(picture);
 	LT_FREE uint32_t *length = calloc((size_t)count + 1, sizeof(*length));
 	if (hashes == NULL || length == NULL)
@@ -110,7 +112,7 @@ struct owner {
 	uint32_t node;
 	uint32_t sample;
 	uint64_t sample_bytes;
-	uint64_t objects, bytes;               /* new ones that it dominates directly or through new ones */
+	uint64_t objects, bytes; /* new ones that it dominates directly or through new ones */
 	uint64_t shared_objects, shared_bytes; /* new ones that others reach too */
 	uint64_t shared_tops;                  /* of them, those that it refers to itself */
 	uint64_t resized;                      /* bytes by which it grew itself */
@@ -124,17 +126,18 @@ struct finding_growth {
 	struct lt_expressions *expressions;
 	const struct lt_generation *generations;
 	size_t generation_count;
-	uint32_t count;     /* nodes of the picture */
-	uint8_t *birth;     /* the first generation of its run; generation_count: new; DEAD */
-	uint32_t *top;      /* of a new node: the last new one up its dominators */
-	uint32_t *way_top;  /* the same up its way */
-	uint32_t *holder;   /* of a new node that is a top: its owner */
-	int64_t *total;     /* growth of what a node holds, itself included */
-	uint64_t *objects;  /* new objects in that growth */
-	int64_t *sums;      /* first: growth of its old children; later: of the children that stand for themselves */
-	uint8_t *decision;  /* of the nodes with much growth */
+	uint32_t count;    /* nodes of the picture */
+	uint8_t *birth;    /* the first generation of its run; generation_count: new; DEAD */
+	uint32_t *top;     /* of a new node: the last new one up its dominators */
+	uint32_t *way_top; /* the same up its way */
+	uint32_t *holder;  /* of a new node that is a top: its owner */
+	int64_t *total;    /* growth of what a node holds, itself included */
+	uint64_t *objects; /* new objects in that growth */
+	int64_t *
+		sums; /* first: growth of its old children; later: of the children that stand for themselves */
+	uint8_t *decision; /* of the nodes with much growth */
 	struct owners owners;
-	struct lt_map owner_of;  /* node -> index */
+	struct lt_map owner_of;   /* node -> index */
 	struct lt_map lengthened; /* node -> entries gained since the first generation */
 	struct lt_growth *growth;
 };
@@ -182,8 +185,8 @@ static uint64_t lengthened(struct finding_growth *f, uint32_t node)
 static enum lt_status find_births(struct finding_growth *f)
 {
 	const struct lt_picture *picture = f->picture;
-	struct lt_session *session = picture->view->session;
-	uint32_t type_count = lt_types_count(lt_heap_types(picture->heap));
+	struct lt_session *session = picture->session;
+	uint32_t type_count = lt_types_count(picture->types);
 	LT_FREE uint32_t *hashes = hash_types(picture);
 	if (hashes == NULL)
 		return lt_fail_memory(session);
@@ -235,8 +238,7 @@ static void find_last_new(const struct finding_growth *f, const uint32_t *up, ui
 		for (;;) {
 			uint32_t next = up[at];
 			last = at;
-			if (next == LT_GRAPH_NONE || f->birth[next] == 0 ||
-			    f->birth[next] == DEAD)
+			if (next == LT_GRAPH_NONE || f->birth[next] == 0 || f->birth[next] == DEAD)
 				break;
 			if (ret_last[next] != LT_GRAPH_NONE) {
 				last = ret_last[next];
@@ -244,8 +246,8 @@ static void find_last_new(const struct finding_growth *f, const uint32_t *up, ui
 			}
 			at = next;
 		}
-		for (at = node; at != LT_GRAPH_NONE && f->birth[at] != 0 &&
-				f->birth[at] != DEAD && ret_last[at] == LT_GRAPH_NONE;
+		for (at = node; at != LT_GRAPH_NONE && f->birth[at] != 0 && f->birth[at] != DEAD &&
+				ret_last[at] == LT_GRAPH_NONE;
 		     at = up[at])
 			ret_last[at] = last;
 	}
@@ -267,7 +269,7 @@ static uint32_t choose_holder(struct finding_growth *f, uint32_t top)
 static enum lt_status gather_owners(struct finding_growth *f)
 {
 	const struct lt_picture *picture = f->picture;
-	struct lt_session *session = picture->view->session;
+	struct lt_session *session = picture->session;
 	for (uint32_t node = 0; node < f->count; node++)
 		f->holder[node] = f->top[node] == node ? choose_holder(f, node) : LT_GRAPH_NONE;
 	for (uint32_t node = 0; node < f->count; node++) {
@@ -300,9 +302,9 @@ static void net_growth(struct finding_growth *f, struct owner *owner)
 	uint32_t past;
 	if (!find_past(f, 0, owner->node, &past))
 		return;
-	int64_t held = (int64_t)(f->picture->retained[owner->node] -
-				 f->generations[0].retained[past]) -
-		       f->sums[owner->node];
+	int64_t held =
+		(int64_t)(f->picture->retained[owner->node] - f->generations[0].retained[past]) -
+		f->sums[owner->node];
 	uint64_t gross = owner->bytes + owner->resized;
 	owner->net = held <= 0 ? 0 : (uint64_t)held < gross ? (uint64_t)held : gross;
 	if (gross > 0)
@@ -327,7 +329,7 @@ static enum lt_status sum_up(struct finding_growth *f)
 	LT_FREE uint32_t *pending = calloc((size_t)f->count + 1, sizeof(*pending));
 	LT_FREE uint32_t *ready = malloc(((size_t)f->count + 1) * sizeof(*ready));
 	if (pending == NULL || ready == NULL)
-		return lt_fail_memory(f->picture->view->session);
+		return lt_fail_memory(f->picture->session);
 	for (size_t i = 0; i < f->owners.count; i++) {
 		f->total[f->owners.data[i].node] = (int64_t)f->owners.data[i].net;
 		f->objects[f->owners.data[i].node] = f->owners.data[i].objects;
@@ -443,14 +445,14 @@ static enum lt_status add_point(struct finding_growth *f, uint32_t node, bool ow
 	}
 	return lt_growth_points_push(&f->growth->points, point)
 		       ? LT_OK
-		       : lt_fail_memory(f->picture->view->session);
+		       : lt_fail_memory(f->picture->session);
 }
 
 /* Decides on the nodes with much growth, those above before those below. */
 static enum lt_status find_points(struct finding_growth *f, uint64_t least_bytes)
 {
 	const uint32_t *dominator = f->picture->dominator;
-	struct lt_session *session = f->picture->view->session;
+	struct lt_session *session = f->picture->session;
 	LT_CLEANUP(nodes_deinit) struct nodes chain = {0};
 	memset(f->sums, 0, (size_t)f->count * sizeof(*f->sums));
 	for (uint32_t node = 0; node < f->count; node++) {
@@ -508,7 +510,7 @@ static enum lt_status find(struct finding_growth *f, uint64_t least_bytes)
 	f->decision = calloc(room, sizeof(*f->decision));
 	if (f->birth == NULL || f->top == NULL || f->way_top == NULL || f->holder == NULL ||
 	    f->total == NULL || f->objects == NULL || f->sums == NULL || f->decision == NULL)
-		return lt_fail_memory(f->picture->view->session);
+		return lt_fail_memory(f->picture->session);
 	LT_TRY(find_births(f));
 	find_last_new(f, f->picture->dominator, f->top);
 	find_last_new(f, f->picture->parent, f->way_top);

@@ -41,14 +41,15 @@ enum { LT_GROWTH_GENERATIONS_MAX = 15 };
 
 /* An object that grew. */
 struct lt_growth_point {
-	uint32_t node; /* in the last picture; LT_NO_NODE: new objects that no object holds */
-	bool container;     /* a container, not a namespace */
-	bool rebound;       /* the node is itself new: what a variable refers to is replaced by more */
-	bool shared;        /* most of what is new can be reached past the node too */
-	bool spread;        /* its entries grew, not itself */
-	uint64_t objects;   /* new objects that count, net of what went */
-	uint64_t bytes;     /* growth of what it holds, from the first picture to the last */
-	uint64_t retained;  /* what it holds now; of a shared one with the shared objects that are new */
+	uint32_t node;  /* in the last picture; LT_NO_NODE: new objects that no object holds */
+	bool container; /* a container, not a namespace */
+	bool rebound;   /* the node is itself new: what a variable refers to is replaced by more */
+	bool shared;    /* most of what is new can be reached past the node too */
+	bool spread;    /* its entries grew, not itself */
+	uint64_t objects; /* new objects that count, net of what went */
+	uint64_t bytes;   /* growth of what it holds, from the first picture to the last */
+	uint64_t
+		retained; /* what it holds now; of a shared one with the shared objects that are new */
 	uint64_t length[LT_GROWTH_GENERATIONS_MAX + 1]; /* entries in each picture */
 	uint64_t held[LT_GROWTH_GENERATIONS_MAX + 1];   /* retained bytes in each picture */
 	/*
@@ -61,7 +62,7 @@ struct lt_growth_point {
 LT_VEC(lt_growth_points, struct lt_growth_point);
 
 struct lt_growth {
-	struct lt_growth_points points; /* most bytes first */
+	struct lt_growth_points points;  /* most bytes first */
 	uint64_t new_objects, new_bytes; /* in the last picture and not in the first */
 };
 

@@ -1,8 +1,10 @@
 #include "analysis/leaks.h"
 
 #include "analysis/leaks_parts.h"
+#include "analysis/subject.h"
 #include "base/cleanup.h"
 #include "target/proc.h"
+#include "target/process.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -106,8 +108,9 @@ static enum lt_status copy_identity(struct watch *watch, const struct lt_identit
 								  : lt_fail_memory(watch->session);
 }
 
-static enum lt_status judge(struct watch *watch, const struct lt_picture *picture)
+static enum lt_status judge(struct watch *watch, const struct lt_subject *subject)
 {
+	const struct lt_picture *picture = &subject->picture;
 	struct lt_leaks *leaks = watch->leaks;
 	struct lt_growth growth = {0};
 	struct lt_suspecting suspecting = {
@@ -117,13 +120,14 @@ static enum lt_status judge(struct watch *watch, const struct lt_picture *pictur
 		.growth = &growth,
 		.generations = watch->generations,
 		.generation_count = watch->generation_count,
+		.subject = subject,
 		.leaks = leaks,
 		.seconds = leaks->looks[leaks->look_count - 1].at_ms / 1e3,
 	};
 	LT_TRY(lt_expressions_create(picture, &suspecting.findings.expressions));
-	enum lt_status status = lt_growth_find(picture, suspecting.findings.expressions,
-					       watch->generations, watch->generation_count,
-					       LEAST_BYTES, &growth);
+	enum lt_status status =
+		lt_growth_find(picture, suspecting.findings.expressions, watch->generations,
+			       watch->generation_count, LEAST_BYTES, &growth);
 	leaks->new_objects = growth.new_objects;
 	leaks->new_bytes = growth.new_bytes;
 	if (status == LT_OK)
@@ -135,30 +139,18 @@ static enum lt_status judge(struct watch *watch, const struct lt_picture *pictur
 	return status;
 }
 
-static enum lt_status take_picture(struct watch *watch, struct lt_look *look,
-				   struct lt_picture *picture)
-{
-	LT_TRY(lt_picture_take(look->view, picture));
-	lt_progress(watch->session, "what is alive", 0, 0);
-	LT_TRY(lt_picture_life(picture));
-	lt_progress(watch->session, "ways to the objects", 0, 0);
-	LT_TRY(lt_picture_ways(picture));
-	lt_progress(watch->session, "what keeps what alive", 0, 0);
-	return lt_picture_weigh(picture);
-}
-
-static enum lt_status look_once(struct watch *watch, struct lt_look *look, bool last,
-				struct lt_picture *picture)
+static enum lt_status look_once(struct watch *watch, struct lt_subject *subject, bool last)
 {
 	struct lt_leaks *leaks = watch->leaks;
 	struct lt_leaks_look *figures = &leaks->looks[leaks->look_count];
-	if (look->process->start_time != watch->process->start_time)
+	struct lt_picture *picture = &subject->picture;
+	if (subject->look->process->start_time != watch->process->start_time)
 		return ended(watch);
 	if (leaks->look_count == 0)
-		watch->started_ns = look->started_ns;
-	LT_TRY(copy_identity(watch, &look->identity));
-	figures->at_ms = (double)(look->started_ns - watch->started_ns) / 1e6;
-	LT_TRY(take_picture(watch, look, picture));
+		watch->started_ns = subject->look->started_ns;
+	LT_TRY(copy_identity(watch, &subject->identity));
+	figures->at_ms = (double)(subject->look->started_ns - watch->started_ns) / 1e6;
+	LT_TRY(lt_subject_picture(subject, LT_PICTURE_WEIGHED));
 	figures->objects = picture->graph.graph.node_count;
 	figures->bytes = picture->graph.total_bytes;
 	figures->garbage_objects = picture->garbage_count;
@@ -167,27 +159,27 @@ static enum lt_status look_once(struct watch *watch, struct lt_look *look, bool 
 		return lt_generation_take(picture, &watch->generations[watch->generation_count++]);
 	leaks->heap_objects = picture->graph.graph.node_count;
 	leaks->heap_bytes = picture->graph.total_bytes;
-	return judge(watch, picture);
+	return judge(watch, subject);
 }
 
 static enum lt_status look(struct watch *watch, bool last)
 {
 	struct lt_leaks *leaks = watch->leaks;
-	struct lt_look *look = NULL;
-	struct lt_picture picture = {0};
+	struct lt_subject *subject = NULL;
 	struct lt_leaks_look *figures = &leaks->looks[leaks->look_count];
+	char operand[24];
+	snprintf(operand, sizeof(operand), "%d", (int)watch->pid);
 	figures->anonymous_bytes = anonymous_bytes(watch->pid);
 	enum lt_status status =
-		lt_look_open(watch->session, watch->pid, &watch->options->look, &look);
+		lt_subject_open(watch->session, operand, &watch->options->look, &subject);
 	if (status != LT_OK)
 		return leaks->look_count > 0 && !lt_process_alive(watch->process) ? ended(watch)
 										  : status;
-	status = lt_look_status(look, look_once(watch, look, last, &picture));
-	lt_picture_deinit(&picture);
-	lt_look_end(look);
-	figures->stall_ms = look->cost.stall_ms;
-	leaks->cost.stall_ms += look->cost.stall_ms;
-	lt_look_close(look);
+	status = lt_subject_status(subject, look_once(watch, subject, last));
+	lt_subject_end(subject);
+	figures->stall_ms = subject->cost.stall_ms;
+	leaks->cost.stall_ms += subject->cost.stall_ms;
+	lt_subject_close(subject);
 	return status;
 }
 
@@ -199,8 +191,7 @@ static enum lt_status watch_all(struct watch *watch)
 	LT_TRY(look(watch, false));
 	bool last = false;
 	for (size_t i = 1; !last; i++) {
-		LT_TRY(wait_until(watch,
-				  watch->started_ns + length_ns * i / (watch->wanted - 1)));
+		LT_TRY(wait_until(watch, watch->started_ns + length_ns * i / (watch->wanted - 1)));
 		last = watch->leaks->ended_early || i + 1 >= watch->wanted;
 		LT_TRY(look(watch, last));
 	}

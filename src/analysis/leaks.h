@@ -30,7 +30,8 @@ struct lt_leaks_look {
 	double stall_ms;
 	uint64_t objects, bytes;  /* in the heap */
 	uint64_t garbage_objects; /* that no root reaches */
-	uint64_t anonymous_bytes; /* private memory of no file, resident or swapped; 0 when unknown */
+	uint64_t
+		anonymous_bytes; /* private memory of no file, resident or swapped; 0 when unknown */
 };
 
 /* All zero is the empty result. The strings live in `strings`. */
@@ -39,7 +40,7 @@ struct lt_leaks {
 	struct lt_cost cost; /* of all looks together */
 	struct lt_leaks_look looks[LT_LEAKS_LOOKS_MAX];
 	size_t look_count;
-	bool ended_early; /* by the stop flag */
+	bool ended_early;            /* by the stop flag */
 	struct lt_suspect *suspects; /* the worst first */
 	size_t suspect_count;
 	uint64_t heap_objects, heap_bytes; /* in the last look */

@@ -8,20 +8,36 @@
 #include "analysis/growth.h"
 #include "analysis/leaks.h"
 
+struct lt_subject;
+
 LT_VEC(lt_suspects, struct lt_suspect);
 
-/* Where growth piles up and what the things are that pile up there. */
+/* What the entries of a container are; several of the counts may hold for one entry. */
+enum lt_item {
+	LT_ITEM_CALLABLE, /* functions, methods, partials, weak references to them */
+	LT_ITEM_TASK,     /* asyncio tasks, futures and what waits in an event loop */
+	LT_ITEM_GENERATOR,
+	LT_ITEM_EXCEPTION, /* exceptions and tracebacks */
+	LT_ITEM_THREAD,
+	LT_ITEM_MODULE,
+	LT_ITEM_CLASS,
+	LT_ITEM_HANDLER,   /* of logging */
+	LT_ITEM_UNTRACKED, /* values and tuples of values, which no list of the collector shows */
+	LT_ITEM_BUFFER,    /* small objects that hold memory outside of them */
+	LT_ITEM_COUNT
+};
+
+/* Where growth piles up and what it is that piles up. */
 struct lt_holding {
 	const struct lt_growth_point *point;
-	uint32_t node;                  /* what is shown: the lru_cache of its dict, the list, ... */
-	const struct lt_type *type;     /* of `node` */
-	uint64_t gained, length;        /* entries since the first picture, and now */
-	const struct lt_type *item;     /* the commonest type among its newest entries, NULL: unknown */
-	uint32_t sample;                /* an entry of that type, LT_NO_NODE for none */
-	uint64_t items_seen, items_alike; /* entries looked at; of them of that type */
-	uint64_t callables, tasks, generators, exceptions, threads, modules, classes, handlers;
-	uint64_t untracked;             /* entries that the collector does not track */
-	uint64_t buffer_bytes;          /* memory outside the objects */
+	uint32_t node;              /* what is shown */
+	const struct lt_type *type; /* of `node` */
+	uint64_t gained, length;    /* entries since the first picture, and now */
+	const struct lt_type *item; /* the commonest type of its newest entries, NULL: unknown */
+	uint32_t sample;            /* an entry of that type, LT_NO_NODE for none */
+	uint64_t seen, alike;       /* entries looked at; of them of that type */
+	uint64_t of[LT_ITEM_COUNT];
+	uint64_t buffer_bytes; /* outside the objects, in the entries looked at */
 };
 
 /* What the suspects are made from. */
@@ -30,12 +46,18 @@ struct lt_suspecting {
 	const struct lt_growth *growth;
 	const struct lt_generation *generations;
 	size_t generation_count;
+	const struct lt_subject *subject; /* the last one */
 	struct lt_leaks *leaks;
 	double seconds; /* from the first picture to the last, 0: unknown */
 	struct lt_suspects list;
 };
 
-/* leaks_items.c: looks at what a container holds. */
+/* leaks_items.c */
+/* True when the type or one of its bases is that class. */
+bool lt_leaks_derives(const struct lt_picture *picture, const struct lt_type *type,
+		      const char *module, const char *name);
+bool lt_leaks_is_item(const struct lt_picture *picture, uint32_t node, enum lt_item item);
+/* Looks at what a container holds. */
 void lt_holding_look(struct lt_suspecting *suspecting, const struct lt_growth_point *point,
 		     struct lt_holding *holding);
 

@@ -26,8 +26,8 @@ static enum lt_severity grade(const struct lt_suspecting *suspecting,
 	if (point->steadiness < STEADY || point->bytes < BYTES_NOTABLE ||
 	    (point->objects < OBJECTS_NOTABLE && point->bytes < BYTES_GREAT))
 		return LT_LOW;
-	bool doubles = suspecting->seconds > 0 &&
-		       (double)point->bytes / suspecting->seconds * 600 >= heap;
+	bool doubles =
+		suspecting->seconds > 0 && (double)point->bytes / suspecting->seconds * 600 >= heap;
 	if (point->bytes >= BYTES_HUGE && (double)point->bytes >= 0.1 * heap)
 		return LT_HIGH;
 	return point->bytes >= BYTES_GREAT && doubles ? LT_HIGH : LT_MEDIUM;
@@ -47,8 +47,8 @@ static int by_severity(const void *left, const void *right)
 static enum lt_status add(struct lt_suspecting *suspecting, const struct lt_growth_point *point)
 {
 	struct lt_findings *findings = &suspecting->findings;
-	struct lt_finding *finding =
-		lt_finding_begin(findings, "unknown", grade(suspecting, point), (double)point->bytes);
+	struct lt_finding *finding = lt_finding_begin(findings, "unknown", grade(suspecting, point),
+						      (double)point->bytes);
 	if (finding == NULL)
 		return lt_fail_memory(findings->session);
 	struct lt_holding holding;
@@ -61,9 +61,8 @@ static enum lt_status add(struct lt_suspecting *suspecting, const struct lt_grow
 				: "",
 		.growth_objects = point->objects,
 		.growth_bytes = point->bytes,
-		.bytes_per_second = suspecting->seconds > 0
-					    ? (double)point->bytes / suspecting->seconds
-					    : 0,
+		.bytes_per_second =
+			suspecting->seconds > 0 ? (double)point->bytes / suspecting->seconds : 0,
 		.steadiness = point->steadiness,
 		.retained_bytes = point->retained,
 		.share = lt_findings_share(findings, point->retained),
@@ -83,8 +82,8 @@ enum lt_status lt_suspects_find(struct lt_suspecting *suspecting)
 	if (suspecting->findings.failed)
 		return lt_fail_memory(suspecting->findings.session);
 	if (suspecting->list.count > 0)
-		qsort(suspecting->list.data, suspecting->list.count,
-		      sizeof(*suspecting->list.data), by_severity);
+		qsort(suspecting->list.data, suspecting->list.count, sizeof(*suspecting->list.data),
+		      by_severity);
 	suspecting->leaks->suspect_count = suspecting->list.count;
 	suspecting->leaks->suspects = LT_TAKE(suspecting->list.data);
 	suspecting->list.count = 0;

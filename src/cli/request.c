@@ -167,6 +167,12 @@ static enum lt_status apply(struct parser *parser, enum lt_option_id id, const c
 		request->has_fail_on = true;
 		request->fail_on = (enum lt_severity)choice;
 		break;
+	case LT_OPT_DURATION:
+		request->seconds = (unsigned)number;
+		break;
+	case LT_OPT_SNAPSHOTS:
+		request->snapshots = (unsigned)number;
+		break;
 	case LT_OPT_HELP:
 		request->help = true;
 		break;

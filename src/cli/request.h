@@ -29,7 +29,9 @@ struct lt_request {
 	enum lt_mode mode;
 	bool ignore_headroom;
 	bool all;
-	uint64_t top; /* rows; 0: the default of the command */
+	uint64_t top;       /* rows; 0: the default of the command */
+	unsigned seconds;   /* -d; 0: the default of the command */
+	unsigned snapshots; /* 0: the default of the command */
 	bool has_fail_on;
 	enum lt_severity fail_on;
 	pid_t pid;           /* 0: the command takes none, or was given a file */

@@ -1,5 +1,6 @@
 #include "cli/table.h"
 
+#include "analysis/leaks.h"
 #include "cli/run.h"
 
 #include <string.h>
@@ -61,6 +62,17 @@ const struct lt_option lt_options[LT_OPT_COUNT] = {
 			    .choices = levels,
 			    .help = "Exit with 1 when a finding is at or above LEVEL: info, low, "
 				    "medium, high or critical"},
+	[LT_OPT_DURATION] = {.name = "duration",
+			     .letter = 'd',
+			     .argument = "SECONDS",
+			     .least = 1,
+			     .most = LT_LEAKS_SECONDS_MAX,
+			     .help = "Watch for SECONDS from the first look to the last (30)"},
+	[LT_OPT_SNAPSHOTS] = {.name = "snapshots",
+			      .argument = "N",
+			      .least = 2,
+			      .most = LT_LEAKS_LOOKS_MAX,
+			      .help = "Look N times in all (3, or 2 when there is less than 6 s)"},
 	[LT_OPT_HELP] = {.name = "help", .letter = 'h', .help = "Show help and exit"},
 	[LT_OPT_VERSION] = {.name = "version", .letter = 'V', .help = "Show the version and exit"},
 	[LT_OPT_GENERATE] = {.name = "generate",
@@ -91,6 +103,11 @@ static const char *const types_examples[] = {
 	"lowtide types --all --top 100 4242", "Strings, numbers and other untracked objects too",
 	NULL};
 
+static const char *const leaks_examples[] = {
+	"lowtide leaks 4242", "What process 4242 keeps more and more of, within 30 seconds",
+	"lowtide leaks -d 600 --snapshots 6 --fail-on medium 4242",
+	"For a slow leak: ten minutes, six looks, exit code 1 when there is a suspect", NULL};
+
 static const char *const help_examples[] = {"lowtide help types", "All options of types", NULL};
 
 const struct lt_command lt_commands[] = {
@@ -112,6 +129,22 @@ const struct lt_command lt_commands[] = {
 		 "lowtide's.",
 	 .examples = doctor_examples,
 	 .run = lt_cmd_doctor},
+	{.name = "leaks",
+	 .operand = "PID",
+	 .completion = LT_COMPLETE_PID,
+	 .options = COMMON | LOOK | LT_OPT_BIT(LT_OPT_DURATION) | LT_OPT_BIT(LT_OPT_SNAPSHOTS) |
+		    LT_OPT_BIT(LT_OPT_FAIL_ON),
+	 .summary = "what the process keeps more and more of, and what to change",
+	 .description =
+		 "Looks at the process several times, each time through a frozen copy, and finds "
+		 "the objects that are new and stayed. Each is put down to the container or "
+		 "variable that it piles up in; what comes and goes gives nothing. Suspects are "
+		 "ranked by severity and growth, each with the Python expression that reaches it, "
+		 "the rate, what piles up and the change to make.\n\n"
+		 "Between the looks the process runs freely; no collection is ever forced. Give it "
+		 "its usual load meanwhile. An interrupt (Ctrl-C) takes the last look at once.",
+	 .examples = leaks_examples,
+	 .run = lt_cmd_leaks},
 	{.name = "ps",
 	 .options = COMMON,
 	 .summary = "which processes here are CPython; version, RSS, GC state",
@@ -148,7 +181,7 @@ const size_t lt_command_count = sizeof(lt_commands) / sizeof(lt_commands[0]);
 
 const struct lt_exit_code lt_exit_codes[] = {
 	{0, "Done."},
-	{1, "doctor found something at or above the level of --fail-on."},
+	{1, "doctor or leaks found something at or above the level of --fail-on."},
 	{2, "The command line is wrong."},
 	{3, "The process is not CPython, or a build that is not supported."},
 	{4, "Not permitted; the message names the remedy."},

@@ -20,6 +20,10 @@ json_t *lt_json_count(uint64_t count);
 json_t *lt_json_types(const struct lt_composition *composition, uint64_t top);
 json_t *lt_json_ps(const struct lt_ps *ps);
 json_t *lt_json_doctor(const struct lt_doctor *doctor);
+json_t *lt_json_leaks(const struct lt_leaks *leaks);
+
+/* The evidence of a finding as an object. */
+json_t *lt_json_evidence(const struct lt_finding *finding);
 
 /* Writes the envelope with `content` under `name` ("result" or "error"); takes over the reference. */
 void lt_json_write(const struct lt_report *report, const char *name, json_t *content,

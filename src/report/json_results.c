@@ -99,17 +99,23 @@ static json_t *evidence_value(const struct lt_evidence *evidence)
 	return json_null();
 }
 
-static json_t *finding(const struct lt_finding *found)
+json_t *lt_json_evidence(const struct lt_finding *finding)
 {
 	json_t *evidence = json_object();
-	for (size_t i = 0; i < found->evidence_count; i++)
-		json_object_set_new(evidence, found->evidence[i].name,
-				    evidence_value(&found->evidence[i]));
+	for (size_t i = 0; i < finding->evidence_count; i++)
+		json_object_set_new(evidence, finding->evidence[i].name,
+				    evidence_value(&finding->evidence[i]));
+	return evidence;
+}
+
+static json_t *finding(const struct lt_finding *found)
+{
 	return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "id", found->id, "severity",
 			 lt_severity_name(found->severity), "title", lt_json_string(found->title),
 			 "expression", lt_json_known(found->expression), "where",
-			 lt_json_known(found->where), "evidence", evidence, "explanation",
-			 lt_json_string(found->explanation), "fix", lt_json_string(found->fix));
+			 lt_json_known(found->where), "evidence", lt_json_evidence(found),
+			 "explanation", lt_json_string(found->explanation), "fix",
+			 lt_json_string(found->fix));
 }
 
 static json_t *container(const struct lt_container *held)

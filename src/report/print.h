@@ -16,6 +16,15 @@ void lt_print_doctor(const struct lt_report *report, const struct lt_doctor *doc
 /* One figure under a finding: "held_bytes" becomes "held 212.4 MiB", "hit_ratio" "hit ratio 0.02". */
 const char *lt_print_evidence(struct lt_screen *screen, const struct lt_evidence *evidence);
 
+void lt_print_leaks(const struct lt_report *report, const struct lt_leaks *leaks,
+		    struct lt_text *out);
+
+/* One finding: severity, title, expression, place, `seen` and its evidence, why and fix. */
+void lt_print_finding(struct lt_screen *screen, const struct lt_finding *finding, const char *seen);
+
+/* "1 high, 2 low", of severities counted by level. */
+const char *lt_print_severities(struct lt_screen *screen, const size_t counts[LT_CRITICAL + 1]);
+
 /* The first lines of a look's report: who was looked at, and what the look cost. */
 void lt_print_head(struct lt_screen *screen, const struct lt_report *report);
 

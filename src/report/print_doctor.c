@@ -57,7 +57,7 @@ const char *lt_print_evidence(struct lt_screen *screen, const struct lt_evidence
 	return "";
 }
 
-static void add_finding(struct lt_screen *screen, const struct lt_finding *finding)
+void lt_print_finding(struct lt_screen *screen, const struct lt_finding *finding, const char *seen)
 {
 	char level[16] = "";
 	const char *name = lt_severity_name(finding->severity);
@@ -77,10 +77,10 @@ static void add_finding(struct lt_screen *screen, const struct lt_finding *findi
 	if (*finding->where != '\0')
 		lt_screen_paragraph(screen, 4, "where", TEXT_COLUMN,
 				    lt_screen_safe(screen, finding->where));
-	const char *evidence = "";
+	const char *evidence = seen;
 	for (size_t i = 0; i < finding->evidence_count; i++)
 		evidence = lt_screen_format(screen, "%s%s%s", evidence,
-					    i == 0 ? "" : lt_screen_dot(screen),
+					    *evidence == '\0' ? "" : lt_screen_dot(screen),
 					    lt_print_evidence(screen, &finding->evidence[i]));
 	if (*evidence != '\0')
 		lt_screen_paragraph(screen, 4, "seen", TEXT_COLUMN, evidence);
@@ -92,25 +92,31 @@ static void add_finding(struct lt_screen *screen, const struct lt_finding *findi
 				    lt_screen_safe(screen, finding->fix));
 }
 
+const char *lt_print_severities(struct lt_screen *screen, const size_t counts[LT_CRITICAL + 1])
+{
+	const char *note = "";
+	for (int severity = LT_CRITICAL; severity >= LT_INFO; severity--) {
+		if (counts[severity] > 0)
+			note = lt_screen_format(screen, "%s%s%zu %s", note,
+						*note == '\0' ? "" : ", ", counts[severity],
+						lt_severity_name((enum lt_severity)severity));
+	}
+	return note;
+}
+
 static void add_findings(struct lt_screen *screen, const struct lt_doctor *doctor)
 {
 	if (doctor->finding_count == 0) {
 		lt_screen_heading(screen, "NO FINDINGS", "nothing that lowtide knows to be wrong");
 		return;
 	}
-	const char *note = "";
-	for (int severity = LT_CRITICAL; severity >= LT_INFO; severity--) {
-		size_t count = 0;
-		for (size_t i = 0; i < doctor->finding_count; i++)
-			count += doctor->findings[i].severity == (enum lt_severity)severity;
-		if (count > 0)
-			note = lt_screen_format(screen, "%s%s%zu %s", note,
-						*note == '\0' ? "" : ", ", count,
-						lt_severity_name((enum lt_severity)severity));
-	}
+	size_t counts[LT_CRITICAL + 1] = {0};
+	for (size_t i = 0; i < doctor->finding_count; i++)
+		counts[doctor->findings[i].severity]++;
+	const char *note = lt_print_severities(screen, counts);
 	lt_screen_heading(screen, doctor->finding_count == 1 ? "FINDING" : "FINDINGS", note);
 	for (size_t i = 0; i < doctor->finding_count; i++)
-		add_finding(screen, &doctor->findings[i]);
+		lt_print_finding(screen, &doctor->findings[i], "");
 }
 
 static const char *container_name(struct lt_screen *screen, const struct lt_container *container)

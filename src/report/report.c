@@ -31,3 +31,12 @@ void lt_report_doctor(const struct lt_report *report, const struct lt_doctor *do
 	else
 		lt_print_doctor(report, doctor, out);
 }
+
+void lt_report_leaks(const struct lt_report *report, const struct lt_leaks *leaks,
+		     struct lt_text *out)
+{
+	if (report->json)
+		lt_json_write(report, "result", lt_json_leaks(leaks), out);
+	else
+		lt_print_leaks(report, leaks, out);
+}

@@ -10,6 +10,7 @@
 
 #include "analysis/census.h"
 #include "analysis/doctor.h"
+#include "analysis/leaks.h"
 #include "analysis/open.h"
 #include "analysis/ps.h"
 #include "base/text.h"
@@ -41,6 +42,9 @@ void lt_report_types(const struct lt_report *report, const struct lt_composition
 void lt_report_ps(const struct lt_report *report, const struct lt_ps *ps, struct lt_text *out);
 void lt_report_doctor(const struct lt_report *report, const struct lt_doctor *doctor,
 		      struct lt_text *out);
+
+void lt_report_leaks(const struct lt_report *report, const struct lt_leaks *leaks,
+		     struct lt_text *out);
 
 /* The session's error: as JSON in the envelope, or as a sentence and its remedy, each on a line. */
 void lt_report_error(const struct lt_report *report, struct lt_text *out);

@@ -1,0 +1,49 @@
+#include "cli/run.h"
+
+#include "analysis/leaks.h"
+
+#include <signal.h>
+#include <string.h>
+
+enum { SECONDS_DEFAULT = 30 };
+
+static volatile int interrupted;
+
+/* The first interrupt ends the watch early with what there is; a second one ends lowtide as always. */
+static void on_interrupt(int signal_number)
+{
+	(void)signal_number;
+	interrupted = 1;
+}
+
+static void take_identity(struct lt_run *run, struct lt_leaks *leaks)
+{
+	run->identity = leaks->identity;
+	leaks->identity = (struct lt_identity){0};
+	run->report.identity = &run->identity;
+	run->report.cost = leaks->cost;
+}
+
+enum lt_status lt_cmd_leaks(struct lt_run *run)
+{
+	const struct lt_request *request = run->request;
+	const struct lt_leaks_options options = {
+		.look = {.mode = request->mode, .ignore_headroom = request->ignore_headroom},
+		.seconds = request->seconds > 0 ? request->seconds : SECONDS_DEFAULT,
+		.snapshots = request->snapshots,
+		.stop = &interrupted,
+	};
+	struct sigaction action = {.sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND};
+	struct sigaction before;
+	struct lt_leaks leaks = {0};
+	sigaction(SIGINT, &action, &before);
+	enum lt_status status = lt_leaks_watch(run->session, request->pid, &options, &leaks);
+	sigaction(SIGINT, &before, NULL);
+	if (status != LT_OK)
+		return status;
+	take_identity(run, &leaks);
+	lt_report_leaks(&run->report, &leaks, &run->out);
+	run->found = request->has_fail_on && lt_leaks_has(&leaks, request->fail_on);
+	lt_leaks_deinit(&leaks);
+	return LT_OK;
+}
