@@ -15,9 +15,6 @@ enum {
 		1 << 12, /* of an object with more references they are kept for the next question */
 };
 
-/* How a way that begins at the context of a thread is written (roots.c names it). */
-static const char CURRENT_CONTEXT[] = "<the current context>";
-
 struct lt_expressions {
 	const struct lt_picture *picture;
 	struct lt_refs refs;   /* of the object looked at last */
@@ -355,6 +352,7 @@ struct writing {
 	bool owner_type; /* then: what `text` says is a class */
 	bool in_locals;  /* the node may be a cell whose contents Python shows in its place */
 	bool of_threads; /* the node is the dict of the namespaces of what `text` says, one for each thread */
+	bool of_context; /* the node belongs to the context in which a thread runs */
 	bool one_thread; /* the expression holds in one thread only */
 	bool general;    /* [*] for every index and key but the names of modules */
 };
@@ -477,11 +475,12 @@ static void add_variable(struct lt_expressions *ex, struct writing *w, uint32_t 
 	}
 	if (name.length == 0)
 		lt_text_add(&name, "<variable>");
-	if (strcmp(lt_text_get(&w->text), CURRENT_CONTEXT) == 0) {
+	if (w->of_context) {
 		lt_text_add(&name, ".get()");
 		lt_text_deinit(&w->text);
 		w->text = name;
 		name = (struct lt_text){0};
+		w->of_context = false;
 		w->one_thread = true;
 	} else {
 		lt_text_addf(&w->text, "[%s]", lt_text_get(&name));
@@ -502,6 +501,7 @@ static void add_step(struct lt_expressions *ex, struct writing *w, uint32_t from
 		add_variable(ex, w, from, &ref);
 		return;
 	}
+	w->of_context = false;
 	if (is_namespace(&ref)) {
 		w->pending = true;
 		w->owner_type = kind_of(ex, from) == LT_KIND_TYPE;
@@ -657,6 +657,10 @@ static void begin(struct lt_expressions *ex, const struct lt_root *root, uint32_
 			     root->name);
 		return;
 	}
+	case LT_ROOT_CONTEXT:
+		w->of_context = true;
+		lt_text_addf(&w->text, "<%s>", root->name);
+		return;
 	default:
 		lt_text_addf(&w->text, "<%s>", root->name);
 	}
