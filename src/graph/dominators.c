@@ -12,10 +12,10 @@
  * round and evaluated: those of the depth-first tree never are.
  */
 #include "base/cleanup.h"
+#include "base/vec.h"
 #include "graph/graph_parts.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 /* Where the compressed path from a number leads, and the least semidominator on it. */
 struct link {
@@ -25,7 +25,6 @@ struct link {
 
 struct work {
 	uint32_t *number;    /* node -> preorder number, 0: not reached */
-	uint32_t *order;     /* number - 1 -> node */
 	uint32_t *parent;    /* number -> number of its parent in the depth-first tree */
 	uint32_t *semi;      /* number -> number of its semidominator */
 	struct link *link;   /* of each number */
@@ -36,19 +35,22 @@ struct work {
 static void work_deinit(struct work *work)
 {
 	free(work->number);
-	free(work->order);
 	free(work->parent);
 	free(work->semi);
 	free(work->link);
 	lt_rows_deinit(&work->back);
 }
 
-static inline uint32_t give_number(struct work *work, uint32_t node, uint32_t parent)
+/* A node on the way down, and how many of its edges are done. */
+struct step {
+	uint32_t node, done;
+};
+LT_VEC(steps, struct step);
+
+static inline void give_number(struct work *work, uint32_t node, uint32_t parent)
 {
-	work->order[work->reached++] = node;
-	work->number[node] = work->reached;
+	work->number[node] = ++work->reached;
 	work->parent[work->reached] = parent;
-	return work->reached;
 }
 
 /* What is looked at soon is asked for early: the nodes of a heap lie anywhere. */
@@ -59,45 +61,55 @@ static inline void ask_for_numbers(const struct work *work, struct lt_row row)
 		__builtin_prefetch(&work->number[row.begin[i]], 1);
 }
 
-/* Numbers the nodes in depth-first preorder. */
+/* Numbers what a root reaches, in depth-first preorder. */
+static bool number_from(const struct lt_graph *graph, uint32_t root, struct work *work,
+			struct steps *steps)
+{
+	give_number(work, root, 0);
+	uint32_t node = root, at = work->reached;
+	struct lt_row row = lt_row(&graph->out, node);
+	const uint32_t *next = row.begin;
+	steps->count = 0;
+	for (;;) {
+		uint32_t to = node;
+		struct lt_row below = {0};
+		while (next < row.end && below.begin == below.end) {
+			to = *next++;
+			if (work->number[to] != 0)
+				continue;
+			/* Whoever has no successors needs no place on the way. */
+			below = lt_row(&graph->out, to);
+			give_number(work, to, at);
+		}
+		if (below.begin != below.end) {
+			ask_for_numbers(work, below);
+			struct step step = {.node = node, .done = (uint32_t)(next - row.begin)};
+			if (!steps_push(steps, step))
+				return false;
+			at = work->reached;
+			node = to;
+			row = below;
+			next = row.begin;
+			continue;
+		}
+		if (steps->count == 0)
+			return true;
+		struct step step = steps->data[--steps->count];
+		at = work->parent[at];
+		node = step.node;
+		row = lt_row(&graph->out, node);
+		next = row.begin + step.done;
+	}
+}
+
 static bool number_nodes(const struct lt_graph *graph, const uint32_t *roots, size_t root_count,
 			 struct work *work)
 {
-	/* How many edges are done, for each depth; the nodes themselves are the chain of parents. */
-	LT_FREE uint32_t *done = malloc(((size_t)graph->node_count + 1) * sizeof(*done));
-	if (done == NULL)
-		return false;
+	LT_CLEANUP(steps_deinit) struct steps steps = {0};
 	for (size_t r = 0; r < root_count; r++) {
-		if (roots[r] >= graph->node_count || work->number[roots[r]] != 0)
-			continue;
-		uint32_t depth = 0;
-		uint32_t at = give_number(work, roots[r], 0);
-		struct lt_row row = lt_row(&graph->out, roots[r]);
-		const uint32_t *next = row.begin;
-		while (at != 0) {
-			struct lt_row below = {0};
-			while (next < row.end && below.begin == below.end) {
-				uint32_t to = *next++;
-				if (work->number[to] != 0)
-					continue;
-				/* Whoever has no successors needs no place on the stack. */
-				below = lt_row(&graph->out, to);
-				(void)give_number(work, to, at);
-			}
-			if (below.begin != below.end) {
-				ask_for_numbers(work, below);
-				done[depth++] = (uint32_t)(next - row.begin);
-				at = work->reached;
-				row = below;
-				next = row.begin;
-				continue;
-			}
-			at = work->parent[at];
-			if (at != 0) {
-				row = lt_row(&graph->out, work->order[at - 1]);
-				next = row.begin + done[--depth];
-			}
-		}
+		if (roots[r] < graph->node_count && work->number[roots[r]] == 0 &&
+		    !number_from(graph, roots[r], work, &steps))
+			return false;
 	}
 	return true;
 }
@@ -195,11 +207,10 @@ enum lt_status lt_graph_dominators(struct lt_session *session, struct lt_graph *
 	LT_CLEANUP(work_deinit)
 	struct work work = {
 		.number = calloc(room, sizeof(uint32_t)),
-		.order = malloc(room * sizeof(uint32_t)),
 		.parent = calloc(room, sizeof(uint32_t)),
 	};
 	lt_rows_deinit(&graph->in);
-	if (work.number == NULL || work.parent == NULL || work.order == NULL ||
+	if (work.number == NULL || work.parent == NULL ||
 	    !number_nodes(graph, roots, root_count, &work))
 		return lt_fail_memory(session);
 	LT_TRY(turn_edges(session, graph, &work));
@@ -209,7 +220,6 @@ enum lt_status lt_graph_dominators(struct lt_session *session, struct lt_graph *
 		if (roots[r] < graph->node_count)
 			work.semi[work.number[roots[r]]] = 0;
 	}
-	free(LT_TAKE(work.number));
 
 	size_t used = (size_t)work.reached + 1;
 	work.link = malloc(used * sizeof(*work.link));
@@ -228,20 +238,23 @@ enum lt_status lt_graph_dominators(struct lt_session *session, struct lt_graph *
 			up = work.link[up].ancestor;
 		work.link[w].ancestor = up;
 	}
-	/* Nor are the parents: theirs is the result, by node. */
-	uint32_t *dominator = LT_TAKE(work.parent);
-	memset(dominator, 0xff, room * sizeof(*dominator));
-	for (uint32_t w = 1; w < used; w++) {
-		uint32_t up = work.link[w].ancestor;
-		if (up != 0)
-			dominator[work.order[w - 1]] = work.order[up - 1];
+	/* Nor are parents and numbers: theirs are the results, by node. */
+	uint32_t *order = LT_TAKE(work.parent);
+	for (uint32_t node = 0; node < graph->node_count; node++) {
+		if (work.number[node] != 0)
+			order[work.number[node] - 1] = node;
 	}
-	uint32_t *smaller = realloc(work.order, used * sizeof(*smaller));
+	uint32_t *dominator = LT_TAKE(work.number);
+	for (uint32_t node = 0; node < graph->node_count; node++) {
+		uint32_t up = dominator[node] == 0 ? 0 : work.link[dominator[node]].ancestor;
+		dominator[node] = up == 0 ? LT_GRAPH_NONE : order[up - 1];
+	}
+	uint32_t *smaller = realloc(order, used * sizeof(*smaller));
 	if (smaller != NULL)
-		work.order = smaller;
+		order = smaller;
 	*ret_dominators = (struct lt_dominators){
 		.dominator = dominator,
-		.order = LT_TAKE(work.order),
+		.order = order,
 		.reachable = work.reached,
 	};
 	return LT_OK;

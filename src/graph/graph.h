@@ -74,7 +74,7 @@ enum { LT_GRAPH_NONE = UINT32_MAX };
  * reachable; `order` lists the reachable nodes in preorder (`reachable` of them).
  *
  * It uses up the edges of the graph: both rows are gone afterwards, only node_count stays. At its peak it
- * holds 20 bytes a node and 8 an edge, less 4 for each node reached, the rows of `out` included.
+ * holds 16 bytes a node and 8 an edge, the rows of `out` included, or, for a path of all nodes, 20 and 4.
  */
 struct lt_dominators {
 	uint32_t *dominator;

@@ -257,17 +257,6 @@ static bool is_tracked(struct building *building, lt_addr object, const struct l
 	       next != 0;
 }
 
-static bool set_size(struct lt_heap_graph *graph, uint32_t node, uint64_t size)
-{
-	graph->total_bytes += size;
-	if (size < UINT32_MAX) {
-		graph->size[node] = (uint32_t)size;
-		return true;
-	}
-	graph->size[node] = UINT32_MAX;
-	return lt_map_put(&graph->big_sizes, node, size);
-}
-
 static enum lt_status describe(struct building *building, uint32_t node, lt_addr object)
 {
 	struct lt_heap *heap = building->heap;
@@ -287,7 +276,8 @@ static enum lt_status describe(struct building *building, uint32_t node, lt_addr
 		return lt_graph_builder_row(building->builder, NULL, 0);
 	}
 	graph->type[node] = type->index;
-	if (lt_decode_size(heap->decoder, object, type, &size) && !set_size(graph, node, size))
+	if (lt_decode_size(heap->decoder, object, type, &size) &&
+	    !lt_heap_graph_set_size(graph, node, size))
 		return lt_fail_memory(session);
 	if (is_tracked(building, object, type)) {
 		graph->flags[node] |= LT_NODE_TRACKED;
@@ -323,18 +313,19 @@ static enum lt_status describe_all(struct building *building)
 	struct lt_objmap *objects = building->objects;
 	struct lt_session *session = building->heap->track.view.session;
 	size_t chunks = lt_objmap_chunks(objects);
-	uint32_t node = 0, nodes = lt_objmap_count(objects);
+	uint32_t node = 0;
 	size_t chunk = 0;
 	while (chunk < chunks) {
 		size_t count = load_run(building, chunk, false);
 		if (building->no_memory)
 			return lt_fail_memory(session);
-		uint32_t end = chunk + count < chunks
-				       ? lt_objmap_chunk_first(objects, chunk + count)
-				       : nodes;
-		for (; node < end; node++)
-			LT_TRY(describe(building, node, lt_objmap_address(objects, node)));
-		chunk += count;
+		for (size_t end = chunk + count; chunk < end; chunk++) {
+			lt_addr object = 0;
+			while ((object = lt_objmap_next(objects, chunk, object)) != 0) {
+				LT_TRY(describe(building, node++, object));
+				object += LT_OBJMAP_ALIGN;
+			}
+		}
 		if (chunk % PROGRESS_EACH < count)
 			lt_progress(session, "reading references", chunk, chunks);
 	}
@@ -448,10 +439,21 @@ lt_addr lt_heap_graph_address(const struct lt_heap_graph *graph, uint32_t node)
 	return lt_objmap_address(graph->objects, node);
 }
 
+bool lt_heap_graph_set_size(struct lt_heap_graph *graph, uint32_t node, uint64_t size)
+{
+	graph->total_bytes += size;
+	if (size < UINT16_MAX) {
+		graph->size[node] = (uint16_t)size;
+		return true;
+	}
+	graph->size[node] = UINT16_MAX;
+	return lt_map_put(&graph->big_sizes, node, size);
+}
+
 uint64_t lt_heap_graph_size(const struct lt_heap_graph *graph, uint32_t node)
 {
 	uint64_t size = graph->size[node];
-	if (size == UINT32_MAX)
+	if (size == UINT16_MAX)
 		(void)lt_map_get(&graph->big_sizes, node, &size);
 	return size;
 }

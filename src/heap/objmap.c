@@ -157,28 +157,40 @@ uint32_t lt_objmap_marked(const struct lt_objmap *map, size_t chunk)
 	return map->chunks.data[chunk].marked;
 }
 
+/* The lowest object at or above `from` among those of `bits`, a chunk's; 0: there is none. */
+static lt_addr lowest(const struct chunk *chunk, const uint64_t *bits, lt_addr from)
+{
+	if (from < chunk->address)
+		from = chunk->address;
+	if (from + 7 - chunk->address >= LT_OBJMAP_CHUNK)
+		return 0;
+	unsigned bit = bit_of(from + 7);
+	unsigned word = bit / 64;
+	uint64_t left = bits[word] & ~(uint64_t)0 << (bit % 64);
+	while (left == 0) {
+		if (++word == WORDS)
+			return 0;
+		left = bits[word];
+	}
+	return chunk->address + ((lt_addr)word * 64 + (unsigned)__builtin_ctzll(left)) * 8;
+}
+
 lt_addr lt_objmap_take(struct lt_objmap *map, size_t index, lt_addr from)
 {
 	struct chunk *chunk = &map->chunks.data[index];
 	struct marks *marks = &map->marks.data[index];
-	if (from < chunk->address)
-		from = chunk->address;
-	if (chunk->marked == 0 || from - chunk->address >= LT_OBJMAP_CHUNK)
-		return 0;
-	unsigned bit = bit_of(from + 7);
-	if (from + 7 - chunk->address >= LT_OBJMAP_CHUNK)
-		return 0;
-	unsigned word = bit / 64;
-	uint64_t left = marks->bits[word] & ~(uint64_t)0 << (bit % 64);
-	while (left == 0) {
-		if (++word == WORDS)
-			return 0;
-		left = marks->bits[word];
+	lt_addr found = chunk->marked > 0 ? lowest(chunk, marks->bits, from) : 0;
+	if (found != 0) {
+		marks->bits[bit_of(found) / 64] &= ~((uint64_t)1 << (bit_of(found) % 64));
+		chunk->marked--;
 	}
-	unsigned found = word * 64 + (unsigned)__builtin_ctzll(left);
-	marks->bits[word] &= ~((uint64_t)1 << (found % 64));
-	chunk->marked--;
-	return chunk->address + (lt_addr)found * 8;
+	return found;
+}
+
+lt_addr lt_objmap_next(const struct lt_objmap *map, size_t index, lt_addr from)
+{
+	const struct chunk *chunk = &map->chunks.data[index];
+	return lowest(chunk, chunk->known, from);
 }
 
 static int by_address(const void *left, const void *right)
@@ -220,11 +232,6 @@ bool lt_objmap_number(struct lt_objmap *map)
 uint32_t lt_objmap_count(const struct lt_objmap *map)
 {
 	return map->count;
-}
-
-uint32_t lt_objmap_chunk_first(const struct lt_objmap *map, size_t chunk)
-{
-	return map->chunks.data[chunk].first;
 }
 
 uint32_t lt_objmap_find(const struct lt_objmap *map, lt_addr address)

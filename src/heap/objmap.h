@@ -16,6 +16,7 @@ struct lt_objmap;
 enum {
 	LT_OBJMAP_CHUNK_BITS = 14,
 	LT_OBJMAP_CHUNK = 1 << LT_OBJMAP_CHUNK_BITS,
+	LT_OBJMAP_ALIGN = 8, /* of objects */
 };
 
 /* NULL: no memory. */
@@ -41,6 +42,8 @@ lt_addr lt_objmap_chunk_address(const struct lt_objmap *map, size_t chunk);
 
 /* Marked objects of a chunk. */
 uint32_t lt_objmap_marked(const struct lt_objmap *map, size_t chunk);
+/* The lowest object at or above `from` in the chunk; 0: there is none. */
+lt_addr lt_objmap_next(const struct lt_objmap *map, size_t chunk, lt_addr from);
 /* Takes the mark off the lowest marked object at or above `from` in the chunk; 0: there is none. */
 lt_addr lt_objmap_take(struct lt_objmap *map, size_t chunk, lt_addr from);
 
@@ -55,7 +58,5 @@ uint32_t lt_objmap_count(const struct lt_objmap *map);
 uint32_t lt_objmap_find(const struct lt_objmap *map, lt_addr address);
 /* number < lt_objmap_count() */
 lt_addr lt_objmap_address(const struct lt_objmap *map, uint32_t number);
-/* The number of the first object of a chunk. */
-uint32_t lt_objmap_chunk_first(const struct lt_objmap *map, size_t chunk);
 
 #endif

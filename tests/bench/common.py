@@ -8,7 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from harness import Interpreter, interpreters, run_lowtide  # noqa: E402
+from harness import Interpreter, build_dir, interpreters, run_lowtide  # noqa: E402
 
 
 def result(name: str, measured: str, peer: str, ratio: str, wanted: str = "") -> None:

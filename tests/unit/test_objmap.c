@@ -64,6 +64,13 @@ static void numbers_follow_addresses(void **state)
 		assert_int_equal(lt_objmap_find(map, all[i]), i);
 		assert_int_equal(lt_objmap_address(map, (uint32_t)i), all[i]);
 	}
+	size_t walked = 0;
+	for (size_t chunk = 0; chunk < lt_objmap_chunks(map); chunk++) {
+		for (lt_addr object = 0; (object = lt_objmap_next(map, chunk, object)) != 0;
+		     object += LT_OBJMAP_ALIGN)
+			assert_int_equal(object, all[walked++]);
+	}
+	assert_int_equal(walked, unique);
 	assert_int_equal(lt_objmap_find(map, all[unique]), UINT32_MAX);
 	assert_int_equal(lt_objmap_find(map, 1), UINT32_MAX);
 	assert_int_equal(lt_objmap_find(map, UINT64_MAX), UINT32_MAX);
