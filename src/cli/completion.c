@@ -70,6 +70,11 @@ static void bash(struct lt_text *out)
 				     "\t%s:*) COMPREPLY=($(compgen -W \"$(" PIDS
 				     ")\" -- \"$word\")) ;;\n",
 				     command->name);
+		if (command->completion == LT_COMPLETE_SUBJECT)
+			lt_text_addf(out,
+				     "\t%s:*) COMPREPLY=($(compgen -f -W \"$(" PIDS
+				     ")\" -- \"$word\")) ;;\n",
+				     command->name);
 		if (command->completion == LT_COMPLETE_COMMAND) {
 			lt_text_addf(out, "\t%s:*) COMPREPLY=($(compgen -W '", command->name);
 			add_command_names(out);
@@ -146,6 +151,8 @@ static void zsh(struct lt_text *out)
 				zsh_option(out, &lt_options[j]);
 		if (command->completion == LT_COMPLETE_PID)
 			lt_text_add(out, " \\\n\t\t\t'1:PID:_lowtide_pids'");
+		else if (command->completion == LT_COMPLETE_SUBJECT)
+			lt_text_add(out, " \\\n\t\t\t'*:PID or file:{_lowtide_pids; _files}'");
 		else if (command->completion == LT_COMPLETE_COMMAND)
 			lt_text_add(out, " \\\n\t\t\t'1:command:_lowtide_commands'");
 		lt_text_add(out, "\n\t\t;;\n");
@@ -179,6 +186,12 @@ static void fish(struct lt_text *out)
 				     "complete -c lowtide -n '__fish_seen_subcommand_from %s' -a "
 				     "'(__fish_complete_pids)'\n",
 				     command->name);
+		if (command->completion == LT_COMPLETE_SUBJECT)
+			lt_text_addf(
+				out,
+				"complete -c lowtide -n '__fish_seen_subcommand_from %s' -F -a "
+				"'(__fish_complete_pids)'\n",
+				command->name);
 		if (command->completion == LT_COMPLETE_COMMAND) {
 			lt_text_addf(out,
 				     "complete -c lowtide -n '__fish_seen_subcommand_from %s' -a '",

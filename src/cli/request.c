@@ -15,8 +15,8 @@ enum {
 struct parser {
 	struct lt_session *session;
 	struct lt_request *request;
-	unsigned seen;           /* LT_OPT_BIT()s */
-	const char *operands[3]; /* the command, its operand, one too many */
+	unsigned seen;                              /* LT_OPT_BIT()s */
+	const char *operands[LT_OPERANDS_MOST + 2]; /* the command, its operands, one too many */
 	size_t operand_count;
 	enum lt_status status; /* of a failed find_command() */
 };
@@ -172,6 +172,12 @@ static enum lt_status apply(struct parser *parser, enum lt_option_id id, const c
 		break;
 	case LT_OPT_SNAPSHOTS:
 		request->snapshots = (unsigned)number;
+		break;
+	case LT_OPT_DEPTH:
+		request->depth = number;
+		break;
+	case LT_OPT_FROM:
+		request->from = argument;
 		break;
 	case LT_OPT_HELP:
 		request->help = true;
@@ -373,7 +379,9 @@ static enum lt_status parse_operands(struct parser *parser)
 	}
 	LT_TRY(check_options(parser, command));
 	LT_TRY(choose_format(parser, command));
-	size_t most = command->operand != NULL ? 2 : 1;
+	size_t most = command->operands_most != 0 ? command->operands_most + 1
+		      : command->operand != NULL  ? 2
+						  : 1;
 	if (parser->operand_count > most) {
 		lt_remedy(session, "Write 'lowtide %s%s%s'.", command->name,
 			  command->operand != NULL ? " " : "",
@@ -387,27 +395,41 @@ static enum lt_status parse_operands(struct parser *parser)
 			request->topic = find_command(parser, operand);
 		return parser->status;
 	}
-	if (command->completion != LT_COMPLETE_PID)
+	if (command->completion != LT_COMPLETE_PID && command->completion != LT_COMPLETE_SUBJECT)
 		return LT_OK;
-	if (operand == NULL) {
+	bool file_too = command->completion == LT_COMPLETE_SUBJECT;
+	size_t least = command->operands_least != 0 ? command->operands_least : 1;
+	if (parser->operand_count - 1 < least) {
 		lt_remedy(session, "Write 'lowtide %s %s'; 'lowtide ps' lists the processes.",
 			  command->name, command->operand);
-		return lt_fail(session, LT_E_USAGE, "the command %s takes a process ID",
-			       command->name);
+		return lt_fail(session, LT_E_USAGE, "the command %s takes %s", command->name,
+			       command->operands_most > 1 ? command->operand
+			       : file_too                 ? "a process ID or a snapshot file"
+							  : "a process ID");
 	}
 	uint64_t pid = 0;
-	if (!is_number(operand) && access(operand, F_OK) == 0) {
+	if (!file_too && !is_number(operand) && access(operand, F_OK) == 0) {
 		lt_remedy(session, "Give the PID of a live process; 'lowtide ps' lists them.");
 		return lt_fail(session, LT_E_USAGE, "'%.100s' is a file, and %s takes a process ID",
 			       operand, command->name);
 	}
-	if (!parse_number(operand, 1, PID_MOST, &pid)) {
+	bool is_pid = parse_number(operand, 1, PID_MOST, &pid);
+	if (!is_pid && file_too && !is_number(operand) && access(operand, F_OK) != 0) {
+		lt_remedy(session, "Give the PID of a live process ('lowtide ps' lists them) or a "
+				   "file that 'lowtide snapshot' wrote.");
+		return lt_fail(session, LT_E_USAGE, "'%.100s' is neither a process ID nor a file",
+			       operand);
+	}
+	if (!is_pid && (!file_too || is_number(operand))) {
 		lt_remedy(session, "A PID is a number from 1 to %d; 'lowtide ps' lists them.",
 			  PID_MOST);
 		return lt_fail(session, LT_E_USAGE, "'%.100s' is not a process ID", operand);
 	}
 	request->pid = (pid_t)pid;
 	request->operand = operand;
+	request->operand_count = parser->operand_count - 1;
+	memcpy(request->operands, parser->operands + 1,
+	       request->operand_count * sizeof(*request->operands));
 	return LT_OK;
 }
 

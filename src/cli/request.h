@@ -11,6 +11,8 @@
 
 enum lt_color { LT_COLOR_AUTO, LT_COLOR_ALWAYS, LT_COLOR_NEVER };
 
+enum { LT_OPERANDS_MOST = 16 };
+
 struct lt_command;
 
 /* Strings point into argv. */
@@ -36,6 +38,10 @@ struct lt_request {
 	enum lt_severity fail_on;
 	pid_t pid;           /* 0: the command takes none, or was given a file */
 	const char *operand; /* a PID, or a file where the command takes one; NULL: none */
+	const char *operands[LT_OPERANDS_MOST]; /* the same and those after it */
+	size_t operand_count;
+	uint64_t depth;   /* levels of a tree; 0: the default of the command */
+	const char *from; /* where a tree begins; NULL: at its roots */
 };
 
 /*

@@ -73,6 +73,15 @@ const struct lt_option lt_options[LT_OPT_COUNT] = {
 			      .least = 2,
 			      .most = LT_LEAKS_LOOKS_MAX,
 			      .help = "Look N times in all (3, or 2 when there is less than 6 s)"},
+	[LT_OPT_DEPTH] = {.name = "depth",
+			  .argument = "N",
+			  .least = 1,
+			  .most = 500,
+			  .help = "Show N levels of the tree"},
+	[LT_OPT_FROM] = {.name = "from",
+			 .argument = "WHERE",
+			 .help = "Begin at an object (its address, or an expression that begins "
+				 "with sys.modules) or at all objects of a type"},
 	[LT_OPT_HELP] = {.name = "help", .letter = 'h', .help = "Show help and exit"},
 	[LT_OPT_VERSION] = {.name = "version", .letter = 'V', .help = "Show the version and exit"},
 	[LT_OPT_GENERATE] = {.name = "generate",
@@ -107,6 +116,10 @@ static const char *const leaks_examples[] = {
 	"lowtide leaks 4242", "What process 4242 keeps more and more of, within 30 seconds",
 	"lowtide leaks -d 600 --snapshots 6 --fail-on medium 4242",
 	"For a slow leak: ten minutes, six looks, exit code 1 when there is a suspect", NULL};
+static const char *const retained_examples[] = {
+	"lowtide retained 4242", "What keeps the memory of process 4242 alive",
+	"lowtide retained --from \"sys.modules['shop'].cache\" --depth 3 4242",
+	"What one container holds, three levels deep", NULL};
 
 static const char *const help_examples[] = {"lowtide help types", "All options of types", NULL};
 
@@ -169,6 +182,21 @@ const struct lt_command lt_commands[] = {
 		 "all rows unless --top is given.",
 	 .examples = types_examples,
 	 .run = lt_cmd_types},
+	{.name = "retained",
+	 .operand = "PID|FILE",
+	 .completion = LT_COMPLETE_SUBJECT,
+	 .options = COMMON | LOOK | LT_OPT_BIT(LT_OPT_TOP) | LT_OPT_BIT(LT_OPT_DEPTH) |
+		    LT_OPT_BIT(LT_OPT_FROM),
+	 .summary = "what keeps memory alive, as a tree",
+	 .description =
+		 "Shows the dominator tree from the top: below each object stand those that can be "
+		 "reached through it only, and that would go with it. Objects of one type below "
+		 "one parent are joined in one row; heavy ones stand alone. What no single object "
+		 "holds is at the top, by the module that it is reached through.\n\n"
+		 "10 rows below each parent and 8 levels are shown unless --top and --depth say "
+		 "otherwise.",
+	 .examples = retained_examples,
+	 .run = lt_cmd_retained},
 	{.name = "help",
 	 .operand = "[COMMAND]",
 	 .completion = LT_COMPLETE_COMMAND,

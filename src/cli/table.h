@@ -23,6 +23,8 @@ enum lt_option_id {
 	LT_OPT_FAIL_ON,
 	LT_OPT_DURATION,
 	LT_OPT_SNAPSHOTS,
+	LT_OPT_DEPTH,
+	LT_OPT_FROM,
 	LT_OPT_HELP,
 	LT_OPT_VERSION,
 	LT_OPT_GENERATE,
@@ -32,7 +34,13 @@ enum lt_option_id {
 #define LT_OPT_BIT(id) (1u << (id))
 
 /* What is completed after an option or in the place of the operand. */
-enum lt_completion { LT_COMPLETE_NONE, LT_COMPLETE_FILE, LT_COMPLETE_PID, LT_COMPLETE_COMMAND };
+enum lt_completion {
+	LT_COMPLETE_NONE,
+	LT_COMPLETE_FILE,
+	LT_COMPLETE_PID,
+	LT_COMPLETE_SUBJECT, /* a PID or a file */
+	LT_COMPLETE_COMMAND
+};
 
 struct lt_option {
 	const char *name;  /* long name without its dashes */
@@ -48,9 +56,10 @@ struct lt_option {
 
 struct lt_command {
 	const char *name;
-	const char *operand;           /* "PID", "[COMMAND]"; NULL: none */
-	enum lt_completion completion; /* of the operand */
-	unsigned options;              /* LT_OPT_BIT()s */
+	const char *operand; /* "PID", "PID|FILE TYPE", "[COMMAND]"; NULL: none */
+	unsigned operands_least, operands_most; /* 0 and 0: one when `operand` is not NULL */
+	enum lt_completion completion;          /* of the first operand */
+	unsigned options;                       /* LT_OPT_BIT()s */
 	unsigned formats; /* LT_FORMAT_BIT()s that -o and --format may ask for; 0: text and JSON */
 	const char *summary;         /* one line for the list, no full stop */
 	const char *description;     /* paragraphs, a blank line between two */

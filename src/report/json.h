@@ -24,6 +24,10 @@ json_t *lt_json_leaks(const struct lt_leaks *leaks);
 
 /* The evidence of a finding as an object. */
 json_t *lt_json_evidence(const struct lt_finding *finding);
+json_t *lt_json_retained(const struct lt_retained *retained);
+
+/* An address as "0x7f...", null for 0. */
+json_t *lt_json_address(lt_addr address);
 
 /* Writes the envelope with `content` under `name` ("result" or "error"); takes over the reference. */
 void lt_json_write(const struct lt_report *report, const char *name, json_t *content,

@@ -12,6 +12,11 @@ void lt_print_types(const struct lt_report *report, const struct lt_composition 
 void lt_print_ps(const struct lt_report *report, const struct lt_ps *ps, struct lt_text *out);
 void lt_print_doctor(const struct lt_report *report, const struct lt_doctor *doctor,
 		     struct lt_text *out);
+void lt_print_retained(const struct lt_report *report, const struct lt_retained *retained,
+		       struct lt_text *out);
+
+/* A bar of at most `columns` columns for a share, 0 to 1. */
+const char *lt_print_bar(struct lt_screen *screen, double share, unsigned columns);
 
 /* One figure under a finding: "held_bytes" becomes "held 212.4 MiB", "hit_ratio" "hit ratio 0.02". */
 const char *lt_print_evidence(struct lt_screen *screen, const struct lt_evidence *evidence);

@@ -40,3 +40,12 @@ void lt_report_leaks(const struct lt_report *report, const struct lt_leaks *leak
 	else
 		lt_print_leaks(report, leaks, out);
 }
+
+void lt_report_retained(const struct lt_report *report, const struct lt_retained *retained,
+			struct lt_text *out)
+{
+	if (report->json)
+		lt_json_write(report, "result", lt_json_retained(retained), out);
+	else
+		lt_print_retained(report, retained, out);
+}
