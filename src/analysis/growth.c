@@ -91,6 +91,8 @@ enum lt_status lt_generation_take(struct lt_picture *picture, struct lt_generati
 	generation.objects = LT_TAKE(picture->graph.objects);
 	generation.type = LT_TAKE(picture->graph.type);
 	generation.size = LT_TAKE(picture->graph.size);
+	generation.big_sizes = picture->graph.big_sizes;
+	picture->graph.big_sizes = (struct lt_map){0};
 	generation.retained = LT_TAKE(picture->retained);
 	generation.length = LT_TAKE(length);
 	*ret_generation = generation;
@@ -102,6 +104,7 @@ void lt_generation_deinit(struct lt_generation *generation)
 	lt_objmap_destroy(generation->objects);
 	free(generation->type);
 	free(generation->size);
+	lt_map_deinit(&generation->big_sizes);
 	free(generation->length);
 	free(generation->retained);
 	*generation = (struct lt_generation){0};
@@ -212,7 +215,10 @@ static enum lt_status find_births(struct finding_growth *f)
 		if (up != LT_GRAPH_NONE)
 			f->sums[up] += (int64_t)(picture->retained[node] - first->retained[past]);
 		uint64_t size = lt_heap_graph_size(&picture->graph, node);
-		if (size < (uint64_t)first->size[past] + RESIZED_MIN)
+		uint64_t past_size = first->size[past];
+		if (past_size == UINT16_MAX)
+			(void)lt_map_get(&first->big_sizes, past, &past_size);
+		if (size < past_size + RESIZED_MIN)
 			continue;
 		/* The table of a container may grow without an entry more. */
 		if (has_length(picture, node) && lengthened(f, node) == 0)
@@ -220,7 +226,7 @@ static enum lt_status find_births(struct finding_growth *f)
 		struct owner *owner = owner_at(f, node);
 		if (owner == NULL)
 			return lt_fail_memory(session);
-		owner->resized = size - first->size[past];
+		owner->resized = size - past_size;
 	}
 	return LT_OK;
 }

@@ -21,7 +21,8 @@
 struct lt_generation {
 	struct lt_objmap *objects;
 	uint32_t *type;     /* hash of the type's address and name, of each object */
-	uint32_t *size;     /* own bytes, UINT32_MAX for more */
+	uint16_t *size;     /* own bytes, UINT16_MAX: see big_sizes */
+	struct lt_map big_sizes;
 	uint32_t *length;   /* entries of a container, saturated; 0 for all others */
 	uint64_t *retained; /* bytes that would go with it; 0 when no root reached it */
 	uint32_t count;
