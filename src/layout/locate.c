@@ -108,10 +108,26 @@ static bool visit_cookie(void *ctx, lt_addr addr, const uint8_t *bytes, size_t s
 }
 
 struct structure_scan {
+	const struct lt_process *process;
 	struct lt_memory *memory;
 	const struct lt_layout *layout;
 	lt_addr found;
 };
+
+static bool in_writable_memory(const struct lt_process *process, lt_addr addr)
+{
+	const struct lt_mapping *mapping = lt_process_mapping(process, addr);
+	return mapping != NULL && mapping->readable && mapping->writable;
+}
+
+/* Whether the interpreter that would be the main one names this runtime as its own: one read decides nearly always. */
+static bool names_runtime(const struct structure_scan *scan, lt_addr main, lt_addr runtime)
+{
+	uint64_t owner;
+	return pointer(scan->memory, main + lt_off(scan->layout, LT_PyInterpreterState_runtime),
+		       &owner) &&
+	       owner == runtime;
+}
 
 static bool visit_structure(void *ctx, lt_addr addr, const uint8_t *bytes, size_t size)
 {
@@ -127,7 +143,10 @@ static bool visit_structure(void *ctx, lt_addr addr, const uint8_t *bytes, size_
 		if (words[0] < 4096 || words[0] % 8 != 0 || words[1] < 4096 || words[1] % 8 != 0 ||
 		    words[0] >> 47 != 0 || words[1] >> 47 != 0)
 			continue;
-		if (lt_locate_fits(scan->memory, scan->layout, addr + i)) {
+		if (in_writable_memory(scan->process, words[0]) &&
+		    in_writable_memory(scan->process, words[1]) &&
+		    names_runtime(scan, words[1], addr + i) &&
+		    lt_locate_fits(scan->memory, scan->layout, addr + i)) {
 			scan->found = addr + i;
 			return true;
 		}
@@ -285,7 +304,7 @@ static bool try_data(struct lt_session *session, const struct lt_process *proces
 		for (unsigned i = 0; i < lt_column_count() && place.runtime == 0; i++) {
 			struct lt_layout layout;
 			lt_column_layout(i, &layout);
-			struct structure_scan scan = {memory, &layout, 0};
+			struct structure_scan scan = {process, memory, &layout, 0};
 			/* Those with debug offsets have the cookie. */
 			if (lt_has(&layout, LT__PyRuntimeState_debug_offsets) ||
 			    !scan_data(process, memory, path, visit_structure, &scan))
