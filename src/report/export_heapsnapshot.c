@@ -386,17 +386,6 @@ static void put_node(struct writer *w, enum node_type type, uint32_t name, uint6
 	line_end(w);
 }
 
-static const char *const kind_names[LT_ROOT_KIND_COUNT] = {
-	[LT_ROOT_MODULES] = "(modules)",
-	[LT_ROOT_LOCAL] = "(local variables)",
-	[LT_ROOT_FRAME] = "(running frames)",
-	[LT_ROOT_NAMED] = "(named)",
-	[LT_ROOT_INTERPRETER] = "(interpreter state)",
-	[LT_ROOT_THREAD] = "(thread state)",
-	[LT_ROOT_TYPE] = "(static types)",
-	[LT_ROOT_EXTERNAL] = "(held from C code)",
-};
-
 static uint64_t row_length(const struct lt_picture *picture, uint32_t node)
 {
 	const struct lt_rows *out = &picture->graph.graph.out;
@@ -410,7 +399,8 @@ static void put_own_nodes(struct writer *w)
 	put_node(w, NODE_SYNTHETIC, own_name(w, ""), 1, 0, 1 + kinds);
 	put_node(w, NODE_SYNTHETIC, own_name(w, "(GC roots)"), 3, 0, kinds);
 	for (unsigned kind = 0; kind < LT_ROOT_KIND_COUNT; kind++) {
-		const char *name = kind_names[kind] != NULL ? kind_names[kind] : "(other)";
+		char name[48];
+		snprintf(name, sizeof(name), "(%s)", lt_root_kind_name((enum lt_root_kind)kind));
 		put_node(w, NODE_NATIVE, own_name(w, name), 5 + 2 * kind, 0, w->kind_edges[kind]);
 	}
 	put_node(w, NODE_NATIVE, own_name(w, "(garbage)"), 5 + 2 * LT_ROOT_KIND_COUNT, 0,

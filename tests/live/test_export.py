@@ -219,7 +219,7 @@ def test_heap_snapshot(interpreter, lowtide, tmp_path):
     gc_roots = snapshot.child(0, 1)
     assert (snapshot.type(gc_roots), snapshot.name(gc_roots)) == ("synthetic", "(GC roots)")
     kinds = {snapshot.name(to): to for _, _, to in snapshot.edges_of(gc_roots)}
-    assert {"(modules)", "(local variables)", "(garbage)"} <= set(kinds)
+    assert {"(modules)", "(local)", "(garbage)"} <= set(kinds)
     assert all(snapshot.size(to) == 0 for to in kinds.values())
 
     # Everything is there, once, and is reached.
@@ -255,8 +255,8 @@ def test_heap_snapshot(interpreter, lowtide, tmp_path):
     frames = [to for _, _, to in snapshot.edges_of(generator) if snapshot.name(to) == "frame"]  # up to 3.10
     held = [to for node in (generator, *frames) for _, name, to in snapshot.edges_of(node) if name == "held"]
     assert held and snapshot.name(held[0]) == "list"
-    local = [name for _, name, _ in snapshot.edges_of(kinds["(local variables)"]) if str(name).startswith("rows of waits() at ")]
-    assert local, snapshot.edges_of(kinds["(local variables)"])
+    local = [name for _, name, _ in snapshot.edges_of(kinds["(local)"]) if str(name).startswith("rows of waits() at ")]
+    assert local, snapshot.edges_of(kinds["(local)"])
     closures = {snapshot.name(at) for at in range(len(snapshot)) if snapshot.type(at) == "closure"}
     assert {"generate", "waits", "Item", "Slotted"} <= closures
 
