@@ -19,11 +19,12 @@ const struct lt_option lt_options[LT_OPT_COUNT] = {
 		 .completion = LT_COMPLETE_FILE,
 		 .help = "Write the report to FILE, which appears complete or not at all; its "
 			 "ending chooses the format"},
-	[LT_OPT_FORMAT] = {.name = "format",
-			   .argument = "FORMAT",
-			   .choices = lt_format_names,
-			   .help = "The format, whatever the ending of FILE: text, json, tide, "
-				   "html, dot or heapsnapshot"},
+	[LT_OPT_FORMAT] =
+		{.name = "format",
+		 .argument = "FORMAT",
+		 .choices = lt_format_names,
+		 .help = "The format, whatever the ending of FILE: text, json, csv, tide, "
+			 "html, dot or heapsnapshot"},
 	[LT_OPT_COLOR] =
 		{.name = "color",
 		 .argument = "WHEN",
@@ -121,6 +122,17 @@ static const char *const retained_examples[] = {
 	"lowtide retained --from \"sys.modules['shop'].cache\" --depth 3 4242",
 	"What one container holds, three levels deep", NULL};
 
+static const char *const sql_examples[] = {
+	"lowtide sql 4242 \"SELECT type, count, bytes FROM types ORDER BY bytes DESC LIMIT 10\"",
+	"The ten kinds of object that take the most memory",
+	"lowtide sql app.tide \"SELECT printf('0x%x', address) AS address, length, retained FROM "
+	"objects WHERE type = 'dict' ORDER BY retained DESC LIMIT 5\"",
+	"The five dicts that keep the most memory alive",
+	"lowtide sql app.tide \"SELECT o.type, r.kind, r.label FROM refs r JOIN objects o ON "
+	"o.address = r.target WHERE r.source = 0x7f1c5a3e8d40\"",
+	"What one object refers to",
+	NULL};
+
 static const char *const help_examples[] = {"lowtide help types", "All options of types", NULL};
 
 const struct lt_command lt_commands[] = {
@@ -197,6 +209,29 @@ const struct lt_command lt_commands[] = {
 		 "otherwise.",
 	 .examples = retained_examples,
 	 .run = lt_cmd_retained},
+	{.name = "sql",
+	 .operand = "PID|FILE QUERY",
+	 .operands_least = 2,
+	 .operands_most = 2,
+	 .completion = LT_COMPLETE_SUBJECT,
+	 .options = COMMON | LOOK | LT_OPT_BIT(LT_OPT_TOP),
+	 .formats = TEXT_AND_JSON | LT_FORMAT_BIT(LT_FORMAT_CSV),
+	 .summary = "a query in SQL over objects, references, types and roots",
+	 .description =
+		 "Runs one SELECT of SQLite's SQL over these tables:\n\n"
+		 "objects (address, type, module, size, flags, refcount, length, name, retained, "
+		 "dominator): one row an object, in the order of addresses; flags are words of "
+		 "tracked, frozen, immortal and static.\n\n"
+		 "refs (source, target, kind, label, position): one row a reference; source and "
+		 "target are addresses.\n\n"
+		 "types (type, module, count, bytes): one row a type.\n\n"
+		 "roots (address, kind, name, variable, function, file, line): what keeps objects "
+		 "alive from outside the heap.\n\n"
+		 "An address, or a range of them, is found without a scan in objects.address and "
+		 "refs.source; all else looks at every row. The first use of retained or dominator "
+		 "works out the dominators of the heap. A query can only read.",
+	 .examples = sql_examples,
+	 .run = lt_cmd_sql},
 	{.name = "help",
 	 .operand = "[COMMAND]",
 	 .completion = LT_COMPLETE_COMMAND,

@@ -5,11 +5,9 @@
 #include <strings.h>
 
 const char *const lt_format_names[LT_FORMAT_COUNT + 1] = {
-	[LT_FORMAT_TEXT] = "text",
-	[LT_FORMAT_JSON] = "json",
-	[LT_FORMAT_HTML] = "html",
-	[LT_FORMAT_DOT] = "dot",
-	[LT_FORMAT_HEAPSNAPSHOT] = "heapsnapshot",
+	[LT_FORMAT_TEXT] = "text", [LT_FORMAT_JSON] = "json",
+	[LT_FORMAT_CSV] = "csv",   [LT_FORMAT_HTML] = "html",
+	[LT_FORMAT_DOT] = "dot",   [LT_FORMAT_HEAPSNAPSHOT] = "heapsnapshot",
 	[LT_FORMAT_TIDE] = "tide",
 };
 
@@ -19,10 +17,15 @@ bool lt_format_of_file(const char *path, enum lt_format *ret_format)
 		const char *ending;
 		enum lt_format format;
 	} endings[] = {
-		{".txt", LT_FORMAT_TEXT},  {".json", LT_FORMAT_JSON},
-		{".html", LT_FORMAT_HTML}, {".htm", LT_FORMAT_HTML},
-		{".dot", LT_FORMAT_DOT},   {".gv", LT_FORMAT_DOT},
-		{".tide", LT_FORMAT_TIDE}, {".heapsnapshot", LT_FORMAT_HEAPSNAPSHOT},
+		{".txt", LT_FORMAT_TEXT},
+		{".csv", LT_FORMAT_CSV},
+		{".json", LT_FORMAT_JSON},
+		{".html", LT_FORMAT_HTML},
+		{".htm", LT_FORMAT_HTML},
+		{".dot", LT_FORMAT_DOT},
+		{".gv", LT_FORMAT_DOT},
+		{".tide", LT_FORMAT_TIDE},
+		{".heapsnapshot", LT_FORMAT_HEAPSNAPSHOT},
 	};
 	if (path == NULL)
 		return false;

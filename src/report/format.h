@@ -9,6 +9,7 @@
 enum lt_format {
 	LT_FORMAT_TEXT,         /* for people, at a terminal */
 	LT_FORMAT_JSON,         /* docs/json.md */
+	LT_FORMAT_CSV,          /* rows of a query, for a spreadsheet */
 	LT_FORMAT_TIDE,         /* lowtide's own file */
 	LT_FORMAT_HTML,         /* one page that needs no network */
 	LT_FORMAT_DOT,          /* a graph for Graphviz */
@@ -18,7 +19,7 @@ enum lt_format {
 
 #define LT_FORMAT_BIT(format) (1u << (format))
 
-/* "text", "json", "tide", "html", "dot", "heapsnapshot"; NULL-terminated. */
+/* "text", "json", "csv", "tide", "html", "dot", "heapsnapshot"; NULL-terminated. */
 extern const char *const lt_format_names[LT_FORMAT_COUNT + 1];
 
 /* The format that the ending of a file name stands for. False: none, or the name is NULL. */

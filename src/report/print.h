@@ -30,6 +30,10 @@ void lt_print_finding(struct lt_screen *screen, const struct lt_finding *finding
 /* "1 high, 2 low", of severities counted by level. */
 const char *lt_print_severities(struct lt_screen *screen, const size_t counts[LT_CRITICAL + 1]);
 
+void lt_print_query(const struct lt_report *report, const struct lt_query_result *result,
+		    struct lt_text *out);
+void lt_csv_query(const struct lt_query_result *result, struct lt_text *out);
+
 /* The first lines of a look's report: who was looked at, and what the look cost. */
 void lt_print_head(struct lt_screen *screen, const struct lt_report *report);
 

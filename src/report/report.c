@@ -49,3 +49,14 @@ void lt_report_retained(const struct lt_report *report, const struct lt_retained
 	else
 		lt_print_retained(report, retained, out);
 }
+
+void lt_report_query(const struct lt_report *report, const struct lt_query_result *result,
+		     struct lt_text *out)
+{
+	if (report->format == LT_FORMAT_CSV)
+		lt_csv_query(result, out);
+	else if (report->json)
+		lt_json_write(report, "result", lt_json_query(result), out);
+	else
+		lt_print_query(report, result, out);
+}

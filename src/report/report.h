@@ -49,6 +49,11 @@ struct lt_retained;
 void lt_report_retained(const struct lt_report *report, const struct lt_retained *retained,
 			struct lt_text *out);
 
+struct lt_query_result;
+/* Rows as a table, as JSON or as CSV (RFC 4180). */
+void lt_report_query(const struct lt_report *report, const struct lt_query_result *result,
+		     struct lt_text *out);
+
 /* The session's error: as JSON in the envelope, or as a sentence and its remedy, each on a line. */
 void lt_report_error(const struct lt_report *report, struct lt_text *out);
 

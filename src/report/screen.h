@@ -58,7 +58,7 @@ void lt_screen_paragraph(struct lt_screen *screen, unsigned indent, const char *
 /* The start of `text` that fits `columns`, with a sign that something is cut off. */
 const char *lt_screen_cut(struct lt_screen *screen, const char *text, unsigned columns);
 
-enum { LT_TABLE_COLUMNS = 12 };
+enum { LT_TABLE_COLUMNS = 64 };
 
 struct lt_column {
 	const char *title;

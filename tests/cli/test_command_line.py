@@ -9,7 +9,7 @@ import pytest
 from harness import lowtide_path
 from harness.run import run_command
 
-COMMANDS = ["doctor", "leaks", "ps", "types", "retained", "help"]
+COMMANDS = ["doctor", "leaks", "ps", "types", "retained", "sql", "help"]
 
 
 def refused(result, code, sentence, remedy=None):
@@ -64,6 +64,10 @@ def refused(result, code, sentence, remedy=None):
     (["types", "--limit", "1e9", "1"], "'1e9' is not an argument that --top takes", None),
     (["types", "-n1000001", "1"], "'1000001' is not an argument that --top takes", None),
     (["types", "-n", "18446744073709551617", "1"], "is not an argument that --top takes", None),
+    (["sql", "1"], "the command sql takes PID|FILE QUERY", "lowtide sql PID|FILE QUERY"),
+    (["sql", "1", "SELECT 1", "2"], "'2' is one argument too many for sql", None),
+    (["sql", "--format", "html", "1", "SELECT 1"], "the command sql cannot write html", "text, json or csv"),
+    (["ps", "--format", "csv"], "the command ps cannot write csv", "text or json"),
     (["ps", "-o", ""], "the file name of --output is empty", None),
 ])
 def test_refused(lowtide, arguments, sentence, remedy):
