@@ -564,6 +564,9 @@ static void decode_kind(struct lt_body *body)
 	case LT_KIND_ELEMENT:
 		lt_decode_element(body);
 		break;
+	case LT_KIND_NDARRAY:
+		lt_decode_ndarray(body);
+		break;
 	case LT_KIND_SIMPLE_QUEUE:
 		lt_decode_simple_queue(body);
 		break;

@@ -2,6 +2,7 @@
  * decode_containers.c: dict, list, tuple, set, OrderedDict, deque, lru_cache, and the nodes of contexts.
  */
 #include "heap/decode_parts.h"
+#include "heap/ndarray.h"
 
 #include <string.h>
 
@@ -335,6 +336,27 @@ void lt_decode_lru_cache(struct lt_body *body)
 			lt_body_add(body, (struct lt_ref){.to = type_at,
 							  .kind = LT_REF_TYPE,
 							  .borrowed = true});
+	}
+}
+
+/* ---- NumPy ---- */
+
+void lt_decode_ndarray(struct lt_body *body)
+{
+	struct lt_ndarray array;
+	if (!lt_ndarray_read(body->decoder->view.memory, body->at, &array)) {
+		lt_body_unreadable(body);
+		return;
+	}
+	lt_body_add_member(body, array.base, LT_MEMBER_array_base);
+	lt_body_add_member(body, array.dtype, LT_MEMBER_dtype);
+	if (!array.of_objects || array.bytes / 8 > LT_DECODE_COUNT_MAX)
+		return;
+	size_t first = body->refs->count;
+	lt_body_add_items(body, array.data, array.bytes / 8, LT_REF_ITEM, 0);
+	for (size_t i = first; array.dimensions != 1 && i < body->refs->count; i++) {
+		body->refs->data[i].kind = LT_REF_MEMBER;
+		body->refs->data[i].index = LT_MEMBER_array_item;
 	}
 }
 

@@ -120,6 +120,7 @@ void lt_decode_hamt_collision(struct lt_body *body);
 void lt_decode_tee_data(struct lt_body *body);
 void lt_decode_simple_queue(struct lt_body *body);
 void lt_decode_element(struct lt_body *body);
+void lt_decode_ndarray(struct lt_body *body);
 
 /* decode_functions.c */
 void lt_decode_frame(struct lt_body *body);

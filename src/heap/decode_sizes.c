@@ -2,6 +2,7 @@
  * decode_sizes.c: what sys.getsizeof() says of an object: its __sizeof__() and the words before it.
  */
 #include "heap/decode_parts.h"
+#include "heap/ndarray.h"
 
 /* An object is never larger than this; a larger result comes from torn or hostile data. */
 #define SIZE_MAX_PLAUSIBLE ((uint64_t)1 << 44)
@@ -292,6 +293,17 @@ static uint64_t array(struct sizer *sizer)
 	       times(sizer, field(sizer, LT_arrayobject_allocated), unit);
 }
 
+/* numpy/_core/src/multiarray/methods.c: array_sizeof. */
+static uint64_t ndarray(struct sizer *sizer)
+{
+	struct lt_ndarray array;
+	if (!lt_ndarray_read(sizer->decoder->view.memory, sizer->at, &array)) {
+		sizer->failed = true;
+		return 0;
+	}
+	return (uint64_t)sizer->type->basicsize + array.bytes + 16 * array.dimensions;
+}
+
 /* Modules/itertoolsmodule.c: the __sizeof__ of the combinatoric iterators (to 3.13). */
 static uint64_t combinatoric(struct sizer *sizer)
 {
@@ -424,6 +436,8 @@ static uint64_t own_size(struct sizer *sizer)
 		return deque(sizer);
 	case LT_KIND_ARRAY:
 		return array(sizer);
+	case LT_KIND_NDARRAY:
+		return ndarray(sizer);
 	case LT_KIND_PRODUCT:
 	case LT_KIND_COMBINATIONS:
 	case LT_KIND_COMBINATIONS_REPLACED:

@@ -6,7 +6,8 @@ import re
 import textwrap
 from html.parser import HTMLParser
 
-from harness import Target
+from harness import Target, build_dir, run_command
+from harness.heapsnapshot import HeapSnapshot
 
 VOID = {"meta", "link", "br", "hr", "img", "input", "col", "wbr", "area", "base", "embed", "source", "track"}
 
@@ -160,3 +161,112 @@ def test_page_of_long_names_stays_small(interpreter, lowtide, tmp_path):
         assert lowtide("doctor", "--top", "1000000", "-o", path, target.pid).code == 0
     page = check_page(path.read_text())
     check_outline(outline_of(page))
+
+
+HEAP = '''
+    import functools, gc, threading, time
+    class Slotted:
+        __slots__ = ("first", "second")
+    class Item:
+        def __init__(self, number):
+            self.number, self.label = number, "the label %d" % number
+    items = {("key", i): Item(i) for i in range(2000)}
+    by_name = {"name %d" % i: [i, str(i)] for i in range(2000)}
+    quoted = {"a\\"b\\\\c\\n\\u20ac\\ud800": ["found"]}
+    slotted = Slotted()
+    slotted.first, slotted.second = ["one"] * 100, {"two": 2}
+    secret = "a value that must not be there"
+    def generate():
+        held = [str(i) for i in range(1000)]
+        yield held
+    generator = generate()
+    next(generator)
+    def waits(rows):
+        started.set()
+        time.sleep(3600)
+    started = threading.Event()
+    threading.Thread(target=waits, args=([str(i) for i in range(500)],), daemon=True).start()
+    started.wait()
+    gc.collect()
+    gc.disable()
+    for i in range(50):
+        cycle = Item(i)
+        cycle.self = cycle
+    del cycle
+    ready(items=id(items), by_name=id(by_name), slotted=id(slotted), generator=id(generator), item=id(items["key", 7]))
+'''
+
+
+def heap_snapshot(target: Target, path, *names: str) -> tuple[HeapSnapshot, dict, dict[str, tuple[int, dict]]]:
+    """The snapshot, what lowtide says of it, and for each name the node and what lowtide says of that."""
+    done = run_command(build_dir() / "tests" / "tools" / "lt_heapsnapshot", target.pid, path,
+                       *(hex(target.facts[name]) for name in names))
+    assert done.code == 0, done
+    snapshot, facts = HeapSnapshot(path), done.json
+    first = len(snapshot) - facts["objects"]
+    return snapshot, facts, {name: (first + one["node"], one) for name, one in zip(names, facts["found"])}
+
+
+def test_heap_snapshot(interpreter, lowtide, tmp_path):
+    path = tmp_path / "heap.heapsnapshot"
+    with Target(interpreter, textwrap.dedent(HEAP)) as target:
+        snapshot, facts, found = heap_snapshot(target, path, "items", "by_name", "slotted", "generator", "item")
+        again, _, _ = heap_snapshot(target, tmp_path / "again")
+    assert facts["unreadable"] == 0
+
+    # The root, "(GC roots)" below it, and in that the kinds of root.
+    assert snapshot.type(0) == "synthetic" and snapshot.name(0) == ""
+    gc_roots = snapshot.child(0, 1)
+    assert (snapshot.type(gc_roots), snapshot.name(gc_roots)) == ("synthetic", "(GC roots)")
+    kinds = {snapshot.name(to): to for _, _, to in snapshot.edges_of(gc_roots)}
+    assert {"(modules)", "(local)", "(garbage)"} <= set(kinds)
+    assert all(snapshot.size(to) == 0 for to in kinds.values())
+
+    # Everything is there, once, and is reached.
+    assert snapshot.total() == facts["bytes"]
+    assert snapshot.reachable().count(1) == len(snapshot)
+    assert snapshot.first_edge[-1] >= facts["edges"]
+    garbage = [to for _, _, to in snapshot.edges_of(kinds["(garbage)"])]
+    assert len(garbage) == facts["garbage"] >= 50
+    assert [snapshot.name(node) for node in garbage].count("__main__.Item") == 50
+
+    # Sizes as lowtide says, and retained sizes by their definition.
+    for name in ("items", "by_name", "slotted", "generator"):
+        node, said = found[name]
+        assert snapshot.size(node) == said["own"], name
+        assert snapshot.retained(node) == said["retained"], name
+
+    # Types and names.
+    node, _ = found["items"]
+    assert (snapshot.type(node), snapshot.name(node)) == ("object", "dict")
+    items = {name: to for kind, name, to in snapshot.edges_of(node) if kind == "property"}
+    assert len(items) == 2000 and items["('key', 7)"] == found["item"][0]
+    item = found["item"][0]
+    assert snapshot.name(item) == "__main__.Item"
+    attributes = {name for _, name, to in snapshot.edges_of(item)} | \
+        {inner for _, name, to in snapshot.edges_of(item) if name == "__dict__" for _, inner, _ in snapshot.edges_of(to)}
+    assert {"number", "label"} <= attributes
+    lists = {name: to for kind, name, to in snapshot.edges_of(found["by_name"][0]) if kind == "property"}
+    assert {f"name {i}" for i in range(2000)} == set(lists)
+    assert [(kind, name) for kind, name, _ in snapshot.edges_of(lists["name 5"])] == [("element", 0), ("element", 1)]
+    slots = {name: to for kind, name, to in snapshot.edges_of(found["slotted"][0]) if kind == "property"}
+    assert snapshot.name(slots["first"]) == "list" and snapshot.name(slots["second"]) == "dict"
+    generator = found["generator"][0]
+    frames = [to for _, _, to in snapshot.edges_of(generator) if snapshot.name(to) == "frame"]  # up to 3.10
+    held = [to for node in (generator, *frames) for _, name, to in snapshot.edges_of(node) if name == "held"]
+    assert held and snapshot.name(held[0]) == "list"
+    local = [name for _, name, _ in snapshot.edges_of(kinds["(local)"]) if str(name).startswith("rows of waits() at ")]
+    assert local, snapshot.edges_of(kinds["(local)"])
+    closures = {snapshot.name(at) for at in range(len(snapshot)) if snapshot.type(at) == "closure"}
+    assert {"generate", "waits", "Item", "Slotted"} <= closures
+
+    # Names of things, never values.
+    text = path.read_text()
+    assert "a value that must not be there" not in text and "the label" not in text
+    assert any(name.startswith('a"b\\c') for name in snapshot.strings)
+
+    # An object has the same number in the next snapshot: DevTools compares by it.
+    ids = {snapshot.id(node) for node, _ in found.values()}
+    assert ids <= {again.id(at) for at in range(len(again))}
+    common = {snapshot.id(at) for at in range(len(snapshot))} & {again.id(at) for at in range(len(again))}
+    assert len(common) >= 0.99 * len(snapshot)
