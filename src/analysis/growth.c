@@ -302,6 +302,50 @@ static enum lt_status gather_owners(struct finding_growth *f)
 	return LT_OK;
 }
 
+/* The kind of the best root of each node that is new. */
+static bool find_root_kinds(const struct finding_growth *f, struct lt_map *kinds)
+{
+	const struct lt_picture *picture = f->picture;
+	for (size_t r = 0; r < picture->roots.list.count; r++) {
+		uint32_t node = picture->root_node[r];
+		if (node == LT_NO_NODE || f->birth[node] == 0 || f->birth[node] == DEAD)
+			continue;
+		enum lt_root_kind kind = picture->roots.list.data[r].kind;
+		uint64_t *known = lt_map_at(kinds, node, kind);
+		if (known == NULL)
+			return false;
+		if (lt_picture_start_cost(kind) <
+		    lt_picture_start_cost((enum lt_root_kind) * known))
+			*known = kind;
+	}
+	return true;
+}
+
+static enum lt_status gather_rootless(struct finding_growth *f)
+{
+	const struct lt_picture *picture = f->picture;
+	LT_CLEANUP(lt_map_deinit) struct lt_map kinds = {0};
+	for (int kind = 0; kind < LT_ROOT_KIND_COUNT; kind++)
+		f->growth->rootless[kind].sample = LT_NO_NODE;
+	if (!find_root_kinds(f, &kinds))
+		return lt_fail_memory(picture->session);
+	for (uint32_t node = 0; node < f->count; node++) {
+		uint32_t top = f->top[node];
+		uint64_t kind;
+		if (top == LT_GRAPH_NONE || f->holder[top] != LT_GRAPH_NONE ||
+		    !lt_map_get(&kinds, f->way_top[top], &kind))
+			continue;
+		struct lt_growth_rootless *rootless = &f->growth->rootless[kind];
+		rootless->objects++;
+		rootless->bytes += lt_heap_graph_size(&picture->graph, node);
+		uint32_t root = f->way_top[top];
+		if (rootless->sample == LT_NO_NODE ||
+		    picture->retained[root] > picture->retained[rootless->sample])
+			rootless->sample = root;
+	}
+	return LT_OK;
+}
+
 /* What of the new objects is more than went away meanwhile. */
 static void net_growth(struct finding_growth *f, struct owner *owner)
 {
@@ -521,6 +565,7 @@ static enum lt_status find(struct finding_growth *f, uint64_t least_bytes)
 	find_last_new(f, f->picture->dominator, f->top);
 	find_last_new(f, f->picture->parent, f->way_top);
 	LT_TRY(gather_owners(f));
+	LT_TRY(gather_rootless(f));
 	for (size_t i = 0; i < f->owners.count; i++)
 		net_growth(f, &f->owners.data[i]);
 	LT_TRY(sum_up(f));

@@ -20,8 +20,8 @@
 /* What is kept of one picture. All zero is the empty generation. */
 struct lt_generation {
 	struct lt_objmap *objects;
-	uint32_t *type;     /* hash of the type's address and name, of each object */
-	uint16_t *size;     /* own bytes, UINT16_MAX: see big_sizes */
+	uint32_t *type; /* hash of the type's address and name, of each object */
+	uint16_t *size; /* own bytes, UINT16_MAX: see big_sizes */
 	struct lt_map big_sizes;
 	uint32_t *length;   /* entries of a container, saturated; 0 for all others */
 	uint64_t *retained; /* bytes that would go with it; 0 when no root reached it */
@@ -62,7 +62,14 @@ struct lt_growth_point {
 };
 LT_VEC(lt_growth_points, struct lt_growth_point);
 
+/* New objects that no object holds, by the kind of root that they begin at. */
+struct lt_growth_rootless {
+	uint64_t objects, bytes;
+	uint32_t sample; /* the heaviest of the roots, LT_NO_NODE for none */
+};
+
 struct lt_growth {
+	struct lt_growth_rootless rootless[LT_ROOT_KIND_COUNT];
 	struct lt_growth_points points;  /* most bytes first */
 	uint64_t new_objects, new_bytes; /* in the last picture and not in the first */
 };

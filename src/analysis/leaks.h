@@ -30,6 +30,7 @@ struct lt_leaks_look {
 	double stall_ms;
 	uint64_t objects, bytes;  /* in the heap */
 	uint64_t garbage_objects; /* that no root reaches */
+	unsigned threads;
 	uint64_t
 		anonymous_bytes; /* private memory of no file, resident or swapped; 0 when unknown */
 };
@@ -51,7 +52,7 @@ struct lt_leaks {
 struct lt_leaks_options {
 	struct lt_look_options look;
 	unsigned seconds;   /* from the first look to the last */
-	unsigned snapshots; /* 0: 3, or 2 when there is less than 6 s */
+	unsigned snapshots; /* 0: 3, or 2 when there is less than 3 s */
 	/* Set, for example by a signal: the last look is taken at once. NULL: never. */
 	const volatile int *stop;
 };

@@ -81,6 +81,7 @@ static bool is_buffer(const struct lt_picture *picture, const struct lt_type *ty
 	switch (type->kind) {
 	case LT_KIND_BYTEARRAY:
 	case LT_KIND_ARRAY:
+	case LT_KIND_NDARRAY:
 	case LT_KIND_MEMORYVIEW:
 	case LT_KIND_MANAGED_BUFFER:
 	case LT_KIND_BYTES_IO:
@@ -88,8 +89,7 @@ static bool is_buffer(const struct lt_picture *picture, const struct lt_type *ty
 	case LT_KIND_PICKLE_BUFFER:
 		return true;
 	default:
-		return lt_leaks_derives(picture, type, "mmap", "mmap") ||
-		       lt_leaks_derives(picture, type, "numpy", "ndarray");
+		return lt_leaks_derives(picture, type, "mmap", "mmap");
 	}
 }
 

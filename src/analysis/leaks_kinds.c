@@ -71,9 +71,9 @@ static enum place place_of_root(const struct lt_root *root)
 		return PLACE_UNKNOWN;
 	if (root->kind == LT_ROOT_LOCAL || root->kind == LT_ROOT_FRAME)
 		return PLACE_LOCAL;
-	if (root->kind == LT_ROOT_THREAD && strstr(root->name, "local values") != NULL)
+	if (root->kind == LT_ROOT_THREAD_LOCAL)
 		return PLACE_THREAD_LOCAL;
-	if (root->kind == LT_ROOT_THREAD && strstr(root->name, "context") != NULL)
+	if (root->kind == LT_ROOT_CONTEXT)
 		return PLACE_CONTEXT;
 	return PLACE_UNKNOWN;
 }

@@ -65,6 +65,9 @@ void lt_holding_look(struct lt_suspecting *suspecting, const struct lt_growth_po
 void lt_suspect_explain(struct lt_suspecting *suspecting, const struct lt_holding *holding,
 			struct lt_suspect *suspect);
 
+/* leaks_others.c: adds those of growth that piles up in no object. */
+LT_MUST_CHECK enum lt_status lt_suspects_find_others(struct lt_suspecting *suspecting);
+
 /* leaks_suspects.c: every suspect of the growth found, ranked, into the result. */
 LT_MUST_CHECK enum lt_status lt_suspects_find(struct lt_suspecting *suspecting);
 

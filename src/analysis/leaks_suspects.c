@@ -11,6 +11,7 @@ enum {
 	BYTES_NOTABLE = 64 << 10,
 	BYTES_GREAT = 1 << 20,
 	BYTES_HUGE = 8 << 20,
+	THREADS_NOTABLE = 10,
 };
 
 static const double STEADY = 0.25; /* less steady growth may be a warm-up or a burst */
@@ -44,6 +45,26 @@ static int by_severity(const void *left, const void *right)
 	return order != 0 ? order : strcmp(a->finding.expression, b->finding.expression);
 }
 
+/* What a thread keeps through its stack has no other owner; a thread is not as small as its objects. */
+static void add_stacks(const struct lt_suspecting *suspecting, const struct lt_holding *holding,
+		       struct lt_suspect *suspect)
+{
+	static const enum lt_root_kind kinds[] = {LT_ROOT_LOCAL,   LT_ROOT_FRAME,
+						  LT_ROOT_THREAD,  LT_ROOT_THREAD_LOCAL,
+						  LT_ROOT_CONTEXT, LT_ROOT_STACK};
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		const struct lt_growth_rootless *rootless = &suspecting->growth->rootless[kinds[i]];
+		suspect->growth_objects += rootless->objects;
+		suspect->growth_bytes += rootless->bytes;
+		suspect->retained_bytes += rootless->bytes;
+	}
+	if (suspecting->seconds > 0)
+		suspect->bytes_per_second = (double)suspect->growth_bytes / suspecting->seconds;
+	if (suspect->finding.severity < LT_MEDIUM && holding->gained >= THREADS_NOTABLE &&
+	    suspect->steadiness >= STEADY)
+		suspect->finding.severity = LT_MEDIUM;
+}
+
 static enum lt_status add(struct lt_suspecting *suspecting, const struct lt_growth_point *point)
 {
 	struct lt_findings *findings = &suspecting->findings;
@@ -70,6 +91,8 @@ static enum lt_status add(struct lt_suspecting *suspecting, const struct lt_grow
 	lt_finding_point(findings, &suspect.finding, holding.node);
 	lt_suspect_explain(suspecting, &holding, &suspect);
 	findings->list.count = 0;
+	if (strcmp(suspect.finding.id, "unjoined-threads") == 0)
+		add_stacks(suspecting, &holding, &suspect);
 	return lt_suspects_push(&suspecting->list, suspect) ? LT_OK
 							    : lt_fail_memory(findings->session);
 }
@@ -79,6 +102,7 @@ enum lt_status lt_suspects_find(struct lt_suspecting *suspecting)
 	const struct lt_growth_points *points = &suspecting->growth->points;
 	for (size_t i = 0; i < points->count && i < SUSPECTS_MAX; i++)
 		LT_TRY(add(suspecting, &points->data[i]));
+	LT_TRY(lt_suspects_find_others(suspecting));
 	if (suspecting->findings.failed)
 		return lt_fail_memory(suspecting->findings.session);
 	if (suspecting->list.count > 0)

@@ -3,10 +3,14 @@
 #include "analysis/frames.h"
 #include "analysis/read.h"
 #include "base/cleanup.h"
+#include "heap/ndarray.h"
 
 #include <string.h>
 
 enum { NAME_CHARACTERS = 200, PATH_CHARACTERS = 1000 };
+
+/* More is no size of a buffer: the address space of a process. */
+static const int64_t BUFFER_MAX = (int64_t)1 << 47;
 
 struct live {
 	const struct lt_view *view;
@@ -189,10 +193,35 @@ static bool member_offset(const struct object *object, int64_t *ret_value)
 		LT_PyMemberDef_offset, ret_value);
 }
 
+/* Python knows no size of an mmap but its length. */
+static bool mapped_bytes(const struct object *object, int64_t *ret_value)
+{
+	return word_behind(object,
+			   object->address +
+				   (lt_addr)lt_fact(object->view->layout, LT_FACT_mmap_size_offset),
+			   ret_value) &&
+	       *ret_value > 0 && *ret_value <= BUFFER_MAX;
+}
+
+static bool is_type(const struct object *object, const char *module, const char *name)
+{
+	return object->type != NULL && strcmp(object->type->name, name) == 0 &&
+	       strcmp(object->type->module, module) == 0;
+}
+
 /* The table of a bytearray, and that of an array.array, lie outside the object. */
 static bool buffer_bytes(const struct object *object, int64_t *ret_value)
 {
 	int64_t room;
+	struct lt_ndarray array;
+	if (object->kind == LT_KIND_NDARRAY) {
+		if (!lt_ndarray_read(object->view->memory, object->address, &array))
+			return false;
+		*ret_value = (int64_t)array.bytes;
+		return array.bytes > 0;
+	}
+	if (object->kind == LT_KIND_OPAQUE && is_type(object, "mmap", "mmap"))
+		return mapped_bytes(object, ret_value);
 	if (object->kind == LT_KIND_BYTEARRAY)
 		return word_at(object, object->address, LT_PyByteArrayObject_ob_alloc, ret_value);
 	if (object->kind != LT_KIND_ARRAY ||

@@ -20,10 +20,11 @@ static json_t *suspect(const struct lt_suspect *found, size_t rank)
 
 static json_t *look(const struct lt_leaks_look *taken)
 {
-	return json_pack("{s:f, s:f, s:o, s:o, s:o, s:o}", "at_ms", taken->at_ms, "stall_ms",
+	return json_pack("{s:f, s:f, s:o, s:o, s:o, s:i, s:o}", "at_ms", taken->at_ms, "stall_ms",
 			 taken->stall_ms, "objects", lt_json_count(taken->objects), "bytes",
 			 lt_json_count(taken->bytes), "garbage_objects",
-			 lt_json_count(taken->garbage_objects), "anonymous_bytes",
+			 lt_json_count(taken->garbage_objects), "threads", (int)taken->threads,
+			 "anonymous_bytes",
 			 taken->anonymous_bytes > 0 ? lt_json_count(taken->anonymous_bytes)
 						    : json_null());
 }

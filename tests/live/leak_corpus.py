@@ -69,7 +69,7 @@ def what_is_wrong(expect: dict, found: list[dict]) -> str:
     if first["kind"] not in expect["kind"]:
         wrong.append(f"kind {first['kind']}, not {' or '.join(expect['kind'])}")
     if not (first["expression"] in expect["expression"] if "expression" in expect
-            else re.fullmatch(expect["pattern"], first["expression"])):
+            else re.fullmatch(expect["pattern"], first["expression"] or "")):
         wrong.append(f"expression {first['expression']!r}")
     if "type" in expect and not re.search(expect["type"], first["type"]):
         wrong.append(f"type {first['type']}")
