@@ -9,6 +9,7 @@ enum {
 	SUSPECTS_MAX = 20,
 	OBJECTS_NOTABLE = 200, /* fewer new objects are graver than low only when they are big */
 	BYTES_NOTABLE = 64 << 10,
+	BYTES_OF_FEW = 256 << 10,
 	BYTES_GREAT = 1 << 20,
 	BYTES_HUGE = 8 << 20,
 	THREADS_NOTABLE = 10,
@@ -25,7 +26,7 @@ static enum lt_severity grade(const struct lt_suspecting *suspecting,
 {
 	double heap = (double)suspecting->leaks->heap_bytes;
 	if (point->steadiness < STEADY || point->bytes < BYTES_NOTABLE ||
-	    (point->objects < OBJECTS_NOTABLE && point->bytes < BYTES_GREAT))
+	    (point->objects < OBJECTS_NOTABLE && point->bytes < BYTES_OF_FEW))
 		return LT_LOW;
 	bool doubles =
 		suspecting->seconds > 0 && (double)point->bytes / suspecting->seconds * 600 >= heap;

@@ -196,11 +196,14 @@ static bool member_offset(const struct object *object, int64_t *ret_value)
 /* Python knows no size of an mmap but its length. */
 static bool mapped_bytes(const struct object *object, int64_t *ret_value)
 {
-	return word_behind(object,
-			   object->address +
-				   (lt_addr)lt_fact(object->view->layout, LT_FACT_mmap_size_offset),
-			   ret_value) &&
-	       *ret_value > 0 && *ret_value <= BUFFER_MAX;
+	uint64_t size;
+	lt_addr at =
+		object->address + (lt_addr)lt_fact(object->view->layout, LT_FACT_mmap_size_offset);
+	if (!lt_memory_u64(object->view->memory, at, &size) || size == 0 ||
+	    size > (uint64_t)BUFFER_MAX)
+		return false;
+	*ret_value = (int64_t)size;
+	return true;
 }
 
 static bool is_type(const struct object *object, const char *module, const char *name)
