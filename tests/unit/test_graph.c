@@ -7,13 +7,15 @@
 #include <cmocka.h>
 
 #include "base/cleanup.h"
-#include "graph/graph.h"
+#include "graph/graph_parts.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 static struct lt_session session;
 
 static uint64_t state = 0x9e3779b97f4a7c15;
+static char last_graph[200];
 
 static uint32_t random_below(uint32_t bound)
 {
@@ -23,18 +25,109 @@ static uint32_t random_below(uint32_t bound)
 	return (uint32_t)((state >> 16) % bound);
 }
 
-static void random_graph(uint32_t nodes, uint32_t max_degree, struct lt_graph *ret_graph)
+/*
+ * Random graphs of different shapes. Each starts from a seed of its own, which is printed when a check of
+ * it fails.
+ */
+enum shape {
+	SPARSE,   /* fewer edges than nodes: much is not reached */
+	MIXED,    /* up to four edges a node */
+	DENSE,    /* half of all edges */
+	CHAIN,    /* a path with some edges back and forth */
+	TREE,     /* each node below an earlier one, some edges across */
+	PARALLEL, /* few targets, each several times, and self-loops */
+	LOOPS,    /* rings that touch: large components */
+	SHAPES
+};
+static const char *const shape_names[SHAPES] = {"sparse", "mixed",    "dense", "chain",
+						"tree",   "parallel", "loops"};
+
+enum { SMALL = 24, ROW = 64 };
+
+static size_t shaped_row(enum shape shape, uint32_t v, uint32_t nodes, uint32_t *row)
+{
+	size_t count = 0;
+	uint32_t extra = 0;
+	switch (shape) {
+	case SPARSE:
+		extra = random_below(2);
+		break;
+	case MIXED:
+		extra = random_below(5);
+		break;
+	case DENSE:
+		extra = nodes / 2;
+		break;
+	case CHAIN:
+		if (v + 1 < nodes)
+			row[count++] = v + 1;
+		extra = random_below(4) == 0;
+		break;
+	case TREE:
+		/* Children of v in a tree of three each. */
+		for (uint32_t child = 3 * v + 1; child <= 3 * v + 3 && child < nodes; child++)
+			row[count++] = child;
+		extra = random_below(3) == 0;
+		break;
+	case PARALLEL:
+		for (uint32_t twice = random_below(4), to = random_below(nodes); twice > 0; twice--)
+			row[count++] = to;
+		if (random_below(2) == 0)
+			row[count++] = v;
+		extra = random_below(2);
+		break;
+	case LOOPS:
+		row[count++] = v % 6 == 5 || v + 1 == nodes ? v / 6 * 6 : v + 1;
+		extra = random_below(3) == 0;
+		break;
+	case SHAPES:
+		break;
+	}
+	for (; extra > 0; extra--)
+		row[count++] = random_below(nodes);
+	return count;
+}
+
+/* Rows are wide when there are more than `narrow_edges`. */
+static void shaped_graph(enum shape shape, uint32_t nodes, uint64_t narrow_edges,
+			 struct lt_graph *ret_graph)
 {
 	struct lt_graph_builder *builder = NULL;
+	uint64_t edges = 0;
 	assert_int_equal(lt_graph_builder_create(&session, &builder), LT_OK);
+	lt_graph_builder_set_narrow_edges(builder, narrow_edges);
 	for (uint32_t v = 0; v < nodes; v++) {
-		uint32_t row[64];
-		uint32_t degree = random_below(max_degree + 1);
-		for (uint32_t i = 0; i < degree; i++)
-			row[i] = random_below(nodes);
-		assert_int_equal(lt_graph_builder_row(builder, row, degree), LT_OK);
+		uint32_t row[ROW];
+		size_t count = shaped_row(shape, v, nodes, row);
+		edges += count;
+		assert_int_equal(lt_graph_builder_row(builder, row, count), LT_OK);
 	}
 	assert_int_equal(lt_graph_builder_finish(builder, ret_graph), LT_OK);
+	assert_int_equal(ret_graph->edge_count, edges);
+	assert_int_equal(ret_graph->out.wide, edges > narrow_edges);
+}
+
+/* The graph of a round: its shape, size and width follow from the round's seed. */
+static void graph_of_round(const char *test, int round, struct lt_graph *ret_graph)
+{
+	state = 0x9e3779b97f4a7c15 * ((uint64_t)round + 1);
+	enum shape shape = (enum shape)(round % SHAPES);
+	uint32_t nodes = 1 + random_below(SMALL);
+	uint64_t narrow_edges = random_below(3) == 0 ? random_below(40) : UINT32_MAX;
+	/* cmocka shows it when the test fails: the last line is the graph that failed. */
+	(void)snprintf(last_graph, sizeof(last_graph),
+		       "%s: round %d, %s, %" PRIu32 " nodes, narrow up to %" PRIu64 " edges", test,
+		       round, shape_names[shape], nodes, narrow_edges);
+	shaped_graph(shape, nodes, narrow_edges, ret_graph);
+}
+
+static int print_last_graph(void **unused)
+{
+	(void)unused;
+	if (last_graph[0] != '\0')
+		print_message("last graph: %s\n", last_graph);
+	last_graph[0] = '\0';
+	return 0;
 }
 
 /* Nodes that the roots reach when `removed` is gone. */
@@ -43,7 +136,7 @@ static void reach_without(const struct lt_graph *graph, const uint32_t *roots, s
 {
 	memset(reached, 0, graph->node_count);
 	for (size_t r = 0; r < root_count; r++) {
-		if (roots[r] != removed)
+		if (roots[r] != removed && roots[r] != LT_GRAPH_NONE)
 			reached[roots[r]] = 1;
 	}
 	for (int changed = 1; changed;) {
@@ -67,8 +160,6 @@ static uint64_t size_of(void *ctx, uint32_t node)
 	(void)ctx;
 	return (uint64_t)node * 7 + 1;
 }
-
-enum { SMALL = 24 };
 
 /* u dominates v when v is reached, but not without u; the nearest dominator is dominated by all others. */
 static void check_dominators(struct lt_graph *graph, const uint32_t *roots, size_t root_count)
@@ -112,13 +203,16 @@ static void check_dominators(struct lt_graph *graph, const uint32_t *roots, size
 static void test_dominators_random(void **unused)
 {
 	(void)unused;
-	for (int round = 0; round < 4000; round++) {
+	for (int round = 0; round < 7000; round++) {
 		LT_CLEANUP(lt_graph_deinit) struct lt_graph graph = {0};
-		random_graph(1 + random_below(SMALL), 1 + random_below(4), &graph);
-		uint32_t roots[4];
-		size_t root_count = random_below(5);
+		graph_of_round("dominators", round, &graph);
+		/* None, one, some, many; now and then one that is no node, as a root outside the graph has. */
+		uint32_t roots[SMALL];
+		size_t root_count =
+			random_below(3) == 0 ? random_below(SMALL + 1) : random_below(4);
 		for (size_t r = 0; r < root_count; r++)
-			roots[r] = random_below(graph.node_count);
+			roots[r] = random_below(20) == 0 ? LT_GRAPH_NONE
+							 : random_below(graph.node_count);
 		check_dominators(&graph, roots, root_count);
 	}
 }
@@ -126,9 +220,9 @@ static void test_dominators_random(void **unused)
 static void test_shortest_random(void **unused)
 {
 	(void)unused;
-	for (int round = 0; round < 500; round++) {
+	for (int round = 0; round < 700; round++) {
 		LT_CLEANUP(lt_graph_deinit) struct lt_graph graph = {0};
-		random_graph(1 + random_below(SMALL), 1 + random_below(3), &graph);
+		graph_of_round("shortest", round, &graph);
 		uint32_t roots[3];
 		uint8_t start[3], enter[SMALL], leave[SMALL];
 		size_t root_count = 1 + random_below(3);
@@ -188,9 +282,9 @@ static void test_shortest_random(void **unused)
 static void test_components_random(void **unused)
 {
 	(void)unused;
-	for (int round = 0; round < 1000; round++) {
+	for (int round = 0; round < 2100; round++) {
 		LT_CLEANUP(lt_graph_deinit) struct lt_graph graph = {0};
-		random_graph(1 + random_below(SMALL), 1 + random_below(3), &graph);
+		graph_of_round("components", round, &graph);
 		uint8_t reach[SMALL][SMALL];
 		for (uint32_t v = 0; v < graph.node_count; v++) {
 			reach_without(&graph, &v, 1, LT_GRAPH_NONE, reach[v]);
@@ -265,20 +359,51 @@ static void test_builder_bounds(void **unused)
 static void test_reverse(void **unused)
 {
 	(void)unused;
-	LT_CLEANUP(lt_graph_deinit) struct lt_graph graph = {0};
-	random_graph(500, 6, &graph);
-	assert_int_equal(lt_graph_reverse(&session, &graph), LT_OK);
-	assert_int_equal(lt_row_start(&graph.in, graph.node_count), graph.edge_count);
-	for (uint32_t v = 0; v < graph.node_count; v++) {
-		for (uint32_t u = 0; u < graph.node_count; u++) {
-			int forward = 0, backward = 0;
-			struct lt_row out = lt_row(&graph.out, u), in = lt_row(&graph.in, v);
-			for (const uint32_t *to = out.begin; to < out.end; to++)
-				forward += *to == v;
-			for (const uint32_t *from = in.begin; from < in.end; from++)
-				backward += *from == u;
-			assert_int_equal(forward, backward);
+	for (int wide = 0; wide < 2; wide++) {
+		LT_CLEANUP(lt_graph_deinit) struct lt_graph graph = {0};
+		shaped_graph(MIXED, 500, wide ? 700 : UINT32_MAX, &graph);
+		assert_int_equal(lt_graph_reverse(&session, &graph), LT_OK);
+		assert_int_equal(graph.in.wide, wide);
+		assert_int_equal(lt_row_start(&graph.in, graph.node_count), graph.edge_count);
+		for (uint32_t v = 0; v < graph.node_count; v++) {
+			for (uint32_t u = 0; u < graph.node_count; u++) {
+				int forward = 0, backward = 0;
+				struct lt_row out = lt_row(&graph.out, u),
+					      in = lt_row(&graph.in, v);
+				for (const uint32_t *to = out.begin; to < out.end; to++)
+					forward += *to == v;
+				for (const uint32_t *from = in.begin; from < in.end; from++)
+					backward += *from == u;
+				assert_int_equal(forward, backward);
+			}
 		}
+	}
+}
+
+/* Wide rows and narrow ones give the same results on a graph that is not small. */
+static void test_widths_agree(void **unused)
+{
+	(void)unused;
+	struct lt_dominators of[2] = {{0}, {0}};
+	uint32_t *component[2], count[2];
+	for (int wide = 0; wide < 2; wide++) {
+		LT_CLEANUP(lt_graph_deinit) struct lt_graph graph = {0};
+		state = 4711;
+		shaped_graph(MIXED, 20000, wide ? 30000 : UINT32_MAX, &graph);
+		assert_int_equal(
+			lt_graph_components(&session, &graph, &component[wide], &count[wide]),
+			LT_OK);
+		const uint32_t roots[] = {5, 17, 5000};
+		assert_int_equal(lt_graph_dominators(&session, &graph, roots, 3, &of[wide]), LT_OK);
+	}
+	assert_int_equal(count[0], count[1]);
+	assert_memory_equal(component[0], component[1], 20000 * sizeof(uint32_t));
+	assert_int_equal(of[0].reachable, of[1].reachable);
+	assert_memory_equal(of[0].dominator, of[1].dominator, 20000 * sizeof(uint32_t));
+	assert_memory_equal(of[0].order, of[1].order, of[0].reachable * sizeof(uint32_t));
+	for (int wide = 0; wide < 2; wide++) {
+		lt_dominators_deinit(&of[wide]);
+		free(component[wide]);
 	}
 }
 
@@ -286,9 +411,13 @@ int main(void)
 {
 	lt_session_init(&session);
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_reverse),         cmocka_unit_test(test_dominators_random),
-		cmocka_unit_test(test_shortest_random), cmocka_unit_test(test_components_random),
-		cmocka_unit_test(test_long_list),       cmocka_unit_test(test_builder_bounds),
+		cmocka_unit_test(test_reverse),
+		cmocka_unit_test(test_widths_agree),
+		cmocka_unit_test_teardown(test_dominators_random, print_last_graph),
+		cmocka_unit_test_teardown(test_shortest_random, print_last_graph),
+		cmocka_unit_test_teardown(test_components_random, print_last_graph),
+		cmocka_unit_test(test_long_list),
+		cmocka_unit_test(test_builder_bounds),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 	lt_session_deinit(&session);
