@@ -93,8 +93,8 @@ def is_right(question: str, output: str, truth: int) -> bool:
     if question == "types":
         return re.search(r"\bArticle\b", output) is not None and re.search(r"\b60[ ,]?000\b", output) is not None
     if question == "size":
-        return truth * 0.9 <= held(output) <= truth * 1.1
-    return re.search(r"\b_by_token\b", output) is not None
+        return truth * 0.75 <= held(output) <= truth * 1.25
+    return re.search(r"\.store\b|\['store'\]|label=.store.", output) is not None
 
 
 def ask_peer(peer: str, question: str) -> dict | None:
@@ -163,10 +163,10 @@ def cells(tool: str, row: dict | None) -> list[str]:
 def write_page(rows: list[tuple[str, list[str]]], about: str) -> None:
     lines = [BEGIN, about, ""]
     for question, title in QUESTIONS.items():
-        lines += [f"**{title}**", "", "| | time | longest stall | memory in the service | right |", "|---|---|---|---|---|"]
+        lines += [f"**{title}**", "", "| | time | longest stall | memory | right |", "|---|---|---|---|---|"]
         lines += ["| " + " | ".join(columns) + " |" for asked, columns in rows if asked == question] + [""]
     text = PAGE.read_text()
-    page = text[:text.index(BEGIN)] + "\n".join(lines) + text[text.index(END):]
+    page = text[:text.index(BEGIN)] + "\n".join(lines) + "\n" + text[text.index(END):]
     building = PAGE.with_name(PAGE.name + ".new")
     building.write_text(page)
     os.replace(building, PAGE)
