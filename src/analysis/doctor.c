@@ -120,8 +120,6 @@ static enum lt_status examine(struct lt_subject *subject, const struct lt_doctor
 		status = lt_findings_objects(&findings);
 	if (status == LT_OK)
 		status = lt_findings_containers(&findings);
-	if (status == LT_OK && options != NULL && options->outline)
-		status = lt_outline_make(picture, findings.expressions, NULL, &doctor->outline);
 	lt_expressions_destroy(findings.expressions);
 	if (doctor->container_count > containers)
 		doctor->container_count = containers;
@@ -130,6 +128,10 @@ static enum lt_status examine(struct lt_subject *subject, const struct lt_doctor
 		      by_severity);
 	doctor->findings = findings.list.data;
 	doctor->finding_count = findings.list.count;
+	if (status == LT_OK && options != NULL && options->tree) {
+		const struct lt_retained_options tree = LT_RETAINED_FINE;
+		status = lt_retained_take(subject, &tree, &doctor->tree);
+	}
 	return status;
 }
 
@@ -151,7 +153,7 @@ void lt_doctor_deinit(struct lt_doctor *doctor)
 	free(doctor->kinds);
 	free(doctor->containers);
 	free(doctor->findings);
-	lt_outline_deinit(&doctor->outline);
+	lt_retained_deinit(&doctor->tree);
 	lt_arena_deinit(&doctor->strings);
 	*doctor = (struct lt_doctor){0};
 }

@@ -8,7 +8,7 @@
 #include "analysis/collector.h"
 #include "analysis/containers.h"
 #include "analysis/open.h"
-#include "analysis/outline.h"
+#include "analysis/retained.h"
 
 enum lt_severity { LT_INFO, LT_LOW, LT_MEDIUM, LT_HIGH, LT_CRITICAL };
 
@@ -58,12 +58,12 @@ struct lt_doctor {
 	size_t container_count;
 	struct lt_finding *findings; /* worst first */
 	size_t finding_count;
-	struct lt_outline outline; /* when it was asked for */
+	struct lt_retained tree; /* what holds the memory, when it was asked for */
 	struct lt_arena strings;
 };
 
 struct lt_doctor_options {
-	bool outline;      /* make one */
+	bool tree;         /* make one */
 	size_t kinds;      /* rows of kinds, 0: 10 */
 	size_t containers; /* rows of containers, 0: 10 */
 };

@@ -419,7 +419,9 @@ static enum lt_status add_top(struct work *work)
 			entry->type = "module";
 			entry->address = lt_picture_address(picture, of);
 		} else {
-			entry->expression = root_names[of - count];
+			enum lt_root_kind kind = (enum lt_root_kind)(of - count);
+			entry->expression = root_names[kind] != NULL ? root_names[kind]
+								     : lt_root_kind_name(kind);
 		}
 	}
 	if (left.count > 0 &&

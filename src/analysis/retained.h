@@ -52,6 +52,9 @@ struct lt_retained_options {
 	const char *from; /* where to begin, as lt_pick() takes it; NULL: at the roots */
 };
 
+/* Finer than a terminal shows: for a page to click through. */
+#define LT_RETAINED_FINE ((struct lt_retained_options){.depth = 32, .top = 40})
+
 /* Takes the picture up to its last step. */
 LT_MUST_CHECK enum lt_status lt_retained_take(struct lt_subject *subject,
 					      const struct lt_retained_options *options,

@@ -6,7 +6,7 @@ static enum lt_status examine(struct lt_run *run, struct lt_subject *subject)
 {
 	const struct lt_doctor_options options = {.kinds = run->request->top,
 						  .containers = run->request->top,
-						  .outline = run->report.format == LT_FORMAT_HTML};
+						  .tree = run->report.format == LT_FORMAT_HTML};
 	struct lt_doctor doctor = {0};
 	LT_TRY(lt_doctor_examine(subject, &options, &doctor));
 	enum lt_status status = lt_run_subject_end(run, subject);

@@ -159,6 +159,7 @@ const struct lt_command lt_commands[] = {
 	 .completion = LT_COMPLETE_PID,
 	 .options = COMMON | LOOK | LT_OPT_BIT(LT_OPT_DURATION) | LT_OPT_BIT(LT_OPT_SNAPSHOTS) |
 		    LT_OPT_BIT(LT_OPT_FAIL_ON),
+	 .formats = TEXT_AND_JSON | LT_FORMAT_BIT(LT_FORMAT_HTML),
 	 .summary = "what the process keeps more and more of, and what to change",
 	 .description =
 		 "Looks at the process several times, each time through a frozen copy, and finds "
@@ -199,6 +200,7 @@ const struct lt_command lt_commands[] = {
 	 .completion = LT_COMPLETE_SUBJECT,
 	 .options = COMMON | LOOK | LT_OPT_BIT(LT_OPT_TOP) | LT_OPT_BIT(LT_OPT_DEPTH) |
 		    LT_OPT_BIT(LT_OPT_FROM),
+	 .formats = TEXT_AND_JSON | LT_FORMAT_BIT(LT_FORMAT_HTML),
 	 .summary = "what keeps memory alive, as a tree",
 	 .description =
 		 "Shows the dominator tree from the top: below each object stand those that can be "

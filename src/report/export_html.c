@@ -11,19 +11,32 @@
 enum {
 	ROWS_MOST = 200, /* of each table */
 	FINDINGS_MOST = 200,
-	OUTLINE_ROWS = 120,      /* of the outline as a table */
-	OUTLINE_DEPTH = 8,       /* of its rows */
+	BLOCKS_MOST = 4000,      /* of the tree */
+	TREE_ROWS = 120,         /* of the tree as a table */
+	TREE_DEPTH = 8,          /* of its rows */
 	NAME_MOST = 600,         /* bytes of a name in the page */
-	DATA_MOST = 2500 * 1000, /* bytes of the outline's data */
+	DATA_MOST = 2500 * 1000, /* bytes of the tree's data */
 	TABLES_MOST = 1500 * 1000,
 };
 
 /* What the page needs of a result; all borrowed but `root`. */
 struct page {
 	const struct lt_report *report;
-	const struct lt_outline *outline;
+	const struct lt_retained *tree;
 	json_t *root;
+	uint64_t all; /* bytes that are alive, when there is a tree */
 	size_t left; /* bytes that names may still take in tables: a hostile target has long ones */
+};
+
+/* An entry of the tree, or the heap above it. */
+struct block {
+	const struct lt_retained_entry *entry; /* NULL: the heap */
+	size_t parent, first, count;           /* what it holds: blocks[first .. first + count) */
+	uint64_t objects, own, retained;
+	uint64_t shown; /* bytes of the blocks that it holds */
+	bool cut;       /* it holds more than is shown */
+	bool chosen;    /* has a row in the table */
+	size_t depth;   /* of that row */
 };
 
 static void set(json_t *object, const char *key, json_t *value)
@@ -116,10 +129,10 @@ static void add_target(struct page *page, json_t *result)
 		json_array_append_new(warnings, name(page, report->session->warnings[i]));
 	set(root, "warnings", warnings);
 	json_t *heap = json_object_get(result, "heap");
-	if (page->outline != NULL)
+	if (heap == NULL && page->tree != NULL)
 		set(root, "heap",
-		    json_pack("{s:o, s:o}", "bytes", lt_json_count(page->outline->bytes), "objects",
-			      lt_json_count(page->outline->objects)));
+		    json_pack("{s:o, s:o}", "bytes", lt_json_count(page->tree->object_bytes),
+			      "objects", lt_json_count(page->tree->object_count)));
 	else if (heap != NULL)
 		set(root, "heap",
 		    json_pack("{s:O?, s:O?}", "bytes", json_object_get(heap, "bytes"), "objects",
@@ -185,108 +198,134 @@ static void add_cards(struct page *page, const char *key, const char *known, jso
 	set(page->root, known, json_true());
 }
 
-/* What a row of the outline is called without its owner's row to look at. */
-static json_t *outline_name(struct page *page, const struct lt_outline_node *node)
+/* ---- What holds the memory ---- */
+
+static const char *block_name(const struct block *block, struct lt_text *text)
 {
-	struct lt_text text = {0};
+	const struct lt_retained_entry *entry = block->entry;
 	char count[LT_NUMBER_MAX];
-	lt_number_count(node->objects, count);
-	switch (node->kind) {
-	case LT_OUTLINE_HEAP:
-		lt_text_add(&text, "the heap");
-		break;
-	case LT_OUTLINE_OBJECT:
-		lt_text_add(&text, *node->expression != '\0' ? node->expression : node->type);
-		break;
-	case LT_OUTLINE_GROUP:
-		lt_text_addf(&text, "%s \u00d7 %s", count, node->type);
-		break;
-	case LT_OUTLINE_REST:
-		lt_text_addf(&text, "%s smaller", count);
-		break;
-	case LT_OUTLINE_GARBAGE:
-		lt_text_add(&text, "garbage, not collected yet");
-		break;
-	}
-	json_t *json = name(page, lt_text_get(&text));
-	lt_text_deinit(&text);
-	return json;
+	lt_text_clear(text);
+	if (entry == NULL)
+		lt_text_add(text, "the heap");
+	else if (entry->kind == LT_RETAINED_OTHERS)
+		lt_text_addf(text, "%s smaller", lt_number_count(entry->count, count));
+	else if (entry->kind == LT_RETAINED_ALIKE)
+		lt_text_addf(text, "%s \u00d7 %s", lt_number_count(entry->count, count),
+			     entry->type);
+	else
+		lt_text_add(text, *entry->expression != '\0' ? entry->expression : entry->type);
+	return lt_text_get(text);
 }
 
-static json_t *outline_row(struct page *page, const struct lt_outline_node *node, size_t depth)
+/* The heap and the first entries of the tree: owners come before what they hold. NULL: no memory. */
+static struct block *make_blocks(const struct lt_retained *tree, size_t *ret_count)
 {
-	double all = page->outline->bytes > 0 ? (double)page->outline->bytes : 1;
-	bool named = node->kind == LT_OUTLINE_OBJECT && *node->expression != '\0';
-	return json_pack("{s:o, s:f, s:o, s:o, s:I, s:o, s:o}", "retained",
-			 lt_json_count(node->retained), "share", (double)node->retained / all,
-			 "own", lt_json_count(node->own), "objects", lt_json_count(node->objects),
-			 "depth", (json_int_t)depth, "name", outline_name(page, node), "note",
-			 named ? name(page, node->type) : json_null());
+	size_t count = tree->entries.count < BLOCKS_MOST ? tree->entries.count : BLOCKS_MOST;
+	struct block *blocks = calloc(count + 1, sizeof(*blocks));
+	if (blocks == NULL)
+		return NULL;
+	blocks[0] = (struct block){.first = 1,
+				   .count = tree->top_count < count ? tree->top_count : count,
+				   .objects = tree->object_count};
+	for (size_t i = 0; i < count; i++) {
+		const struct lt_retained_entry *entry = &tree->entries.data[i];
+		struct block *block = &blocks[i + 1];
+		block->entry = entry;
+		block->objects = entry->count;
+		block->retained = entry->retained;
+		/* A module or a kind of roots is not an object of its own: what it joins is below it. */
+		if (entry->kind != LT_RETAINED_MODULE && entry->kind != LT_RETAINED_ROOTS)
+			block->own = entry->shallow;
+		block->first = entry->first_child + 1;
+		if (entry->first_child < count)
+			block->count = entry->first_child + entry->child_count <= count
+					       ? entry->child_count
+					       : count - entry->first_child;
+		for (size_t c = 0; c < block->count; c++)
+			blocks[block->first + c].parent = i + 1;
+	}
+	for (size_t i = count; i > 0; i--) {
+		struct block *block = &blocks[i], *parent = &blocks[block->parent];
+		parent->shown += block->retained;
+		block->cut = block->retained - block->own > block->shown;
+	}
+	blocks[0].retained = blocks[0].shown;
+	*ret_count = count + 1;
+	return blocks;
+}
+
+static json_t *block_row(struct page *page, const struct block *block, size_t depth)
+{
+	struct lt_text text = {0};
+	double all = page->all > 0 ? (double)page->all : 1;
+	bool named = block->entry != NULL && block->entry->kind == LT_RETAINED_OBJECT &&
+		     *block->entry->expression != '\0';
+	json_t *row = json_pack("{s:o, s:f, s:o, s:o, s:I, s:o, s:o}", "retained",
+				lt_json_count(block->retained), "share",
+				(double)block->retained / all, "own", lt_json_count(block->own),
+				"objects", lt_json_count(block->objects), "depth",
+				(json_int_t)depth, "name", name(page, block_name(block, &text)),
+				"note", named ? name(page, block->entry->type) : json_null());
+	lt_text_deinit(&text);
+	return row;
 }
 
 /* Marks the rows of the table: owners before what they hold, the heaviest first to get a place. */
-static size_t choose_rows(const struct lt_outline *outline, bool *chosen)
+static void choose_rows(struct block *blocks, size_t count)
 {
-	size_t count = 1;
-	chosen[0] = true;
-	while (count < OUTLINE_ROWS) {
-		uint32_t best = 0;
-		for (uint32_t i = 1; i < outline->count; i++) {
-			if (!chosen[i] && chosen[outline->nodes[i].parent] &&
-			    (best == 0 ||
-			     outline->nodes[i].retained > outline->nodes[best].retained))
+	blocks[0].chosen = true;
+	for (size_t rows = 1; rows < TREE_ROWS; rows++) {
+		size_t best = 0;
+		for (size_t i = 1; i < count; i++) {
+			if (!blocks[i].chosen && blocks[blocks[i].parent].chosen &&
+			    (best == 0 || blocks[i].retained > blocks[best].retained))
 				best = i;
 		}
 		if (best == 0)
-			break;
-		chosen[best] = true;
-		count++;
+			return;
+		blocks[best].chosen = true;
 	}
-	return count;
 }
 
-static json_t *outline_rows(struct page *page, size_t *ret_left_out)
+/* Depth first over the rows that were chosen. */
+static json_t *tree_rows(struct page *page, struct block *blocks, size_t count)
 {
-	const struct lt_outline *outline = page->outline;
-	bool *chosen = calloc(outline->count, sizeof(*chosen));
-	uint32_t *stack = calloc(outline->count, sizeof(*stack));
-	unsigned char *depth = calloc(outline->count, 1);
 	json_t *rows = json_array();
+	size_t *stack = calloc(count, sizeof(*stack));
 	size_t waiting = 0;
-	if (chosen != NULL && stack != NULL && depth != NULL) {
-		*ret_left_out = outline->count - choose_rows(outline, chosen);
+	if (stack != NULL)
 		stack[waiting++] = 0;
-	}
+	choose_rows(blocks, count);
 	while (waiting > 0) {
-		uint32_t at = stack[--waiting];
-		const struct lt_outline_node *node = &outline->nodes[at];
-		json_array_append_new(rows, outline_row(page, node, depth[at]));
-		for (uint32_t i = node->child_count; i-- > 0;) {
-			uint32_t child = node->first_child + i;
-			if (!chosen[child])
+		const struct block *block = &blocks[stack[--waiting]];
+		json_array_append_new(rows, block_row(page, block, block->depth));
+		for (size_t c = block->count; c-- > 0;) {
+			struct block *child = &blocks[block->first + c];
+			if (!child->chosen)
 				continue;
-			depth[child] = depth[at] < OUTLINE_DEPTH ? depth[at] + 1 : OUTLINE_DEPTH;
-			stack[waiting++] = child;
+			child->depth = block->depth < TREE_DEPTH ? block->depth + 1 : TREE_DEPTH;
+			stack[waiting++] = block->first + c;
 		}
 	}
-	free(chosen);
 	free(stack);
-	free(depth);
 	return rows;
 }
 
-static void add_outline(struct page *page)
+static void add_tree(struct page *page, struct block *blocks, size_t count)
 {
-	const struct lt_outline *outline = page->outline;
-	size_t left_out = 0;
-	json_t *rows = outline_rows(page, &left_out);
-	double all = outline->bytes > 0 ? (double)outline->bytes : 1;
-	set(page->root, "outline",
-	    json_pack("{s:o, s:o, s:f, s:o, s:b, s:o}", "least_bytes",
-		      lt_json_count(outline->least_bytes), "cut_bytes",
-		      lt_json_count(outline->cut_bytes), "cut_share",
-		      (double)outline->cut_bytes / all, "outline_rows", rows, "outline_open", 1,
-		      "outline_more", lt_json_count(left_out)));
+	uint64_t cut = 0;
+	for (size_t i = 1; i < count; i++) {
+		bool rest = blocks[i].entry->kind == LT_RETAINED_OTHERS;
+		if (rest || blocks[i].cut)
+			cut += blocks[i].retained - (rest ? 0 : blocks[i].own + blocks[i].shown);
+	}
+	json_t *rows = tree_rows(page, blocks, count);
+	size_t shown = json_array_size(rows);
+	double all = page->all > 0 ? (double)page->all : 1;
+	set(page->root, "tree",
+	    json_pack("{s:o, s:f, s:o, s:o}", "cut_bytes", lt_json_count(cut), "cut_share",
+		      (double)cut / all, "tree_rows", rows, "tree_more",
+		      lt_json_count(count - shown)));
 }
 
 static int add_bytes(const char *bytes, size_t length, void *ctx)
@@ -312,19 +351,23 @@ static void add_json(json_t *json, struct lt_text *out)
 	lt_text_deinit(&text);
 }
 
-/* The outline for the script: a row for each node, in the order of page.js. */
-static void add_data(const struct lt_outline *outline, struct lt_text *out)
+/* The tree for the script: a row for each block, in the order of page.js. */
+static void add_data(const struct block *blocks, size_t count, struct lt_text *out)
 {
 	struct page names = {.left = DATA_MOST / 6}; /* a byte is written as six at most */
 	lt_text_add(out, "[");
-	for (uint32_t i = 0; i < outline->count; i++) {
-		const struct lt_outline_node *node = &outline->nodes[i];
-		json_t *row = json_pack("[i, I, o, o, o, o, o, o, o, i]", (int)node->kind,
-					(json_int_t)node->parent, name(&names, node->type),
-					name(&names, node->module), name(&names, node->expression),
-					name(&names, node->where), lt_json_count(node->objects),
-					lt_json_count(node->own), lt_json_count(node->retained),
-					(int)node->cut);
+	for (size_t i = 0; i < count; i++) {
+		const struct block *block = &blocks[i];
+		const struct lt_retained_entry *entry = block->entry;
+		/* 0 is the heap. */
+		int kind = entry == NULL ? 0 : 1 + (int)entry->kind;
+		json_t *row =
+			json_pack("[i, I, o, o, o, o, o, o, i]", kind, (json_int_t)block->parent,
+				  name(&names, entry != NULL ? entry->type : ""),
+				  name(&names, entry != NULL ? entry->expression : ""),
+				  name(&names, entry != NULL ? entry->where : ""),
+				  lt_json_count(block->objects), lt_json_count(block->own),
+				  lt_json_count(block->retained), (int)block->cut);
 		lt_text_add(out, i == 0 ? "" : ",\n");
 		add_json(row, out);
 		json_decref(row);
@@ -332,30 +375,49 @@ static void add_data(const struct lt_outline *outline, struct lt_text *out)
 	lt_text_add(out, "]");
 }
 
-void lt_html_write(const struct lt_report *report, json_t *result, const struct lt_outline *outline,
+/* The looks of leaks, one row each. */
+static void add_looks(struct page *page, json_t *looks)
+{
+	json_t *rows = table(page, looks, ROWS_MOST);
+	if (rows != NULL)
+		set(page->root, "looks", rows);
+}
+
+static void fill_page(struct page *page, json_t *result, struct lt_text *data)
+{
+	size_t count = 0;
+	struct block *blocks = NULL;
+	if (page->tree != NULL && page->tree->entries.count > 0) {
+		blocks = make_blocks(page->tree, &count);
+		data->failed |= blocks == NULL;
+		page->all = page->tree->object_bytes;
+	}
+	set(page->root, "script_hash", json_string(lt_asset_page_js.hash));
+	set(page->root, "style_hash", json_string(lt_asset_page_css.hash));
+	add_target(page, result);
+	add_cards(page, "findings", "findings_known", json_object_get(result, "findings"));
+	add_cards(page, "suspects", "suspects_known", json_object_get(result, "suspects"));
+	if (blocks != NULL) {
+		add_tree(page, blocks, count);
+		add_data(blocks, count, data);
+	}
+	free(blocks);
+	add_looks(page, json_object_get(result, "looks"));
+	json_t *containers = table(page, json_object_get(result, "containers"), ROWS_MOST);
+	if (containers != NULL)
+		set(page->root, "containers", containers);
+	add_kinds(page, json_object_get(result, "kinds"));
+	add_collectors(page, json_object_get(result, "collectors"));
+}
+
+void lt_html_write(const struct lt_report *report, json_t *result, const struct lt_retained *tree,
 		   struct lt_text *out)
 {
-	if (outline != NULL && outline->count == 0)
-		outline = NULL;
-	struct page page = {.report = report,
-			    .outline = outline,
-			    .root = json_object(),
-			    .left = TABLES_MOST / 6};
+	struct page page = {
+		.report = report, .tree = tree, .root = json_object(), .left = TABLES_MOST / 6};
 	struct lt_text data = {0};
-	set(page.root, "script_hash", json_string(lt_asset_page_js.hash));
-	set(page.root, "style_hash", json_string(lt_asset_page_css.hash));
-	add_target(&page, result);
-	add_cards(&page, "findings", "findings_known", json_object_get(result, "findings"));
-	add_cards(&page, "suspects", "suspects_known", json_object_get(result, "suspects"));
-	if (outline != NULL) {
-		add_outline(&page);
-		add_data(outline, &data);
-	}
-	json_t *containers = table(&page, json_object_get(result, "containers"), ROWS_MOST);
-	if (containers != NULL)
-		set(page.root, "containers", containers);
-	add_kinds(&page, json_object_get(result, "kinds"));
-	add_collectors(&page, json_object_get(result, "collectors"));
+	if (result != NULL)
+		fill_page(&page, result, &data);
 	const struct lt_template_part parts[] = {
 		{"style", lt_asset_page_css.text, lt_asset_page_css.length},
 		{"script", lt_asset_page_js.text, lt_asset_page_js.length},
@@ -370,22 +432,36 @@ void lt_html_write(const struct lt_report *report, json_t *result, const struct 
 	json_decref(result);
 }
 
-void lt_html_doctor(const struct lt_report *report, const struct lt_doctor *doctor,
-		    struct lt_text *out)
+/* The figures under a finding, as they are printed. */
+static void add_seen(json_t *card, const struct lt_finding *finding, struct lt_text *out)
 {
 	static const struct lt_style style = {.utf8 = true};
 	struct lt_screen screen;
 	lt_screen_init(&screen, &style, out);
+	json_t *seen = json_array();
+	for (size_t e = 0; e < finding->evidence_count; e++)
+		json_array_append_new(
+			seen, lt_json_string(lt_print_evidence(&screen, &finding->evidence[e])));
+	set(card, "seen", seen);
+	lt_screen_deinit(&screen);
+}
+
+void lt_html_doctor(const struct lt_report *report, const struct lt_doctor *doctor,
+		    struct lt_text *out)
+{
 	json_t *result = lt_json_doctor(doctor);
 	json_t *findings = json_object_get(result, "findings");
-	for (size_t i = 0; i < doctor->finding_count; i++) {
-		const struct lt_finding *finding = &doctor->findings[i];
-		json_t *seen = json_array();
-		for (size_t e = 0; e < finding->evidence_count; e++)
-			json_array_append_new(seen, lt_json_string(lt_print_evidence(
-							    &screen, &finding->evidence[e])));
-		set(json_array_get(findings, i), "seen", seen);
-	}
-	lt_html_write(report, result, &doctor->outline, out);
-	lt_screen_deinit(&screen);
+	for (size_t i = 0; i < doctor->finding_count; i++)
+		add_seen(json_array_get(findings, i), &doctor->findings[i], out);
+	lt_html_write(report, result, &doctor->tree, out);
+}
+
+void lt_html_leaks(const struct lt_report *report, const struct lt_leaks *leaks,
+		   struct lt_text *out)
+{
+	json_t *result = lt_json_leaks(leaks);
+	json_t *suspects = json_object_get(result, "suspects");
+	for (size_t i = 0; i < leaks->suspect_count; i++)
+		add_seen(json_array_get(suspects, i), &leaks->suspects[i].finding, out);
+	lt_html_write(report, result, NULL, out);
 }

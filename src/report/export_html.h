@@ -17,12 +17,14 @@ enum { LT_HTML_MOST = 5 * 1000 * 1000 };
 
 /*
  * `result` is what --json gives; what the page knows of it is shown: findings, suspects, containers, kinds,
- * collectors, heap, identity. Takes over the reference. `outline`: NULL for none.
+ * collectors, looks, heap. Takes over the reference. `tree`: what holds the memory, NULL when it is not known.
  */
-void lt_html_write(const struct lt_report *report, json_t *result, const struct lt_outline *outline,
+void lt_html_write(const struct lt_report *report, json_t *result, const struct lt_retained *tree,
 		   struct lt_text *out);
 
 void lt_html_doctor(const struct lt_report *report, const struct lt_doctor *doctor,
 		    struct lt_text *out);
+void lt_html_leaks(const struct lt_report *report, const struct lt_leaks *leaks,
+		   struct lt_text *out);
 
 #endif

@@ -35,7 +35,9 @@ void lt_report_doctor(const struct lt_report *report, const struct lt_doctor *do
 void lt_report_leaks(const struct lt_report *report, const struct lt_leaks *leaks,
 		     struct lt_text *out)
 {
-	if (report->json)
+	if (report->format == LT_FORMAT_HTML)
+		lt_html_leaks(report, leaks, out);
+	else if (report->json)
 		lt_json_write(report, "result", lt_json_leaks(leaks), out);
 	else
 		lt_print_leaks(report, leaks, out);
@@ -44,7 +46,9 @@ void lt_report_leaks(const struct lt_report *report, const struct lt_leaks *leak
 void lt_report_retained(const struct lt_report *report, const struct lt_retained *retained,
 			struct lt_text *out)
 {
-	if (report->json)
+	if (report->format == LT_FORMAT_HTML)
+		lt_html_write(report, json_object(), retained, out);
+	else if (report->json)
 		lt_json_write(report, "result", lt_json_retained(retained), out);
 	else
 		lt_print_retained(report, retained, out);

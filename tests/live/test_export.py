@@ -92,24 +92,33 @@ def check_page(text: str) -> Page:
     return page
 
 
-def outline_of(page: Page) -> list[list]:
+KINDS = ["heap", "object", "group", "module", "roots", "rest"]
+
+
+def tree_of(page: Page) -> list[dict]:
+    """The blocks of the page, as its script gets them."""
     [data] = page.all("script", type="application/json")
-    return json.loads(data[2])
+    keys = ["kind", "parent", "type", "expression", "where", "objects", "own", "retained", "cut"]
+    return [dict(zip(keys, row), kind=KINDS[row[0]]) for row in json.loads(data[2])]
 
 
-def check_outline(nodes: list[list]) -> None:
-    """Owners come first, are as big as what they hold, and list it from the biggest on."""
-    held = [0] * len(nodes)
-    for index, (kind, parent, *_, objects, own, retained, cut) in enumerate(nodes):
-        assert parent < index or index == 0
-        assert own <= retained and objects >= 1 and kind in (0, 1, 2, 3, 4)
-        if index > 0:
-            held[parent] += retained
-    for node, inside in zip(nodes, held):
-        if inside:
-            assert inside + node[7] == node[8], node
-        elif node[0] in (1, 2):
-            assert node[9] == (node[8] > node[7]), node
+def check_tree(blocks: list[dict]) -> None:
+    """Owners come first and are as big as what they hold."""
+    held = [0] * len(blocks)
+    assert blocks[0]["kind"] == "heap" and blocks[0]["parent"] == 0
+    for index, block in enumerate(blocks[1:], 1):
+        assert block["parent"] < index and block["kind"] != "heap"
+        assert block["own"] <= block["retained"] and block["objects"] >= 1
+        held[block["parent"]] += block["retained"]
+    for block, inside in zip(blocks, held):
+        if block["kind"] == "rest":
+            assert inside == 0
+        else:
+            assert block["cut"] == (block["own"] + inside < block["retained"]), block
+            assert block["own"] + inside <= block["retained"], block
+    for one, other in zip(blocks[1:], blocks[2:]):
+        if one["parent"] == other["parent"] and other["kind"] != "rest":
+            assert one["retained"] >= other["retained"]
 
 
 def test_page_of_doctor(interpreter, lowtide, tmp_path):
@@ -127,14 +136,13 @@ def test_page_of_doctor(interpreter, lowtide, tmp_path):
             assert finding["expression"] in text and finding["fix"] in text
     assert "</script><script>alert(1)</script>" in text  # as text, not as elements: see check_page
     assert "<b onclick=alert(3)>" in text
-    nodes = outline_of(page)
-    check_outline(nodes)
-    assert any(row[2] == "</script><script>alert(1)</script>" for row in nodes)
-    assert abs(nodes[0][8] - found["heap"]["bytes"]) <= 0.01 * found["heap"]["bytes"]
-    cache = next(row for row in nodes if row[4] == "sys.modules['__main__'].cached")
-    assert cache[8] > 20000 * 40 * 8
-    entries = [row for row in nodes if row[2] == "list" and row[6] >= 19000]
-    assert entries, "the entries of the cache are one group"
+    blocks = tree_of(page)
+    check_tree(blocks)
+    assert any(block["type"].endswith("</script><script>alert(1)</script>") for block in blocks)
+    assert 0.9 * found["heap"]["bytes"] <= blocks[0]["retained"] <= found["heap"]["bytes"]
+    cache = next(block for block in blocks if block["expression"] == "sys.modules['__main__'].cached")
+    assert cache["retained"] > 20000 * 40 * 8
+    assert any(block["type"] == "list" and block["objects"] >= 19000 for block in blocks), "the entries of the cache are one block"
     # Every row of the table is there for a reader without JavaScript.
     assert len(re.findall("<tr>", page.text)) > 40
 
@@ -144,7 +152,7 @@ def test_page_of_a_small_heap(interpreter, lowtide, tmp_path):
     with Target(interpreter, "ready()", options=("-S", "-E")) as target:
         assert lowtide("doctor", "-o", path, "--mode", "live", target.pid).code == 0
     page = check_page(path.read_text())
-    check_outline(outline_of(page))
+    check_tree(tree_of(page))
     assert "Nothing was stopped for this look" in page.all("header")[0][2]
 
 
@@ -160,7 +168,48 @@ def test_page_of_long_names_stays_small(interpreter, lowtide, tmp_path):
     with Target(interpreter, textwrap.dedent(script)) as target:
         assert lowtide("doctor", "--top", "1000000", "-o", path, target.pid).code == 0
     page = check_page(path.read_text())
-    check_outline(outline_of(page))
+    check_tree(tree_of(page))
+
+
+def test_page_of_retained(interpreter, lowtide, tmp_path):
+    path = tmp_path / "report.html"
+    with Target(interpreter, textwrap.dedent(HOSTILE)) as target:
+        assert lowtide("retained", "-o", path, target.pid).code == 0
+        page = check_page(path.read_text())
+        assert lowtide("retained", "--from", "sys.modules['__main__'].cached", "-o", path, target.pid).code == 0
+        part = check_page(path.read_text())
+    check_tree(tree_of(page))
+    check_tree(tree_of(part))
+    assert tree_of(part)[1]["expression"] == "sys.modules['__main__'].cached"
+    assert tree_of(part)[0]["retained"] == tree_of(part)[1]["retained"] < tree_of(page)[0]["retained"]
+
+
+LEAK = '''
+    import threading, time
+    class Entry:
+        def __init__(self, number):
+            self.text = "</script><script>alert(%d)</script>" % number * 20
+    kept = []
+    def grow():
+        while True:
+            kept.extend(Entry(i) for i in range(200))
+            time.sleep(0.02)
+    threading.Thread(target=grow, daemon=True).start()
+    while len(kept) < 2000:
+        time.sleep(0.01)
+    ready()
+'''
+
+
+def test_page_of_leaks(interpreter, lowtide, tmp_path):
+    path = tmp_path / "report.html"
+    with Target(interpreter, textwrap.dedent(LEAK)) as target:
+        assert lowtide("leaks", "-d", "2", "-o", path, target.pid).code == 0
+    page = check_page(path.read_text())
+    cards = page.all("article")
+    assert cards and "sys.modules['__main__'].kept" in cards[0][2], cards
+    assert "grew by" in cards[0][2] and "of the heap" in cards[0][2]
+    assert "The looks" in page.all("main")[0][2]
 
 
 HEAP = '''

@@ -3,8 +3,8 @@
   const source = document.getElementById("data");
   const chart = document.getElementById("chart");
   if (!source || !chart) return;
-  const kinds = ["heap", "object", "group", "rest", "garbage"];
-  const keys = ["kind", "parent", "type", "module", "expression", "where", "objects", "own", "retained", "cut"];
+  const kinds = ["heap", "object", "group", "module", "roots", "rest"];
+  const keys = ["kind", "parent", "type", "expression", "where", "objects", "own", "retained", "cut"];
   const nodes = JSON.parse(source.textContent).map((row, index) => {
     const node = { index, children: [] };
     keys.forEach((key, at) => { node[key] = row[at]; });
@@ -35,7 +35,6 @@
   };
   const label = (node) => {
     if (node.kind === "heap") return "the heap";
-    if (node.kind === "garbage") return "garbage, not collected yet";
     if (node.kind === "rest") return count(node.objects) + " smaller";
     if (node.kind === "group") return count(node.objects) + " × " + node.type;
     if (!node.expression) return node.type;
@@ -44,7 +43,7 @@
     return node.expression;
   };
   const color = (node) => {
-    if (node.kind === "rest" || node.kind === "heap" || node.kind === "garbage") return "rest";
+    if (node.kind === "rest" || node.kind === "heap" || node.kind === "roots") return "rest";
     let hash = 7;
     for (const letter of node.type) hash = (hash * 31 + letter.codePointAt(0)) % 65521;
     return "f" + hash % 8;
@@ -58,15 +57,16 @@
     return paragraph;
   };
   const describe = (node) => {
-    const type = node.type && (node.module && node.module !== "builtins" ? node.module + "." : "") + node.type;
     const facts = ["holds " + bytes(node.retained) + ", " + share(node.retained) + " of the heap"];
-    if (node.kind === "object") facts.unshift(type);
+    if (node.kind === "object") facts.unshift(node.type);
+    if (node.kind === "group") facts.unshift(label(node));
     if (node.kind === "heap") facts[0] = bytes(node.retained) + " in " + count(node.objects) + " objects";
+    else if (node.kind === "module" || node.kind === "roots") facts.push(count(node.objects) + " objects that no other one holds alone");
     else if (node.objects !== 1) facts.push(count(node.objects) + " objects of " + bytes(node.own) + " themselves");
     else facts.push("itself " + bytes(node.own));
     if (node.where) facts.push(node.where);
-    if (node.cut) facts.push("what is in it is too small to be shown");
-    detail.replaceChildren(line("expr", node.kind === "object" && node.expression ? node.expression : label(node)),
+    if (node.cut) facts.push("holds more, in pieces too small to be shown");
+    detail.replaceChildren(line("expr", node.expression || label(node)),
                            line("more", facts.join("  ·  ")));
   };
 
