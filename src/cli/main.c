@@ -133,6 +133,7 @@ int main(int argc, char **argv)
 	mallopt(M_MMAP_THRESHOLD, 1 << 20);
 	signal(SIGPIPE,
 	       SIG_IGN); /* a closed pipe is an error of write(2), with a sentence of its own */
+	signal(SIGXFSZ, SIG_IGN); /* so is a limit on the size of files */
 	struct lt_session session;
 	lt_session_init(&session);
 	struct lt_request request;
