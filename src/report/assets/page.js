@@ -126,13 +126,24 @@
     });
   };
 
+  // How many columns the blocks need that hold so much.
+  const levelsBelow = (from, least) => {
+    let level = [from], levels = 0;
+    while (level.length > 0) {
+      levels++;
+      level = level.flatMap((node) => node.children.filter((child) => child.retained >= least));
+    }
+    return levels;
+  };
+
   const draw = () => {
     chart.replaceChildren();
     const box = chart.getBoundingClientRect();
     const width = Math.max(box.width - 2, 200), height = Math.max(box.height - 2, 100);
     chart.setAttribute("viewBox", "0 0 " + width + " " + height);
-    const columns = Math.max(2, Math.min(6, Math.floor(width / 185)));
     const scale = height / (top.retained || 1);
+    const levels = levelsBelow(top, 1.5 / scale);
+    const columns = Math.max(2, Math.min(6, levels, Math.floor(width / 185)));
     const waiting = [{ node: top, depth: 0, y: 0 }];
     while (waiting.length > 0) {
       const { node, depth, y } = waiting.shift();
@@ -140,11 +151,20 @@
       drawBlock(node, depth * width / columns, y, width / columns, tall);
       if (depth + 1 >= columns) continue;
       let at = y;
+      // What is thinner than a line is drawn as one.
+      const thin = { kind: "rest", parent: node.index, type: "", expression: "", where: "", objects: 0, own: 0, retained: 0, cut: 0, children: [] };
       for (const child of node.children) {
         const part = child.retained * scale;
-        if (part >= 0.7) waiting.push({ node: child, depth: depth + 1, y: at });
+        if (part < 1.5) {
+          thin.objects += child.objects;
+          thin.own += child.own;
+          thin.retained += child.retained;
+          continue;
+        }
+        waiting.push({ node: child, depth: depth + 1, y: at });
         at += part;
       }
+      if (thin.retained * scale >= 0.5) waiting.push({ node: thin, depth: depth + 1, y: at });
     }
   };
 
