@@ -134,7 +134,7 @@ uint32_t lt_expression_module(struct lt_expressions *ex, const char *name)
 }
 
 /* How good a reference is for an expression; the least wins. */
-static int rank(const struct lt_ref *ref)
+int lt_expression_rank(const struct lt_ref *ref)
 {
 	switch (ref->kind) {
 	case LT_REF_ATTRIBUTE:
@@ -167,7 +167,8 @@ bool lt_expression_ref(struct lt_expressions *ex, uint32_t from, uint32_t to,
 	const struct lt_ref *best = NULL;
 	for (size_t i = 0; i < refs->count; i++) {
 		const struct lt_ref *ref = &refs->data[i];
-		if (ref->to == wanted && (best == NULL || rank(ref) < rank(best)))
+		if (ref->to == wanted &&
+		    (best == NULL || lt_expression_rank(ref) < lt_expression_rank(best)))
 			best = ref;
 	}
 	if (best == NULL)
@@ -652,9 +653,10 @@ static void begin(struct lt_expressions *ex, const struct lt_root *root, uint32_
 	case LT_ROOT_STACK:
 	case LT_ROOT_EXTERNAL: {
 		const struct lt_type *type = lt_picture_type(picture, node);
-		lt_text_addf(&w->text, "<%s at 0x%" PRIx64 ", %s>",
-			     type != NULL ? type->name : "object", address_of(ex, node),
-			     root->name);
+		lt_text_addf(&w->text, "<%s", type != NULL ? type->name : "object");
+		if (!w->general)
+			lt_text_addf(&w->text, " at 0x%" PRIx64, address_of(ex, node));
+		lt_text_addf(&w->text, ", %s>", root->name);
 		return;
 	}
 	case LT_ROOT_CONTEXT:

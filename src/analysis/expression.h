@@ -41,6 +41,9 @@ void lt_expression_label(struct lt_expressions *expressions, uint32_t from, uint
 bool lt_expression_ref(struct lt_expressions *expressions, uint32_t from, uint32_t to,
 		       struct lt_ref *ret_ref);
 
+/* How good a reference is for an expression; the least wins. */
+int lt_expression_rank(const struct lt_ref *ref);
+
 /* The value of a str key of a dict node, LT_NO_NODE for none. */
 uint32_t lt_expression_lookup(struct lt_expressions *expressions, uint32_t dict, const char *key);
 

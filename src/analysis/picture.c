@@ -7,7 +7,7 @@
  * Costs of a step on the way to an object, by the kind of what is left: what a user names (modules,
  * attributes, items) is cheap, what only an expert reaches (frames, type internals, C state) is dear.
  */
-static uint8_t leave_cost(const struct lt_type *type)
+uint8_t lt_picture_step_cost(const struct lt_type *type)
 {
 	if (type == NULL)
 		return 60;
@@ -225,10 +225,10 @@ enum lt_status lt_picture_ways(struct lt_picture *picture)
 	if (of_type == NULL || leave == NULL || enter == NULL || start == NULL)
 		return lt_fail_memory(session);
 	for (uint32_t t = 0; t < type_count; t++)
-		of_type[t] = leave_cost(lt_types_at(types, t));
+		of_type[t] = lt_picture_step_cost(lt_types_at(types, t));
 	for (uint32_t node = 0; node < graph->node_count; node++) {
 		uint32_t type = picture->graph.type[node];
-		leave[node] = type < type_count ? of_type[type] : leave_cost(NULL);
+		leave[node] = type < type_count ? of_type[type] : lt_picture_step_cost(NULL);
 		enter[node] = 1;
 	}
 	for (size_t r = 0; r < picture->roots.list.count; r++)

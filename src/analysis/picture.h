@@ -71,6 +71,9 @@ LT_MUST_CHECK enum lt_status lt_picture_totals(const struct lt_picture *picture,
 /* What a way that begins at a root of this kind costs before its first step. */
 uint8_t lt_picture_start_cost(enum lt_root_kind kind);
 
+/* What a step from an object of this type on costs on a way; NULL: the type is not known. */
+uint8_t lt_picture_step_cost(const struct lt_type *type);
+
 /* NULL when the type of the node is not known. */
 const struct lt_type *lt_picture_type(const struct lt_picture *picture, uint32_t node);
 lt_addr lt_picture_address(const struct lt_picture *picture, uint32_t node);

@@ -337,12 +337,20 @@ static enum lt_status find_owners(const struct lt_picture *picture, const struct
 
 static const char *const root_names[LT_ROOT_KIND_COUNT] = {
 	[LT_ROOT_MODULES] = "<sys.modules and what it shares>",
+	[LT_ROOT_BUILTINS] = "<builtins>",
 	[LT_ROOT_LOCAL] = "<local variables of running functions>",
 	[LT_ROOT_FRAME] = "<running functions>",
 	[LT_ROOT_NAMED] = "<gc.garbage and gc.callbacks>",
 	[LT_ROOT_INTERPRETER] = "<state of the interpreter>",
 	[LT_ROOT_THREAD] = "<state of the threads>",
+	[LT_ROOT_THREAD_LOCAL] = "<thread-local values>",
+	[LT_ROOT_CONTEXT] = "<context variables>",
+	[LT_ROOT_TASK] = "<running event loops and tasks>",
+	[LT_ROOT_ATEXIT] = "<functions registered with atexit>",
 	[LT_ROOT_TYPE] = "<static types>",
+	[LT_ROOT_STATE] = "<other state of the interpreter>",
+	[LT_ROOT_STATIC] = "<static data of C code>",
+	[LT_ROOT_STACK] = "<C stacks of the threads>",
 	[LT_ROOT_EXTERNAL] = "<held from C code>",
 };
 

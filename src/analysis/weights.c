@@ -79,39 +79,52 @@ enum lt_status lt_weights_nested(const struct lt_picture *picture, const uint8_t
 	return LT_OK;
 }
 
-enum lt_status lt_weights_of_types(const struct lt_picture *picture, uint64_t **ret_retained)
+enum lt_status lt_weights_of_groups(const struct lt_picture *picture,
+				    uint32_t (*group)(const void *ctx, uint32_t node),
+				    const void *ctx, uint32_t group_count, uint64_t **ret_retained)
 {
 	struct lt_session *session = picture->session;
 	uint32_t count = picture->graph.graph.node_count;
-	uint32_t types = lt_types_count(picture->types);
 	LT_CLEANUP(lt_dominated_deinit) struct lt_dominated below = {0};
 	LT_TRY(lt_dominated_list(picture, &below));
-	LT_FREE uint64_t *retained = calloc((size_t)types + 1, sizeof(*retained));
-	LT_FREE uint32_t *open = calloc((size_t)types + 1, sizeof(*open));
+	LT_FREE uint64_t *retained = calloc((size_t)group_count + 1, sizeof(*retained));
+	LT_FREE uint32_t *open = calloc((size_t)group_count + 1, sizeof(*open));
 	LT_FREE uint32_t *next = malloc(((size_t)count + 1) * sizeof(*next));
 	if (retained == NULL || open == NULL || next == NULL)
 		return lt_fail_memory(session);
 	memcpy(next, below.first, ((size_t)count + 1) * sizeof(*next));
-	/* Depth first; `open` counts the instances of each type on the way down, and dominators lead back. */
+	/* Depth first; `open` counts the objects of each group on the way down, and dominators lead back. */
 	for (uint32_t top = 0; top < count; top++) {
 		if (picture->dominator[top] != LT_GRAPH_NONE || !picture->alive[top])
 			continue;
 		uint32_t at = top;
 		bool entered = true;
 		while (at != LT_GRAPH_NONE) {
-			uint32_t type =
-				picture->graph.type[at] < types ? picture->graph.type[at] : types;
-			if (entered && open[type]++ == 0)
-				retained[type] += picture->retained[at];
+			uint32_t of = group(ctx, at);
+			if (of < group_count && entered && open[of]++ == 0)
+				retained[of] += picture->retained[at];
 			entered = next[at] < below.first[at + 1];
 			if (entered) {
 				at = below.child[next[at]++];
 				continue;
 			}
-			open[type]--;
+			if (of < group_count)
+				open[of]--;
 			at = picture->dominator[at];
 		}
 	}
 	*ret_retained = LT_TAKE(retained);
 	return LT_OK;
+}
+
+static uint32_t type_of(const void *ctx, uint32_t node)
+{
+	const struct lt_picture *picture = ctx;
+	return picture->graph.type[node];
+}
+
+enum lt_status lt_weights_of_types(const struct lt_picture *picture, uint64_t **ret_retained)
+{
+	return lt_weights_of_groups(picture, type_of, picture, lt_types_count(picture->types),
+				    ret_retained);
 }

@@ -23,9 +23,16 @@ LT_MUST_CHECK enum lt_status lt_weights_nested(const struct lt_picture *picture,
 					       const uint8_t *of_type, uint8_t **ret_nested);
 
 /*
- * For each type the sum of what its instances retain, each byte once: an instance that another one of the
- * type dominates is part of that. What two instances share is not in it. Caller frees.
+ * Of objects in groups the sum of what those of each group retain, each byte once: an object that another
+ * one of its group dominates is part of that. What two of them share is not in it. `group` gives the group
+ * of a node, below `group_count`, or LT_NO_NODE. Caller frees.
  */
+LT_MUST_CHECK enum lt_status lt_weights_of_groups(const struct lt_picture *picture,
+						  uint32_t (*group)(const void *ctx, uint32_t node),
+						  const void *ctx, uint32_t group_count,
+						  uint64_t **ret_retained);
+
+/* The same of types, by index. */
 LT_MUST_CHECK enum lt_status lt_weights_of_types(const struct lt_picture *picture,
 						 uint64_t **ret_retained);
 

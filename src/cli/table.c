@@ -117,6 +117,10 @@ static const char *const leaks_examples[] = {
 	"lowtide leaks 4242", "What process 4242 keeps more and more of, within 30 seconds",
 	"lowtide leaks -d 600 --snapshots 6 --fail-on medium 4242",
 	"For a slow leak: ten minutes, six looks, exit code 1 when there is a suspect", NULL};
+static const char *const path_examples[] = {
+	"lowtide path 4242 shop.models.Order", "What holds the objects of a type, by share",
+	"lowtide path 4242 0x7f3a5c0d1e40", "Who holds one object", NULL};
+
 static const char *const retained_examples[] = {
 	"lowtide retained 4242", "What keeps the memory of process 4242 alive",
 	"lowtide retained --from \"sys.modules['shop'].cache\" --depth 3 4242",
@@ -195,6 +199,25 @@ const struct lt_command lt_commands[] = {
 		 "all rows unless --top is given.",
 	 .examples = types_examples,
 	 .run = lt_cmd_types},
+	{.name = "path",
+	 .operand = "PID|FILE TYPE|0xADDR",
+	 .operands_least = 2,
+	 .operands_most = 2,
+	 .completion = LT_COMPLETE_SUBJECT,
+	 .options = COMMON | LOOK | LT_OPT_BIT(LT_OPT_TOP),
+	 .summary = "who holds an object or the objects of a type, as Python expressions",
+	 .description =
+		 "Of an object, given by its address or by an expression that begins with "
+		 "sys.modules: several ways to it from the roots, cheapest first, that differ in "
+		 "what holds it. Of a type: the ways to all its objects, joined where they differ "
+		 "in "
+		 "indexes and keys only, which are written [*]; with the share of the objects that "
+		 "each holds, and one object as an example.\n\n"
+		 "The end of a type's name is enough where only one type ends so. Weak references "
+		 "hold nothing and are on no way. 5 ways to an object and 10 of a type are shown "
+		 "unless --top says otherwise.",
+	 .examples = path_examples,
+	 .run = lt_cmd_path},
 	{.name = "retained",
 	 .operand = "PID|FILE",
 	 .completion = LT_COMPLETE_SUBJECT,

@@ -1,4 +1,5 @@
 /* What src/analysis says of single objects and of the tree that they form, as JSON. */
+#include "analysis/paths.h"
 #include "analysis/retained.h"
 #include "report/json.h"
 
@@ -48,4 +49,45 @@ json_t *lt_json_retained(const struct lt_retained *retained)
 		json_decref(tree);
 	free(made);
 	return result;
+}
+
+static json_t *path(const struct lt_path *found, bool of_type)
+{
+	json_t *steps = json_array();
+	for (size_t i = 0; i < found->step_count; i++)
+		json_array_append_new(steps,
+				      json_pack("{s:o, s:o, s:o}", "label",
+						lt_json_string(found->steps[i].label), "type",
+						lt_json_string(found->steps[i].type), "address",
+						lt_json_address(found->steps[i].address)));
+	json_t *json =
+		json_pack("{s:s, s:o, s:o, s:o, s:o}", "root_kind", found->root_kind, "expression",
+			  lt_json_known(found->expression), "where", lt_json_known(found->where),
+			  "steps", steps, "steps_left", lt_json_count(found->steps_left));
+	if (!of_type) {
+		json_object_set_new(json, "alike", lt_json_count(found->alike));
+		return json;
+	}
+	json_object_set_new(json, "count", lt_json_count(found->count));
+	json_object_set_new(json, "bytes", lt_json_count(found->bytes));
+	json_object_set_new(json, "retained", lt_json_count(found->retained));
+	json_object_set_new(json, "repeats", json_boolean(found->repeats));
+	json_object_set_new(json, "share", json_real(found->share));
+	json_object_set_new(json, "example", lt_json_known(found->example));
+	json_object_set_new(json, "address", lt_json_address(found->address));
+	return json;
+}
+
+json_t *lt_json_paths(const struct lt_paths *paths)
+{
+	json_t *list = json_array();
+	for (size_t i = 0; i < paths->list.count; i++)
+		json_array_append_new(list, path(&paths->list.data[i], paths->of_type));
+	json_t *object = json_pack(
+		"{s:o, s:o, s:o, s:o, s:o}", "type", lt_json_string(paths->type), "address",
+		lt_json_address(paths->address), "count", lt_json_count(paths->count), "bytes",
+		lt_json_count(paths->bytes), "garbage", lt_json_count(paths->dead));
+	return json_pack("{s:o, s:o, s:o, s:o, s:b}", "object", object, "paths", list, "more",
+			 lt_json_count(paths->more), "more_count", lt_json_count(paths->more_count),
+			 "cut", paths->cut);
 }

@@ -64,3 +64,12 @@ void lt_report_query(const struct lt_report *report, const struct lt_query_resul
 	else
 		lt_print_query(report, result, out);
 }
+
+void lt_report_paths(const struct lt_report *report, const struct lt_paths *paths,
+		     struct lt_text *out)
+{
+	if (report->json)
+		lt_json_write(report, "result", lt_json_paths(paths), out);
+	else
+		lt_print_paths(report, paths, out);
+}
