@@ -98,6 +98,10 @@ static enum lt_status examine(struct lt_subject *subject, const struct lt_doctor
 	LT_TRY(copy_collectors(subject, doctor));
 	LT_TRY(take_kinds(session, picture, kinds, doctor));
 	doctor->tracked = picture->graph.tracked;
+	doctor->garbage_count = picture->garbage_count;
+	doctor->garbage_bytes = picture->garbage_bytes;
+	doctor->collectable_count = picture->collectable_count;
+	doctor->collectable_bytes = picture->collectable_bytes;
 	doctor->conservative_refs = picture->graph.conservative_refs;
 	doctor->proved = picture->graph.proved;
 

@@ -52,7 +52,9 @@ struct lt_doctor {
 	size_t kind_count;
 	uint64_t object_count, object_bytes; /* all objects that can be reached or are tracked */
 	uint64_t tracked;
-	uint64_t conservative_refs;      /* references found by conservative scans */
+	uint64_t garbage_count, garbage_bytes;         /* no root reaches them */
+	uint64_t collectable_count, collectable_bytes; /* what gc.collect() would find now */
+	uint64_t conservative_refs;                    /* references found by conservative scans */
 	bool proved;                     /* the tracked objects were proved complete */
 	struct lt_container *containers; /* most bytes held first */
 	size_t container_count;

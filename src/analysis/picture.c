@@ -1,5 +1,6 @@
 #include "analysis/picture.h"
 
+#include "analysis/collectable.h"
 #include "analysis/source_live.h"
 #include "base/cleanup.h"
 
@@ -190,7 +191,8 @@ enum lt_status lt_picture_life(struct lt_picture *picture)
 		picture->garbage_bytes += lt_heap_graph_size(&picture->graph, node);
 		picture->garbage_tracked += (picture->graph.flags[node] & LT_NODE_TRACKED) != 0;
 	}
-	return LT_OK;
+	return lt_collectable_count(picture, &picture->collectable_count,
+				    &picture->collectable_bytes);
 }
 
 static uint64_t node_size(void *ctx, uint32_t node)

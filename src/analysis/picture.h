@@ -35,6 +35,7 @@ struct lt_picture {
 		garbage_count; /* nodes that no root reaches: cyclic garbage waiting for the collector */
 	uint64_t garbage_bytes;
 	uint64_t garbage_tracked; /* of garbage_count, those in the collector's lists */
+	uint64_t collectable_count, collectable_bytes; /* what gc.collect() would find now */
 
 	/* After lt_picture_ways(). */
 	uint32_t *parent; /* the node that a user reaches this one from, LT_GRAPH_NONE for roots */

@@ -115,6 +115,11 @@ LT_MUST_CHECK enum lt_status lt_graph_mark(struct lt_session *session, const str
 					   const uint32_t *seeds, size_t seed_count,
 					   uint8_t *reached);
 
+/* The same from every node with an external count above 0: references to it from outside the graph. */
+LT_MUST_CHECK enum lt_status lt_graph_mark_held(struct lt_session *session,
+						const struct lt_graph *graph,
+						const int64_t *external, uint8_t *reached);
+
 /* Strongly connected components: ret_component[v] in reverse topological order; *ret_count of them. */
 LT_MUST_CHECK enum lt_status lt_graph_components(struct lt_session *session,
 						 const struct lt_graph *graph,

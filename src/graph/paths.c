@@ -126,27 +126,45 @@ enum lt_status lt_graph_cheapest(struct lt_session *session, const struct lt_gra
 	return LT_OK;
 }
 
+static bool mark_from(const struct lt_graph *graph, uint32_t seed, struct lt_bucket *stack,
+		      uint8_t *reached)
+{
+	if (reached[seed])
+		return true;
+	reached[seed] = 1;
+	if (!lt_bucket_push(stack, seed))
+		return false;
+	while (stack->count > 0) {
+		struct lt_row row = lt_row(&graph->out, stack->data[--stack->count]);
+		for (const uint32_t *to = row.begin; to < row.end; to++) {
+			if (reached[*to])
+				continue;
+			reached[*to] = 1;
+			if (!lt_bucket_push(stack, *to))
+				return false;
+		}
+	}
+	return true;
+}
+
 enum lt_status lt_graph_mark(struct lt_session *session, const struct lt_graph *graph,
 			     const uint32_t *seeds, size_t seed_count, uint8_t *reached)
 {
 	LT_CLEANUP(lt_bucket_deinit) struct lt_bucket stack = {0};
 	for (size_t s = 0; s < seed_count; s++) {
-		if (seeds[s] >= graph->node_count || reached[seeds[s]])
-			continue;
-		reached[seeds[s]] = 1;
-		if (!lt_bucket_push(&stack, seeds[s]))
+		if (seeds[s] < graph->node_count && !mark_from(graph, seeds[s], &stack, reached))
 			return lt_fail_memory(session);
-		while (stack.count > 0) {
-			uint32_t node = stack.data[--stack.count];
-			struct lt_row row = lt_row(&graph->out, node);
-			for (const uint32_t *to = row.begin; to < row.end; to++) {
-				if (reached[*to])
-					continue;
-				reached[*to] = 1;
-				if (!lt_bucket_push(&stack, *to))
-					return lt_fail_memory(session);
-			}
-		}
+	}
+	return LT_OK;
+}
+
+enum lt_status lt_graph_mark_held(struct lt_session *session, const struct lt_graph *graph,
+				  const int64_t *external, uint8_t *reached)
+{
+	LT_CLEANUP(lt_bucket_deinit) struct lt_bucket stack = {0};
+	for (uint32_t node = 0; node < graph->node_count; node++) {
+		if (external[node] > 0 && !mark_from(graph, node, &stack, reached))
+			return lt_fail_memory(session);
 	}
 	return LT_OK;
 }

@@ -153,11 +153,16 @@ json_t *lt_json_doctor(const struct lt_doctor *doctor)
 	json_t *containers = json_array();
 	for (size_t i = 0; i < doctor->container_count; i++)
 		json_array_append_new(containers, container(&doctor->containers[i]));
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:{s:o, s:o, s:o, s:o, s:b}}", "findings",
+	json_t *garbage =
+		json_pack("{s:o, s:o, s:o, s:o}", "count", lt_json_count(doctor->garbage_count),
+			  "bytes", lt_json_count(doctor->garbage_bytes), "collectable",
+			  lt_json_count(doctor->collectable_count), "collectable_bytes",
+			  lt_json_count(doctor->collectable_bytes));
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:{s:o, s:o, s:o, s:o, s:o, s:b}}", "findings",
 			 findings, "identity", identity(&doctor->identity), "containers",
 			 containers, "kinds", rows(doctor->kinds, doctor->kind_count), "collectors",
 			 collectors, "heap", "count", lt_json_count(doctor->object_count), "bytes",
 			 lt_json_count(doctor->object_bytes), "tracked",
-			 lt_json_count(doctor->tracked), "conservative_refs",
+			 lt_json_count(doctor->tracked), "garbage", garbage, "conservative_refs",
 			 lt_json_count(doctor->conservative_refs), "proved", doctor->proved);
 }
