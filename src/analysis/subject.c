@@ -109,6 +109,9 @@ void lt_subject_end(struct lt_subject *subject)
 {
 	if (subject->look == NULL)
 		return;
+	if (subject->picture.heap != NULL && !subject->ended)
+		lt_heap_let_go(subject->picture.heap);
+	subject->ended = true;
 	lt_look_end(subject->look);
 	subject->cost = subject->look->cost;
 }

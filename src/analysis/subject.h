@@ -24,6 +24,7 @@ struct lt_subject {
 	struct lt_look *look;        /* NULL for a file */
 	struct lt_picture picture;   /* empty until lt_subject_picture() */
 	bool taken;
+	bool ended;                      /* the target was let go */
 	enum lt_picture_step step;       /* once taken */
 	struct lt_collector *collectors; /* of each interpreter, the main one first */
 	size_t collector_count;

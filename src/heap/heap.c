@@ -49,6 +49,11 @@ void lt_heap_close(struct lt_heap *heap)
 	free(heap);
 }
 
+void lt_heap_let_go(struct lt_heap *heap)
+{
+	lt_window_let_go(heap->window);
+}
+
 struct lt_types *lt_heap_types(struct lt_heap *heap)
 {
 	return heap->types;

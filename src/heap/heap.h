@@ -17,6 +17,8 @@ struct lt_objmap;
 
 LT_MUST_CHECK enum lt_status lt_heap_open(const struct lt_view *view, struct lt_heap **ret_heap);
 void lt_heap_close(struct lt_heap *heap);
+/* Before the memory of the view goes while the heap stays: only what is known already can be asked for then. */
+void lt_heap_let_go(struct lt_heap *heap);
 
 struct lt_types *lt_heap_types(struct lt_heap *heap);
 struct lt_decoder *lt_heap_decoder(struct lt_heap *heap);

@@ -88,7 +88,8 @@ void lt_window_destroy(struct lt_window *window)
 {
 	if (window == NULL)
 		return;
-	lt_window_settle(window);
+	if (window->lender != NULL)
+		lt_window_settle(window);
 	lt_memory_close(window->under);
 	free(window->bytes);
 	free(window);
@@ -134,4 +135,10 @@ void lt_window_settle(struct lt_window *window)
 {
 	window->lender->short_reads += window->memory.short_reads;
 	window->memory.short_reads = 0;
+}
+
+void lt_window_let_go(struct lt_window *window)
+{
+	lt_window_settle(window);
+	window->lender = NULL;
 }

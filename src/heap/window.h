@@ -41,5 +41,7 @@ bool lt_window_reach(struct lt_window *window, lt_addr address);
 
 /* Hands the count of short reads down to the source below, where results look for it. */
 void lt_window_settle(struct lt_window *window);
+/* The same for the last time: the source below is about to go, and is not touched again. */
+void lt_window_let_go(struct lt_window *window);
 
 #endif
