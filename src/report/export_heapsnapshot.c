@@ -195,6 +195,8 @@ static bool remember(struct writer *w, struct lt_map *map, uint64_t key, uint32_
 static uint32_t key_name(struct writer *w, lt_addr key)
 {
 	uint64_t known;
+	if (w->redact)
+		return LT_NAMES_NONE;
 	if (lt_map_get(&w->key_names, key, &known))
 		return (uint32_t)known;
 	uint32_t node = lt_heap_graph_find(&w->picture->graph, key);
@@ -214,6 +216,8 @@ static uint32_t place_name(struct writer *w, uint32_t from, const struct lt_ref 
 	static const char local[] = "f_locals['";
 	uint64_t type = w->picture->graph.type[from];
 	uint64_t key = type << 32 | ref->index, known;
+	if (w->redact)
+		return LT_NAMES_NONE;
 	if (ref->kind == LT_REF_SLOT && lt_map_get(&w->place_names, key, &known))
 		return (uint32_t)known;
 	struct lt_text text = {0};
@@ -456,7 +460,7 @@ static void put_named(struct writer *w, enum edge_type type, uint32_t name, uint
 static uint32_t root_name(struct writer *w, const struct lt_root *root)
 {
 	const struct lt_frames *frames = &w->picture->roots.frames;
-	const char *what = root->variable != NULL ? root->variable : root->name;
+	const char *what = root->variable != NULL && !w->redact ? root->variable : root->name;
 	if (what == NULL)
 		what = "object";
 	if ((root->kind != LT_ROOT_LOCAL && root->kind != LT_ROOT_FRAME) ||
@@ -513,8 +517,7 @@ static void put_ref(struct writer *w, uint32_t from, const struct lt_ref *ref, u
 		put_edge(w, EDGE_ELEMENT, ref->index, to);
 		break;
 	case LT_REF_VALUE:
-		put_named(w, EDGE_PROPERTY, w->redact ? LT_NAMES_NONE : key_name(w, ref->name),
-			  ref->index, to);
+		put_named(w, EDGE_PROPERTY, key_name(w, ref->name), ref->index, to);
 		break;
 	case LT_REF_ATTRIBUTE:
 		put_named(w, EDGE_PROPERTY, key_name(w, ref->name), ref->index, to);

@@ -20,7 +20,7 @@ struct lt_sink {
 };
 
 struct lt_heapsnapshot_options {
-	bool redact; /* no keys of dicts either */
+	bool redact; /* no key and no name of an attribute or variable, as in a .tide file */
 };
 
 /*

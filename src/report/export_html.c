@@ -52,6 +52,9 @@ static json_t *name(struct page *page, const char *string)
 	if (strlen(string) <= most) {
 		lt_text_add(&text, string);
 	} else {
+		/* Not within a character. */
+		while (most > 0 && ((unsigned char)string[most] & 0xc0) == 0x80)
+			most--;
 		lt_text_add_bytes(&text, string, most);
 		lt_text_add(&text, "\u2026");
 	}

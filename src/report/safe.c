@@ -68,8 +68,9 @@ void lt_safe_add(struct lt_text *out, const char *string, enum lt_charset charse
 	while (*bytes != '\0') {
 		uint32_t code = *bytes;
 		size_t length = decode(bytes, &code);
-		bool shown =
-			length == 1 || (length > 1 && charset == LT_UTF8 && columns_of(code) > 0);
+		bool shown = length == 1 ||
+			     (length > 1 && (charset == LT_UTF8_FILE ||
+					     (charset == LT_UTF8 && columns_of(code) > 0)));
 		if (shown && !acts(code))
 			lt_text_add_bytes(out, (const char *)bytes, length);
 		else

@@ -7,7 +7,11 @@
 #include "base/text.h"
 
 /* For a terminal: every character is printable and has a width. */
-enum lt_charset { LT_ASCII, LT_UTF8 };
+enum lt_charset {
+	LT_ASCII,
+	LT_UTF8,
+	LT_UTF8_FILE, /* for what is no terminal: in every locale the same, widths do not matter */
+};
 
 /*
  * Appends `string` for display: control characters, broken UTF-8, characters without a width and those

@@ -89,7 +89,7 @@ static bool shows(const json_t *value)
 static void add_escaped(struct lt_text *out, const char *string)
 {
 	struct lt_text safe = {0};
-	lt_safe_add(&safe, string, LT_UTF8);
+	lt_safe_add(&safe, string, LT_UTF8_FILE);
 	for (const char *c = lt_text_get(&safe); *c != '\0'; c++) {
 		switch (*c) {
 		case '&':
@@ -133,10 +133,6 @@ static const char *figure(struct filler *filler, const char *filter, const json_
 		return lt_screen_milliseconds(screen, real);
 	if (strcmp(filter, "age") == 0)
 		return lt_screen_age(screen, count);
-	if (strcmp(filter, "signed") == 0)
-		return lt_screen_format(
-			screen, "%s%s", whole < 0 ? "\u2212" : "+",
-			lt_screen_count(screen, whole < 0 ? 0 - (uint64_t)whole : (uint64_t)whole));
 	filler->wrong = true;
 	return "";
 }

@@ -4,7 +4,7 @@
  *
  *     {{name}}             the value, escaped; nothing when there is none
  *     {{name|filter}}      the value as bytes, count, share, percent (a share as
- *                          a plain number), signed, ms or age
+ *                          a plain number), ms or age
  *     {{.}}                the value itself, inside a section over plain values
  *     {{#name}}...{{/name}}   for each item of an array; once for an object or any other value that is not
  *                          null, false, 0 or empty. Names inside are looked up in the item first.
