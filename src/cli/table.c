@@ -205,6 +205,7 @@ const struct lt_command lt_commands[] = {
 	 .operands_most = 2,
 	 .completion = LT_COMPLETE_SUBJECT,
 	 .options = COMMON | LOOK | LT_OPT_BIT(LT_OPT_TOP),
+	 .formats = TEXT_AND_JSON | LT_FORMAT_BIT(LT_FORMAT_DOT),
 	 .summary = "who holds an object or the objects of a type, as Python expressions",
 	 .description =
 		 "Of an object, given by its address or by an expression that begins with "

@@ -3,6 +3,7 @@ import base64
 import hashlib
 import json
 import re
+import shutil
 import textwrap
 from html.parser import HTMLParser
 
@@ -319,3 +320,74 @@ def test_heap_snapshot(interpreter, lowtide, tmp_path):
     assert ids <= {again.id(at) for at in range(len(again))}
     common = {snapshot.id(at) for at in range(len(snapshot))} & {again.id(at) for at in range(len(again))}
     assert len(common) >= 0.99 * len(snapshot)
+
+
+GRAPH = '''
+    import functools
+    hostile = 'a"];evil [label="\\\\N &lt;b&gt; \\u202e\\u20ac'
+    Evil = type(hostile, (), {})
+    class Order:
+        pass
+    target = Order()
+    one = {hostile: [Evil(), target]}
+    two = Evil()
+    setattr(two, hostile, target)
+    by_number = {i: Order() for i in range(300)}
+    big = {"order": target, "more": ["%d" % i for i in range(50000)]}
+    ready(target=id(target))
+'''
+
+
+def dot_graph(text: str) -> tuple[dict[str, dict[str, str]], list[tuple[str, str, dict[str, str]]]]:
+    """Nodes and edges of a graph in the part of DOT that lowtide writes; anything else is wrong."""
+    attribute = r'(\w+)=("(?:[^"\\]|\\.)*"|[\w#.]+)'
+    attributes = rf"\[({attribute}(?:, {attribute})*)\];"
+    lines = text.split("\n")
+    assert lines[0] == "digraph lowtide {" and lines[-2:] == ["}", ""]
+    nodes, edges = {}, []
+
+    def values(part: str) -> dict[str, str]:
+        return {name: value.strip('"') if value.startswith('"') else value for name, value in re.findall(attribute, part)}
+
+    for line in lines[1:-2]:
+        node = re.fullmatch(rf"  (\w+) {attributes}", line)
+        edge = re.fullmatch(rf"  (n\d+) -> (n\d+) {attributes}", line)
+        assert node or edge, line
+        if edge:
+            edges.append((edge[1], edge[2], values(edge[3])))
+        elif node[1] not in ("graph", "node", "edge"):
+            assert node[1] not in nodes
+            nodes[node[1]] = values(node[2])
+    assert all(start in nodes and end in nodes for start, end, _ in edges)
+    return nodes, edges
+
+
+def test_graph_of_paths(interpreter, lowtide, tmp_path):
+    path = tmp_path / "paths.dot"
+    with Target(interpreter, textwrap.dedent(GRAPH)) as target:
+        result = lowtide("path", target.pid, hex(target.facts["target"]), "-o", path)
+        assert result.code == 0 and result.out == "", result
+        text = path.read_text()
+        found = lowtide("path", "--json", target.pid, hex(target.facts["target"])).json["result"]
+        assert lowtide("path", target.pid, "__main__.Order", "--format", "dot", "-o", tmp_path / "type").code == 0
+    nodes, edges = dot_graph(text)
+    labels = [node["label"] for node in nodes.values()]
+    # The object once, however many paths lead to it; each step of a path with what it holds.
+    [end] = [name for name, node in nodes.items() if node["label"].startswith("__main__.Order")]
+    assert nodes[end]["tooltip"] == hex(target.facts["target"])
+    assert len({start for start, to, _ in edges if to == end}) == len(found["paths"]) >= 3
+    assert any(label.startswith("dict\\nholds ") for label in labels)
+    assert any(label.startswith("modules") for label in labels)
+    named = [edge["label"] for _, _, edge in edges]
+    assert "['order']" in named and "[1]" in named
+    # A hostile name stays within its quotes, and means itself in Graphviz.
+    assert "\u202e" not in text and any(r'evil [label=\"' in label for label in named + labels)
+    assert "&amp;lt;" in text and "&lt;" not in text.replace("&amp;lt;", "")
+    assert not any("n" + str(len(nodes) + 1) in edge[:2] for edge in edges)
+    nodes, edges = dot_graph((tmp_path / "type").read_text())
+    assert any(re.search(r"\(300 like it\)$", edge["label"]) for _, _, edge in edges), edges
+    if shutil.which("dot"):
+        for name in (path, tmp_path / "type"):
+            drawn = run_command("dot", "-Tsvg", name)
+            assert drawn.code == 0 and drawn.err == "" and "</svg>" in drawn.out, drawn
+        assert "&amp;lt;b&amp;gt;" in run_command("dot", "-Tsvg", path).out
