@@ -7,6 +7,7 @@
 #include "report/safe.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { LABEL_COLUMNS = 48, TITLE_COLUMNS = 100 };
@@ -98,8 +99,9 @@ static uint64_t add_root(struct graph *graph, const struct lt_path *path)
 	return number;
 }
 
+/* `note`: a second line below the label, "" for none. */
 static void add_edge(struct graph *graph, uint64_t from, uint64_t to, const char *label,
-		     const char *attributes)
+		     const char *note, bool dashed)
 {
 	uint64_t hash = from * 0x9e3779b97f4a7c15u ^ to;
 	for (const char *c = label; *c != '\0'; c++)
@@ -109,7 +111,8 @@ static void add_edge(struct graph *graph, uint64_t from, uint64_t to, const char
 	graph->out->failed |= !lt_map_put(&graph->edges, hash, 1);
 	lt_text_addf(graph->out, "  n%" PRIu64 " -> n%" PRIu64 " [label=\"", from, to);
 	add_quoted(graph, label, LABEL_COLUMNS);
-	lt_text_addf(graph->out, "\"%s];\n", attributes);
+	lt_text_addf(graph->out, "%s%s\"%s];\n", *note != '\0' ? "\\n" : "", note,
+		     dashed ? ", style=dashed" : "");
 }
 
 static void add_path(struct graph *graph, const struct lt_path *path)
@@ -117,20 +120,17 @@ static void add_path(struct graph *graph, const struct lt_path *path)
 	uint64_t before = add_root(graph, path);
 	for (size_t i = 0; i < path->step_count; i++) {
 		bool last = i + 1 == path->step_count;
-		uint64_t node = add_object(graph, &path->steps[i], last);
-		struct lt_text label = {0};
-		char count[LT_NUMBER_MAX];
-		lt_text_add(&label, path->steps[i].label);
 		/* Of a way that is too long the steps before the last one are left out. */
-		if (last && path->steps_left > 0)
-			lt_text_addf(&label, " \u2026 %s steps more",
-				     lt_number_count(path->steps_left, count));
+		bool gap = last && path->steps_left > 0;
+		uint64_t node = add_object(graph, &path->steps[i], last);
+		char note[LT_NUMBER_MAX + 32] = "", count[LT_NUMBER_MAX];
+		if (gap)
+			snprintf(note, sizeof(note), "and %s steps more",
+				 lt_number_count(path->steps_left, count));
 		else if (last && graph->paths->of_type)
-			lt_text_addf(&label, " (%s like it)", lt_number_count(path->count, count));
-		add_edge(graph, before, node, lt_text_get(&label),
-			 last && path->steps_left > 0 ? ", style=dashed" : "");
-		graph->out->failed |= label.failed;
-		lt_text_deinit(&label);
+			snprintf(note, sizeof(note), "%s like it",
+				 lt_number_count(path->count, count));
+		add_edge(graph, before, node, path->steps[i].label, note, gap);
 		before = node;
 	}
 }
