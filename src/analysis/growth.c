@@ -231,6 +231,35 @@ static enum lt_status find_births(struct finding_growth *f)
 	return LT_OK;
 }
 
+/*
+ * What only a new object keeps is new too: an old object cannot be told from one that was made again at
+ * its address, but hardly an old one comes under a new one. Where it does, as the items of a tuple that is
+ * replaced by a longer one do, what the owner gained counts (net_growth()).
+ */
+static enum lt_status spread_births(struct finding_growth *f)
+{
+	enum { UNSEEN, SEEN };
+	LT_FREE uint8_t *seen = calloc((size_t)f->count + 1, 1);
+	LT_CLEANUP(nodes_deinit) struct nodes chain = {0};
+	if (seen == NULL)
+		return lt_fail_memory(f->picture->session);
+	for (uint32_t node = 0; node < f->count; node++) {
+		chain.count = 0;
+		uint32_t at = node;
+		for (; at != LT_GRAPH_NONE && seen[at] == UNSEEN; at = f->picture->dominator[at])
+			if (!nodes_push(&chain, at))
+				return lt_fail_memory(f->picture->session);
+		while (chain.count > 0) {
+			uint32_t below = chain.data[--chain.count];
+			seen[below] = SEEN;
+			if (f->birth[below] == 0 && at != LT_GRAPH_NONE && f->birth[at] != 0)
+				f->birth[below] = f->birth[at];
+			at = below;
+		}
+	}
+	return LT_OK;
+}
+
 /* The last new node going up from each new one. */
 static void find_last_new(const struct finding_growth *f, const uint32_t *up, uint32_t *ret_last)
 {
@@ -350,7 +379,7 @@ static enum lt_status gather_rootless(struct finding_growth *f)
 static void net_growth(struct finding_growth *f, struct owner *owner)
 {
 	uint32_t past;
-	if (!find_past(f, 0, owner->node, &past))
+	if (f->birth[owner->node] != 0 || !find_past(f, 0, owner->node, &past))
 		return;
 	int64_t held =
 		(int64_t)(f->picture->retained[owner->node] - f->generations[0].retained[past]) -
@@ -487,8 +516,10 @@ static enum lt_status add_point(struct finding_growth *f, uint32_t node, bool ow
 	point.steadiness = point.container && !point.spread && by_length > 0
 				   ? by_length
 				   : (by_bytes > by_length ? by_bytes : by_length);
-	if (!point.container && lengthened(f, node) == 0 && point.sample != LT_NO_NODE) {
-		/* A namespace or an instance: one of its variables refers to something new. */
+	/* A namespace or an instance: one of its variables refers to something new; or one entry of a dict. */
+	if (lengthened(f, node) == 0 && point.sample != LT_NO_NODE &&
+	    (!point.container ||
+	     (!point.spread && f->picture->retained[point.sample] >= point.bytes))) {
 		point.rebound = true;
 		point.node = point.sample;
 		point.retained = f->picture->retained[point.sample];
@@ -562,6 +593,7 @@ static enum lt_status find(struct finding_growth *f, uint64_t least_bytes)
 	    f->total == NULL || f->objects == NULL || f->sums == NULL || f->decision == NULL)
 		return lt_fail_memory(f->picture->session);
 	LT_TRY(find_births(f));
+	LT_TRY(spread_births(f));
 	find_last_new(f, f->picture->dominator, f->top);
 	find_last_new(f, f->picture->parent, f->way_top);
 	LT_TRY(gather_owners(f));

@@ -4,9 +4,10 @@
 #include "base/cleanup.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
-enum { STEPS_MAX = 64 };
+enum { STEPS_MAX = 64, NEAR_SECONDS = 3600 };
 
 /* What the nearest thing above that a user would name is. */
 enum place {
@@ -29,6 +30,7 @@ struct setting {
 	uint32_t owner;             /* the module, class, instance, function; LT_NO_NODE for none */
 	const struct lt_type *type; /* of an instance, or the class itself */
 	struct lt_text name;        /* of the attribute or variable, "" when unknown */
+	bool of_subclasses;         /* the table of the subclasses of a class */
 	const struct lt_root
 		*root; /* where the way begins, NULL when it was not followed to its end */
 };
@@ -139,6 +141,8 @@ static void find_setting(const struct lt_suspecting *suspecting, uint32_t node,
 			return;
 		if (ref.kind == LT_REF_VALUE || ref.kind == LT_REF_ATTRIBUTE)
 			key_name(picture, ref.name, &setting->name);
+		setting->of_subclasses |=
+			ref.kind == LT_REF_MEMBER && ref.index == LT_MEMBER_subclasses;
 		setting->place = place_of_step(kind_at(picture, up), &ref);
 		if (setting->place != PLACE_UNKNOWN) {
 			setting->owner = up;
@@ -471,6 +475,100 @@ static void explain_untracked(struct explaining *e)
 
 /* ---- By where it is ---- */
 
+/* The function of an lru_cache by its name. */
+static void wrapped_name(const struct explaining *e, uint32_t cache, struct lt_text *name)
+{
+	LT_CLEANUP(lt_refs_deinit) struct lt_refs refs = {0};
+	lt_picture_refs(e->picture, cache, &refs);
+	for (size_t i = 0; i < refs.count && name->length == 0; i++) {
+		uint32_t node =
+			refs.data[i].kind == LT_REF_MEMBER && refs.data[i].index == LT_MEMBER_func
+				? lt_heap_graph_find(&e->picture->graph, refs.data[i].to)
+				: LT_NO_NODE;
+		if (node != LT_NO_NODE)
+			(void)lt_picture_text(e->picture, node, LT_DETAIL_NAME, name);
+	}
+	if (name->length == 0)
+		lt_text_add(name, "a function");
+}
+
+/* A bound counts when it will be met within the hour. */
+static bool is_near(const struct explaining *e, int64_t bound)
+{
+	double left = (double)bound - (double)e->holding->length;
+	double rate = e->suspecting->seconds > 0
+			      ? (double)e->holding->gained / e->suspecting->seconds
+			      : 0;
+	return bound >= 0 && left >= 0 && (rate <= 0 || left / rate <= NEAR_SECONDS);
+}
+
+static bool names_a_bound(const char *name)
+{
+	static const char *const words[] = {"max", "limit", "capacity", "bound"};
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (strstr(name, words[i]) != NULL)
+			return true;
+	return false;
+}
+
+/* An attribute of the object that owns the container and that says how long it may get: max_entries. */
+static bool declared_bound(const struct explaining *e, uint32_t owner, struct lt_text *name,
+			   int64_t *ret_bound)
+{
+	LT_CLEANUP(lt_refs_deinit) struct lt_refs refs = {0};
+	lt_picture_refs(e->picture, owner, &refs);
+	size_t count = refs.count;
+	for (size_t i = 0; i < count; i++) {
+		uint32_t dict = refs.data[i].kind == LT_REF_DICT
+					? lt_heap_graph_find(&e->picture->graph, refs.data[i].to)
+					: LT_NO_NODE;
+		if (dict != LT_NO_NODE)
+			lt_picture_refs(e->picture, dict, &refs);
+	}
+	for (size_t i = 0; i < refs.count; i++) {
+		const struct lt_ref *ref = &refs.data[i];
+		uint32_t value = lt_heap_graph_find(&e->picture->graph, ref->to);
+		if ((ref->kind != LT_REF_ATTRIBUTE && ref->kind != LT_REF_VALUE) ||
+		    value == LT_NO_NODE || kind_at(e->picture, value) != LT_KIND_INT)
+			continue;
+		LT_CLEANUP(lt_text_deinit) struct lt_text number = {0};
+		key_name(e->picture, ref->name, name);
+		if (!names_a_bound(lt_text_get(name)) ||
+		    !lt_picture_text(e->picture, value, LT_DETAIL_LITERAL, &number))
+			continue;
+		*ret_bound = strtoll(lt_text_get(&number), NULL, 10);
+		if (is_near(e, *ret_bound))
+			return true;
+	}
+	return false;
+}
+
+/* What says how long it may get makes it less of a suspect. */
+static void consider_bound(struct explaining *e)
+{
+	LT_CLEANUP(lt_text_deinit) struct lt_text name = {0};
+	int64_t bound = -1;
+	enum lt_kind kind = e->holding->type != NULL ? e->holding->type->kind : LT_KIND_OPAQUE;
+	bool found = false;
+	if (kind == LT_KIND_DEQUE) {
+		found = lt_picture_number(e->picture, e->holding->node, LT_DETAIL_MAXSIZE,
+					  &bound) &&
+			is_near(e, bound);
+		lt_text_add(&name, "maxlen");
+	} else if (kind != LT_KIND_LRU_CACHE && e->setting->place == PLACE_INSTANCE &&
+		   e->holding->gained > 0) {
+		found = declared_bound(e, e->setting->owner, &name, &bound);
+	}
+	if (!found)
+		return;
+	if (e->finding->severity > LT_LOW)
+		e->finding->severity = LT_LOW;
+	lt_finding_int(e->findings, e->finding, "bound", (uint64_t)bound);
+	e->finding->explanation =
+		FORMAT(e, "%s Its %s is %s: it fills up to that.", e->finding->explanation,
+		       lt_text_get(&name), count(e, (uint64_t)bound));
+}
+
 static void explain_cache(struct explaining *e)
 {
 	LT_CLEANUP(lt_text_deinit) struct lt_text name = {0};
@@ -479,8 +577,7 @@ static void explain_cache(struct explaining *e)
 	(void)lt_picture_number(e->picture, node, LT_DETAIL_HITS, &hits);
 	(void)lt_picture_number(e->picture, node, LT_DETAIL_MISSES, &misses);
 	(void)lt_picture_number(e->picture, node, LT_DETAIL_MAXSIZE, &maxsize);
-	if (!lt_picture_text(e->picture, node, LT_DETAIL_NAME, &name))
-		lt_text_add(&name, "a function");
+	wrapped_name(e, node, &name);
 	const char *function = lt_text_get(&name);
 	uint64_t calls = (uint64_t)hits + (uint64_t)misses;
 	lt_finding_int(e->findings, e->finding, "hits", (uint64_t)hits);
@@ -493,7 +590,8 @@ static void explain_cache(struct explaining *e)
 				   count(e, calls), count(e, (uint64_t)hits),
 				   calls > 0 ? 100.0 * (double)hits / (double)calls : 0.0);
 	if (maxsize >= 0) {
-		e->finding->severity = LT_LOW;
+		if (e->finding->severity > LT_LOW && is_near(e, maxsize))
+			e->finding->severity = LT_LOW;
 		place_texts(e, "lru-cache-filling",
 			    FORMAT(e, "The cache of %s() fills up to its maxsize of %s: %s",
 				   function, count(e, (uint64_t)maxsize), more(e)),
@@ -658,7 +756,7 @@ static void choose(struct explaining *e)
 		explain_generators(e);
 	else if (mostly(holding, LT_ITEM_EXCEPTION))
 		explain_exceptions(e);
-	else if (mostly(holding, LT_ITEM_CLASS))
+	else if (mostly(holding, LT_ITEM_CLASS) || setting->of_subclasses)
 		explain_classes(e);
 	else if (mostly(holding, LT_ITEM_CALLABLE))
 		explain_callbacks(e);
@@ -698,4 +796,5 @@ void lt_suspect_explain(struct lt_suspecting *suspecting, const struct lt_holdin
 		lt_finding_int(e.findings, e.finding, "items_of_type", holding->alike);
 	}
 	choose(&e);
+	consider_bound(&e);
 }

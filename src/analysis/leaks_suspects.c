@@ -66,15 +66,27 @@ static void add_stacks(const struct lt_suspecting *suspecting, const struct lt_h
 		suspect->finding.severity = LT_MEDIUM;
 }
 
+/* A cache or deque that may not get longer and did not: what is new in it took the place of what was old. */
+static bool is_at_bound(const struct lt_suspecting *suspecting, const struct lt_holding *holding)
+{
+	int64_t bound = -1;
+	return holding->point->container && !holding->point->spread && holding->gained == 0 &&
+	       lt_picture_number(suspecting->findings.picture, holding->node, LT_DETAIL_MAXSIZE,
+				 &bound) &&
+	       bound >= 0 && holding->length >= (uint64_t)bound;
+}
+
 static enum lt_status add(struct lt_suspecting *suspecting, const struct lt_growth_point *point)
 {
 	struct lt_findings *findings = &suspecting->findings;
+	struct lt_holding holding;
+	lt_holding_look(suspecting, point, &holding);
+	if (is_at_bound(suspecting, &holding))
+		return LT_OK;
 	struct lt_finding *finding = lt_finding_begin(findings, "unknown", grade(suspecting, point),
 						      (double)point->bytes);
 	if (finding == NULL)
 		return lt_fail_memory(findings->session);
-	struct lt_holding holding;
-	lt_holding_look(suspecting, point, &holding);
 	struct lt_suspect suspect = {
 		.finding = *finding,
 		.type = holding.type != NULL && holding.type->module[0] != '\0'

@@ -250,6 +250,8 @@ static bool live_number(void *ctx, uint32_t node, enum lt_detail detail, int64_t
 	case LT_DETAIL_MISSES:
 		return cache && word_at(&object, at, LT_lru_cache_object_misses, ret_value);
 	case LT_DETAIL_MAXSIZE:
+		if (object.kind == LT_KIND_DEQUE)
+			return word_at(&object, at, LT_dequeobject_maxlen, ret_value);
 		return cache && word_at(&object, at, LT_lru_cache_object_maxsize, ret_value);
 	case LT_DETAIL_FIRST_LINE:
 		return code && int_at(&object, at, LT_PyCodeObject_co_firstlineno, ret_value);
