@@ -488,6 +488,29 @@ static double steadiness(const uint64_t *values, size_t intervals)
 	return least <= 0 ? 0 : least >= mean ? 1 : least / mean;
 }
 
+/*
+ * The first of a chain of objects of one type, each of which only the one before it keeps: a linked list
+ * grows at its end, and is known by its start.
+ */
+static uint32_t start_of_chain(const struct finding_growth *f, uint32_t node)
+{
+	enum { LINKS_MIN = 3 };
+	const uint32_t *dominator = f->picture->dominator;
+	uint32_t type = f->picture->graph.type[node], at = node;
+	uint64_t links = 0;
+	for (;;) {
+		uint32_t up = dominator[at];
+		/* Between two of them may be the dict of the attributes. */
+		if (up != LT_GRAPH_NONE && f->picture->graph.type[up] != type &&
+		    has_length(f->picture, up))
+			up = dominator[up];
+		if (up == LT_GRAPH_NONE || f->picture->graph.type[up] != type)
+			return links >= LINKS_MIN ? at : node;
+		at = up;
+		links++;
+	}
+}
+
 /* `own_only`: what piles up in the node itself, not in what stands below it. */
 static enum lt_status add_point(struct finding_growth *f, uint32_t node, bool own_only)
 {
@@ -520,9 +543,10 @@ static enum lt_status add_point(struct finding_growth *f, uint32_t node, bool ow
 	if (lengthened(f, node) == 0 && point.sample != LT_NO_NODE &&
 	    (!point.container ||
 	     (!point.spread && f->picture->retained[point.sample] >= point.bytes))) {
-		point.rebound = true;
-		point.node = point.sample;
-		point.retained = f->picture->retained[point.sample];
+		uint32_t start = point.container ? node : start_of_chain(f, node);
+		point.rebound = start == node;
+		point.node = point.rebound ? point.sample : start;
+		point.retained = f->picture->retained[point.node];
 	}
 	return lt_growth_points_push(&f->growth->points, point)
 		       ? LT_OK

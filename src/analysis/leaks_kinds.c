@@ -30,6 +30,7 @@ struct setting {
 	uint32_t owner;             /* the module, class, instance, function; LT_NO_NODE for none */
 	const struct lt_type *type; /* of an instance, or the class itself */
 	struct lt_text name;        /* of the attribute or variable, "" when unknown */
+	struct lt_text key;         /* the nearest key below it, "" for none */
 	bool of_subclasses;         /* the table of the subclasses of a class */
 	const struct lt_root
 		*root; /* where the way begins, NULL when it was not followed to its end */
@@ -38,6 +39,7 @@ struct setting {
 static void setting_deinit(struct setting *setting)
 {
 	lt_text_deinit(&setting->name);
+	lt_text_deinit(&setting->key);
 }
 
 static enum lt_kind kind_at(const struct lt_picture *picture, uint32_t node)
@@ -135,12 +137,19 @@ static void find_setting(const struct lt_suspecting *suspecting, uint32_t node,
 		if (up == LT_GRAPH_NONE) {
 			setting->root = root_of(picture, at);
 			setting->place = place_of_root(setting->root);
+			if (setting->root != NULL && setting->root->variable != NULL) {
+				lt_text_clear(&setting->name);
+				lt_text_add(&setting->name, setting->root->variable);
+			}
 			return;
 		}
 		if (!lt_expression_ref(suspecting->findings.expressions, up, at, &ref))
 			return;
-		if (ref.kind == LT_REF_VALUE || ref.kind == LT_REF_ATTRIBUTE)
+		if (ref.kind == LT_REF_VALUE || ref.kind == LT_REF_ATTRIBUTE) {
+			if (setting->key.length == 0)
+				lt_text_add(&setting->key, lt_text_get(&setting->name));
 			key_name(picture, ref.name, &setting->name);
+		}
 		setting->of_subclasses |=
 			ref.kind == LT_REF_MEMBER && ref.index == LT_MEMBER_subclasses;
 		setting->place = place_of_step(kind_at(picture, up), &ref);
@@ -186,6 +195,8 @@ static const char *subject(const struct explaining *e)
 	const char *name = lt_text_get(&e->setting->name);
 	const char *owner = e->setting->type != NULL ? e->setting->type->name : "";
 	bool named = name[0] != '\0';
+	if (e->setting->key.length > 0)
+		type = FORMAT(e, "%s %s in", type, lt_text_get(&e->setting->key));
 	switch (e->setting->place) {
 	case PLACE_CLASS:
 		return named ? FORMAT(e, "the %s %s.%s", type, owner, name)
@@ -362,9 +373,10 @@ static void explain_classes(struct explaining *e)
 		e->holding->sample != LT_NO_NODE
 			? lt_picture_type_of_class(e->picture, e->holding->sample)
 			: NULL;
-	const char *name = class != NULL ? class->name : "a class";
+	const char *name = class != NULL ? class->name : "the class";
+	const char *such = class != NULL ? FORMAT(e, " such as %s", name) : "";
 	place_texts(e, "repeated-classes",
-		    FORMAT(e, "Classes such as %s are made again and again: %s", name, more(e)),
+		    FORMAT(e, "Classes%s are made again and again: %s", such, more(e)),
 		    FORMAT(e,
 			   "%s A class statement, namedtuple() or make_dataclass() that runs again "
 			   "makes a new class of a kilobyte or more, with its own methods.",
@@ -416,17 +428,29 @@ static void explain_callbacks(struct explaining *e)
 
 static void explain_weak(struct explaining *e)
 {
-	place_texts(
-		e, "weak-value-container",
-		FORMAT(e, "The entries of a %s keep themselves alive: %s",
-		       e->setting->type != NULL ? e->setting->type->name : "weak container",
-		       more(e)),
-		FORMAT(e,
-		       "%s An entry goes when nothing else refers to its key or value; here one "
-		       "of the two refers to the other, so it never goes.",
-		       growth_words(e)),
-		"Let the value refer to its key weakly (weakref.ref), or keep the value as an "
-		"attribute of the key instead of in the container.");
+	const char *type = e->setting->type != NULL ? e->setting->type->name : "weak container";
+	if (!lt_leaks_derives(e->picture, e->setting->type, "weakref", "WeakKeyDictionary")) {
+		place_texts(
+			e, "weak-value-container",
+			FORMAT(e, "The entries of a %s stay: %s", type, more(e)),
+			FORMAT(e,
+			       "%s It refers to them weakly: something else keeps them alive, or "
+			       "they keep themselves alive.",
+			       growth_words(e)),
+			FORMAT(e,
+			       "Look for what holds them (lowtide path PID TYPE); the %s "
+			       "empties itself when that is gone.",
+			       type));
+		return;
+	}
+	place_texts(e, "weak-value-container",
+		    FORMAT(e, "The entries of a %s keep themselves alive: %s", type, more(e)),
+		    FORMAT(e,
+			   "%s An entry goes when nothing else refers to its key; here the values "
+			   "refer to their keys, so none ever goes.",
+			   growth_words(e)),
+		    "Let the value refer to its key weakly (weakref.ref), or keep the value as an "
+		    "attribute of the key instead of in the container.");
 }
 
 static void explain_buffers(struct explaining *e)
@@ -543,7 +567,16 @@ static bool declared_bound(const struct explaining *e, uint32_t owner, struct lt
 	return false;
 }
 
-/* What says how long it may get makes it less of a suspect. */
+/* django.db.backends.base.base: the log of queries of a connection. */
+static bool is_query_log(const struct explaining *e)
+{
+	return e->setting->place == PLACE_INSTANCE &&
+	       strcmp(lt_text_get(&e->setting->name), "queries_log") == 0 &&
+	       lt_leaks_derives(e->picture, e->setting->type, "django.db.backends.base.base",
+				"BaseDatabaseWrapper");
+}
+
+/* What says how long it may get makes it less of a suspect; the bound of Django's log is that of a mistake. */
 static void consider_bound(struct explaining *e)
 {
 	LT_CLEANUP(lt_text_deinit) struct lt_text name = {0};
@@ -559,7 +592,7 @@ static void consider_bound(struct explaining *e)
 		   e->holding->gained > 0) {
 		found = declared_bound(e, e->setting->owner, &name, &bound);
 	}
-	if (!found)
+	if (!found || is_query_log(e))
 		return;
 	if (e->finding->severity > LT_LOW)
 		e->finding->severity = LT_LOW;
@@ -720,6 +753,33 @@ static void explain_place(struct explaining *e)
 	place_texts(e, "unknown", title, growth, FORMAT(e, "%s.", capital(e, bound)));
 }
 
+/* weakref.finalize(x, x.close): the registry of the finalizers refers to the bound method. */
+static void explain_finalizers(struct explaining *e)
+{
+	place_texts(
+		e, "callback-list", FORMAT(e, "Finalizers pile up that never run: %s", more(e)),
+		FORMAT(e,
+		       "%s weakref.finalize() keeps its function and arguments until the object "
+		       "goes; a bound method or an argument that refers to the object keeps the "
+		       "object itself, so it never goes.",
+		       growth_words(e)),
+		"Give weakref.finalize() a function (a staticmethod) and the values that it needs, "
+		"never the object or a method of it.");
+}
+
+static void explain_query_log(struct explaining *e)
+{
+	place_texts(
+		e, "instance-attribute",
+		FORMAT(e, "Django keeps the text of every query: %s", more(e)),
+		FORMAT(e,
+		       "%s With settings.DEBUG on, connection.queries keeps the SQL of each query, "
+		       "up to 9,000 a connection. A request empties it; a loop, a command or a "
+		       "worker outside of requests never does.",
+		       growth_words(e)),
+		"Set DEBUG = False in production; in a long loop call django.db.reset_queries().");
+}
+
 static bool is_weak_container(const struct explaining *e)
 {
 	static const char *const names[] = {"WeakKeyDictionary", "WeakValueDictionary"};
@@ -740,6 +800,12 @@ static void choose(struct explaining *e)
 	bool sys_modules = setting->root != NULL && setting->root->kind == LT_ROOT_MODULES;
 	if (kind == LT_KIND_LRU_CACHE)
 		explain_cache(e);
+	else if (setting->place == PLACE_CLASS && setting->type != NULL &&
+		 strcmp(setting->type->name, "finalize") == 0 &&
+		 strcmp(setting->type->module, "weakref") == 0)
+		explain_finalizers(e);
+	else if (is_query_log(e))
+		explain_query_log(e);
 	else if (in_instance && is_weak_container(e))
 		explain_weak(e);
 	else if (in_instance && lt_leaks_derives(picture, setting->type, "logging", "Handler"))
