@@ -123,6 +123,8 @@ static enum lt_status examine(struct lt_subject *subject, const struct lt_doctor
 	if (status == LT_OK)
 		status = lt_findings_objects(&findings);
 	if (status == LT_OK)
+		status = lt_findings_native(&findings);
+	if (status == LT_OK)
 		status = lt_findings_containers(&findings);
 	lt_expressions_destroy(findings.expressions);
 	if (doctor->container_count > containers)

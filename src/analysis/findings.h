@@ -62,6 +62,7 @@ enum lt_severity lt_findings_grade(const struct lt_findings *findings, uint64_t 
 LT_MUST_CHECK enum lt_status lt_findings_collector(struct lt_findings *findings);
 LT_MUST_CHECK enum lt_status lt_findings_caches(struct lt_findings *findings);
 LT_MUST_CHECK enum lt_status lt_findings_containers(struct lt_findings *findings);
+LT_MUST_CHECK enum lt_status lt_findings_native(struct lt_findings *findings);
 LT_MUST_CHECK enum lt_status lt_findings_objects(struct lt_findings *findings);
 
 #endif

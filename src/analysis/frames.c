@@ -65,6 +65,9 @@ static void read_frame_object(const struct lt_view *view, struct lt_frame *frame
 		lt_read_size(view, lt_read_pointer(view, frame->code, LT_PyCodeObject_co_freevars));
 	if (locals >= 0 && locals <= SLOTS_MAX && cells <= SLOTS_MAX && frees <= SLOTS_MAX)
 		frame->local_count = bounded((uint64_t)locals + cells + frees);
+	int32_t stack_size = lt_read_int32(view, frame->code, LT_PyCodeObject_co_stacksize);
+	if (stack_size > 0 && stack_size <= SLOTS_MAX)
+		frame->stack_room = (uint32_t)stack_size;
 	int64_t last = lt_read_int32(view, frame->address, LT_PyFrameObject_f_lasti);
 	/* f_lasti counts bytes with lnotab and code units with the tables after it. */
 	if (lt_fact(view->layout, LT_FACT_linetable) != 0)

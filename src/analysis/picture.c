@@ -120,6 +120,7 @@ void lt_picture_deinit(struct lt_picture *picture)
 	lt_roots_deinit(&picture->roots);
 	lt_heap_close(picture->heap);
 	lt_loose_refs_deinit(&picture->scanned);
+	lt_unvisited_list_deinit(&picture->unvisited);
 	free(picture->root_node);
 	free(picture->alive);
 	free(picture->dominator);
@@ -190,6 +191,14 @@ enum lt_status lt_picture_life(struct lt_picture *picture)
 		picture->garbage_count++;
 		picture->garbage_bytes += lt_heap_graph_size(&picture->graph, node);
 		picture->garbage_tracked += (picture->graph.flags[node] & LT_NODE_TRACKED) != 0;
+	}
+	/* A collection would not free these. */
+	LT_TRY(lt_unvisited_find(picture, &picture->unvisited));
+	for (size_t i = 0; i < picture->unvisited.count; i++) {
+		const struct lt_unvisited *unvisited = &picture->unvisited.data[i];
+		picture->garbage_count -= unvisited->objects;
+		picture->garbage_bytes -= unvisited->bytes;
+		picture->garbage_tracked -= unvisited->tracked;
 	}
 	return lt_collectable_count(picture, &picture->collectable_count,
 				    &picture->collectable_bytes);

@@ -7,6 +7,7 @@
 
 #include "analysis/source.h"
 #include "analysis/unexplained.h"
+#include "analysis/unvisited.h"
 #include "heap/heap.h"
 
 /*
@@ -36,6 +37,7 @@ struct lt_picture {
 	uint64_t garbage_bytes;
 	uint64_t garbage_tracked; /* of garbage_count, those in the collector's lists */
 	uint64_t collectable_count, collectable_bytes; /* what gc.collect() would find now */
+	struct lt_unvisited_list unvisited; /* of the garbage: what the collector will never free */
 
 	/* After lt_picture_ways(). */
 	uint32_t *parent; /* the node that a user reaches this one from, LT_GRAPH_NONE for roots */

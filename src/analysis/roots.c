@@ -11,6 +11,7 @@ enum {
 	EXCEPTION_DEPTH_MAX = 1000,
 	STATIC_TYPES_MAX = 4096,
 	ATEXIT_MAX = 1 << 16,
+	IDENTIFIERS_MAX = 1 << 16,
 	SLOTS_MAX = 1 << 23, /* of all frames together */
 	VARIABLE_CHARACTERS = 200,
 };
@@ -227,6 +228,26 @@ static bool add_static_types(const struct lt_view *view, struct lt_roots *roots,
 	return true;
 }
 
+/* Objects/unicodeobject.c: _PyUnicode_FromId: strings that C code names its attributes by. */
+static bool add_identifiers(const struct lt_view *view, struct lt_roots *roots,
+			    uint32_t interpreter, lt_addr address)
+{
+	lt_addr array = lt_read_pointer(view, address, LT_PyInterpreterState_unicode_ids_array);
+	int64_t count = lt_read_word(view, address, LT_PyInterpreterState_unicode_ids_size);
+	if (array == 0 || count < 0 || count > IDENTIFIERS_MAX)
+		return true;
+	for (int64_t i = 0; i < count; i++) {
+		struct lt_root root = {.kind = LT_ROOT_INTERPRETER,
+				       .interpreter = interpreter,
+				       .at = array + 8 * (uint64_t)i,
+				       .count = 1,
+				       .name = "the identifiers of C code"};
+		if (lt_memory_u64(view->memory, root.at, &root.address) && !add(roots, root))
+			return false;
+	}
+	return true;
+}
+
 static bool add_interpreter(const struct lt_view *view, struct lt_roots *roots, uint32_t index)
 {
 	const struct lt_interpreter *interpreter = &roots->interpreters.data[index];
@@ -260,6 +281,7 @@ static bool add_interpreter(const struct lt_view *view, struct lt_roots *roots, 
 			return false;
 	}
 	return add_atexit(view, roots, index, address) &&
+	       add_identifiers(view, roots, index, address) &&
 	       add_static_types(view, roots, index, address);
 }
 

@@ -14,6 +14,8 @@ enum {
 	STACK_MAX = 1 << 20,   /* bytes searched of one C stack, from the stack pointer up */
 	TOTAL_MAX = 256 << 20, /* bytes searched in all */
 	NAMES_MAX = 4096,      /* words that are named by their symbol */
+	BEHIND_WORDS = 8,      /* searched behind a pointer on a C stack */
+	BEHIND_MAX = 1 << 17,  /* such pointers */
 	THREAD_BLOCK =
 		64 << 10, /* bytes around what pthread_self() gives: thread-local data of C code */
 };
@@ -42,9 +44,28 @@ struct search {
 	struct files files;
 	struct lt_map known; /* words that are exact roots already */
 	lt_addr least, most; /* addresses of nodes */
-	uint64_t named;
+	uint64_t named, behind;
 	struct lt_native native;
 };
+
+static const struct lt_elf *file_of(struct search *search, const char *path)
+{
+	for (size_t i = 0; i < search->files.count; i++) {
+		if (strcmp(search->files.data[i].path, path) == 0)
+			return search->files.data[i].elf;
+	}
+	struct file file = {.path = path};
+	struct lt_session quiet;
+	lt_session_init(&quiet);
+	if (lt_elf_open(&quiet, search->view->process, path, &file.elf) != LT_OK)
+		file.elf = NULL;
+	if (!files_push(&search->files, file)) {
+		lt_elf_close(file.elf);
+		file.elf = NULL;
+	}
+	lt_session_deinit(&quiet);
+	return file.elf;
+}
 
 /* ---- Where to search ---- */
 
@@ -129,7 +150,10 @@ static bool is_code(const struct lt_mappings *mappings, size_t index)
 	return false;
 }
 
-/* .data and .bss: writable private mappings of a file that holds code, and the anonymous one right behind. */
+/*
+ * .data and .bss: writable private mappings of a file that holds code, and the part of the anonymous one
+ * right behind that is its .bss; what follows may be anything.
+ */
 static bool add_static_data(struct search *search)
 {
 	const struct lt_mappings *mappings = &search->view->process->mappings;
@@ -148,8 +172,13 @@ static bool add_static_data(struct search *search)
 		if (i + 1 == mappings->count || next->start != mapping->end || next->inode != 0 ||
 		    next->path[0] != '\0' || !next->writable)
 			continue;
-		range.start = next->start;
-		range.end = next->end;
+		lt_addr start = 0;
+		uint64_t size = 0;
+		const struct lt_elf *elf = file_of(search, mapping->path);
+		if (elf == NULL || !lt_elf_section(elf, ".bss", &start, &size))
+			continue;
+		range.start = start > next->start ? start : next->start;
+		range.end = start + size < next->end ? start + size : next->end;
 		if (!add_range(search, range, RANGE_MAX))
 			return false;
 	}
@@ -225,25 +254,6 @@ static enum lt_status add_stacks(struct search *search)
 }
 
 /* ---- What a word is called ---- */
-
-static const struct lt_elf *file_of(struct search *search, const char *path)
-{
-	for (size_t i = 0; i < search->files.count; i++) {
-		if (strcmp(search->files.data[i].path, path) == 0)
-			return search->files.data[i].elf;
-	}
-	struct file file = {.path = path};
-	struct lt_session quiet;
-	lt_session_init(&quiet);
-	if (lt_elf_open(&quiet, search->view->process, path, &file.elf) != LT_OK)
-		file.elf = NULL;
-	if (!files_push(&search->files, file)) {
-		lt_elf_close(file.elf);
-		file.elf = NULL;
-	}
-	lt_session_deinit(&quiet);
-	return file.elf;
-}
 
 /* "libfoo.so:registry+0x8", by its section where no symbol covers the word, or by the file alone. */
 static const char *static_name(struct search *search, const struct range *range, lt_addr at)
@@ -339,6 +349,57 @@ static void next_inner(const struct search *search, struct inner *inner)
 	inner->node++;
 }
 
+/* The node that a word names, when a reference to it is missing; else LT_NO_NODE. */
+static uint32_t wanted_node(const struct search *search, uint64_t word)
+{
+	const struct lt_heap_graph *graph = search->graph;
+	if (word < search->least || word > search->most || word % 8 != 0)
+		return LT_NO_NODE;
+	uint32_t node = lt_heap_graph_find(graph, word);
+	return node != LT_NO_NODE && graph->balance[node] > 0 &&
+			       (graph->flags[node] & LT_NODE_STATIC) == 0
+		       ? node
+		       : LT_NO_NODE;
+}
+
+/* True when the address lies in an object: its references are known. */
+static bool in_object(const struct search *search, lt_addr at)
+{
+	uint32_t next = node_from(search->graph, at + 1);
+	if (next == 0)
+		return false;
+	lt_addr start = lt_heap_graph_address(search->graph, next - 1);
+	return at < start + lt_heap_graph_size(search->graph, next - 1);
+}
+
+/*
+ * A word of a C stack that points to memory of C code: the small struct there may hold objects, such as the
+ * function that a thread was started with (Modules/_threadmodule.c: bootstate).
+ */
+static bool search_behind(struct search *search, const struct range *range, lt_addr at)
+{
+	uint64_t words[BEHIND_WORDS];
+	const struct lt_mapping *mapping;
+	if (at % 16 != 0 || at < 4096 || search->behind >= BEHIND_MAX)
+		return true;
+	mapping = lt_process_mapping(search->view->process, at);
+	if (mapping == NULL || !mapping->writable || mapping->inode != 0 ||
+	    (at >= range->start && at < range->end))
+		return true;
+	search->behind++;
+	size_t got = lt_memory_probe(search->view->memory, at, words, sizeof(words));
+	for (size_t i = 0; i < got / 8; i++) {
+		uint32_t node = wanted_node(search, words[i]);
+		if (node == LT_NO_NODE || lt_map_get(&search->known, at + i * 8, NULL) ||
+		    in_object(search, at + i * 8))
+			continue;
+		if (!lt_map_put(&search->known, at + i * 8, 1) ||
+		    !take_word(search, range, at + i * 8, node))
+			return false;
+	}
+	return true;
+}
+
 static bool search_range(struct search *search, const struct range *range, uint64_t *words)
 {
 	struct lt_heap_graph *graph = search->graph;
@@ -350,11 +411,11 @@ static bool search_range(struct search *search, const struct range *range, uint6
 		search->native.bytes += got;
 		for (size_t i = 0; i < got / 8; i++) {
 			uint64_t word = words[i];
-			if (word < search->least || word > search->most || word % 8 != 0)
-				continue;
-			uint32_t node = lt_heap_graph_find(graph, word);
-			if (node == LT_NO_NODE || graph->balance[node] <= 0 ||
-			    (graph->flags[node] & LT_NODE_STATIC) != 0)
+			uint32_t node = wanted_node(search, word);
+			if (range->part == PART_STACK && node == LT_NO_NODE && word != 0 &&
+			    !search_behind(search, range, word))
+				return false;
+			if (node == LT_NO_NODE)
 				continue;
 			lt_addr where = at + i * 8;
 			while (inner.end <= where && inner.start != UINT64_MAX)
