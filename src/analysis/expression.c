@@ -742,6 +742,12 @@ void lt_expression_label(struct lt_expressions *ex, uint32_t from, uint32_t to,
 		lt_text_add(&w.text, ".__dict__");
 	if (w.of_threads)
 		lt_text_add(&w.text, lt_member_spelling(LT_MEMBER_local_dicts));
+	/* What stands around an expression stands around nothing here. */
+	if (strncmp(lt_text_get(&w.text), "next(x for x in ", 16) == 0) {
+		bool value = strncmp(lt_text_get(&w.text) + 16, ".values()", 9) == 0;
+		lt_text_clear(&w.text);
+		lt_text_add(&w.text, value ? "<value>" : "<key>");
+	}
 	lt_text_add(text, lt_text_get(&w.text));
 	lt_text_deinit(&w.text);
 }

@@ -33,6 +33,7 @@ LT_MUST_CHECK enum lt_status lt_cmd_leaks(struct lt_run *run);
 LT_MUST_CHECK enum lt_status lt_cmd_ps(struct lt_run *run);
 LT_MUST_CHECK enum lt_status lt_cmd_sql(struct lt_run *run);
 LT_MUST_CHECK enum lt_status lt_cmd_types(struct lt_run *run);
+LT_MUST_CHECK enum lt_status lt_cmd_object(struct lt_run *run);
 LT_MUST_CHECK enum lt_status lt_cmd_path(struct lt_run *run);
 LT_MUST_CHECK enum lt_status lt_cmd_retained(struct lt_run *run);
 

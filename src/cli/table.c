@@ -117,6 +117,10 @@ static const char *const leaks_examples[] = {
 	"lowtide leaks 4242", "What process 4242 keeps more and more of, within 30 seconds",
 	"lowtide leaks -d 600 --snapshots 6 --fail-on medium 4242",
 	"For a slow leak: ten minutes, six looks, exit code 1 when there is a suspect", NULL};
+static const char *const object_examples[] = {
+	"lowtide object 4242 0x7f3a5c0d1e40", "All about one object",
+	"lowtide object 4242 \"sys.modules['shop'].cache\"", "The same by the way to it", NULL};
+
 static const char *const path_examples[] = {
 	"lowtide path 4242 shop.models.Order", "What holds the objects of a type, by share",
 	"lowtide path 4242 0x7f3a5c0d1e40", "Who holds one object", NULL};
@@ -199,6 +203,23 @@ const struct lt_command lt_commands[] = {
 		 "all rows unless --top is given.",
 	 .examples = types_examples,
 	 .run = lt_cmd_types},
+	{.name = "object",
+	 .operand = "PID|FILE 0xADDR",
+	 .operands_least = 2,
+	 .operands_most = 2,
+	 .completion = LT_COMPLETE_SUBJECT,
+	 .options = COMMON | LOOK | LT_OPT_BIT(LT_OPT_TOP),
+	 .summary = "all about one object: what holds it and what it holds",
+	 .description =
+		 "Shows one object, given by its address or by an expression that begins with "
+		 "sys.modules: its type, its own bytes and what would go with it, its reference "
+		 "count "
+		 "beside the references that were found, the names in its namespace, the ways to "
+		 "it, "
+		 "what it goes with, what refers to it and what it refers to. Values are not "
+		 "shown.",
+	 .examples = object_examples,
+	 .run = lt_cmd_object},
 	{.name = "path",
 	 .operand = "PID|FILE TYPE|0xADDR",
 	 .operands_least = 2,

@@ -183,6 +183,11 @@ enum lt_status lt_graph_reverse(struct lt_session *session, struct lt_graph *gra
 	return LT_OK;
 }
 
+void lt_graph_drop_reverse(struct lt_graph *graph)
+{
+	lt_rows_deinit(&graph->in);
+}
+
 void lt_graph_drop_edges(struct lt_graph *graph)
 {
 	lt_rows_deinit(&graph->out);

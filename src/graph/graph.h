@@ -62,6 +62,9 @@ void lt_graph_builder_destroy(struct lt_graph_builder *builder);
 
 /* Makes `in` from `out`. */
 LT_MUST_CHECK enum lt_status lt_graph_reverse(struct lt_session *session, struct lt_graph *graph);
+/* Frees what lt_graph_reverse() made. */
+void lt_graph_drop_reverse(struct lt_graph *graph);
+
 /* Frees both directions; node_count and edge_count stay. */
 void lt_graph_drop_edges(struct lt_graph *graph);
 void lt_graph_deinit(struct lt_graph *graph);

@@ -1,5 +1,5 @@
 /* What src/analysis says of single objects and of the tree that they form, as JSON. */
-#include "analysis/paths.h"
+#include "analysis/inspect.h"
 #include "analysis/retained.h"
 #include "report/json.h"
 
@@ -90,4 +90,85 @@ json_t *lt_json_paths(const struct lt_paths *paths)
 	return json_pack("{s:o, s:o, s:o, s:o, s:b}", "object", object, "paths", list, "more",
 			 lt_json_count(paths->more), "more_count", lt_json_count(paths->more_count),
 			 "cut", paths->cut);
+}
+
+static json_t *neighbours(const struct lt_neighbours *list, bool label, bool expression)
+{
+	json_t *array = json_array();
+	for (size_t i = 0; i < list->count; i++) {
+		const struct lt_neighbour *one = &list->data[i];
+		json_t *json = json_pack("{s:o, s:o, s:o, s:o}", "type", lt_json_string(one->type),
+					 "address", lt_json_address(one->address), "shallow",
+					 lt_json_count(one->bytes), "retained",
+					 lt_json_count(one->retained));
+		if (label)
+			json_object_set_new(json, "label", lt_json_string(one->label));
+		if (expression)
+			json_object_set_new(json, "expression", lt_json_known(one->expression));
+		json_array_append_new(array, json);
+	}
+	return array;
+}
+
+static json_t *references(const struct lt_inspection *found)
+{
+	json_t *json = json_pack("{s:o, s:o, s:o}", "objects", lt_json_count(found->count_objects),
+				 "roots", lt_json_count(found->count_roots), "scanned",
+				 lt_json_count(found->count_scanned));
+	json_object_set_new(json, "count",
+			    found->has_count ? json_integer(found->count) : json_null());
+	json_object_set_new(json, "unexplained",
+			    found->has_count ? json_integer(found->count_unexplained)
+					     : json_null());
+	return json;
+}
+
+json_t *lt_json_inspection(const struct lt_inspection *found)
+{
+	json_t *flags = json_array();
+	if (found->tracked)
+		json_array_append_new(flags, json_string("tracked"));
+	if (found->permanent)
+		json_array_append_new(flags, json_string("permanent"));
+	if (found->immortal)
+		json_array_append_new(flags, json_string("immortal"));
+	if (found->is_static)
+		json_array_append_new(flags, json_string("static"));
+	if (!found->alive)
+		json_array_append_new(flags, json_string("garbage"));
+	json_t *facts = json_object();
+	for (size_t i = 0; i < found->facts.count; i++)
+		json_object_set_new(facts, found->facts.data[i].name,
+				    found->facts.data[i].text != NULL
+					    ? lt_json_string(found->facts.data[i].text)
+					    : json_integer(found->facts.data[i].number));
+	json_t *types = json_array();
+	for (size_t i = 0; i < found->referrer_types.count; i++)
+		json_array_append_new(
+			types,
+			json_pack("{s:o, s:o}", "type",
+				  lt_json_string(found->referrer_types.data[i].type), "count",
+				  lt_json_count(found->referrer_types.data[i].count)));
+	json_t *keys = json_array();
+	for (size_t i = 0; i < found->key_count; i++)
+		json_array_append_new(keys, lt_json_string(found->keys[i]));
+	json_t *paths = json_array();
+	for (size_t i = 0; i < found->paths.list.count; i++)
+		json_array_append_new(paths, path(&found->paths.list.data[i], false));
+	const char *expression =
+		found->paths.list.count > 0 ? found->paths.list.data[0].expression : "";
+	return json_pack(
+		"{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
+		"s:o, s:o, s:o}",
+		"address", lt_json_address(found->address), "type", lt_json_string(found->type),
+		"expression", lt_json_known(expression), "where", lt_json_known(found->where),
+		"shallow", lt_json_count(found->bytes), "retained", lt_json_count(found->retained),
+		"flags", flags, "facts", facts, "references", references(found), "dominators",
+		neighbours(&found->dominators, false, true), "dominators_left",
+		lt_json_count(found->dominators_left), "referents",
+		neighbours(&found->referents, true, false), "referent_count",
+		lt_json_count(found->referent_count), "referrers",
+		neighbours(&found->referrers, true, true), "referrer_count",
+		lt_json_count(found->referrer_count), "referrer_types", types, "keys", keys,
+		"keys_left", lt_json_count(found->keys_left), "paths", paths);
 }

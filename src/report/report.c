@@ -73,3 +73,12 @@ void lt_report_paths(const struct lt_report *report, const struct lt_paths *path
 	else
 		lt_print_paths(report, paths, out);
 }
+
+void lt_report_inspection(const struct lt_report *report, const struct lt_inspection *inspection,
+			  struct lt_text *out)
+{
+	if (report->json)
+		lt_json_write(report, "result", lt_json_inspection(inspection), out);
+	else
+		lt_print_inspection(report, inspection, out);
+}

@@ -45,6 +45,9 @@ void lt_report_doctor(const struct lt_report *report, const struct lt_doctor *do
 
 void lt_report_leaks(const struct lt_report *report, const struct lt_leaks *leaks,
 		     struct lt_text *out);
+struct lt_inspection;
+void lt_report_inspection(const struct lt_report *report, const struct lt_inspection *inspection,
+			  struct lt_text *out);
 struct lt_paths;
 void lt_report_paths(const struct lt_report *report, const struct lt_paths *paths,
 		     struct lt_text *out);
