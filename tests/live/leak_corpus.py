@@ -68,10 +68,10 @@ def what_is_wrong(expect: dict, found: list[dict]) -> str:
     wrong = []
     if first["kind"] not in expect["kind"]:
         wrong.append(f"kind {first['kind']}, not {' or '.join(expect['kind'])}")
-    if not (first["expression"] in expect["expression"] if "expression" in expect
+    if not ((first["expression"] or "") in expect["expression"] if "expression" in expect
             else re.fullmatch(expect["pattern"], first["expression"] or "")):
         wrong.append(f"expression {first['expression']!r}")
-    if "type" in expect and not re.search(expect["type"], first["type"]):
+    if "type" in expect and not re.search(expect["type"], first["type"] or ""):
         wrong.append(f"type {first['type']}")
     if SEVERITIES.index(first["severity"]) < SEVERITIES.index("medium"):
         wrong.append(f"severity {first['severity']}")
