@@ -1,6 +1,7 @@
 #include "analysis/census.h"
 
 #include "analysis/subject.h"
+#include "analysis/tide.h"
 #include "base/cleanup.h"
 #include "heap/heap.h"
 
@@ -78,6 +79,21 @@ static void close_heap(struct lt_heap **heap)
 	lt_heap_close(*heap);
 }
 
+/* A file has the totals of its types. */
+static enum lt_status take_stored(struct lt_subject *subject, bool all,
+				  struct lt_composition *ret_composition)
+{
+	LT_CLEANUP(lt_type_totals_deinit) struct lt_type_totals totals = {0};
+	LT_TRY(lt_tide_totals(subject->tide, all, &totals));
+	LT_TRY(lt_composition_of(subject->session, totals.data, totals.count, ret_composition));
+	struct lt_tide_counts counts = lt_tide_count(subject->tide);
+	ret_composition->tracked = counts.tracked;
+	ret_composition->permanent = counts.permanent;
+	ret_composition->proved = counts.proved;
+	ret_composition->all = all;
+	return LT_OK;
+}
+
 static enum lt_status take_tracked(struct lt_subject *subject,
 				   struct lt_composition *ret_composition)
 {
@@ -111,8 +127,13 @@ enum lt_status lt_composition_take(struct lt_subject *subject, bool all,
 				   struct lt_composition *ret_composition)
 {
 	LT_CLEANUP(lt_composition_deinit) struct lt_composition composition = {0};
-	LT_TRY(lt_subject_status(subject, all ? take_all(subject, &composition)
-					      : take_tracked(subject, &composition)));
+	enum lt_status status;
+	if (subject->tide != NULL)
+		status = take_stored(subject, all, &composition);
+	else
+		status =
+			all ? take_all(subject, &composition) : take_tracked(subject, &composition);
+	LT_TRY(lt_subject_status(subject, status));
 	*ret_composition = composition;
 	composition = (struct lt_composition){0};
 	return LT_OK;

@@ -32,6 +32,7 @@ struct lt_identity {
 	uint64_t rss_bytes; /* before the freeze */
 	unsigned thread_count;
 	enum lt_mode mode;
+	bool stored; /* out of a snapshot file: nothing was stopped now */
 };
 void lt_identity_deinit(struct lt_identity *identity);
 

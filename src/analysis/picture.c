@@ -72,7 +72,7 @@ uint8_t lt_picture_start_cost(enum lt_root_kind kind)
 	return start_cost[kind];
 }
 
-static enum lt_status place_roots(struct lt_picture *picture)
+enum lt_status lt_picture_place_roots(struct lt_picture *picture)
 {
 	free(picture->root_node);
 	picture->root_node = malloc((picture->roots.list.count + 1) * sizeof(*picture->root_node));
@@ -98,9 +98,9 @@ static enum lt_status take(struct lt_picture *picture)
 	LT_TRY(lt_heap_build_graph(picture->heap, addresses, count, &picture->graph));
 	LT_TRY(lt_unexplained_find(picture->view, &picture->graph, &picture->roots,
 				   &picture->scanned, &picture->native));
-	LT_TRY(lt_source_live_create(picture->view, picture->heap, &picture->graph,
+	LT_TRY(lt_source_live_create(picture->session, picture->heap, &picture->graph,
 				     &picture->source));
-	return place_roots(picture);
+	return lt_picture_place_roots(picture);
 }
 
 enum lt_status lt_picture_take(const struct lt_view *view, struct lt_picture *ret_picture)
@@ -173,18 +173,20 @@ static enum lt_status find_external(struct lt_picture *picture)
 		if (!lt_root_list_push(&picture->roots.list, root))
 			return lt_fail_memory(session);
 	}
-	LT_TRY(place_roots(picture));
+	LT_TRY(lt_picture_place_roots(picture));
 	return mark_roots(picture, known);
 }
 
 enum lt_status lt_picture_life(struct lt_picture *picture)
 {
 	const struct lt_graph *graph = &picture->graph.graph;
-	picture->alive = calloc((size_t)graph->node_count + 1, 1);
-	if (picture->alive == NULL)
-		return lt_fail_memory(picture->session);
-	LT_TRY(mark_roots(picture, 0));
-	LT_TRY(find_external(picture));
+	if (picture->alive == NULL) {
+		picture->alive = calloc((size_t)graph->node_count + 1, 1);
+		if (picture->alive == NULL)
+			return lt_fail_memory(picture->session);
+		LT_TRY(mark_roots(picture, 0));
+		LT_TRY(find_external(picture));
+	}
 	for (uint32_t node = 0; node < graph->node_count; node++) {
 		if (picture->alive[node])
 			continue;
@@ -319,4 +321,11 @@ bool lt_picture_text(const struct lt_picture *picture, uint32_t node, enum lt_de
 {
 	return picture->source.ops != NULL && node < picture->graph.graph.node_count &&
 	       picture->source.ops->text(picture->source.ctx, node, detail, text);
+}
+
+uint32_t lt_picture_walk(const struct lt_picture *picture, uint32_t node)
+{
+	if (picture->source.ops == NULL || picture->source.ops->walk == NULL)
+		return picture->graph.graph.node_count;
+	return picture->source.ops->walk(picture->source.ctx, node);
 }

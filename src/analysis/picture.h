@@ -23,14 +23,11 @@ struct lt_picture {
 	struct lt_roots roots;      /* more of LT_ROOT_EXTERNAL after lt_picture_life() */
 	struct lt_heap_graph graph;
 	uint32_t *root_node; /* node of each root, LT_NO_NODE when it is in no node */
-	/*
-	 * References found by scans of the objects of C types that no other one accounts for; of a file
-	 * there are none.
-	 */
+	/* References found by scans of the objects of C types that no other one accounts for. */
 	struct lt_loose_refs scanned;
 	struct lt_native native; /* how much memory of C code was searched for roots */
 
-	/* After lt_picture_life(). */
+	/* After lt_picture_life(). A file has `alive` from the start. */
 	uint8_t *alive; /* 1: some root reaches the node */
 	uint64_t
 		garbage_count; /* nodes that no root reaches: cyclic garbage waiting for the collector */
@@ -51,6 +48,9 @@ struct lt_picture {
 LT_MUST_CHECK enum lt_status lt_picture_take(const struct lt_view *view,
 					     struct lt_picture *ret_picture);
 void lt_picture_deinit(struct lt_picture *picture);
+
+/* Sets root_node[] of the roots; for those who fill a picture. */
+LT_MUST_CHECK enum lt_status lt_picture_place_roots(struct lt_picture *picture);
 
 /*
  * Which nodes are alive. A node whose reference count exceeds the references found is held from
@@ -89,6 +89,12 @@ const struct lt_type *lt_picture_type_of_class(const struct lt_picture *picture,
  * are addresses: lt_heap_graph_find(&picture->graph, ...) gives their nodes.
  */
 void lt_picture_refs(const struct lt_picture *picture, uint32_t node, struct lt_refs *refs);
+
+/*
+ * For an analysis that asks about all nodes in their order: makes ready what the questions about `node` and
+ * those behind it need, and returns the node at which to call it again. With the number of nodes it ends.
+ */
+uint32_t lt_picture_walk(const struct lt_picture *picture, uint32_t node);
 
 /* A detail of a node that is a number; false when the node has none. */
 bool lt_picture_number(const struct lt_picture *picture, uint32_t node, enum lt_detail detail,

@@ -25,6 +25,8 @@ struct lt_source_ops {
 	bool (*number)(void *ctx, uint32_t node, enum lt_detail detail, int64_t *ret_value);
 	/* Appends; false, with nothing appended, when the node has no such detail. */
 	bool (*text)(void *ctx, uint32_t node, enum lt_detail detail, struct lt_text *text);
+	/* See lt_picture_walk(). NULL: a walk needs no preparation. */
+	uint32_t (*walk)(void *ctx, uint32_t node);
 	void (*destroy)(void *ctx);
 };
 

@@ -392,12 +392,29 @@ static bool live_text(void *ctx, uint32_t node, enum lt_detail detail, struct lt
 	}
 }
 
+/* Scans of the objects of C types find the objects of the picture, as when the graph was built. */
+static bool is_node(void *ctx, lt_addr address)
+{
+	const struct live *live = ctx;
+	return lt_heap_graph_find(live->graph, address) != LT_NO_NODE;
+}
+
+static uint32_t live_walk(void *ctx, uint32_t node)
+{
+	struct live *live = ctx;
+	if (node < live->graph->graph.node_count)
+		return lt_heap_walk(live->heap, live->graph, node);
+	lt_heap_walk_end(live->heap);
+	return node;
+}
+
 static void live_destroy(void *ctx)
 {
+	lt_decoder_set_is_object(lt_heap_decoder(((struct live *)ctx)->heap), NULL, NULL);
 	free(ctx);
 }
 
-enum lt_status lt_source_live_create(const struct lt_view *view, struct lt_heap *heap,
+enum lt_status lt_source_live_create(struct lt_session *session, struct lt_heap *heap,
 				     const struct lt_heap_graph *graph,
 				     struct lt_source *ret_source)
 {
@@ -405,13 +422,17 @@ enum lt_status lt_source_live_create(const struct lt_view *view, struct lt_heap 
 		.refs = live_refs,
 		.number = live_number,
 		.text = live_text,
+		.walk = live_walk,
 		.destroy = live_destroy,
 	};
 	struct live *live = calloc(1, sizeof(*live));
 	if (live == NULL)
-		return lt_fail_memory(view->session);
-	*live = (struct live){
-		.view = view, .heap = heap, .graph = graph, .types = lt_heap_types(heap)};
+		return lt_fail_memory(session);
+	*live = (struct live){.view = lt_heap_view(heap),
+			      .heap = heap,
+			      .graph = graph,
+			      .types = lt_heap_types(heap)};
+	lt_decoder_set_is_object(lt_heap_decoder(heap), is_node, live);
 	*ret_source = (struct lt_source){.ops = &ops, .ctx = live};
 	return LT_OK;
 }

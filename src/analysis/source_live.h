@@ -7,8 +7,8 @@
 #include "analysis/source.h"
 #include "heap/heap.h"
 
-/* `view`, `heap` and `graph` must outlive the source. */
-LT_MUST_CHECK enum lt_status lt_source_live_create(const struct lt_view *view, struct lt_heap *heap,
+/* `heap` and `graph` must outlive the source. */
+LT_MUST_CHECK enum lt_status lt_source_live_create(struct lt_session *session, struct lt_heap *heap,
 						   const struct lt_heap_graph *graph,
 						   struct lt_source *ret_source);
 

@@ -1,5 +1,7 @@
 #include "analysis/subject.h"
 
+#include "analysis/tide.h"
+
 #include "base/cleanup.h"
 
 #include <limits.h>
@@ -16,7 +18,6 @@ enum lt_status lt_subject_of_look(struct lt_look *look, struct lt_subject **ret_
 	if (subject == NULL)
 		return lt_fail_memory(look->session);
 	subject->session = look->session;
-	subject->identity = look->identity;
 	enum lt_status status =
 		lt_look_status(look, lt_collectors_read(look->view, &subject->collectors,
 							&subject->collector_count));
@@ -25,6 +26,7 @@ enum lt_status lt_subject_of_look(struct lt_look *look, struct lt_subject **ret_
 		return status;
 	}
 	subject->look = look;
+	subject->identity = look->identity;
 	*ret_subject = subject;
 	return LT_OK;
 }
@@ -44,18 +46,35 @@ static enum lt_status open_process(struct lt_session *session, const char *opera
 	return status;
 }
 
+static enum lt_status open_file(struct lt_session *session, const char *path,
+				struct lt_subject **ret_subject)
+{
+	struct lt_subject *subject = calloc(1, sizeof(*subject));
+	if (subject == NULL)
+		return lt_fail_memory(session);
+	subject->session = session;
+	subject->started_ns = lt_now_ns();
+	enum lt_status status = lt_tide_open(subject, path, &subject->tide);
+	if (status != LT_OK) {
+		lt_subject_close(subject);
+		return status;
+	}
+	*ret_subject = subject;
+	return LT_OK;
+}
+
 enum lt_status lt_subject_open(struct lt_session *session, const char *operand,
 			       const struct lt_look_options *options,
 			       struct lt_subject **ret_subject)
 {
-	if (lt_subject_is_pid(operand))
-		return open_process(session, operand, options, ret_subject);
-	return lt_fail(session, LT_E_FILE,
-		       "'%.200s' cannot be read: snapshot files are not known yet", operand);
+	return lt_subject_is_pid(operand) ? open_process(session, operand, options, ret_subject)
+					  : open_file(session, operand, ret_subject);
 }
 
 static enum lt_status take(struct lt_subject *subject)
 {
+	if (subject->tide != NULL)
+		return lt_tide_picture(subject->tide, &subject->picture);
 	LT_TRY(lt_picture_take(subject->look->view, &subject->picture));
 	/* The graph joins the objects of all interpreters: only of a single one these are its counts. */
 	if (subject->collector_count == 1) {
@@ -102,13 +121,17 @@ enum lt_status lt_subject_picture(struct lt_subject *subject, enum lt_picture_st
 
 enum lt_status lt_subject_status(struct lt_subject *subject, enum lt_status status)
 {
+	if (subject->tide != NULL)
+		return status == LT_OK ? lt_tide_status(subject->tide) : status;
 	return subject->look != NULL ? lt_look_status(subject->look, status) : status;
 }
 
 void lt_subject_end(struct lt_subject *subject)
 {
-	if (subject->look == NULL)
+	if (subject->look == NULL) {
+		lt_cost_take(subject->started_ns, &subject->cost);
 		return;
+	}
 	if (subject->picture.heap != NULL && !subject->ended)
 		lt_heap_let_go(subject->picture.heap);
 	subject->ended = true;
@@ -120,9 +143,11 @@ void lt_subject_close(struct lt_subject *subject)
 {
 	if (subject == NULL)
 		return;
-	lt_subject_end(subject);
+	if (subject->look == NULL)
+		lt_identity_deinit(&subject->identity);
 	lt_picture_deinit(&subject->picture);
 	free(subject->collectors);
+	lt_tide_close(subject->tide);
 	lt_look_close(subject->look);
 	free(subject);
 }

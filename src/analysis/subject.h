@@ -17,12 +17,16 @@ enum lt_picture_step {
 	LT_PICTURE_WEIGHED, /* lt_picture_weigh(): the graph's edges are gone from here on */
 };
 
+struct lt_tide;
+
 struct lt_subject {
 	struct lt_session *session;
-	struct lt_identity identity; /* owned by the look of a process */
+	struct lt_identity identity; /* owned by the look of a process, of a file owned here */
 	struct lt_cost cost;         /* complete after lt_subject_end() */
 	struct lt_look *look;        /* NULL for a file */
-	struct lt_picture picture;   /* empty until lt_subject_picture() */
+	struct lt_tide *tide;        /* NULL for a process */
+	uint64_t started_ns;
+	struct lt_picture picture; /* empty until lt_subject_picture() */
 	bool taken;
 	bool ended;                      /* the target was let go */
 	enum lt_picture_step step;       /* once taken */
@@ -49,7 +53,10 @@ LT_MUST_CHECK enum lt_status lt_subject_of_look(struct lt_look *look,
 LT_MUST_CHECK enum lt_status lt_subject_picture(struct lt_subject *subject,
 						enum lt_picture_step step);
 
-/* What a failure of an analysis on this subject means: see lt_look_status(). */
+/*
+ * What the outcome of an analysis on this subject means: see lt_look_status(); of a file it is a failure
+ * when a part of it could not be read.
+ */
 LT_MUST_CHECK enum lt_status lt_subject_status(struct lt_subject *subject, enum lt_status status);
 
 /*

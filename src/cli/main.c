@@ -103,12 +103,14 @@ static enum lt_status fill_report(struct lt_run *run)
 
 static enum lt_status run_request(struct lt_run *run)
 {
+	const struct lt_command *command = run->request->command;
+	bool own = command != NULL && command->writes_file && !run->request->help;
 	LT_TRY(lt_output_check(run->session, run->request->output));
 	LT_TRY(fill_report(run));
 	if (run->out.failed)
 		return lt_fail_memory(run->session);
-	return lt_output_write(run->session, run->request->output, lt_text_get(&run->out),
-			       run->out.length);
+	return lt_output_write(run->session, own ? NULL : run->request->output,
+			       lt_text_get(&run->out), run->out.length);
 }
 
 /*

@@ -157,6 +157,9 @@ static enum lt_status apply(struct parser *parser, enum lt_option_id id, const c
 	case LT_OPT_IGNORE_HEADROOM:
 		request->ignore_headroom = true;
 		break;
+	case LT_OPT_REDACT:
+		request->redact = true;
+		break;
 	case LT_OPT_ALL:
 		request->all = true;
 		break;

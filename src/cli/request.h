@@ -31,6 +31,7 @@ struct lt_request {
 	enum lt_mode mode;
 	bool ignore_headroom;
 	bool all;
+	bool redact;
 	uint64_t top;       /* rows; 0: the default of the command */
 	unsigned seconds;   /* -d; 0: the default of the command */
 	unsigned snapshots; /* 0: the default of the command */

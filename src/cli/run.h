@@ -31,6 +31,7 @@ void lt_run_deinit(struct lt_run *run);
 LT_MUST_CHECK enum lt_status lt_cmd_doctor(struct lt_run *run);
 LT_MUST_CHECK enum lt_status lt_cmd_leaks(struct lt_run *run);
 LT_MUST_CHECK enum lt_status lt_cmd_ps(struct lt_run *run);
+LT_MUST_CHECK enum lt_status lt_cmd_snapshot(struct lt_run *run);
 LT_MUST_CHECK enum lt_status lt_cmd_sql(struct lt_run *run);
 LT_MUST_CHECK enum lt_status lt_cmd_types(struct lt_run *run);
 LT_MUST_CHECK enum lt_status lt_cmd_object(struct lt_run *run);

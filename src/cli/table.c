@@ -51,6 +51,10 @@ const struct lt_option lt_options[LT_OPT_COUNT] = {
 			.letter = 'a',
 			.help = "Count every object that can be reached, not only those that the "
 				"collector tracks"},
+	[LT_OPT_REDACT] = {.name = "redact",
+			   .help = "Leave out of the file every key and every name of an attribute "
+				   "or variable, file paths but for their last part and the "
+				   "command line"},
 	[LT_OPT_TOP] = {.name = "top",
 			.alias = "limit",
 			.letter = 'n',
@@ -108,6 +112,11 @@ static const char *const ps_examples[] = {
 	"lowtide ps", "The CPython processes that you may look at",
 	"lowtide ps --json | jq '.result.processes[].pid'", "Their PIDs, for a script", NULL};
 
+static const char *const snapshot_examples[] = {
+	"lowtide snapshot 4242 -o app.tide", "Keep the picture of process 4242 for later",
+	"lowtide snapshot --redact 4242 -o app.tide && lowtide doctor app.tide",
+	"A file to give away: types, sizes and structure, no keys and no names", NULL};
+
 static const char *const types_examples[] = {
 	"lowtide types 4242", "The kinds of object that take the most memory",
 	"lowtide types --all --top 100 4242", "Strings, numbers and other untracked objects too",
@@ -145,8 +154,8 @@ static const char *const help_examples[] = {"lowtide help types", "All options o
 
 const struct lt_command lt_commands[] = {
 	{.name = "doctor",
-	 .operand = "PID",
-	 .completion = LT_COMPLETE_PID,
+	 .operand = "PID|FILE",
+	 .completion = LT_COMPLETE_SUBJECT,
 	 .options = COMMON | LOOK | LT_OPT_BIT(LT_OPT_TOP) | LT_OPT_BIT(LT_OPT_FAIL_ON),
 	 .formats = TEXT_AND_JSON | LT_FORMAT_BIT(LT_FORMAT_HTML),
 	 .summary = "what is wrong, ranked, with evidence and the change to make",
@@ -190,8 +199,8 @@ const struct lt_command lt_commands[] = {
 	 .examples = ps_examples,
 	 .run = lt_cmd_ps},
 	{.name = "types",
-	 .operand = "PID",
-	 .completion = LT_COMPLETE_PID,
+	 .operand = "PID|FILE",
+	 .completion = LT_COMPLETE_SUBJECT,
 	 .options = COMMON | LOOK | LT_OPT_BIT(LT_OPT_ALL) | LT_OPT_BIT(LT_OPT_TOP),
 	 .summary = "what the heap is made of",
 	 .description =
@@ -220,6 +229,23 @@ const struct lt_command lt_commands[] = {
 		 "shown.",
 	 .examples = object_examples,
 	 .run = lt_cmd_object},
+	{.name = "snapshot",
+	 .operand = "PID",
+	 .completion = LT_COMPLETE_PID,
+	 .options = COMMON | LOOK | LT_OPT_BIT(LT_OPT_REDACT),
+	 .formats = LT_FORMAT_BIT(LT_FORMAT_TIDE),
+	 .writes_file = true,
+	 .summary = "freeze and save, to be examined later or elsewhere",
+	 .description =
+		 "Writes the picture of the process to FILE (-o): all objects with type and size, "
+		 "all references, the roots and the state of the collector. Every command that "
+		 "takes PID|FILE gives on the file what it would have given on the process.\n\n"
+		 "The file has no values. Of strings it has those that name something, at most 80 "
+		 "characters of each: attributes, variables, and keys of dicts (of a dict of more "
+		 "than 1,000 entries those of its heaviest). With --redact it has none of them: "
+		 "only modules, classes and functions keep their names.",
+	 .examples = snapshot_examples,
+	 .run = lt_cmd_snapshot},
 	{.name = "path",
 	 .operand = "PID|FILE TYPE|0xADDR",
 	 .operands_least = 2,

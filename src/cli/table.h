@@ -19,6 +19,7 @@ enum lt_option_id {
 	LT_OPT_MODE,
 	LT_OPT_IGNORE_HEADROOM,
 	LT_OPT_ALL,
+	LT_OPT_REDACT,
 	LT_OPT_TOP,
 	LT_OPT_FAIL_ON,
 	LT_OPT_DURATION,
@@ -61,6 +62,7 @@ struct lt_command {
 	enum lt_completion completion;          /* of the first operand */
 	unsigned options;                       /* LT_OPT_BIT()s */
 	unsigned formats; /* LT_FORMAT_BIT()s that -o and --format may ask for; 0: text and JSON */
+	bool writes_file; /* -o is the command's own business, its report goes to standard output */
 	const char *summary;         /* one line for the list, no full stop */
 	const char *description;     /* paragraphs, a blank line between two */
 	const char *const *examples; /* NULL-terminated pairs: command line, what it does */

@@ -20,6 +20,16 @@ const char *lt_member_spelling(enum lt_member member)
 	return (unsigned)member < LT_MEMBER_COUNT ? spellings[member] : "";
 }
 
+const char *lt_member_name(enum lt_member member)
+{
+	static const char *const names[LT_MEMBER_COUNT] = {
+#define LT_MEMBER(name, spelling) [LT_MEMBER_##name] = #name,
+#include "heap/members.def"
+#undef LT_MEMBER
+	};
+	return names[member];
+}
+
 /* ---- The decoder ---- */
 
 struct visit_row {

@@ -53,6 +53,7 @@ enum lt_member {
 	LT_MEMBER_COUNT
 };
 const char *lt_member_spelling(enum lt_member member);
+const char *lt_member_name(enum lt_member member); /* "cell_contents": as in members.def */
 
 struct lt_decoder;
 

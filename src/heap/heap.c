@@ -64,6 +64,11 @@ struct lt_decoder *lt_heap_decoder(struct lt_heap *heap)
 	return heap->decoder;
 }
 
+const struct lt_view *lt_heap_view(const struct lt_heap *heap)
+{
+	return &heap->track.view;
+}
+
 const struct lt_interpreters *lt_heap_interpreters(struct lt_heap *heap)
 {
 	return &heap->interpreters;

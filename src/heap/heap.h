@@ -22,6 +22,8 @@ void lt_heap_let_go(struct lt_heap *heap);
 
 struct lt_types *lt_heap_types(struct lt_heap *heap);
 struct lt_decoder *lt_heap_decoder(struct lt_heap *heap);
+/* The view that the heap reads through: what is in its window costs no system call. */
+const struct lt_view *lt_heap_view(const struct lt_heap *heap);
 const struct lt_interpreters *lt_heap_interpreters(struct lt_heap *heap);
 
 /*
@@ -107,8 +109,31 @@ LT_MUST_CHECK enum lt_status lt_heap_build_graph(struct lt_heap *heap, const lt_
 void lt_heap_graph_settle(struct lt_heap_graph *graph);
 void lt_heap_graph_deinit(struct lt_heap_graph *graph);
 
+/*
+ * A graph from what was kept of one: without references yet (`graph` has nodes only), and without its
+ * counts of collector and scans. Addresses ascend strictly and are multiples of 8 below 2^47, else
+ * LT_E_FILE.
+ */
+struct lt_heap_nodes {
+	uint32_t count;
+	const lt_addr *address;
+	const uint64_t *size;
+	uint32_t *type; /* taken over, as is the next; NULL then */
+	uint8_t *flags;
+};
+LT_MUST_CHECK enum lt_status lt_heap_graph_restore(struct lt_session *session,
+						   struct lt_heap_nodes *nodes,
+						   struct lt_heap_graph *ret_graph);
+
 /* Node of an object's address, LT_NO_NODE for none. */
 uint32_t lt_heap_graph_find(const struct lt_heap_graph *graph, lt_addr address);
+
+/*
+ * For a walk over all nodes in their order: loads memory from that of `node` on, and returns the first
+ * node that lies behind what was loaded, the number of nodes at the end. lt_heap_walk_end() forgets it.
+ */
+uint32_t lt_heap_walk(struct lt_heap *heap, const struct lt_heap_graph *graph, uint32_t node);
+void lt_heap_walk_end(struct lt_heap *heap);
 
 /* Of a node below graph.node_count. */
 lt_addr lt_heap_graph_address(const struct lt_heap_graph *graph, uint32_t node);

@@ -412,7 +412,8 @@ static const struct lt_type *get(struct lt_types *types, lt_addr address, int de
 		return NULL;
 	if (lt_map_get(&types->index, address, &index))
 		return types->types.data[index];
-	if (lt_map_get(&types->refused, address, NULL) || types->types.count >= TYPES_MAX)
+	if (types->view.memory == NULL || lt_map_get(&types->refused, address, NULL) ||
+	    types->types.count >= TYPES_MAX)
 		return NULL;
 	/* A live target can offer any number of wrong addresses: what was refused may be forgotten. */
 	if (types->refused.count >= REFUSED_MAX)
@@ -436,4 +437,26 @@ const struct lt_type *lt_types_unknown(struct lt_types *types)
 		return types->types.data[index];
 	struct lt_type unknown = {.module = "", .name = "unreadable", .kind = LT_KIND_OPAQUE};
 	return keep_type(types, &unknown);
+}
+
+bool lt_types_add(struct lt_types *types, const struct lt_type *type)
+{
+	struct lt_type kept = *type;
+	if (types->types.count >= TYPES_MAX)
+		return false;
+	kept.module = lt_arena_copy(&types->arena, type->module, strlen(type->module));
+	kept.name = lt_arena_copy(&types->arena, type->name, strlen(type->name));
+	return kept.module != NULL && kept.name != NULL && keep_type(types, &kept) != NULL;
+}
+
+const char *lt_kind_name(enum lt_kind kind)
+{
+	static const char *const names[LT_KIND_COUNT] = {
+		[LT_KIND_OPAQUE] = "OPAQUE",
+		[LT_KIND_OBJECT] = "OBJECT",
+#define LT_KIND(kind, module, type_name) [LT_KIND_##kind] = #kind,
+#include "heap/kinds.def"
+#undef LT_KIND
+	};
+	return names[kind];
 }

@@ -39,8 +39,12 @@ struct lt_type {
 	uint32_t slot_count;
 };
 
+/* The name of a layout in kinds.def; "OPAQUE", "OBJECT" for the two that are not there. */
+const char *lt_kind_name(enum lt_kind kind);
+
 struct lt_types;
 
+/* A view without memory: there are no types but those of lt_types_add(). */
 LT_MUST_CHECK enum lt_status lt_types_create(const struct lt_view *view,
 					     struct lt_types **ret_types);
 void lt_types_destroy(struct lt_types *types);
@@ -53,6 +57,9 @@ const struct lt_type *lt_types_get(struct lt_types *types, lt_addr address);
 
 /* Stands for a type that could not be read: no module, name "unreadable". NULL: no memory. */
 const struct lt_type *lt_types_unknown(struct lt_types *types);
+
+/* Adds a type that was read before, with the next index; names are copied. False: no memory, or too many. */
+bool lt_types_add(struct lt_types *types, const struct lt_type *type);
 
 /* By dense index, index < lt_types_count(). */
 const struct lt_type *lt_types_at(const struct lt_types *types, uint32_t index);

@@ -29,6 +29,8 @@ json_t *lt_json_inspection(const struct lt_inspection *inspection);
 json_t *lt_json_paths(const struct lt_paths *paths);
 json_t *lt_json_retained(const struct lt_retained *retained);
 
+json_t *lt_json_snapshot(const struct lt_tide_written *written);
+
 /* An address as "0x7f...", null for 0. */
 json_t *lt_json_address(lt_addr address);
 

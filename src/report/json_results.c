@@ -1,3 +1,4 @@
+#include "analysis/tide.h"
 #include "report/json.h"
 
 static json_t *row(const struct lt_composition_row *kind)
@@ -165,4 +166,12 @@ json_t *lt_json_doctor(const struct lt_doctor *doctor)
 			 lt_json_count(doctor->object_bytes), "tracked",
 			 lt_json_count(doctor->tracked), "garbage", garbage, "conservative_refs",
 			 lt_json_count(doctor->conservative_refs), "proved", doctor->proved);
+}
+
+json_t *lt_json_snapshot(const struct lt_tide_written *written)
+{
+	return json_pack("{s:o, s:b, s:o, s:o, s:o}", "file", lt_json_string(written->path),
+			 "redacted", written->redacted, "objects", lt_json_count(written->objects),
+			 "references", lt_json_count(written->references), "bytes",
+			 lt_json_count(written->bytes));
 }

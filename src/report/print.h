@@ -19,6 +19,10 @@ void lt_print_paths(const struct lt_report *report, const struct lt_paths *paths
 void lt_print_retained(const struct lt_report *report, const struct lt_retained *retained,
 		       struct lt_text *out);
 
+struct lt_tide_written;
+void lt_print_snapshot(const struct lt_report *report, const struct lt_tide_written *written,
+		       struct lt_text *out);
+
 /* A bar of at most `columns` columns for a share, 0 to 1. */
 const char *lt_print_bar(struct lt_screen *screen, double share, unsigned columns);
 

@@ -29,7 +29,12 @@ void lt_print_head(struct lt_screen *screen, const struct lt_report *report)
 	if (report->style.verbosity < 0)
 		return;
 	const char *cost =
-		who->mode == LT_MODE_LIVE
+		who->stored
+			? lt_screen_format(screen,
+					   "From a snapshot file; %s in all, %s of memory at most.",
+					   lt_screen_milliseconds(screen, report->cost.elapsed_ms),
+					   lt_screen_bytes(screen, report->cost.peak_bytes))
+		: who->mode == LT_MODE_LIVE
 			? lt_screen_format(
 				  screen,
 				  "This look: nothing stopped; %s in all, %s of memory at most.",

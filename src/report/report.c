@@ -82,3 +82,12 @@ void lt_report_inspection(const struct lt_report *report, const struct lt_inspec
 	else
 		lt_print_inspection(report, inspection, out);
 }
+
+void lt_report_snapshot(const struct lt_report *report, const struct lt_tide_written *written,
+			struct lt_text *out)
+{
+	if (report->json)
+		lt_json_write(report, "result", lt_json_snapshot(written), out);
+	else
+		lt_print_snapshot(report, written, out);
+}

@@ -60,6 +60,10 @@ struct lt_query_result;
 void lt_report_query(const struct lt_report *report, const struct lt_query_result *result,
 		     struct lt_text *out);
 
+struct lt_tide_written;
+void lt_report_snapshot(const struct lt_report *report, const struct lt_tide_written *written,
+			struct lt_text *out);
+
 /* The session's error: as JSON in the envelope, or as a sentence and its remedy, each on a line. */
 void lt_report_error(const struct lt_report *report, struct lt_text *out);
 

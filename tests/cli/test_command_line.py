@@ -9,7 +9,7 @@ import pytest
 from harness import lowtide_path
 from harness.run import run_command
 
-COMMANDS = ["doctor", "leaks", "ps", "types", "object", "path", "retained", "sql", "help"]
+COMMANDS = ["doctor", "leaks", "ps", "types", "object", "snapshot", "path", "retained", "sql", "help"]
 
 
 def refused(result, code, sentence, remedy=None):
@@ -35,14 +35,16 @@ def refused(result, code, sentence, remedy=None):
     (["doctor"], "the command doctor takes a process ID", "lowtide doctor PID"),
     (["doctor", "0"], "'0' is not a process ID", "4194304"),
     (["doctor", "-1"], "-1 is not a process ID", "4194304"),
-    (["doctor", "--", "-1"], "'-1' is not a process ID", "4194304"),
+    (["doctor", "--", "-1"], "'-1' is neither a process ID nor a file", "lowtide ps"),
     (["doctor", "4194305"], "'4194305' is not a process ID", "4194304"),
     (["doctor", "99999999999999999999999"], "is not a process ID", "4194304"),
-    (["doctor", "1x"], "'1x' is not a process ID", None),
-    (["doctor", "+1"], "'+1' is not a process ID", None),
-    (["doctor", " 1"], "' 1' is not a process ID", None),
-    (["doctor", ""], "'' is not a process ID", None),
-    (["doctor", "/dev/null"], "'/dev/null' is a file, and doctor takes a process ID", "lowtide ps"),
+    (["doctor", "1x"], "'1x' is neither a process ID nor a file", None),
+    (["doctor", "+1"], "'+1' is neither a process ID nor a file", None),
+    (["doctor", " 1"], "' 1' is neither a process ID nor a file", None),
+    (["doctor", ""], "'' is neither a process ID nor a file", None),
+    (["snapshot", "/dev/null"], "'/dev/null' is a file, and snapshot takes a process ID", "lowtide ps"),
+    (["snapshot", "1"], "the command snapshot needs a file to write", "lowtide snapshot 1 -o FILE.tide"),
+    (["snapshot", "--format", "json", "1"], "the command snapshot cannot write json", "tide"),
     (["doctor", "1", "2"], "'2' is one argument too many for doctor", "lowtide doctor PID"),
     (["ps", "1"], "'1' is one argument too many for ps", "lowtide ps"),
     (["ps", "--jso"], "there is no option --jso", "Did you mean --json?"),

@@ -60,8 +60,10 @@ static int examine(struct lt_look *look, const struct lt_fault *fault)
 			lt_status_name(status), look->session->message);
 	lt_doctor_deinit(&doctor);
 	/* The look is the caller's. */
-	if (subject != NULL)
+	if (subject != NULL) {
 		subject->look = NULL;
+		subject->identity = (struct lt_identity){0};
+	}
 	lt_subject_close(subject);
 	lt_memory_close(faulty);
 	look->view->memory = frozen;

@@ -1,0 +1,185 @@
+"""Snapshot files: the same answers as from the process, and nothing in them that is a value."""
+import json
+import re
+import subprocess
+
+import pytest
+from harness import Target, build_dir
+from test_findings import service
+
+SHOP = '''
+    import functools, threading
+    class Order:
+        __slots__ = ("number", "lines")
+        def __init__(self, number):
+            self.number = number
+            self.lines = [{"line": number, "text": "line %d" % number}]
+    class Registry:
+        entries = {}
+    Registry.entries.update((("order", i), Order(i)) for i in range(3000))
+    class Session:
+        def __init__(self, user):
+            self.user = user
+            self.data = ["x" * 100 for i in range(20)]
+    sessions = [Session(i) for i in range(2000)]
+    large = {"key %d" % i: [i] * (i % 7) for i in range(5000)}
+    @functools.lru_cache(maxsize=None)
+    def price(article):
+        return [article] * 30
+    for article in range(2000):
+        price(article)
+    kept = []
+    def failing(payload):
+        local = [payload] * 1000
+        raise ValueError(payload)
+    for i in range(150):
+        try:
+            failing(i)
+        except ValueError as error:
+            kept.append(error)
+    local = threading.local()
+    local.values = list(range(1000))
+    def generate():
+        position = {"some": "dict"}
+        yield position
+    generator = generate()
+    next(generator)
+    def wait(held):
+        event.wait()
+    event = threading.Event()
+    thread = threading.Thread(target=wait, args=([object() for i in range(100)],), daemon=True)
+    thread.start()
+'''
+
+# What must not be in the file: each is built at run time, and in the source in two parts.
+SECRETS = '''
+    half, other = "swordfish", "-secret-"
+    made = [half + other + str(i) for i in range(8)]
+    class Account:
+        def __init__(self, wordpass):
+            self.wordpass = wordpass
+    account = Account(made[0])
+    settings = {"wordpass": made[1], "raw": made[2].encode()}
+    detsil = [made[3], (made[4], {"deep": [made[5]]})]
+    del made[6], made[5]
+    import threading
+    def serve(wordpass):
+        nekot = wordpass + "-nekot"
+        event.wait()
+    event = threading.Event()
+    thread = threading.Thread(target=serve, args=(half + other + "argument",), daemon=True)
+    thread.start()
+    while thread.ident is None:
+        pass
+'''
+
+
+def snapshot(lowtide, target, path, *options):
+    result = lowtide("snapshot", "--json", *options, "-o", path, target.pid)
+    assert result.code == 0, result
+    written = result.json["result"]
+    assert written["file"] == str(path) and written["bytes"] == path.stat().st_size
+    return written
+
+
+def doctor(lowtide, subject):
+    result = lowtide("doctor", "--json", subject)
+    assert result.code == 0, result
+    report = result.json
+    # Of when it was looked at.
+    for name in ("uptime_ms", "rss_bytes"):
+        report["result"]["identity"].pop(name)
+    return report
+
+
+def retained(lowtide, subject):
+    """The tree without the examples: their keys may be among those that a file leaves out."""
+    result = lowtide("retained", "--json", subject)
+    assert result.code == 0, result
+    waiting = list(result.json["result"]["tree"])
+    entries = []
+    while waiting:
+        entry = waiting.pop()
+        entry.pop("example")
+        waiting += entry.pop("children")
+        entries.append(entry)
+    return entries
+
+
+def everything(path):
+    """The bytes of the file, and those of its columns, decompressed."""
+    columns = subprocess.run([build_dir() / "tests/tools/lt_columns", path], stdout=subprocess.PIPE, check=True).stdout
+    assert len(columns) > 10000
+    return path.read_bytes() + columns
+
+
+def test_a_file_answers_as_the_process(lowtide, interpreter, tmp_path):
+    path = tmp_path / "shop.tide"
+    with Target(interpreter, service(SHOP)) as target:
+        written = snapshot(lowtide, target, path)
+        assert written["redacted"] is False
+        live = doctor(lowtide, target.pid)
+        types = {option: lowtide("types", "--json", *option, target.pid).json["result"] for option in ((), ("--all",))}
+        kept = retained(lowtide, target.pid)
+        slots = "SELECT label FROM refs WHERE kind = 'slot' ORDER BY label LIMIT 3"
+        labels = lowtide("sql", "--json", target.pid, slots).json["result"]
+    stored = doctor(lowtide, path)
+    assert live["result"]["findings"], "nothing to compare"
+    assert stored["result"] == live["result"]
+    assert stored["target"]["pid"] == live["target"]["pid"]
+    assert stored["target"]["cmdline"] == live["target"]["cmdline"]
+    assert stored["cost"]["stall_ms"] == 0
+    for option, expected in types.items():
+        assert lowtide("types", "--json", *option, path).json["result"] == expected
+    assert retained(lowtide, path) == kept
+    assert lowtide("sql", "--json", path, slots).json["result"] == labels
+    assert written["objects"] == types["--all",]["count"]
+
+
+def test_values_are_not_in_the_file(lowtide, interpreter, tmp_path):
+    plain, redacted = tmp_path / "plain.tide", tmp_path / "redacted.tide"
+    with Target(interpreter, service(SECRETS)) as target:
+        snapshot(lowtide, target, plain)
+        snapshot(lowtide, target, redacted, "--redact")
+    for path in (plain, redacted):
+        content = everything(path)
+        assert not re.search(rb"swordfish", content), content[content.index(b"swordfish") - 50:][:120]
+        assert b"-nekot" not in content
+        assert b"Account" in content, "classes keep their names"
+    content = everything(plain)
+    for name in (b"wordpass", b"detsil", b"nekot"):
+        assert name in content
+    content = everything(redacted)
+    for name in (b"wordpass", b"detsil", b"nekot", b"/srv/shop.py"):
+        assert name not in content, name
+    report = doctor(lowtide, redacted)
+    assert report["target"]["cmdline"] == ""
+
+
+def test_a_redacted_file_keeps_types_and_structure(lowtide, interpreter, tmp_path):
+    plain, redacted = tmp_path / "plain.tide", tmp_path / "redacted.tide"
+    with Target(interpreter, service(SHOP)) as target:
+        snapshot(lowtide, target, plain)
+        snapshot(lowtide, target, redacted, "--redact")
+    both = [doctor(lowtide, path)["result"] for path in (plain, redacted)]
+    for key in ("kinds", "object_count", "object_bytes"):
+        assert both[0].get(key) == both[1].get(key)
+    figures = [[(f["id"], f["severity"], f["evidence"].get("held_bytes")) for f in result["findings"]] for result in both]
+    assert sorted(figures[0], key=str) == sorted(figures[1], key=str)
+    text = json.dumps(both[1])
+    assert "shop" in text and "Registry" in text and "key#" in text
+    assert "sessions" not in text and "/srv" not in text
+
+
+@pytest.mark.parametrize("content, sentence", [
+    (b"", "empty"),
+    (b"not a snapshot at all" * 1000, "not a snapshot"),
+])
+def test_other_files_are_refused(lowtide, tmp_path, content, sentence):
+    path = tmp_path / "other.tide"
+    path.write_bytes(content)
+    for command in ("doctor", "types", "retained"):
+        result = lowtide(command, path)
+        assert result.code == 6, result
+        assert sentence in result.err
+        assert result.out == ""
