@@ -10,6 +10,9 @@
  * Preorder cuts the work down. A predecessor with a smaller number than its successor offers itself,
  * whatever comes later: of those, only the least is kept. Edges from larger numbers alone are turned
  * round and evaluated: those of the depth-first tree never are.
+ *
+ * Most objects refer to nothing. Such an end is on no way to others: it takes no part in all this, and its
+ * dominator is the nearest common one of its predecessors in the tree of the others.
  */
 #include "base/cleanup.h"
 #include "base/vec.h"
@@ -23,8 +26,10 @@ struct link {
 	uint32_t least;
 };
 
+enum { END = UINT32_MAX }; /* in place of a number */
+
 struct work {
-	uint32_t *number;    /* node -> preorder number, 0: not reached */
+	uint32_t *number;    /* node -> preorder number, 0: not reached, END: an end that is */
 	uint32_t *parent;    /* number -> number of its parent in the depth-first tree */
 	uint32_t *semi;      /* number -> number of its semidominator */
 	struct link *link;   /* of each number */
@@ -65,9 +70,14 @@ static inline void ask_for_numbers(const struct work *work, struct lt_row row)
 static bool number_from(const struct lt_graph *graph, uint32_t root, struct work *work,
 			struct steps *steps)
 {
-	give_number(work, root, 0);
-	uint32_t node = root, at = work->reached;
+	uint32_t node = root;
 	struct lt_row row = lt_row(&graph->out, node);
+	if (row.begin == row.end) {
+		work->number[root] = END;
+		return true;
+	}
+	give_number(work, root, 0);
+	uint32_t at = work->reached;
 	const uint32_t *next = row.begin;
 	steps->count = 0;
 	for (;;) {
@@ -77,9 +87,11 @@ static bool number_from(const struct lt_graph *graph, uint32_t root, struct work
 			to = *next++;
 			if (work->number[to] != 0)
 				continue;
-			/* Whoever has no successors needs no place on the way. */
 			below = lt_row(&graph->out, to);
-			give_number(work, to, at);
+			if (below.begin == below.end)
+				work->number[to] = END;
+			else
+				give_number(work, to, at);
 		}
 		if (below.begin != below.end) {
 			ask_for_numbers(work, below);
@@ -130,14 +142,14 @@ static enum lt_status turn_edges(struct lt_session *session, const struct lt_gra
 	/* In the order of the nodes, not of the numbers: so the rows are read from first to last. */
 	for (uint32_t node = 0; node < graph->node_count; node++) {
 		uint32_t from = work->number[node];
-		if (from == 0)
+		if (from == 0 || from == END)
 			continue;
 		struct lt_row row = lt_row(&graph->out, node);
 		for (const uint32_t *to = row.begin; to < row.end; to++) {
 			uint32_t number = work->number[*to];
 			if (from > number)
 				lt_row_count(back, number);
-			else if (from < work->semi[number])
+			else if (number != END && from < work->semi[number])
 				work->semi[number] = from;
 		}
 	}
@@ -147,7 +159,7 @@ static enum lt_status turn_edges(struct lt_session *session, const struct lt_gra
 		return lt_fail_memory(session);
 	for (uint32_t node = 0; node < graph->node_count; node++) {
 		uint32_t from = work->number[node];
-		if (from == 0)
+		if (from == 0 || from == END)
 			continue;
 		struct lt_row row = lt_row(&graph->out, node);
 		for (const uint32_t *to = row.begin; to < row.end; to++) {
@@ -199,6 +211,121 @@ static void find_semidominators(struct work *work)
 	}
 }
 
+/* Each immediate dominator, into link[].ancestor: the paths are no longer needed. */
+static void find_dominators(struct work *work)
+{
+	work->link[0].ancestor = 0;
+	for (uint32_t w = 1; w <= work->reached; w++) {
+		uint32_t up = work->parent[w];
+		while (up > work->semi[w])
+			up = work->link[up].ancestor;
+		work->link[w].ancestor = up;
+	}
+}
+
+/*
+ * A walk of the dominator tree, so that "below" is a comparison: parent[] becomes the place of each number
+ * in preorder of that tree, semi[] how many there are from it on.
+ */
+static void number_tree(struct work *work)
+{
+	uint32_t *place = work->parent, *extent = work->semi;
+	for (uint32_t w = 0; w <= work->reached; w++)
+		extent[w] = 1;
+	for (uint32_t w = work->reached; w >= 1; w--)
+		extent[work->link[w].ancestor] += extent[w];
+	/* link[].least: the place of the next child. */
+	place[0] = 0;
+	work->link[0].least = 1;
+	for (uint32_t w = 1; w <= work->reached; w++) {
+		uint32_t up = work->link[w].ancestor;
+		place[w] = work->link[up].least;
+		work->link[up].least += extent[w];
+		work->link[w].least = place[w] + 1;
+	}
+}
+
+static inline bool is_below(const struct work *work, uint32_t w, uint32_t top)
+{
+	return work->parent[w] - work->parent[top] < work->semi[top];
+}
+
+/* The nearest dominator of both. Only from one of them on is the tree climbed. */
+static inline uint32_t common(const struct work *work, uint32_t one, uint32_t other)
+{
+	if (is_below(work, one, other))
+		return other;
+	while (!is_below(work, other, one))
+		one = work->link[one].ancestor;
+	return one;
+}
+
+/* number[] of the ends becomes that of their dominators: 0 where the virtual root is it. */
+static void find_dominators_of_ends(const struct lt_graph *graph, const uint32_t *roots,
+				    size_t root_count, const uint64_t *is_end, struct work *work)
+{
+	for (size_t r = 0; r < root_count; r++) {
+		if (roots[r] < graph->node_count && work->number[roots[r]] == END)
+			work->number[roots[r]] = 0;
+	}
+	for (uint32_t node = 0; node < graph->node_count; node++) {
+		uint32_t from = work->number[node];
+		struct lt_row row = lt_row(&graph->out, node);
+		if (from == 0)
+			continue;
+		for (const uint32_t *to = row.begin; to < row.end; to++) {
+			if ((is_end[*to / 64] >> *to % 64 & 1) == 0)
+				continue;
+			uint32_t *best = &work->number[*to];
+			*best = *best == END ? from : common(work, *best, from);
+		}
+	}
+}
+
+/* The results by node, from those by number. */
+static enum lt_status give_results(struct lt_session *session, struct lt_graph *graph,
+				   const uint32_t *roots, size_t root_count, struct work *work,
+				   struct lt_dominators *ret_dominators)
+{
+	uint32_t nodes = graph->node_count;
+	LT_FREE uint64_t *is_end = calloc((size_t)nodes / 64 + 1, sizeof(*is_end));
+	if (is_end == NULL)
+		return lt_fail_memory(session);
+	uint32_t reachable = work->reached;
+	for (uint32_t node = 0; node < nodes; node++) {
+		if (work->number[node] == END) {
+			is_end[node / 64] |= (uint64_t)1 << node % 64;
+			reachable++;
+		}
+	}
+	number_tree(work);
+	find_dominators_of_ends(graph, roots, root_count, is_end, work);
+	lt_graph_drop_edges(graph);
+	uint32_t *order = malloc(((size_t)reachable + 1) * sizeof(*order));
+	if (order == NULL)
+		return lt_fail_memory(session);
+	uint32_t ends = work->reached;
+	for (uint32_t node = 0; node < nodes; node++) {
+		if (is_end[node / 64] >> node % 64 & 1)
+			order[ends++] = node;
+		else if (work->number[node] != 0)
+			order[work->number[node] - 1] = node;
+	}
+	uint32_t *dominator = LT_TAKE(work->number);
+	for (uint32_t node = 0; node < nodes; node++) {
+		uint32_t up = dominator[node];
+		if (up != 0 && (is_end[node / 64] >> node % 64 & 1) == 0)
+			up = work->link[up].ancestor;
+		dominator[node] = up == 0 ? LT_GRAPH_NONE : order[up - 1];
+	}
+	*ret_dominators = (struct lt_dominators){
+		.dominator = dominator,
+		.order = order,
+		.reachable = reachable,
+	};
+	return LT_OK;
+}
+
 enum lt_status lt_graph_dominators(struct lt_session *session, struct lt_graph *graph,
 				   const uint32_t *roots, size_t root_count,
 				   struct lt_dominators *ret_dominators)
@@ -214,13 +341,11 @@ enum lt_status lt_graph_dominators(struct lt_session *session, struct lt_graph *
 	    !number_nodes(graph, roots, root_count, &work))
 		return lt_fail_memory(session);
 	LT_TRY(turn_edges(session, graph, &work));
-	lt_graph_drop_edges(graph);
 	/* The virtual root is a predecessor of every root. */
 	for (size_t r = 0; r < root_count; r++) {
-		if (roots[r] < graph->node_count)
+		if (roots[r] < graph->node_count && work.number[roots[r]] != END)
 			work.semi[work.number[roots[r]]] = 0;
 	}
-
 	size_t used = (size_t)work.reached + 1;
 	work.link = malloc(used * sizeof(*work.link));
 	if (work.link == NULL)
@@ -229,35 +354,8 @@ enum lt_status lt_graph_dominators(struct lt_session *session, struct lt_graph *
 		work.link[i] = (struct link){.ancestor = work.parent[i], .least = i};
 	find_semidominators(&work);
 	lt_rows_deinit(&work.back);
-
-	/* The paths are no longer needed: the dominators take their place. */
-	work.link[0].ancestor = 0;
-	for (uint32_t w = 1; w < used; w++) {
-		uint32_t up = work.parent[w];
-		while (up > work.semi[w])
-			up = work.link[up].ancestor;
-		work.link[w].ancestor = up;
-	}
-	/* Nor are parents and numbers: theirs are the results, by node. */
-	uint32_t *order = LT_TAKE(work.parent);
-	for (uint32_t node = 0; node < graph->node_count; node++) {
-		if (work.number[node] != 0)
-			order[work.number[node] - 1] = node;
-	}
-	uint32_t *dominator = LT_TAKE(work.number);
-	for (uint32_t node = 0; node < graph->node_count; node++) {
-		uint32_t up = dominator[node] == 0 ? 0 : work.link[dominator[node]].ancestor;
-		dominator[node] = up == 0 ? LT_GRAPH_NONE : order[up - 1];
-	}
-	uint32_t *smaller = realloc(order, used * sizeof(*smaller));
-	if (smaller != NULL)
-		order = smaller;
-	*ret_dominators = (struct lt_dominators){
-		.dominator = dominator,
-		.order = order,
-		.reachable = work.reached,
-	};
-	return LT_OK;
+	find_dominators(&work);
+	return give_results(session, graph, roots, root_count, &work, ret_dominators);
 }
 
 void lt_dominators_deinit(struct lt_dominators *dominators)
@@ -277,7 +375,7 @@ enum lt_status lt_graph_retained(struct lt_session *session, const struct lt_gra
 		return lt_fail_memory(session);
 	for (uint32_t node = 0; node < graph->node_count; node++)
 		retained[node] = size(ctx, node);
-	/* Preorder numbers a dominator before what it dominates, so backwards each sum is complete. */
+	/* `order` has a dominator before what it dominates, so backwards each sum is complete. */
 	for (uint32_t i = dominators->reachable; i-- > 0;) {
 		uint32_t node = dominators->order[i];
 		uint32_t up = dominators->dominator[node];

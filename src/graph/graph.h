@@ -74,10 +74,11 @@ enum { LT_GRAPH_NONE = UINT32_MAX };
 /*
  * Immediate dominators over a virtual root that has an edge to each of `roots` (semi-NCA, Georgiadis
  * 2005). ret_dominator[v] is the node, LT_GRAPH_NONE when the virtual root dominates v or v is not
- * reachable; `order` lists the reachable nodes in preorder (`reachable` of them).
+ * reachable; `order` lists the reachable nodes, each after its dominator (`reachable` of them).
  *
  * It uses up the edges of the graph: both rows are gone afterwards, only node_count stays. At its peak it
- * holds 16 bytes a node and 8 an edge, the rows of `out` included, or, for a path of all nodes, 20 and 4.
+ * holds 8 bytes a node, 20 a node with successors, and 8 an edge, less 4 for each that leads to a node
+ * without: the rows of `out` included.
  */
 struct lt_dominators {
 	uint32_t *dominator;
