@@ -2,6 +2,7 @@
 
 #include "analysis/pick.h"
 #include "analysis/subject.h"
+#include "analysis/tide.h"
 #include "analysis/weights.h"
 #include "base/cleanup.h"
 
@@ -503,6 +504,11 @@ enum lt_status lt_retained_take(struct lt_subject *subject,
 				struct lt_retained *ret_retained)
 {
 	LT_CLEANUP(lt_retained_deinit) struct lt_retained retained = {0};
+	bool plain = options->from == NULL &&
+		     (options->depth == 0 || options->depth == DEPTH_DEFAULT) &&
+		     (options->top == 0 || options->top == TOP_DEFAULT);
+	if (plain && subject->tide != NULL && lt_tide_has_tree(subject->tide))
+		return lt_tide_get_tree(subject->tide, ret_retained);
 	LT_TRY(lt_subject_status(subject, take(subject, options, &retained)));
 	*ret_retained = retained;
 	retained = (struct lt_retained){0};

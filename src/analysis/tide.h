@@ -49,6 +49,11 @@ LT_MUST_CHECK enum lt_status lt_tide_status(const struct lt_tide *tide);
 LT_MUST_CHECK enum lt_status lt_tide_totals(struct lt_tide *tide, bool all,
 					    struct lt_type_totals *ret_totals);
 
+/* The result of lt_retained_take() without options, without reading the graph, when the file has it. */
+struct lt_retained;
+bool lt_tide_has_tree(const struct lt_tide *tide);
+LT_MUST_CHECK enum lt_status lt_tide_get_tree(struct lt_tide *tide, struct lt_retained *ret_tree);
+
 /* What lt_picture has of these in its graph. */
 struct lt_tide_counts {
 	uint64_t objects, references, tracked, permanent;

@@ -61,6 +61,10 @@ LT_MUST_CHECK enum lt_status lt_tide_put_tables(struct lt_store_writer *writer,
 LT_MUST_CHECK enum lt_status lt_tide_get_facts(struct lt_tide *tide, struct lt_subject *subject);
 LT_MUST_CHECK enum lt_status lt_tide_get_roots(struct lt_tide *tide, struct lt_roots *roots);
 
+/* tide_tree.c: what keeps memory alive, as `lowtide retained` shows it without options; not in every file. */
+LT_MUST_CHECK enum lt_status lt_tide_put_tree(struct lt_store_writer *writer,
+					      struct lt_subject *subject);
+
 /* LT_E_FILE: the file is damaged, and what is wrong. */
 enum lt_status lt_tide_damaged(struct lt_tide *tide, const char *what);
 

@@ -539,6 +539,9 @@ static enum lt_status write_all(struct writing *w, const struct lt_tide_options 
 	LT_TRY(lt_store_put_meta(w->writer, "references",
 				 lt_store_integer((int64_t)w->reference_count)));
 	LT_TRY(lt_tide_put_tables(w->writer, subject, &w->all, &w->tracked, options->redact));
+	/* Expressions of the frozen process name variables, which a redacted file must not. */
+	if (!options->redact)
+		LT_TRY(lt_tide_put_tree(w->writer, subject));
 	return lt_subject_status(subject, LT_OK);
 }
 
