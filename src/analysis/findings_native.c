@@ -11,6 +11,7 @@ enum {
 	OBJECTS_MIN = 100,    /* objects of one type worth a word */
 	OBJECTS_MANY = 1000,  /* worth more than a word */
 	BYTES_MIN = 1 << 20,  /* or bytes held by them */
+	BYTES_FEW = 64 << 10, /* fewer are what a library needs for itself */
 	BUSY_OBJECTS_MIN = 8, /* fewer may be in the registers of a thread that runs */
 	LOOKED_AT = 100,      /* objects of a group that are asked for types near them */
 	NAMES_SHOWN = 4,
@@ -235,13 +236,14 @@ static enum lt_status from_c(struct lt_findings *findings, const struct group *g
 	const struct lt_picture *picture = findings->picture;
 	bool unknown = group->holder[0] == '\0';
 	enum lt_severity severity = lt_findings_grade(findings, group->bytes);
-	if (severity == LT_LOW && unknown && group->objects >= OBJECTS_MANY)
+	if (severity == LT_LOW && unknown && group->objects >= OBJECTS_MANY &&
+	    group->bytes >= BYTES_FEW)
 		severity = LT_MEDIUM;
 	if (unknown && group->objects < BUSY_OBJECTS_MIN && runs(picture))
 		severity = LT_LOW;
 	/* Static data holds what a library needs: only much of it is worth a word. */
-	if (severity == LT_LOW &&
-	    (!unknown || (group->objects < OBJECTS_MIN && group->bytes < BYTES_MIN)))
+	if (severity == LT_LOW && (!unknown || group->bytes < BYTES_FEW ||
+				   (group->objects < OBJECTS_MIN && group->bytes < BYTES_MIN)))
 		return LT_OK;
 	struct lt_finding *finding =
 		lt_finding_begin(findings, "references-from-c", severity, (double)group->bytes);
