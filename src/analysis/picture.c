@@ -89,13 +89,13 @@ static enum lt_status take(struct lt_picture *picture)
 	LT_TRY(lt_roots_read(picture->view, &picture->roots));
 	LT_TRY(lt_heap_open(picture->view, &picture->heap));
 	picture->types = lt_heap_types(picture->heap);
-	size_t count = picture->roots.list.count;
-	LT_FREE lt_addr *addresses = malloc((count + 1) * sizeof(*addresses));
-	if (addresses == NULL)
-		return lt_fail_memory(picture->session);
-	for (size_t i = 0; i < count; i++)
-		addresses[i] = picture->roots.list.data[i].address;
-	LT_TRY(lt_heap_build_graph(picture->heap, addresses, count, &picture->graph));
+	LT_CLEANUP(lt_addresses_deinit) struct lt_addresses starts = {0};
+	for (size_t i = 0; i < picture->roots.list.count; i++) {
+		if (!lt_addresses_push(&starts, picture->roots.list.data[i].address))
+			return lt_fail_memory(picture->session);
+	}
+	LT_TRY(lt_roots_native_held(picture->view, picture->types, &starts));
+	LT_TRY(lt_heap_build_graph(picture->heap, starts.data, starts.count, &picture->graph));
 	LT_TRY(lt_unexplained_find(picture->view, &picture->graph, &picture->roots,
 				   &picture->scanned, &picture->native));
 	LT_TRY(lt_source_live_create(picture->session, picture->heap, &picture->graph,

@@ -1,6 +1,7 @@
 #include "analysis/roots_native.h"
 
 #include "base/cleanup.h"
+#include "layout/object.h"
 #include "target/elf.h"
 #include "target/stacks.h"
 
@@ -16,6 +17,7 @@ enum {
 	NAMES_MAX = 4096,      /* words that are named by their symbol */
 	BEHIND_WORDS = 8,      /* searched behind a pointer on a C stack */
 	BEHIND_MAX = 1 << 17,  /* such pointers */
+	HELD_MAX = 1 << 20,    /* words of static data that are asked for an object */
 	THREAD_BLOCK =
 		64 << 10, /* bytes around what pthread_self() gives: thread-local data of C code */
 };
@@ -65,6 +67,13 @@ static const struct lt_elf *file_of(struct search *search, const char *path)
 	}
 	lt_session_deinit(&quiet);
 	return file.elf;
+}
+
+static void close_files(struct search *search)
+{
+	for (size_t i = 0; i < search->files.count; i++)
+		lt_elf_close(search->files.data[i].elf);
+	files_deinit(&search->files);
 }
 
 /* ---- Where to search ---- */
@@ -473,11 +482,68 @@ enum lt_status lt_roots_native(const struct lt_view *view, struct lt_heap_graph 
 	enum lt_status status = LT_OK;
 	if (view->process != NULL && graph->graph.node_count > 0 && roots->interpreters.count > 0)
 		status = run(&search);
-	for (size_t i = 0; i < search.files.count; i++)
-		lt_elf_close(search.files.data[i].elf);
-	files_deinit(&search.files);
+	close_files(&search);
 	ranges_deinit(&search.ranges);
 	lt_map_deinit(&search.known);
 	*ret_native = search.native;
 	return status;
+}
+
+/* ---- What static data alone holds ---- */
+
+/* The mapping that the last word lay in: neighbours point to the same one mostly. */
+static bool is_held(const struct lt_view *view, struct lt_types *types, lt_addr at,
+		    const struct lt_mapping **mapping)
+{
+	uint64_t header[2];
+	if (at % 16 != 0 || at < 4096)
+		return false;
+	if (*mapping == NULL || at < (*mapping)->start || at >= (*mapping)->end)
+		*mapping = lt_process_mapping(view->process, at);
+	if (*mapping == NULL || !(*mapping)->writable || (*mapping)->inode != 0 ||
+	    lt_memory_probe(view->memory, at, header, sizeof(header)) != sizeof(header))
+		return false;
+	uint64_t count = lt_refcount(view->layout, header[0]);
+	if (lt_is_immortal(view->layout, header[0]) || count == 0 || count > INT32_MAX ||
+	    header[1] < 4096 || header[1] % 8 != 0)
+		return false;
+	const struct lt_type *type = lt_types_get(types, header[1]);
+	if (type == NULL || !type->exact)
+		return false;
+	return type->kind == LT_KIND_STR || type->kind == LT_KIND_BYTES ||
+	       type->kind == LT_KIND_BYTEARRAY || type->kind == LT_KIND_TUPLE ||
+	       type->kind == LT_KIND_DICT;
+}
+
+enum lt_status lt_roots_native_held(const struct lt_view *view, struct lt_types *types,
+				    struct lt_addresses *addresses)
+{
+	struct lt_roots none = {0};
+	struct search search = {.view = view, .roots = &none};
+	LT_FREE uint64_t *words = malloc(PIECE);
+	const char *own = view->python != NULL ? lt_elf_path(view->python->elf) : "";
+	const struct lt_mapping *mapping = NULL;
+	uint64_t bytes = 0, probes = 0;
+	bool memory = words != NULL && (view->process == NULL || add_static_data(&search));
+	for (size_t r = 0; memory && r < search.ranges.count && bytes < TOTAL_MAX; r++) {
+		const struct range *range = &search.ranges.data[r];
+		for (lt_addr at = range->start; memory && at < range->end && bytes < TOTAL_MAX;) {
+			if (strcmp(range->name, own) == 0)
+				break;
+			size_t size = range->end - at < PIECE ? (size_t)(range->end - at) : PIECE;
+			size_t got = lt_memory_probe(view->memory, at, words, size);
+			bytes += size;
+			at += size;
+			for (size_t i = 0; memory && i < got / 8 && probes < HELD_MAX; i++) {
+				if (words[i] == 0 || words[i] >> 47 != 0 || words[i] % 16 != 0)
+					continue;
+				probes++;
+				if (is_held(view, types, words[i], &mapping))
+					memory = lt_addresses_push(addresses, words[i]);
+			}
+		}
+	}
+	close_files(&search);
+	ranges_deinit(&search.ranges);
+	return memory ? LT_OK : lt_fail_memory(view->session);
 }

@@ -11,6 +11,8 @@
 #include "analysis/roots.h"
 #include "heap/heap.h"
 
+LT_VEC(lt_addresses, lt_addr);
+
 struct lt_native {
 	uint64_t bytes;   /* searched */
 	uint64_t skipped; /* bytes left out: of more static data or stack than is searched */
@@ -23,5 +25,14 @@ struct lt_native {
 LT_MUST_CHECK enum lt_status lt_roots_native(const struct lt_view *view,
 					     struct lt_heap_graph *graph, struct lt_roots *roots,
 					     struct lt_native *ret_native);
+
+/*
+ * Objects that static data of libraries may hold and that nothing else leads to: those that the collector
+ * does not track, such as a dict of strings. Appends the address of each word there that is, by its header,
+ * a str, bytes, bytearray, tuple or dict. The interpreter's own file is left out: what it holds is known.
+ */
+LT_MUST_CHECK enum lt_status lt_roots_native_held(const struct lt_view *view,
+						  struct lt_types *types,
+						  struct lt_addresses *addresses);
 
 #endif

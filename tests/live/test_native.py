@@ -124,6 +124,20 @@ def test_what_static_data_holds(seeded, lowtide):
         assert found[0]["severity"] == "high"
 
 
+def test_what_static_data_alone_holds(seeded, lowtide):
+    """A dict of strings, which the collector does not track before 3.14: no object leads to it."""
+    script = '''
+        seeded.register(dict((str(i) * 100, str(i) * 101) for i in range(10000)))
+        ready()
+    '''
+    with seeded(script) as target:
+        found = findings(lowtide, target, "references-from-c")
+        assert len(found) == 1, found
+        assert found[0]["evidence"]["held_by"] == "seeded.so:seeded_registry"
+        assert found[0]["evidence"]["type"] == "builtins.dict"
+        assert found[0]["evidence"]["held_bytes"] > 10000 * 800
+
+
 def objects(target, *addresses):
     result = run_command(build_dir() / "tests/tools/lt_unexplained", target.pid, *addresses)
     assert result.code == 0, result

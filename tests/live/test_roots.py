@@ -6,8 +6,7 @@ from harness import Target, build_dir, run_command
 from harness.extension import CannotBuild, extension_path
 
 # Unexplained objects of an idle process as a share of all: see docs/roots.md.
-BOUND = {}
-USUAL = 0.002
+BOUND = 0.001
 
 IDLE = '''
     import asyncio, collections, concurrent.futures, ctypes, datetime, decimal, email, functools, http.client, json
@@ -28,8 +27,7 @@ def test_reference_counts_of_an_idle_process(interpreter):
         assert seen["nodes"] > 50000
         over = sum(seen["overcounted"].values())
         assert over <= 5, seen["overcounted"]
-        bound = BOUND.get(interpreter.minor, USUAL)
-        assert seen["unexplained"] < bound * seen["nodes"], (seen["nodes"], seen["unexplained_types"])
+        assert seen["unexplained"] < BOUND * seen["nodes"], (seen["nodes"], seen["unexplained_types"])
         assert seen["skipped_bytes"] == 0
 
 

@@ -91,11 +91,13 @@ static enum lt_status print(struct lt_look *look, char **addresses)
 	struct lt_native native = {0};
 	LT_TRY(lt_heap_open(look->view, &heap));
 	LT_TRY(lt_roots_read(look->view, &roots));
-	lt_addr *starts = calloc(roots.list.count + 1, sizeof(*starts));
+	struct lt_addresses starts = {0};
 	for (size_t i = 0; i < roots.list.count; i++)
-		starts[i] = roots.list.data[i].address;
-	LT_TRY(lt_heap_build_graph(heap, starts, roots.list.count, &graph));
-	free(starts);
+		if (!lt_addresses_push(&starts, roots.list.data[i].address))
+			return LT_E_NO_MEMORY;
+	LT_TRY(lt_roots_native_held(look->view, lt_heap_types(heap), &starts));
+	LT_TRY(lt_heap_build_graph(heap, starts.data, starts.count, &graph));
+	lt_addresses_deinit(&starts);
 	json_t *result = json_object();
 	json_object_set_new(result, "overcounted", overcounted(heap, &graph, &roots));
 	LT_TRY(lt_unexplained_find(look->view, &graph, &roots, &scanned, &native));
