@@ -168,17 +168,13 @@ static enum lt_status count_buffers(struct lt_subject *subject)
 	return LT_OK;
 }
 
-static enum lt_status look_once(struct watch *watch, struct lt_subject *subject, bool last)
+/* The next look, of which `at_ms` and memory are filled in: a generation, or of the last one the suspects. */
+static enum lt_status look_at(struct watch *watch, struct lt_subject *subject, bool last)
 {
 	struct lt_leaks *leaks = watch->leaks;
 	struct lt_leaks_look *figures = &leaks->looks[leaks->look_count];
 	struct lt_picture *picture = &subject->picture;
-	if (subject->look->process->start_time != watch->process->start_time)
-		return ended(watch);
-	if (leaks->look_count == 0)
-		watch->started_ns = subject->look->started_ns;
 	LT_TRY(copy_identity(watch, &subject->identity));
-	figures->at_ms = (double)(subject->look->started_ns - watch->started_ns) / 1e6;
 	LT_TRY(lt_subject_picture(subject, LT_PICTURE_TAKEN));
 	LT_TRY(count_buffers(subject));
 	LT_TRY(lt_subject_picture(subject, LT_PICTURE_WEIGHED));
@@ -194,6 +190,17 @@ static enum lt_status look_once(struct watch *watch, struct lt_subject *subject,
 	return judge(watch, subject);
 }
 
+static enum lt_status finish_look(struct watch *watch, struct lt_subject *subject,
+				  struct lt_leaks_look *figures, enum lt_status status)
+{
+	status = lt_subject_status(subject, status);
+	lt_subject_end(subject);
+	figures->stall_ms = subject->cost.stall_ms;
+	watch->leaks->cost.stall_ms += subject->cost.stall_ms;
+	lt_subject_close(subject);
+	return status;
+}
+
 static enum lt_status look(struct watch *watch, bool last)
 {
 	struct lt_leaks *leaks = watch->leaks;
@@ -207,12 +214,14 @@ static enum lt_status look(struct watch *watch, bool last)
 	if (status != LT_OK)
 		return leaks->look_count > 0 && !lt_process_alive(watch->process) ? ended(watch)
 										  : status;
-	status = lt_subject_status(subject, look_once(watch, subject, last));
-	lt_subject_end(subject);
-	figures->stall_ms = subject->cost.stall_ms;
-	leaks->cost.stall_ms += subject->cost.stall_ms;
-	lt_subject_close(subject);
-	return status;
+	const struct lt_look *taken = subject->look;
+	if (leaks->look_count == 0)
+		watch->started_ns = taken->started_ns;
+	figures->at_ms = (double)(taken->started_ns - watch->started_ns) / 1e6;
+	status = taken->process->start_time == watch->process->start_time
+			 ? look_at(watch, subject, last)
+			 : ended(watch);
+	return finish_look(watch, subject, figures, status);
 }
 
 static enum lt_status watch_all(struct watch *watch)
@@ -227,6 +236,19 @@ static enum lt_status watch_all(struct watch *watch)
 		last = watch->leaks->ended_early || i + 1 >= watch->wanted;
 		LT_TRY(look(watch, last));
 	}
+	return LT_OK;
+}
+
+static enum lt_status finish(struct watch *watch, enum lt_status status, uint64_t started_ns,
+			     struct lt_leaks *ret_leaks)
+{
+	for (size_t i = 0; i < watch->generation_count; i++)
+		lt_generation_deinit(&watch->generations[i]);
+	lt_process_close(watch->process);
+	LT_TRY(status);
+	lt_cost_take(started_ns, &watch->leaks->cost);
+	*ret_leaks = *watch->leaks;
+	*watch->leaks = (struct lt_leaks){0};
 	return LT_OK;
 }
 
@@ -248,13 +270,62 @@ enum lt_status lt_leaks_watch(struct lt_session *session, pid_t pid,
 			      .leaks = &leaks,
 			      .wanted = wanted,
 			      .started_ns = started_ns};
-	enum lt_status status = watch_all(&watch);
-	for (size_t i = 0; i < watch.generation_count; i++)
-		lt_generation_deinit(&watch.generations[i]);
-	lt_process_close(watch.process);
-	LT_TRY(status);
-	lt_cost_take(started_ns, &leaks.cost);
-	*ret_leaks = leaks;
-	leaks = (struct lt_leaks){0};
+	return finish(&watch, watch_all(&watch), started_ns, ret_leaks);
+}
+
+/* Addresses mean something within one process only, and the growth of a process goes forward. */
+static enum lt_status check_order(struct watch *watch, const struct lt_identity *first,
+				  const struct lt_identity *next, const char *operand)
+{
+	const struct lt_identity *before = &watch->leaks->identity;
+	if (next->pid != first->pid || strcmp(next->python, first->python) != 0) {
+		lt_remedy(watch->session, "Give snapshots of one process, the oldest first.");
+		return lt_fail(watch->session, LT_E_USAGE,
+			       "%.200s is of another process (PID %d) than the first (PID %d)",
+			       operand, (int)next->pid, (int)first->pid);
+	}
+	if (next->uptime_ms < before->uptime_ms) {
+		lt_remedy(watch->session, "Give snapshots of one process, the oldest first.");
+		return lt_fail(watch->session, LT_E_USAGE,
+			       "%.200s is older than the one before it, or of an earlier process",
+			       operand);
+	}
 	return LT_OK;
+}
+
+static enum lt_status compare_all(struct watch *watch, const char *const *operands, size_t count)
+{
+	struct lt_leaks *leaks = watch->leaks;
+	struct lt_identity first = {0};
+	for (size_t i = 0; i < count; i++) {
+		struct lt_leaks_look *figures = &leaks->looks[i];
+		struct lt_subject *subject = NULL;
+		LT_TRY(lt_subject_open(watch->session, operands[i], &watch->options->look,
+				       &subject));
+		enum lt_status status = LT_OK;
+		if (i > 0)
+			status = check_order(watch, &first, &subject->identity, operands[i]);
+		else
+			memcpy(&first, &subject->identity,
+			       sizeof(first)); /* its strings are not used */
+		if (status == LT_OK) {
+			figures->at_ms = (double)(subject->identity.uptime_ms - first.uptime_ms);
+			status = look_at(watch, subject, i + 1 == count);
+		}
+		LT_TRY(finish_look(watch, subject, figures, status));
+	}
+	return LT_OK;
+}
+
+enum lt_status lt_leaks_compare(struct lt_session *session, const char *const *operands,
+				size_t count, const struct lt_leaks_options *options,
+				struct lt_leaks *ret_leaks)
+{
+	LT_CLEANUP(lt_leaks_deinit) struct lt_leaks leaks = {0};
+	struct watch watch = {.session = session, .options = options, .leaks = &leaks};
+	uint64_t started_ns = lt_now_ns();
+	if (count < LOOKS_SHORT || count > LT_LEAKS_LOOKS_MAX)
+		return lt_fail(session, LT_E_USAGE, "leaks compares 2 to %d snapshots",
+			       LT_LEAKS_LOOKS_MAX);
+	return finish(&watch, compare_all(&watch, operands, count), started_ns, ret_leaks);
 }

@@ -64,6 +64,14 @@ struct lt_leaks_options {
 LT_MUST_CHECK enum lt_status lt_leaks_watch(struct lt_session *session, pid_t pid,
 					    const struct lt_leaks_options *options,
 					    struct lt_leaks *ret_leaks);
+/*
+ * The same from snapshot files of one process, the oldest first; the last may be the PID of the process
+ * itself. 2 to LT_LEAKS_LOOKS_MAX of them; of `options` only `look` counts.
+ */
+LT_MUST_CHECK enum lt_status lt_leaks_compare(struct lt_session *session,
+					      const char *const *operands, size_t count,
+					      const struct lt_leaks_options *options,
+					      struct lt_leaks *ret_leaks);
 void lt_leaks_deinit(struct lt_leaks *leaks);
 
 /* True when a suspect is at or above `level`. */

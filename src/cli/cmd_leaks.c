@@ -1,6 +1,7 @@
 #include "cli/run.h"
 
 #include "analysis/leaks.h"
+#include "analysis/subject.h"
 
 #include <signal.h>
 #include <string.h>
@@ -24,6 +25,23 @@ static void take_identity(struct lt_run *run, struct lt_leaks *leaks)
 	run->report.cost = leaks->cost;
 }
 
+static enum lt_status examine(struct lt_run *run, const struct lt_leaks_options *options,
+			      struct lt_leaks *leaks)
+{
+	const struct lt_request *request = run->request;
+	if (request->operand_count > 1)
+		return lt_leaks_compare(run->session, request->operands, request->operand_count,
+					options, leaks);
+	if (!lt_subject_is_pid(request->operand)) {
+		lt_remedy(run->session,
+			  "Write 'lowtide leaks OLDER.tide NEWER.tide', or give the PID of a live "
+			  "process.");
+		return lt_fail(run->session, LT_E_USAGE,
+			       "one snapshot does not tell what grows: leaks takes two or more");
+	}
+	return lt_leaks_watch(run->session, request->pid, options, leaks);
+}
+
 enum lt_status lt_cmd_leaks(struct lt_run *run)
 {
 	const struct lt_request *request = run->request;
@@ -33,11 +51,12 @@ enum lt_status lt_cmd_leaks(struct lt_run *run)
 		.snapshots = request->snapshots,
 		.stop = &interrupted,
 	};
-	struct sigaction action = {.sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND};
+	struct sigaction action = {.sa_handler = on_interrupt,
+				   .sa_flags = (int)SA_RESETHAND | SA_RESTART};
 	struct sigaction before;
 	struct lt_leaks leaks = {0};
 	sigaction(SIGINT, &action, &before);
-	enum lt_status status = lt_leaks_watch(run->session, request->pid, &options, &leaks);
+	enum lt_status status = examine(run, &options, &leaks);
 	sigaction(SIGINT, &before, NULL);
 	if (status != LT_OK)
 		return status;

@@ -123,9 +123,14 @@ static const char *const types_examples[] = {
 	NULL};
 
 static const char *const leaks_examples[] = {
-	"lowtide leaks 4242", "What process 4242 keeps more and more of, within 30 seconds",
+	"lowtide leaks 4242",
+	"What process 4242 keeps more and more of, within 30 seconds",
 	"lowtide leaks -d 600 --snapshots 6 --fail-on medium 4242",
-	"For a slow leak: ten minutes, six looks, exit code 1 when there is a suspect", NULL};
+	"For a slow leak: ten minutes, six looks, exit code 1 when there is a suspect",
+	"lowtide leaks monday.tide tuesday.tide wednesday.tide",
+	"What grew between snapshots of one process",
+	NULL};
+
 static const char *const object_examples[] = {
 	"lowtide object 4242 0x7f3a5c0d1e40", "All about one object",
 	"lowtide object 4242 \"sys.modules['shop'].cache\"", "The same by the way to it", NULL};
@@ -172,8 +177,9 @@ const struct lt_command lt_commands[] = {
 	 .examples = doctor_examples,
 	 .run = lt_cmd_doctor},
 	{.name = "leaks",
-	 .operand = "PID",
-	 .completion = LT_COMPLETE_PID,
+	 .operand = "PID|FILE...",
+	 .operands_most = LT_OPERANDS_MOST,
+	 .completion = LT_COMPLETE_SUBJECT,
 	 .options = COMMON | LOOK | LT_OPT_BIT(LT_OPT_DURATION) | LT_OPT_BIT(LT_OPT_SNAPSHOTS) |
 		    LT_OPT_BIT(LT_OPT_FAIL_ON),
 	 .formats = TEXT_AND_JSON | LT_FORMAT_BIT(LT_FORMAT_HTML),
