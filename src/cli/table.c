@@ -113,9 +113,13 @@ static const char *const ps_examples[] = {
 	"lowtide ps --json | jq '.result.processes[].pid'", "Their PIDs, for a script", NULL};
 
 static const char *const snapshot_examples[] = {
-	"lowtide snapshot 4242 -o app.tide", "Keep the picture of process 4242 for later",
+	"lowtide snapshot 4242 -o app.tide",
+	"Keep the picture of process 4242 for later",
 	"lowtide snapshot --redact 4242 -o app.tide && lowtide doctor app.tide",
-	"A file to give away: types, sizes and structure, no keys and no names", NULL};
+	"A file to give away: types, sizes and structure, no keys and no names",
+	"lowtide snapshot 4242 -o app.heapsnapshot",
+	"The same for the Memory tab of Chrome DevTools",
+	NULL};
 
 static const char *const types_examples[] = {
 	"lowtide types 4242", "The kinds of object that take the most memory",
@@ -236,10 +240,10 @@ const struct lt_command lt_commands[] = {
 	 .examples = object_examples,
 	 .run = lt_cmd_object},
 	{.name = "snapshot",
-	 .operand = "PID",
-	 .completion = LT_COMPLETE_PID,
+	 .operand = "PID|FILE",
+	 .completion = LT_COMPLETE_SUBJECT,
 	 .options = COMMON | LOOK | LT_OPT_BIT(LT_OPT_REDACT),
-	 .formats = LT_FORMAT_BIT(LT_FORMAT_TIDE),
+	 .formats = LT_FORMAT_BIT(LT_FORMAT_TIDE) | LT_FORMAT_BIT(LT_FORMAT_HEAPSNAPSHOT),
 	 .writes_file = true,
 	 .summary = "freeze and save, to be examined later or elsewhere",
 	 .description =
@@ -249,7 +253,9 @@ const struct lt_command lt_commands[] = {
 		 "The file has no values. Of strings it has those that name something, at most 80 "
 		 "characters of each: attributes, variables, and keys of dicts (of a dict of more "
 		 "than 1,000 entries those of its heaviest). With --redact it has none of them: "
-		 "only modules, classes and functions keep their names.",
+		 "only modules, classes and functions keep their names.\n\n"
+		 "A FILE that ends in .heapsnapshot is written for the Memory tab of Chrome "
+		 "DevTools, from a process or from a snapshot file.",
 	 .examples = snapshot_examples,
 	 .run = lt_cmd_snapshot},
 	{.name = "path",

@@ -468,9 +468,11 @@ static uint32_t root_name(struct writer *w, const struct lt_root *root)
 		return name_of(w, what);
 	const struct lt_frame *frame = &frames->data[root->frame];
 	struct lt_text text = {0};
+	const char *file = frame->file != NULL ? frame->file : "?";
+	const char *slash = w->redact ? strrchr(file, '/') : NULL;
 	lt_text_addf(&text, "%s of %s() at %s:%d", what,
 		     frame->function != NULL ? frame->function : "?",
-		     frame->file != NULL ? frame->file : "?", frame->line);
+		     slash != NULL ? slash + 1 : file, frame->line);
 	uint32_t name = name_of(w, lt_text_get(&text));
 	lt_text_deinit(&text);
 	return name;

@@ -42,7 +42,7 @@ def refused(result, code, sentence, remedy=None):
     (["doctor", "+1"], "'+1' is neither a process ID nor a file", None),
     (["doctor", " 1"], "' 1' is neither a process ID nor a file", None),
     (["doctor", ""], "'' is neither a process ID nor a file", None),
-    (["snapshot", "/dev/null"], "'/dev/null' is a file, and snapshot takes a process ID", "lowtide ps"),
+    (["snapshot", "/dev/null", "-o", "/tmp/x.tide"], "'/dev/null' is a snapshot file already", ".heapsnapshot"),
     (["snapshot", "1"], "the command snapshot needs a file to write", "lowtide snapshot 1 -o FILE.tide"),
     (["snapshot", "--format", "json", "1"], "the command snapshot cannot write json", "tide"),
     (["doctor", "1", "2"], "'2' is one argument too many for doctor", "lowtide doctor PID"),

@@ -2,12 +2,14 @@
 import base64
 import hashlib
 import json
+import os
 import re
 import shutil
 import textwrap
 from html.parser import HTMLParser
 
-from harness import Target, build_dir, run_command
+import pytest
+from harness import Target, build_dir, interpreters, run_command
 from harness.heapsnapshot import HeapSnapshot
 
 VOID = {"meta", "link", "br", "hr", "img", "input", "col", "wbr", "area", "base", "embed", "source", "track"}
@@ -320,6 +322,42 @@ def test_heap_snapshot(interpreter, lowtide, tmp_path):
     assert ids <= {again.id(at) for at in range(len(again))}
     common = {snapshot.id(at) for at in range(len(snapshot))} & {again.id(at) for at in range(len(again))}
     assert len(common) >= 0.99 * len(snapshot)
+
+
+def test_snapshot_command_writes_heap_snapshots(interpreter, lowtide, tmp_path):
+    direct, tide, converted, redacted = (tmp_path / name for name in ("a.heapsnapshot", "a.tide", "b.heapsnapshot", "c.x"))
+    with Target(interpreter, textwrap.dedent(HEAP)) as target:
+        said = lowtide("snapshot", "--json", target.pid, "-o", direct)
+        assert said.code == 0, said
+        assert lowtide("snapshot", target.pid, "-o", tide).code == 0
+        assert lowtide("snapshot", "--redact", "--format", "heapsnapshot", target.pid, "-o", redacted).code == 0
+    result = lowtide("snapshot", tide, "-o", converted)
+    assert result.code == 0 and str(converted) in result.out and result.err == "", result
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.heapsnapshot", "a.tide", "b.heapsnapshot", "c.x"]
+    first, second, third = HeapSnapshot(direct), HeapSnapshot(converted), HeapSnapshot(redacted)
+    facts = said.json["result"]
+    assert facts["file"] == str(direct) and facts["bytes"] == direct.stat().st_size and not facts["redacted"]
+    assert facts["objects"] < len(first) < facts["objects"] + 64
+
+    # The file of a .tide is that of the process, whose heap may have changed a little between the looks.
+    assert abs(len(second) - len(first)) <= 0.01 * len(first) and abs(second.total() - first.total()) <= 0.01 * first.total()
+    assert second.reachable().count(1) == len(second)
+    assert {"label", "two", "__main__.Item", "first"} <= set(first.strings) & set(second.strings)
+
+    # Without names of attributes, variables and keys; types and functions keep theirs.
+    assert abs(third.total() - first.total()) <= 0.01 * first.total()
+    assert not {"label", "name 7", "two", "first", "slotted"} & set(third.strings)
+    assert "__main__.Item" in third.strings and "waits" in third.strings
+    assert not any("rows" in name or "/target.py" in name for name in third.strings)
+
+
+def test_a_full_disk_leaves_no_heap_snapshot(lowtide, tmp_path):
+    if not os.path.exists("/dev/full"):
+        pytest.skip("no /dev/full")
+    with Target(interpreters()[0], "ready()") as target:
+        result = lowtide("snapshot", target.pid, "--format", "heapsnapshot", "-o", "/dev/full")
+        assert result.code == 6 and "No space left" in result.err, result
+        assert target.settled()
 
 
 GRAPH = '''
