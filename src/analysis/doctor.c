@@ -55,7 +55,7 @@ static enum lt_status take_kinds(struct lt_session *session, const struct lt_pic
 	LT_CLEANUP(lt_type_totals_deinit) struct lt_type_totals totals = {0};
 	LT_CLEANUP(lt_composition_deinit) struct lt_composition composition = {0};
 	LT_TRY(lt_picture_totals(picture, &totals));
-	LT_TRY(lt_composition_of(session, totals.data, totals.count, &composition));
+	LT_TRY(lt_composition_of(session, totals.data, totals.count, NULL, &composition));
 	doctor->object_count = composition.count;
 	doctor->object_bytes = composition.bytes;
 	size_t count = composition.row_count < limit ? composition.row_count : limit;

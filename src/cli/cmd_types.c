@@ -5,7 +5,10 @@
 static enum lt_status examine(struct lt_run *run, struct lt_subject *subject)
 {
 	struct lt_composition composition = {0};
-	LT_TRY(lt_composition_take(subject, run->request->all, &composition));
+	enum lt_composition_scope scope = run->request->retained ? LT_COMPOSITION_RETAINED
+					  : run->request->all    ? LT_COMPOSITION_ALL
+								 : LT_COMPOSITION_TRACKED;
+	LT_TRY(lt_composition_take(subject, scope, &composition));
 	enum lt_status status = lt_run_subject_end(run, subject);
 	if (status == LT_OK)
 		lt_report_types(&run->report, &composition, run->request->top, &run->out);

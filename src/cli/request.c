@@ -179,6 +179,9 @@ static enum lt_status apply(struct parser *parser, enum lt_option_id id, const c
 	case LT_OPT_DEPTH:
 		request->depth = number;
 		break;
+	case LT_OPT_RETAINED:
+		request->retained = true;
+		break;
 	case LT_OPT_FROM:
 		request->from = argument;
 		break;
@@ -417,7 +420,10 @@ static enum lt_status parse_operands(struct parser *parser)
 			       operand, command->name);
 	}
 	bool is_pid = parse_number(operand, 1, PID_MOST, &pid);
-	if (!is_pid && file_too && !is_number(operand) && access(operand, F_OK) != 0) {
+	/* A name that looks like that of a file is one, missing as it may be. */
+	bool looks_like_file = strpbrk(operand, "./") != NULL;
+	if (!is_pid && file_too && !is_number(operand) && !looks_like_file &&
+	    access(operand, F_OK) != 0) {
 		lt_remedy(session, "Give the PID of a live process ('lowtide ps' lists them) or a "
 				   "file that 'lowtide snapshot' wrote.");
 		return lt_fail(session, LT_E_USAGE, "'%.100s' is neither a process ID nor a file",

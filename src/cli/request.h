@@ -32,6 +32,7 @@ struct lt_request {
 	bool ignore_headroom;
 	bool all;
 	bool redact;
+	bool retained;
 	uint64_t top;       /* rows; 0: the default of the command */
 	unsigned seconds;   /* -d; 0: the default of the command */
 	unsigned snapshots; /* 0: the default of the command */

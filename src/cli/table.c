@@ -87,6 +87,9 @@ const struct lt_option lt_options[LT_OPT_COUNT] = {
 			 .argument = "WHERE",
 			 .help = "Begin at an object (its address, or an expression that begins "
 				 "with sys.modules) or at all objects of a type"},
+	[LT_OPT_RETAINED] = {.name = "retained",
+			     .help = "Count every object, with what would go with those of each "
+				     "type; most of that first"},
 	[LT_OPT_HELP] = {.name = "help", .letter = 'h', .help = "Show help and exit"},
 	[LT_OPT_VERSION] = {.name = "version", .letter = 'V', .help = "Show the version and exit"},
 	[LT_OPT_GENERATE] = {.name = "generate",
@@ -211,7 +214,8 @@ const struct lt_command lt_commands[] = {
 	{.name = "types",
 	 .operand = "PID|FILE",
 	 .completion = LT_COMPLETE_SUBJECT,
-	 .options = COMMON | LOOK | LT_OPT_BIT(LT_OPT_ALL) | LT_OPT_BIT(LT_OPT_TOP),
+	 .options = COMMON | LOOK | LT_OPT_BIT(LT_OPT_ALL) | LT_OPT_BIT(LT_OPT_RETAINED) |
+		    LT_OPT_BIT(LT_OPT_TOP),
 	 .summary = "what the heap is made of",
 	 .description =
 		 "Counts the objects of a process by type, with bytes as sys.getsizeof gives them, "

@@ -8,11 +8,15 @@ static json_t *row(const struct lt_composition_row *kind)
 			 lt_json_count(kind->bytes));
 }
 
-static json_t *rows(const struct lt_composition_row *kinds, size_t count)
+static json_t *rows(const struct lt_composition_row *kinds, size_t count, bool weighed)
 {
 	json_t *list = json_array();
-	for (size_t i = 0; i < count; i++)
-		json_array_append_new(list, row(&kinds[i]));
+	for (size_t i = 0; i < count; i++) {
+		json_t *json = row(&kinds[i]);
+		if (weighed)
+			json_object_set_new(json, "retained", lt_json_count(kinds[i].retained));
+		json_array_append_new(list, json);
+	}
 	return list;
 }
 
@@ -21,13 +25,14 @@ json_t *lt_json_types(const struct lt_composition *composition, uint64_t top)
 	size_t shown = composition->row_count;
 	if (top != 0 && top < shown)
 		shown = (size_t)top;
-	return json_pack(
-		"{s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:b}", "rows", rows(composition->rows, shown),
-		"row_count", lt_json_count(composition->row_count), "count",
-		lt_json_count(composition->count), "bytes", lt_json_count(composition->bytes),
-		"tracked", lt_json_count(composition->tracked), "permanent",
-		lt_json_count(composition->permanent), "all", composition->all, "proved",
-		composition->proved);
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:b}", "rows",
+			 rows(composition->rows, shown, composition->weighed), "row_count",
+			 lt_json_count(composition->row_count), "count",
+			 lt_json_count(composition->count), "bytes",
+			 lt_json_count(composition->bytes), "tracked",
+			 lt_json_count(composition->tracked), "permanent",
+			 lt_json_count(composition->permanent), "all", composition->all, "proved",
+			 composition->proved);
 }
 
 static json_t *collector(const struct lt_collector *gc)
@@ -161,8 +166,9 @@ json_t *lt_json_doctor(const struct lt_doctor *doctor)
 			  lt_json_count(doctor->collectable_bytes));
 	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:{s:o, s:o, s:o, s:o, s:o, s:b}}", "findings",
 			 findings, "identity", identity(&doctor->identity), "containers",
-			 containers, "kinds", rows(doctor->kinds, doctor->kind_count), "collectors",
-			 collectors, "heap", "count", lt_json_count(doctor->object_count), "bytes",
+			 containers, "kinds", rows(doctor->kinds, doctor->kind_count, false),
+			 "collectors", collectors, "heap", "count",
+			 lt_json_count(doctor->object_count), "bytes",
 			 lt_json_count(doctor->object_bytes), "tracked",
 			 lt_json_count(doctor->tracked), "garbage", garbage, "conservative_refs",
 			 lt_json_count(doctor->conservative_refs), "proved", doctor->proved);

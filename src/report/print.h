@@ -45,8 +45,11 @@ void lt_csv_query(const struct lt_query_result *result, struct lt_text *out);
 /* The first lines of a look's report: who was looked at, and what the look cost. */
 void lt_print_head(struct lt_screen *screen, const struct lt_report *report);
 
-/* The table of kinds of object, as types and doctor show it; shares are of `all_bytes`. */
+/*
+ * The table of kinds of object, as types and doctor show it; shares are of `all_bytes`. `weighed`: with
+ * what they retain.
+ */
 void lt_print_kinds(struct lt_screen *screen, const struct lt_composition_row *rows, size_t count,
-		    uint64_t all_bytes);
+		    uint64_t all_bytes, bool weighed);
 
 #endif

@@ -236,7 +236,7 @@ void lt_print_doctor(const struct lt_report *report, const struct lt_doctor *doc
 		if (doctor->kind_count > 0) {
 			lt_screen_heading(&screen, "BIGGEST KINDS OF OBJECT", "");
 			lt_print_kinds(&screen, doctor->kinds, doctor->kind_count,
-				       doctor->object_bytes);
+				       doctor->object_bytes, false);
 		}
 		for (size_t i = 0; i < doctor->collector_count; i++)
 			add_collector(&screen, doctor, &doctor->collectors[i]);

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-enum { ROWS = 30, NAME_WIDTH = 60, CELLS = 4 };
+enum { ROWS = 30, NAME_WIDTH = 60, CELLS = 5 };
 
 static const char *const mode_names[] = {[LT_MODE_FORK] = "frozen by a fork",
 					 [LT_MODE_STOP] = "stopped",
@@ -70,25 +70,31 @@ static const char *full_name(struct lt_screen *screen, const struct lt_compositi
 }
 
 void lt_print_kinds(struct lt_screen *screen, const struct lt_composition_row *rows, size_t count,
-		    uint64_t all_bytes)
+		    uint64_t all_bytes, bool weighed)
 {
-	static const struct lt_column columns[CELLS] = {
-		{"BYTES", true, 0}, {"SHARE", true, 0}, {"COUNT", true, 0}, {"TYPE", false, 0}};
-	const char **cells = calloc(count * CELLS + 1, sizeof(*cells));
+	static const struct lt_column all_columns[CELLS] = {{"RETAINED", true, 0},
+							    {"BYTES", true, 0},
+							    {"SHARE", true, 0},
+							    {"COUNT", true, 0},
+							    {"TYPE", false, 0}};
+	size_t width = weighed ? CELLS : CELLS - 1;
+	const char **cells = calloc(count * width + 1, sizeof(*cells));
 	if (cells == NULL) {
 		screen->out->failed = true;
 		return;
 	}
 	for (size_t i = 0; i < count; i++) {
-		const char **row = &cells[i * CELLS];
+		const char **row = &cells[i * width];
+		if (weighed)
+			*row++ = lt_screen_bytes(screen, rows[i].retained);
 		row[0] = lt_screen_bytes(screen, rows[i].bytes);
 		row[1] = lt_screen_share(
 			screen, all_bytes == 0 ? 0 : (double)rows[i].bytes / (double)all_bytes);
 		row[2] = lt_screen_count(screen, rows[i].count);
 		row[3] = full_name(screen, &rows[i]);
 	}
-	const struct lt_table table = {.columns = columns,
-				       .column_count = CELLS,
+	const struct lt_table table = {.columns = all_columns + CELLS - width,
+				       .column_count = width,
 				       .cells = cells,
 				       .row_count = count,
 				       .indent = 2};
@@ -116,7 +122,7 @@ void lt_print_types(const struct lt_report *report, const struct lt_composition 
 			? lt_screen_format(&screen, ", the %zu biggest below", shown)
 			: "");
 	lt_screen_heading(&screen, "KINDS OF OBJECT", note);
-	lt_print_kinds(&screen, composition->rows, shown, composition->bytes);
+	lt_print_kinds(&screen, composition->rows, shown, composition->bytes, composition->weighed);
 	if (composition->permanent > 0)
 		lt_text_addf(out,
 			     "\n%s of them are frozen (gc.freeze()): the collector never looks at "

@@ -221,3 +221,20 @@ def test_names_that_say_too_little(interpreter, lowtide):
         assert "shop.Order" in lowtide("path", target.pid, "shop.Ordr").err
         assert lowtide("path", target.pid).code == 2
         assert lowtide("path").code == 2
+
+
+def test_a_file_answers_as_the_process_does(interpreter, lowtide, tmp_path):
+    with Target(interpreter, service(SHARED)) as target:
+        address = evaluate(target, "sys.modules['shop'].address")["value"]
+        file = tmp_path / "shop.tide"
+        result = lowtide("snapshot", "-o", file, target.pid)
+        assert result.code == 0, result
+        for command in (("path", address), ("path", "shop.Order"), ("object", address), ("retained",), ("types", "--retained")):
+            live = lowtide(command[0], "--json", target.pid, *command[1:])
+            stored = lowtide(command[0], "--json", file, *command[1:])
+            assert live.code == stored.code == 0, f"{live}\n{stored}"
+            if command == ("path", address):
+                assert stored.json["result"]["object"] == live.json["result"]["object"]
+                assert stored.json["result"]["paths"][0] == live.json["result"]["paths"][0]
+            # Two moments of a process that waits: nearly all is the same.
+            assert set(stored.json["result"]) == set(live.json["result"])

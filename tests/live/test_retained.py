@@ -129,3 +129,35 @@ def test_nowhere_to_begin(interpreter, lowtide):
             assert sentence in result.err
             assert remedy in result.err
             assert result.out == ""
+
+
+def test_retained_bytes_of_types(interpreter, lowtide):
+    script = """
+        import sys
+        class Leaf:
+            __slots__ = ("data",)
+        class Tree:
+            __slots__ = ("left", "right", "leaf")
+            def __init__(self, depth):
+                self.left = self.right = None
+                if depth > 0:
+                    self.left, self.right = Tree(depth - 1), Tree(depth - 1)
+                self.leaf = Leaf()
+                self.leaf.data = bytearray(1000)
+        tree = Tree(7)
+        size = 255 * (sys.getsizeof(tree) + sys.getsizeof(tree.leaf) + sys.getsizeof(tree.leaf.data))
+        leaves = 255 * (sys.getsizeof(tree.leaf) + sys.getsizeof(tree.leaf.data))
+    """
+    with Target(interpreter, service(script)) as target:
+        result = lowtide("types", "--json", "--retained", target.pid)
+        assert result.code == 0, result
+        assert result.json["result"]["all"] is True
+        rows = {(row["module"], row["type"]): row for row in result.json["result"]["rows"]}
+        assert all("retained" in row for row in rows.values())
+        # A tree holds its subtrees: each byte counts once.
+        assert rows["shop", "Tree"]["retained"] == evaluate(target, "sys.modules['shop'].size")["value"]
+        assert rows["shop", "Leaf"]["retained"] == evaluate(target, "sys.modules['shop'].leaves")["value"]
+        order = [row["retained"] for row in result.json["result"]["rows"]]
+        assert order == sorted(order, reverse=True)
+        text = lowtide("types", "--retained", target.pid)
+        assert "RETAINED" in text.out and "shop.Tree" in text.out

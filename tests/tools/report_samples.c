@@ -14,11 +14,11 @@
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 static struct lt_composition_row rows[] = {
-	{"dict", "builtins", 1203344, 268435456},
-	{"Quote", "shop.pricing", 180233, 18743232},
-	{"\x1b[31mRed\x1b[0m\a", "evil\r\nmodule", 3, 4096},
-	{"Caf\u00e9\u202e\u5546\u54c1", "na\u00efve", 2, 640},
-	{"broken\xff\xc3(", "", 1, 1},
+	{"dict", "builtins", 1203344, 268435456, 0},
+	{"Quote", "shop.pricing", 180233, 18743232, 0},
+	{"\x1b[31mRed\x1b[0m\a", "evil\r\nmodule", 3, 4096, 0},
+	{"Caf\u00e9\u202e\u5546\u54c1", "na\u00efve", 2, 640, 0},
+	{"broken\xff\xc3(", "", 1, 1, 0},
 };
 
 static struct lt_collector collectors[] = {
