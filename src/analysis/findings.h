@@ -59,6 +59,10 @@ const char *lt_findings_count(struct lt_findings *findings, uint64_t count);
  */
 enum lt_severity lt_findings_grade(const struct lt_findings *findings, uint64_t bytes);
 
+/* Cycles that the collector cannot free, through a type that does not tell it: "type-without-traverse". */
+LT_MUST_CHECK enum lt_status lt_finding_stuck(struct lt_findings *findings,
+					      const struct lt_unvisited *unvisited);
+
 LT_MUST_CHECK enum lt_status lt_findings_collector(struct lt_findings *findings);
 LT_MUST_CHECK enum lt_status lt_findings_caches(struct lt_findings *findings);
 LT_MUST_CHECK enum lt_status lt_findings_containers(struct lt_findings *findings);

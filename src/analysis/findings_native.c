@@ -45,8 +45,7 @@ static const char *library_of(const struct lt_picture *picture, const struct lt_
 
 /* ---- Types that do not tell the collector ---- */
 
-static enum lt_status without_traverse(struct lt_findings *findings,
-				       const struct lt_unvisited *unvisited)
+enum lt_status lt_finding_stuck(struct lt_findings *findings, const struct lt_unvisited *unvisited)
 {
 	const struct lt_picture *picture = findings->picture;
 	enum lt_severity severity = lt_findings_grade(findings, unvisited->bytes);
@@ -307,7 +306,7 @@ enum lt_status lt_findings_native(struct lt_findings *findings)
 {
 	const struct lt_picture *picture = findings->picture;
 	for (size_t i = 0; i < picture->unvisited.count; i++)
-		LT_TRY(without_traverse(findings, &picture->unvisited.data[i]));
+		LT_TRY(lt_finding_stuck(findings, &picture->unvisited.data[i]));
 	LT_CLEANUP(groups_deinit) struct groups groups = {0};
 	LT_TRY(make_groups(findings, &groups));
 	for (size_t i = 0; i < groups.count; i++)

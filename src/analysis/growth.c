@@ -78,6 +78,10 @@ enum lt_status lt_generation_take(struct lt_picture *picture, struct lt_generati
 					   .bytes = picture->graph.total_bytes,
 					   .garbage_count = picture->garbage_count,
 					   .garbage_bytes = picture->garbage_bytes};
+	for (size_t i = 0; i < picture->unvisited.count; i++) {
+		generation.stuck_count += picture->unvisited.data[i].objects;
+		generation.stuck_bytes += picture->unvisited.data[i].bytes;
+	}
 	for (uint32_t node = 0; node < count; node++) {
 		if (has_length(picture, node)) {
 			uint64_t entries = length_of(picture, node);

@@ -28,6 +28,7 @@ struct lt_generation {
 	uint32_t count;
 	uint64_t bytes; /* of all objects */
 	uint64_t garbage_count, garbage_bytes;
+	uint64_t stuck_count, stuck_bytes; /* garbage that no collection will free (unvisited.h) */
 };
 
 /*

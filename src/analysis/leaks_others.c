@@ -134,12 +134,51 @@ static double garbage_steadiness(const struct lt_leaks *leaks)
 	return total <= 0 || least <= 0 ? 0 : least * (double)intervals / total;
 }
 
+/* Cycles through a C type that does not tell the collector: garbage that no collection frees. */
+static enum lt_status stuck_cycles(struct lt_suspecting *suspecting)
+{
+	struct lt_findings *findings = &suspecting->findings;
+	const struct lt_unvisited_list *list = &findings->picture->unvisited;
+	const struct lt_unvisited *most = NULL;
+	uint64_t objects = 0, bytes = 0;
+	for (size_t i = 0; i < list->count; i++) {
+		objects += list->data[i].objects;
+		bytes += list->data[i].bytes;
+		if (most == NULL || list->data[i].bytes > most->bytes)
+			most = &list->data[i];
+	}
+	const struct lt_generation *first = &suspecting->generations[0];
+	if (most == NULL || bytes < first->stuck_bytes + BYTES_MIN ||
+	    objects < first->stuck_count + OBJECTS_MIN)
+		return LT_OK;
+	LT_TRY(lt_finding_stuck(findings, most));
+	if (findings->list.count == 0)
+		return LT_OK;
+	uint64_t grown = bytes - first->stuck_bytes;
+	struct lt_finding finding = findings->list.data[0];
+	finding.severity = grown >= BYTES_GREAT ? LT_HIGH : LT_MEDIUM;
+	struct lt_suspect *suspect = push(suspecting, finding.id, finding.severity, grown);
+	if (suspect == NULL)
+		return LT_OK;
+	suspect->finding = finding;
+	suspect->type = most->type != NULL ? lt_finding_format(findings, "%s.%s",
+							       most->type->module, most->type->name)
+					   : "";
+	suspect->growth_objects = objects - first->stuck_count;
+	suspect->retained_bytes = bytes;
+	suspect->share = lt_findings_share(findings, bytes);
+	return LT_OK;
+}
+
 static enum lt_status garbage(struct lt_suspecting *suspecting)
 {
 	struct lt_findings *findings = &suspecting->findings;
 	const struct lt_subject *subject = suspecting->subject;
 	struct garbage garbage = {0};
 	LT_TRY(count_garbage(suspecting, &garbage));
+	/* What a collection frees of it. */
+	garbage.objects = findings->picture->garbage_count;
+	garbage.bytes = findings->picture->garbage_bytes;
 	const struct lt_generation *first = &suspecting->generations[0];
 	if (garbage.type == NULL || garbage.bytes <= first->garbage_bytes ||
 	    garbage.objects <= first->garbage_count)
@@ -323,6 +362,7 @@ static void from_c(struct lt_suspecting *suspecting)
 
 enum lt_status lt_suspects_find_others(struct lt_suspecting *suspecting)
 {
+	LT_TRY(stuck_cycles(suspecting));
 	LT_TRY(garbage(suspecting));
 	if (suspecting->leaks->look_count >= 2)
 		native(suspecting);

@@ -2,7 +2,7 @@
 
 A program states as data: EXPECT, None for a healthy service, else a dict of `kind` (those that are right),
 `expression` (those that are right) or `pattern` (of the whole expression), and `type` (a pattern) where it matters;
-and REQUIRES, the libraries that it needs.
+and REQUIRES, the libraries that it needs: of PyPI, or `seeded`, the C extension of the tests.
 """
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ from pathlib import Path
 
 import pytest
 from harness import Interpreter, Target, corpus_interpreter, interpreters
+from harness.extension import CannotBuild, extension_path
 
 FOLDER = Path(__file__).resolve().parent / "leaks"
 SEVERITIES = ["info", "low", "medium", "high", "critical"]
 SECONDS = 3
+EXTENSION = "seeded"
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ def programs() -> tuple[Program, ...]:
 def interpreter_for(program: Program) -> Interpreter:
     """That of .venv-corpus; a program of the standard library runs on another one as well."""
     found = corpus_interpreter()
-    if found is None and not program.requires:
+    if found is None and set(program.requires) <= {EXTENSION}:
         found = next((one for one in reversed(interpreters()) if one.root is None), None)
     if found is None:
         pytest.skip(f"{', '.join(program.requires) or 'CPython'}: not here (scripts/corpus.py tells why)")
@@ -51,7 +53,13 @@ def interpreter_for(program: Program) -> Interpreter:
 
 
 def target(program: Program, interpreter: Interpreter) -> Target:
-    return Target(interpreter, FOLDER / "serve.py", program.name)
+    environment = {}
+    if EXTENSION in program.requires:
+        try:
+            environment["PYTHONPATH"] = str(extension_path(interpreter, EXTENSION))
+        except CannotBuild as reason:
+            pytest.skip(str(reason))
+    return Target(interpreter, FOLDER / "serve.py", program.name, env=environment)
 
 
 def suspects(lowtide, pid: int, seconds: int = SECONDS) -> list[dict]:

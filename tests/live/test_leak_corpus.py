@@ -74,5 +74,5 @@ def test_the_corpus_has_every_kind():
                      "default-argument", "thread-local", "context-variable", "callback-list", "logging-handler",
                      "kept-exception", "task-set", "unfinished-generator", "unjoined-threads", "cycle-with-del",
                      "weak-value-container", "repeated-modules", "repeated-classes", "untracked-container", "c-buffer",
-                     "native-growth"}
+                     "native-growth", "references-from-c", "type-without-traverse"}
     assert len(LEAKS) >= 28 and len(SERVICES) >= 10
