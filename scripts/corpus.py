@@ -37,7 +37,7 @@ def make(target: Path, wanted: str) -> str | None:
         shutil.rmtree(target, ignore_errors=True)
     else:
         return f"no CPython of {', '.join(known.CORPUS_MINORS)} with venv"
-    command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", "--no-deps",
+    command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", "--no-deps", "--retries", "2",
                "--only-binary", ":all:", "-r", str(known.CORPUS_REQUIREMENTS)]
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=TIMEOUT, check=False)
