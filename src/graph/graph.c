@@ -62,21 +62,31 @@ static size_t place_count(const struct lt_graph_builder *builder)
 	return builder->is_wide ? builder->wide.count : builder->narrow.count;
 }
 
+bool lt_graph_builder_add(struct lt_graph_builder *builder, const uint32_t *list, size_t count)
+{
+	struct targets *target = &builder->target;
+	if (!targets_reserve(target, target->count + count))
+		return false;
+	if (count > 0)
+		memcpy(target->data + target->count, list, count * sizeof(*list));
+	target->count += count;
+	return true;
+}
+
 enum lt_status lt_graph_builder_row(struct lt_graph_builder *builder, const uint32_t *list,
 				    size_t count)
 {
-	struct targets *target = &builder->target;
-	if (place_count(builder) > LT_GRAPH_NONE - 1u || count > UINT32_MAX)
+	if (!lt_graph_builder_add(builder, list, count))
+		return lt_fail_memory(builder->session);
+	uint64_t start = builder->is_wide ? builder->wide.data[builder->wide.count - 1]
+					  : builder->narrow.data[builder->narrow.count - 1];
+	uint64_t end = builder->target.count;
+	if (place_count(builder) > LT_GRAPH_NONE - 1u || end - start > UINT32_MAX)
 		return lt_fail(builder->session, LT_E_INTERNAL, "the graph is too large");
-	uint64_t end = target->count + count;
-	if (!targets_reserve(target, end) ||
-	    (!builder->is_wide && end > builder->narrow_edges && !widen(builder)) ||
+	if ((!builder->is_wide && end > builder->narrow_edges && !widen(builder)) ||
 	    !(builder->is_wide ? wide_places_push(&builder->wide, end)
 			       : narrow_places_push(&builder->narrow, (uint32_t)end)))
 		return lt_fail_memory(builder->session);
-	if (count > 0)
-		memcpy(target->data + target->count, list, count * sizeof(*list));
-	target->count = end;
 	return LT_OK;
 }
 

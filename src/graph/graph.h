@@ -52,7 +52,10 @@ static inline struct lt_row lt_row(const struct lt_rows *rows, uint32_t node)
 struct lt_graph_builder;
 LT_MUST_CHECK enum lt_status lt_graph_builder_create(struct lt_session *session,
 						     struct lt_graph_builder **ret_builder);
-/* Edges of the next node. */
+/* Some edges of the next node; others follow. False: no memory. */
+LT_MUST_CHECK bool lt_graph_builder_add(struct lt_graph_builder *builder, const uint32_t *targets,
+					size_t count);
+/* The last edges of the next node. */
 LT_MUST_CHECK enum lt_status lt_graph_builder_row(struct lt_graph_builder *builder,
 						  const uint32_t *targets, size_t count);
 /* Moves the rows into *ret_graph and destroys the builder. Targets must be < rows added: checked. */

@@ -160,6 +160,26 @@ void lt_decoder_set_is_object(struct lt_decoder *decoder, lt_is_object_fn is_obj
 	decoder->is_object_ctx = ctx;
 }
 
+void lt_decoder_set_part(struct lt_decoder *decoder, lt_refs_part_fn take, void *ctx)
+{
+	decoder->take_part = take;
+	decoder->take_part_ctx = ctx;
+}
+
+/* Kinds whose references are done with as soon as they are added: nothing looks at them again. */
+static bool may_be_parted(const struct lt_type *type)
+{
+	switch (type->kind) {
+	case LT_KIND_LIST:
+	case LT_KIND_TUPLE:
+	case LT_KIND_DICT:
+	case LT_KIND_SET:
+		return type->exact && type->gc;
+	default:
+		return false;
+	}
+}
+
 bool lt_chain_step(struct lt_chain *chain, lt_addr next)
 {
 	if (next == chain->mark && chain->limit != 0)
@@ -292,6 +312,9 @@ void lt_body_add(struct lt_body *body, struct lt_ref ref)
 		lt_body_unreadable(body);
 		return;
 	}
+	if (body->refs->count >= LT_REFS_PART && body->decoder->take_part != NULL &&
+	    may_be_parted(body->type))
+		body->decoder->take_part(body->decoder->take_part_ctx, body->refs);
 	if (!lt_refs_push(body->refs, ref)) {
 		body->decoder->no_memory = true;
 		body->whole = false;

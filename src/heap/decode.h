@@ -82,6 +82,15 @@ bool lt_decode_size(struct lt_decoder *decoder, lt_addr object, const struct lt_
 bool lt_decode_refs(struct lt_decoder *decoder, lt_addr object, const struct lt_type *type,
 		    struct lt_refs *refs);
 
+/*
+ * A list, tuple, dict or set may have millions of references. With `take` set, lt_decode_refs() gives them
+ * away in parts: whenever LT_REFS_PART of one object have piled up, `take` uses them up and empties the
+ * vector; the last ones stay in it. NULL: no more.
+ */
+enum { LT_REFS_PART = 1 << 16 };
+typedef void (*lt_refs_part_fn)(void *ctx, struct lt_refs *refs);
+void lt_decoder_set_part(struct lt_decoder *decoder, lt_refs_part_fn take, void *ctx);
+
 /* True when the reference set of this type is found by a conservative scan. */
 bool lt_decode_is_conservative(const struct lt_type *type);
 

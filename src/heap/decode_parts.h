@@ -35,6 +35,8 @@ struct lt_decoder {
 	struct lt_types *types;
 	lt_is_object_fn is_object;
 	void *is_object_ctx;
+	lt_refs_part_fn take_part;
+	void *take_part_ctx;
 	struct lt_visits visits; /* of all kinds, in the order of the kinds */
 	uint32_t first_visit[LT_KIND_COUNT + 1];
 	lt_addr lookdict; /* the lookup function of keys of any type (<= 3.10), 0: not known */

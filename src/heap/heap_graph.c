@@ -19,6 +19,8 @@ struct building {
 	struct numbers targets; /* the same as numbers */
 	struct lt_graph_builder *builder;
 	struct lt_heap_graph *graph;
+	uint32_t node;    /* the one that is described */
+	bool is_interned; /* it is the dict of interned strings: see is_interned_dict() */
 	bool no_memory;
 	/* The mapping of the last node, for LT_NODE_STATIC. */
 	const struct lt_mapping *mapping;
@@ -109,6 +111,20 @@ static bool may_be_object(const struct building *building, lt_addr address)
 	return mapping != NULL && mapping->readable;
 }
 
+/* What an object refers to is an object: all of that is looked at, too. */
+static void add_found(void *ctx, struct lt_refs *refs)
+{
+	struct building *building = ctx;
+	for (size_t i = 0; i < refs->count; i++) {
+		lt_addr to = refs->data[i].to;
+		if (!may_be_object(building, to))
+			building->heap->track.view.session->unreadable++;
+		else if (!lt_objmap_add(building->objects, to))
+			building->no_memory = true;
+	}
+	refs->count = 0;
+}
+
 static void explore(struct building *building, lt_addr object)
 {
 	struct lt_session *session = building->heap->track.view.session;
@@ -123,13 +139,7 @@ static void explore(struct building *building, lt_addr object)
 	/* A conservative scan accepts known objects only: it can find none that is new. */
 	building->refs.count = 0;
 	(void)lt_decode_refs(building->heap->decoder, object, type, &building->refs);
-	for (size_t i = 0; i < building->refs.count; i++) {
-		lt_addr to = building->refs.data[i].to;
-		if (!may_be_object(building, to))
-			session->unreadable++;
-		else if (!lt_objmap_add(building->objects, to))
-			building->no_memory = true;
-	}
+	add_found(building, &building->refs);
 }
 
 /* Looks at every marked object until no new one turns up. */
@@ -257,13 +267,35 @@ static bool is_tracked(struct building *building, lt_addr object, const struct l
 	       next != 0;
 }
 
+/* References of the node that is described become edges. */
+static void add_edges(void *ctx, struct lt_refs *refs)
+{
+	struct building *building = ctx;
+	size_t count = 0;
+	if (!numbers_reserve(&building->targets, refs->count)) {
+		building->no_memory = true;
+		return;
+	}
+	for (size_t i = 0; i < refs->count; i++) {
+		uint32_t target = lt_objmap_find(building->objects, refs->data[i].to);
+		if (target == LT_NO_NODE)
+			continue;
+		building->targets.data[count++] = target;
+		if (!building->is_interned &&
+		    !count_reference(building, building->node, target, &refs->data[i]))
+			building->no_memory = true;
+	}
+	refs->count = 0;
+	if (!lt_graph_builder_add(building->builder, building->targets.data, count))
+		building->no_memory = true;
+}
+
 static enum lt_status describe(struct building *building, uint32_t node, lt_addr object)
 {
 	struct lt_heap *heap = building->heap;
 	struct lt_heap_graph *graph = building->graph;
 	struct lt_session *session = heap->track.view.session;
 	const struct lt_type *type = type_at(building, object);
-	size_t count = 0;
 	uint64_t size = 0;
 	if (type == NULL) {
 		/* It was read before: a target that runs has changed meanwhile. */
@@ -289,23 +321,15 @@ static enum lt_status describe(struct building *building, uint32_t node, lt_addr
 	if (is_leaf(type))
 		return lt_graph_builder_row(building->builder, NULL, 0);
 	building->refs.count = 0;
+	building->node = node;
+	building->is_interned = type->kind == LT_KIND_DICT && is_interned_dict(building, object);
 	/* What could not be read was counted when the object was explored. */
 	uint64_t unreadable = session->unreadable;
 	(void)lt_decode_refs(heap->decoder, object, type, &building->refs);
 	session->unreadable = unreadable;
-	if (!numbers_reserve(&building->targets, building->refs.count))
-		return lt_fail_memory(session);
-	uint32_t *targets = building->targets.data;
-	bool counts = type->kind != LT_KIND_DICT || !is_interned_dict(building, object);
-	for (size_t i = 0; i < building->refs.count; i++) {
-		uint32_t target = lt_objmap_find(building->objects, building->refs.data[i].to);
-		if (target == LT_NO_NODE)
-			continue;
-		targets[count++] = target;
-		if (counts && !count_reference(building, node, target, &building->refs.data[i]))
-			return lt_fail_memory(session);
-	}
-	return lt_graph_builder_row(building->builder, targets, count);
+	add_edges(building, &building->refs);
+	return building->no_memory ? lt_fail_memory(session)
+				   : lt_graph_builder_row(building->builder, NULL, 0);
 }
 
 static enum lt_status describe_all(struct building *building)
@@ -364,6 +388,7 @@ static enum lt_status build(struct building *building, const lt_addr *roots, siz
 	for (size_t i = 0; i < root_count; i++)
 		if (roots[i] != 0 && !lt_objmap_add(building->objects, roots[i]))
 			return lt_fail_memory(session);
+	lt_decoder_set_part(heap->decoder, add_found, building);
 	LT_TRY(explore_all(building));
 	if (!lt_objmap_number(building->objects))
 		return lt_fail_memory(session);
@@ -376,6 +401,7 @@ static enum lt_status build(struct building *building, const lt_addr *roots, siz
 	    graph->balance == NULL)
 		return lt_fail_memory(session);
 	LT_TRY(lt_graph_builder_create(session, &building->builder));
+	lt_decoder_set_part(heap->decoder, add_edges, building);
 	LT_TRY(describe_all(building));
 	struct lt_graph_builder *builder = building->builder;
 	building->builder = NULL;
@@ -397,6 +423,7 @@ enum lt_status lt_heap_build_graph(struct lt_heap *heap, const lt_addr *roots, s
 	lt_decoder_set_is_object(heap->decoder, is_known, &building);
 	enum lt_status status = build(&building, roots, root_count);
 	lt_decoder_set_is_object(heap->decoder, NULL, NULL);
+	lt_decoder_set_part(heap->decoder, NULL, NULL);
 	lt_graph_builder_destroy(building.builder);
 	lt_refs_deinit(&building.refs);
 	numbers_deinit(&building.targets);
