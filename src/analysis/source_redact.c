@@ -1,4 +1,4 @@
-/* A source in front of another one: placeholders for keys and for the names of attributes and variables. */
+/* A source in front of another one that knows only what a file may have. */
 #include "analysis/tide_parts.h"
 
 #include <string.h>
@@ -6,9 +6,8 @@
 struct redaction {
 	struct lt_source_ops ops;
 	struct lt_source under; /* owned */
-	uint8_t *
-		kept; /* owned; with `mask`: the name of a module, class or function, which stays */
-	uint8_t mask;
+	uint8_t *marks;         /* of each node; owned */
+	bool redact;
 };
 
 static void redact_refs(void *ctx, uint32_t node, struct lt_refs *refs)
@@ -27,12 +26,17 @@ static bool redact_text(void *ctx, uint32_t node, enum lt_detail detail, struct 
 {
 	struct redaction *redaction = ctx;
 	struct lt_text found = {0};
+	bool is_name = detail == LT_DETAIL_STRING || detail == LT_DETAIL_LITERAL;
+	if (is_name && (redaction->marks[node] & LT_MARK_NAME) == 0)
+		return false;
+	if (!redaction->redact)
+		return redaction->under.ops->text(redaction->under.ctx, node, detail, text);
 	if (!redaction->under.ops->text(redaction->under.ctx, node, detail, &found)) {
 		lt_text_deinit(&found);
 		return false;
 	}
 	const char *slash = strrchr(lt_text_get(&found), '/');
-	bool kept = (redaction->kept[node] & redaction->mask) != 0;
+	bool kept = (redaction->marks[node] & LT_MARK_STAYS) != 0;
 	if (detail == LT_DETAIL_STRING && !kept)
 		lt_text_addf(text, "key#%u", node);
 	else if (detail == LT_DETAIL_LITERAL && !kept)
@@ -55,17 +59,17 @@ static void redact_destroy(void *ctx)
 {
 	struct redaction *redaction = ctx;
 	redaction->under.ops->destroy(redaction->under.ctx);
-	free(redaction->kept);
+	free(redaction->marks);
 	free(redaction);
 }
 
-enum lt_status lt_source_redact(struct lt_session *session, struct lt_source *source, uint8_t *kept,
-				uint8_t mask)
+enum lt_status lt_source_redact(struct lt_session *session, struct lt_source *source,
+				uint8_t *marks, bool redact)
 {
 	struct redaction *redaction = calloc(1, sizeof(*redaction));
 	if (redaction == NULL)
 		return lt_fail_memory(session);
-	*redaction = (struct redaction){.under = *source, .kept = kept, .mask = mask};
+	*redaction = (struct redaction){.under = *source, .marks = marks, .redact = redact};
 	redaction->ops = (struct lt_source_ops){
 		.refs = redact_refs,
 		.number = redact_number,

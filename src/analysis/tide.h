@@ -15,6 +15,7 @@ enum {
 struct lt_subject;
 struct lt_picture;
 struct lt_type_totals;
+struct lt_retained;
 
 struct lt_tide_options {
 	bool redact; /* no key and no name of an attribute or variable */

@@ -4,6 +4,7 @@
 #ifndef LT_ANALYSIS_TIDE_PARTS_H
 #define LT_ANALYSIS_TIDE_PARTS_H
 
+#include "analysis/retained.h"
 #include "analysis/subject.h"
 #include "analysis/tide.h"
 #include "analysis/tide_labels.h"
@@ -53,6 +54,10 @@ struct lt_tide {
 /* How many entries references say that a container has; what is told otherwise is stored. */
 int64_t lt_tide_length(enum lt_kind kind, const struct lt_node_ref *refs, size_t count);
 
+/* Takes names of variables and folders of files out of roots and frames. */
+LT_MUST_CHECK enum lt_status lt_tide_redact_roots(struct lt_session *session,
+						  struct lt_roots *roots);
+
 /* tide_tables.c: everything that is in tables, one function each way. */
 LT_MUST_CHECK enum lt_status lt_tide_put_tables(struct lt_store_writer *writer,
 						const struct lt_subject *subject,
@@ -73,11 +78,19 @@ LT_MUST_CHECK enum lt_status lt_source_file_create(struct lt_tide *tide,
 						   const struct lt_heap_graph *graph,
 						   struct lt_source *ret_source);
 
+/* What is known of a node, for lt_source_redact(). */
+enum {
+	LT_MARK_NAME =
+		1, /* a key, or the name of an attribute or variable: its text is in the file */
+	LT_MARK_STAYS = 2, /* also in a redacted file: the name of a module, class or function */
+};
+
 /*
- * source_redact.c: puts a source in front of *source that gives placeholders for keys and names, but not
- * for the nodes with a bit of `mask` in `kept`, which it takes over (free(3)), unless it fails.
+ * source_redact.c: puts a source in front of *source that knows only what a file may have: strings and
+ * literals of marked nodes, and with `redact` placeholders for them. Takes over `marks` (free(3)), unless
+ * it fails.
  */
 LT_MUST_CHECK enum lt_status lt_source_redact(struct lt_session *session, struct lt_source *source,
-					      uint8_t *kept, uint8_t mask);
+					      uint8_t *marks, bool redact);
 
 #endif

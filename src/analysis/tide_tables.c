@@ -54,6 +54,23 @@ static const char *base_name(const char *path)
 	return slash != NULL ? slash + 1 : path;
 }
 
+enum lt_status lt_tide_redact_roots(struct lt_session *session, struct lt_roots *roots)
+{
+	for (size_t i = 0; i < roots->frames.count; i++)
+		roots->frames.data[i].file = base_name(roots->frames.data[i].file);
+	for (size_t i = 0; i < roots->list.count; i++) {
+		struct lt_root *root = &roots->list.data[i];
+		char placeholder[32];
+		int length = snprintf(placeholder, sizeof(placeholder), "local#%u", root->index);
+		if (root->variable == NULL)
+			continue;
+		root->variable = lt_arena_copy(&roots->strings, placeholder, (size_t)length);
+		if (root->variable == NULL)
+			return lt_fail_memory(session);
+	}
+	return LT_OK;
+}
+
 static enum lt_status put_text(struct lt_store_writer *writer, const char *key, const char *text)
 {
 	return lt_store_put_meta(writer, key, lt_store_text(text));
@@ -230,8 +247,7 @@ static enum lt_status put_threads(struct lt_store_writer *writer, const struct l
 	return LT_OK;
 }
 
-static enum lt_status put_frames(struct lt_store_writer *writer, const struct lt_roots *roots,
-				 bool redact)
+static enum lt_status put_frames(struct lt_store_writer *writer, const struct lt_roots *roots)
 {
 	struct row row = {.writer = writer};
 	uint32_t table;
@@ -251,14 +267,13 @@ static enum lt_status put_frames(struct lt_store_writer *writer, const struct lt
 		add_integer(&row, frame->stack_count);
 		add_integer(&row, frame->line);
 		add_text(&row, frame->function);
-		add_text(&row, redact ? base_name(frame->file) : frame->file);
+		add_text(&row, frame->file);
 		LT_TRY(end_row(&row, table));
 	}
 	return LT_OK;
 }
 
-static enum lt_status put_roots(struct lt_store_writer *writer, const struct lt_roots *roots,
-				bool redact)
+static enum lt_status put_roots(struct lt_store_writer *writer, const struct lt_roots *roots)
 {
 	struct row row = {.writer = writer};
 	uint32_t table;
@@ -269,8 +284,6 @@ static enum lt_status put_roots(struct lt_store_writer *writer, const struct lt_
 				  &table));
 	for (size_t i = 0; i < roots->list.count; i++) {
 		const struct lt_root *root = &roots->list.data[i];
-		char placeholder[32];
-		snprintf(placeholder, sizeof(placeholder), "local#%u", root->index);
 		add_integer(&row, (int64_t)root->address);
 		add_text(&row, lt_root_kind_name(root->kind));
 		add_integer(&row, root->interpreter);
@@ -279,7 +292,7 @@ static enum lt_status put_roots(struct lt_store_writer *writer, const struct lt_
 		add_integer(&row, root->count);
 		add_integer(&row, (int64_t)root->at);
 		add_text(&row, root->name);
-		add_text(&row, redact && root->variable != NULL ? placeholder : root->variable);
+		add_text(&row, root->variable);
 		LT_TRY(end_row(&row, table));
 	}
 	return LT_OK;
@@ -295,8 +308,8 @@ enum lt_status lt_tide_put_tables(struct lt_store_writer *writer, const struct l
 	LT_TRY(put_types(writer, subject->picture.types, all, tracked));
 	LT_TRY(put_collectors(writer, subject));
 	LT_TRY(put_threads(writer, roots));
-	LT_TRY(put_frames(writer, roots, redact));
-	return put_roots(writer, roots, redact);
+	LT_TRY(put_frames(writer, roots));
+	return put_roots(writer, roots);
 }
 
 /* ---- Reading ---- */

@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-enum { ENTRIES_MAX = 1 << 20, COLUMNS = 12 };
+enum { ENTRIES_MAX = 1 << 20, COLUMNS = 12, DEPTH_MAX = 64 };
 
 static int64_t signed_of(uint64_t value)
 {
@@ -115,12 +115,32 @@ static enum lt_status take_entries(struct lt_tide *tide, struct lt_retained *tre
 			status = lt_store_next(cursor, &more);
 	}
 	lt_store_cursor_close(cursor);
-	LT_TRY(status);
-	for (size_t i = 0; i < tree->entries.count; i++) {
-		const struct lt_retained_entry *entry = &tree->entries.data[i];
-		if (entry->child_count > 0 &&
-		    entry->first_child + entry->child_count > tree->entries.count)
+	return status;
+}
+
+/* Children lie behind their parent, each has one, and no branch is longer than one that was written. */
+static enum lt_status check_tree(struct lt_tide *tide, const struct lt_retained *retained)
+{
+	size_t count = retained->entries.count;
+	LT_FREE uint8_t *depth = calloc(count + 1, sizeof(*depth));
+	if (depth == NULL)
+		return lt_fail_memory(tide->session);
+	if (retained->top_count > count)
+		return lt_tide_damaged(tide, "its tree of what keeps memory alive");
+	for (size_t i = 0; i < retained->top_count; i++)
+		depth[i] = 1;
+	for (size_t i = 0; i < count; i++) {
+		const struct lt_retained_entry *entry = &retained->entries.data[i];
+		if (entry->child_count == 0)
+			continue;
+		if (depth[i] == 0 || depth[i] >= DEPTH_MAX || entry->first_child <= i ||
+		    entry->first_child > count || entry->child_count > count - entry->first_child)
 			return lt_tide_damaged(tide, "its tree of what keeps memory alive");
+		for (size_t c = 0; c < entry->child_count; c++) {
+			if (depth[entry->first_child + c] != 0)
+				return lt_tide_damaged(tide, "its tree of what keeps memory alive");
+			depth[entry->first_child + c] = (uint8_t)(depth[i] + 1);
+		}
 	}
 	return LT_OK;
 }
@@ -144,8 +164,7 @@ enum lt_status lt_tide_get_tree(struct lt_tide *tide, struct lt_retained *ret_tr
 	tree.object_count = (uint64_t)objects;
 	tree.object_bytes = (uint64_t)bytes;
 	LT_TRY(take_entries(tide, &tree));
-	if (tree.top_count > tree.entries.count)
-		return lt_tide_damaged(tide, "its tree of what keeps memory alive");
+	LT_TRY(check_tree(tide, &tree));
 	*ret_tree = tree;
 	tree = (struct lt_retained){0};
 	return LT_OK;

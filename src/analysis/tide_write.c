@@ -5,12 +5,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* What is known of a node beforehand, in `marks`. */
-enum {
-	NAMES = 1, /* its text is stored: it is a key, or the name of an attribute or variable */
-	STAYS = 2, /* also in a redacted file: it is the name of a module, class or function */
-};
-
 enum { PROGRESS_EACH = 1 << 16 };
 
 struct columns {
@@ -25,7 +19,7 @@ struct writing {
 	struct lt_picture *picture;
 	struct lt_store_writer *writer;
 	struct columns columns;
-	uint8_t *marks; /* of each node; owned by the picture's source when it redacts */
+	uint8_t *marks; /* of each node; owned by the picture's source in the end */
 	bool marks_given;
 	uint32_t *found; /* references to each node */
 	struct lt_refs refs, more;
@@ -128,12 +122,12 @@ static void mark_name(struct writing *w, const struct lt_ref *ref, bool redact)
 	uint32_t name = ref->name != 0 ? node_of(w, ref->name) : LT_NO_NODE;
 	if (name == LT_NO_NODE)
 		return;
-	w->marks[name] |= NAMES;
+	w->marks[name] |= LT_MARK_NAME;
 	struct lt_text key = {0};
-	if (redact && (w->marks[name] & STAYS) == 0 &&
+	if (redact && (w->marks[name] & LT_MARK_STAYS) == 0 &&
 	    lt_picture_text(w->picture, name, LT_DETAIL_STRING, &key) &&
 	    names_itself(w, node_of(w, ref->to), lt_text_get(&key)))
-		w->marks[name] |= STAYS;
+		w->marks[name] |= LT_MARK_STAYS;
 	lt_text_deinit(&key);
 }
 
@@ -168,7 +162,7 @@ static void mark_variables(struct writing *w)
 		lt_picture_refs(w->picture, node_of(w, ref->to), &w->more);
 		for (size_t k = 0; k < w->more.count; k++) {
 			if (w->more.data[k].kind == LT_REF_ITEM)
-				w->marks[node_of(w, w->more.data[k].to)] |= NAMES;
+				w->marks[node_of(w, w->more.data[k].to)] |= LT_MARK_NAME;
 		}
 	}
 }
@@ -392,7 +386,7 @@ static bool plain_kind(const struct lt_type *type)
 static enum lt_status put_details(struct writing *w, uint32_t node)
 {
 	const struct lt_type *type = lt_picture_type(w->picture, node);
-	if ((w->marks[node] & NAMES) != 0)
+	if ((w->marks[node] & LT_MARK_NAME) != 0)
 		LT_TRY(put_name(w, node));
 	if (type == NULL || plain_kind(type))
 		return LT_OK;
@@ -527,10 +521,10 @@ static enum lt_status write_all(struct writing *w, const struct lt_tide_options 
 	if (w->marks == NULL)
 		return lt_fail_memory(w->session);
 	LT_TRY(mark_names(w, options->redact));
-	if (options->redact) {
-		LT_TRY(lt_source_redact(w->session, &w->picture->source, w->marks, STAYS));
-		w->marks_given = true;
-	}
+	LT_TRY(lt_source_redact(w->session, &w->picture->source, w->marks, options->redact));
+	w->marks_given = true;
+	if (options->redact)
+		LT_TRY(lt_tide_redact_roots(w->session, &w->picture->roots));
 	LT_TRY(read_classes(w));
 	LT_TRY(count_types(w));
 	LT_TRY(put_columns(w));
@@ -539,9 +533,7 @@ static enum lt_status write_all(struct writing *w, const struct lt_tide_options 
 	LT_TRY(lt_store_put_meta(w->writer, "references",
 				 lt_store_integer((int64_t)w->reference_count)));
 	LT_TRY(lt_tide_put_tables(w->writer, subject, &w->all, &w->tracked, options->redact));
-	/* Expressions of the frozen process name variables, which a redacted file must not. */
-	if (!options->redact)
-		LT_TRY(lt_tide_put_tree(w->writer, subject));
+	LT_TRY(lt_tide_put_tree(w->writer, subject));
 	return lt_subject_status(subject, LT_OK);
 }
 

@@ -92,9 +92,9 @@ def doctor(lowtide, subject):
     return report
 
 
-def retained(lowtide, subject):
+def retained(lowtide, subject, *options):
     """The tree without the examples: their keys may be among those that a file leaves out."""
-    result = lowtide("retained", "--json", subject)
+    result = lowtide("retained", "--json", *options, subject)
     assert result.code == 0, result
     waiting = list(result.json["result"]["tree"])
     entries = []
@@ -120,7 +120,7 @@ def test_a_file_answers_as_the_process(lowtide, interpreter, tmp_path):
         assert written["redacted"] is False
         live = doctor(lowtide, target.pid)
         types = {option: lowtide("types", "--json", *option, target.pid).json["result"] for option in ((), ("--all",))}
-        kept = retained(lowtide, target.pid)
+        kept, deep = retained(lowtide, target.pid), retained(lowtide, target.pid, "--depth", "6")
         slots = "SELECT label FROM refs WHERE kind = 'slot' ORDER BY label LIMIT 3"
         labels = lowtide("sql", "--json", target.pid, slots).json["result"]
     stored = doctor(lowtide, path)
@@ -132,6 +132,8 @@ def test_a_file_answers_as_the_process(lowtide, interpreter, tmp_path):
     for option, expected in types.items():
         assert lowtide("types", "--json", *option, path).json["result"] == expected
     assert retained(lowtide, path) == kept
+    # That was stored; this is worked out from the graph.
+    assert retained(lowtide, path, "--depth", "6") == deep
     assert lowtide("sql", "--json", path, slots).json["result"] == labels
     assert written["objects"] == types["--all",]["count"]
 
