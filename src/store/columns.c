@@ -265,7 +265,7 @@ enum lt_status lt_store_item(struct lt_store *store, uint32_t number, uint64_t r
 	const struct lt_stored_column *column = column_with(store, number, false, row);
 	if (column == NULL)
 		return LT_E_FILE;
-	struct lt_cached_chunk *chunk;
+	struct lt_cached_chunk *chunk = NULL;
 	LT_TRY(cached(store, number, LT_STREAM_ITEMS, row, &chunk));
 	size_t at = (size_t)(row % lt_chunk_items(column->width));
 	uint64_t item = lt_item_get(chunk->items, at, column->width);
@@ -293,7 +293,7 @@ enum lt_status lt_store_list(struct lt_store *store, uint32_t number, uint64_t r
 	struct lt_stored_column *column = column_with(store, number, true, row);
 	if (column == NULL)
 		return LT_E_FILE;
-	struct lt_cached_chunk *lengths;
+	struct lt_cached_chunk *lengths = NULL;
 	LT_TRY(cached(store, number, LT_STREAM_LENGTHS, row, &lengths));
 	size_t at = (size_t)(row % lt_chunk_items(LT_LENGTH_WIDTH));
 	uint64_t start = lengths->starts[at];
@@ -301,7 +301,7 @@ enum lt_status lt_store_list(struct lt_store *store, uint32_t number, uint64_t r
 	size_t most = lt_chunk_items(column->width);
 	/* The list grows as its chunks prove to be there: a length alone allocates nothing large. */
 	for (size_t done = 0; done < count;) {
-		struct lt_cached_chunk *chunk;
+		struct lt_cached_chunk *chunk = NULL;
 		LT_TRY(cached(store, number, LT_STREAM_ITEMS, start + done, &chunk));
 		size_t skip = (size_t)((start + done) % most), part = most - skip;
 		if (part > count - done)
