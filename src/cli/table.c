@@ -138,6 +138,10 @@ static const char *const leaks_examples[] = {
 	"What grew between snapshots of one process",
 	NULL};
 
+static const char *const diff_examples[] = {
+	"lowtide diff monday.tide tuesday.tide", "What grew from Monday to Tuesday",
+	"lowtide diff monday.tide 4242", "What grew since Monday in the process itself", NULL};
+
 static const char *const object_examples[] = {
 	"lowtide object 4242 0x7f3a5c0d1e40", "All about one object",
 	"lowtide object 4242 \"sys.modules['shop'].cache\"", "The same by the way to it", NULL};
@@ -226,6 +230,25 @@ const struct lt_command lt_commands[] = {
 		 "all rows unless --top is given.",
 	 .examples = types_examples,
 	 .run = lt_cmd_types},
+	{.name = "diff",
+	 .operand = "PID|FILE PID|FILE",
+	 .operands_least = 2,
+	 .operands_most = 2,
+	 .completion = LT_COMPLETE_SUBJECT,
+	 .options = COMMON | LOOK | LT_OPT_BIT(LT_OPT_TOP),
+	 .summary = "what grew between two snapshots, and what holds it",
+	 .description = "Compares two pictures of one process, each a snapshot file or the process "
+			"itself, the "
+			"older first. Objects are the same when address and type are. What is new "
+			"belongs to "
+			"the object that was there before and holds it now: these holders come "
+			"first, most "
+			"growth on top. Then the types with a difference, by bytes, by what they "
+			"retain and by "
+			"count.\n\n"
+			"Pictures of two processes are compared by type only.",
+	 .examples = diff_examples,
+	 .run = lt_cmd_diff},
 	{.name = "object",
 	 .operand = "PID|FILE 0xADDR",
 	 .operands_least = 2,

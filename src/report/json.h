@@ -25,6 +25,7 @@ json_t *lt_json_leaks(const struct lt_leaks *leaks);
 /* The evidence of a finding as an object. */
 json_t *lt_json_evidence(const struct lt_finding *finding);
 json_t *lt_json_query(const struct lt_query_result *result);
+json_t *lt_json_diff(const struct lt_diff *diff);
 json_t *lt_json_inspection(const struct lt_inspection *inspection);
 json_t *lt_json_paths(const struct lt_paths *paths);
 json_t *lt_json_retained(const struct lt_retained *retained);

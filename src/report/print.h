@@ -12,6 +12,8 @@ void lt_print_types(const struct lt_report *report, const struct lt_composition 
 void lt_print_ps(const struct lt_report *report, const struct lt_ps *ps, struct lt_text *out);
 void lt_print_doctor(const struct lt_report *report, const struct lt_doctor *doctor,
 		     struct lt_text *out);
+void lt_print_diff(const struct lt_report *report, const struct lt_diff *diff, uint64_t top,
+		   struct lt_text *out);
 void lt_print_inspection(const struct lt_report *report, const struct lt_inspection *inspection,
 			 struct lt_text *out);
 void lt_print_paths(const struct lt_report *report, const struct lt_paths *paths,

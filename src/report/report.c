@@ -91,3 +91,12 @@ void lt_report_snapshot(const struct lt_report *report, const struct lt_tide_wri
 	else
 		lt_print_snapshot(report, written, out);
 }
+
+void lt_report_diff(const struct lt_report *report, const struct lt_diff *diff, uint64_t top,
+		    struct lt_text *out)
+{
+	if (report->json)
+		lt_json_write(report, "result", lt_json_diff(diff), out);
+	else
+		lt_print_diff(report, diff, top, out);
+}
