@@ -120,7 +120,11 @@ static void add_target(struct page *page, json_t *result)
 	}
 	set(root, "title", lt_json_string(lt_text_get(&title)));
 	lt_text_deinit(&title);
-	set(root, "live", json_boolean(who != NULL && who->mode == LT_MODE_LIVE));
+	bool stored = who != NULL && who->stored;
+	bool live = !stored && who != NULL && who->mode == LT_MODE_LIVE;
+	set(root, "stored", json_boolean(stored));
+	set(root, "live", json_boolean(live));
+	set(root, "stopped", json_boolean(!stored && !live));
 	set(root, "version", json_string(LT_VERSION));
 	set(root, "command", json_string(report->command));
 	set(root, "stall_ms", json_real(report->cost.stall_ms));

@@ -187,6 +187,19 @@ def test_page_of_retained(interpreter, lowtide, tmp_path):
     assert tree_of(part)[0]["retained"] == tree_of(part)[1]["retained"] < tree_of(page)[0]["retained"]
 
 
+def test_pages_of_a_snapshot_file(interpreter, lowtide, tmp_path):
+    tide, page, tree = (tmp_path / name for name in ("app.tide", "doctor.html", "retained.html"))
+    with Target(interpreter, textwrap.dedent(HOSTILE)) as target:
+        assert lowtide("snapshot", target.pid, "-o", tide).code == 0
+        pid = target.pid
+    for command, path in (("doctor", page), ("retained", tree)):
+        assert lowtide(command, tide, "-o", path).code == 0
+        found = check_page(path.read_text())
+        assert "From a snapshot file" in found.all("header")[0][2] and str(pid) in found.all("dl")[0][2]
+        check_tree(tree_of(found))
+        assert any(block["expression"] == "sys.modules['__main__'].cached" for block in tree_of(found))
+
+
 LEAK = '''
     import threading, time
     class Entry:
