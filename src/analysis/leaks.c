@@ -3,7 +3,6 @@
 #include "analysis/leaks_parts.h"
 #include "analysis/subject.h"
 #include "base/cleanup.h"
-#include "target/proc.h"
 #include "target/process.h"
 
 #include <stdio.h>
@@ -33,23 +32,6 @@ bool lt_leaks_has(const struct lt_leaks *leaks, enum lt_severity level)
 			return true;
 	}
 	return false;
-}
-
-/* Private memory of no file, in memory or swapped out; 0 when it is not known. */
-static uint64_t anonymous_bytes(pid_t pid)
-{
-	char path[64], text[8192], value[64];
-	uint64_t number, sum = 0;
-	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
-	if (!lt_proc_read(path, text, sizeof(text)))
-		return 0;
-	static const char *const names[] = {"RssAnon", "VmSwap"};
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (lt_proc_field(text, names[i], value, sizeof(value)) &&
-		    lt_proc_number(value, &number) && number <= UINT64_MAX / 4096)
-			sum += number * 1024;
-	}
-	return sum;
 }
 
 struct watch {
@@ -181,6 +163,7 @@ static enum lt_status look_at(struct watch *watch, struct lt_subject *subject, b
 	figures->objects = picture->graph.graph.node_count;
 	figures->bytes = picture->graph.total_bytes;
 	figures->threads = subject->identity.thread_count;
+	figures->anonymous_bytes = subject->identity.anonymous_bytes;
 	figures->garbage_objects = picture->garbage_count;
 	leaks->look_count++;
 	if (!last)
@@ -208,7 +191,6 @@ static enum lt_status look(struct watch *watch, bool last)
 	struct lt_leaks_look *figures = &leaks->looks[leaks->look_count];
 	char operand[24];
 	snprintf(operand, sizeof(operand), "%d", (int)watch->pid);
-	figures->anonymous_bytes = anonymous_bytes(watch->pid);
 	enum lt_status status =
 		lt_subject_open(watch->session, operand, &watch->options->look, &subject);
 	if (status != LT_OK)

@@ -68,6 +68,7 @@ static enum lt_status open_steps(struct full_look *full, pid_t pid,
 		return lt_fail_memory(session);
 	identity->uptime_ms = look->process->uptime_ms;
 	identity->rss_bytes = look->process->rss_bytes;
+	identity->anonymous_bytes = look->process->anonymous_bytes;
 	identity->thread_count = look->process->thread_count;
 
 	full->view = (struct lt_view){

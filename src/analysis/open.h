@@ -29,7 +29,8 @@ struct lt_identity {
 	char *command_line; /* owned */
 	char *executable;   /* as the target sees it, "" when unknown; owned */
 	uint64_t uptime_ms;
-	uint64_t rss_bytes; /* before the freeze */
+	uint64_t rss_bytes;       /* before the freeze */
+	uint64_t anonymous_bytes; /* of lt_process, before the freeze */
 	unsigned thread_count;
 	enum lt_mode mode;
 	bool stored; /* out of a snapshot file: nothing was stopped now */

@@ -96,6 +96,7 @@ static enum lt_status put_meta(struct lt_store_writer *writer, const struct lt_s
 			redact ? base_name(identity->executable) : identity->executable));
 	LT_TRY(put_integer(writer, "uptime_ms", identity->uptime_ms));
 	LT_TRY(put_integer(writer, "rss_bytes", identity->rss_bytes));
+	LT_TRY(put_integer(writer, "anonymous_bytes", identity->anonymous_bytes));
 	LT_TRY(put_integer(writer, "threads", identity->thread_count));
 	LT_TRY(put_integer(writer, "mode", (uint64_t)identity->mode));
 	LT_TRY(put_integer(writer, "unreadable", subject->session->unreadable));
@@ -348,6 +349,7 @@ static enum lt_status get_identity(struct lt_tide *tide, struct lt_subject *subj
 	identity->executable = meta_copy(tide, "executable");
 	identity->uptime_ms = meta_number(tide, "uptime_ms");
 	identity->rss_bytes = meta_number(tide, "rss_bytes");
+	identity->anonymous_bytes = meta_number(tide, "anonymous_bytes");
 	identity->thread_count = (unsigned)meta_number(tide, "threads");
 	tide->session->unreadable += meta_number(tide, "unreadable");
 	if (identity->command_line == NULL || identity->executable == NULL)

@@ -82,9 +82,20 @@ static uint64_t uptime_ms(uint64_t start_time)
 }
 
 /* Identity and size out of stat and status. False: the process is gone. */
+/* A field of /proc/PID/status in kB, in bytes; 0 when it is not there. */
+static uint64_t status_bytes(const char *status, const char *name)
+{
+	char value[64];
+	uint64_t number;
+	return lt_proc_field(status, name, value, sizeof(value)) &&
+			       lt_proc_number(value, &number) && number <= UINT64_MAX / 4096
+		       ? number * 1024
+		       : 0;
+}
+
 static bool read_identity(struct lt_process *process)
 {
-	char path[64], text[8192], value[64];
+	char path[64], text[8192];
 	uint64_t number;
 	proc_path(process->pid, "stat", path, sizeof(path));
 	/* Field numbers of proc(5): 3 state, 9 flags, 20 num_threads, 22 starttime. */
@@ -100,10 +111,10 @@ static bool read_identity(struct lt_process *process)
 		process->start_time = number;
 	process->uptime_ms = uptime_ms(process->start_time);
 	proc_path(process->pid, "status", path, sizeof(path));
-	if (lt_proc_read(path, text, sizeof(text)) &&
-	    lt_proc_field(text, "VmRSS", value, sizeof(value)) && lt_proc_number(value, &number) &&
-	    number <= UINT64_MAX / 1024)
-		process->rss_bytes = number * 1024;
+	if (!lt_proc_read(path, text, sizeof(text)))
+		return true;
+	process->rss_bytes = status_bytes(text, "VmRSS");
+	process->anonymous_bytes = status_bytes(text, "RssAnon") + status_bytes(text, "VmSwap");
 	return true;
 }
 

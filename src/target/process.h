@@ -32,6 +32,7 @@ struct lt_process {
 	uint64_t start_time; /* in clock ticks since boot: tells a reused PID */
 	uint64_t uptime_ms;
 	uint64_t rss_bytes;
+	uint64_t anonymous_bytes; /* private memory of no file, resident or swapped; 0: unknown */
 	unsigned thread_count;
 	char executable[4096]; /* as the target sees it, "" when it cannot be read */
 	char *command_line;    /* arguments joined by spaces, control bytes made visible; owned */

@@ -1,5 +1,6 @@
 """Every program of the corpus tests/live/leaks: the first suspect of `lowtide leaks` is the seeded one; healthy services have none."""
 import concurrent.futures
+import time
 
 import pytest
 from harness import run_lowtide
@@ -11,6 +12,9 @@ SERVICES = [program for program in programs() if program.expect is None]
 EVERYWHERE = ("lru_unbounded", "closure_cell", "kept_exception", "thread_local", "unfinished_generator", "buffer_bytearray")
 
 
+# Those that a file must have what the process has for.
+STORED = ("lru_unbounded", "closure_cell", "thread_local", "context_variable", "unfinished_generator", "buffer_mmap",
+          "cycle_with_del", "unjoined_threads", "native_growth")
 AHEAD = 3  # programs that run at once: they only wait most of the time
 
 
@@ -66,6 +70,26 @@ def test_seeded_leaks_on_every_interpreter(interpreter):
         found = list(pool.map(lambda program: ask(program, interpreter), chosen))
     wrong = {program.name: what_is_wrong(program.expect, answer) for program, answer in zip(chosen, found)}
     assert {name: text for name, text in wrong.items() if text} == {}
+
+
+def test_snapshots_say_the_same(lowtide, tmp_path):
+    """`leaks` of three files, which were taken a second apart."""
+
+    def compare(program):
+        files = [tmp_path / f"{program.name}-{number}.tide" for number in range(3)]
+        with target(program, interpreter_for(program)) as process:
+            for file in files:
+                time.sleep(1)
+                result = run_lowtide("snapshot", "-o", file, process.pid)
+                assert result.code == 0, result
+        result = run_lowtide("leaks", "--json", *files)
+        assert result.code == 0, result
+        return what_is_wrong(program.expect, result.json["result"]["suspects"])
+
+    chosen = [program for program in LEAKS if program.name in STORED]
+    with concurrent.futures.ThreadPoolExecutor(AHEAD) as pool:
+        wrong = dict(zip((program.name for program in chosen), pool.map(compare, chosen)))
+    assert len(chosen) == len(STORED) and {name: text for name, text in wrong.items() if text} == {}
 
 
 def test_the_corpus_has_every_kind():
