@@ -15,6 +15,7 @@ enum {
 	BUSY_OBJECTS_MIN = 8, /* fewer may be in the registers of a thread that runs */
 	LOOKED_AT = 100,      /* objects of a group that are asked for types near them */
 	NAMES_SHOWN = 4,
+	GROUPS_MAX = 512,
 	TEXT_MAX = 512,
 };
 
@@ -122,6 +123,7 @@ struct group {
 };
 LT_VEC(groups, struct group);
 
+/* NULL: no memory, or so many groups that none of them says much. */
 static struct group *group_of(struct groups *groups, const struct lt_type *type, const char *holder)
 {
 	/* The offset into a symbol is none of the group's: an array of objects is one place. */
@@ -133,11 +135,13 @@ static struct group *group_of(struct groups *groups, const struct lt_type *type,
 			return group;
 	}
 	struct group group = {.type = type, .holder = holder, .node = LT_NO_NODE};
-	return groups_push(groups, group) ? &groups->data[groups->count - 1] : NULL;
+	return groups->count < GROUPS_MAX && groups_push(groups, group)
+		       ? &groups->data[groups->count - 1]
+		       : NULL;
 }
 
 /* Nodes that an exact root holds: C code is not what keeps them. */
-static bool mark_held(const struct lt_picture *picture, uint8_t *held)
+static void mark_held(const struct lt_picture *picture, uint8_t *held)
 {
 	for (size_t r = 0; r < picture->roots.list.count; r++) {
 		const struct lt_root *root = &picture->roots.list.data[r];
@@ -146,16 +150,15 @@ static bool mark_held(const struct lt_picture *picture, uint8_t *held)
 		    root->kind != LT_ROOT_STATIC)
 			held[node] = 1;
 	}
-	return true;
 }
 
 static enum lt_status make_groups(struct lt_findings *findings, struct groups *groups)
 {
 	const struct lt_picture *picture = findings->picture;
-	enum { GROUPS_MAX = 4096 };
 	LT_FREE uint8_t *held = calloc((size_t)picture->graph.graph.node_count + 1, 1);
-	if (held == NULL || !mark_held(picture, held))
+	if (held == NULL)
 		return lt_fail_memory(findings->session);
+	mark_held(picture, held);
 	for (size_t r = 0; r < picture->roots.list.count; r++) {
 		const struct lt_root *root = &picture->roots.list.data[r];
 		uint32_t node = picture->root_node[r];
@@ -163,10 +166,12 @@ static enum lt_status make_groups(struct lt_findings *findings, struct groups *g
 			      (root->kind == LT_ROOT_EXTERNAL && root->count > 0);
 		/* What has a way that a user knows is not kept by C code alone. */
 		if (!from_c || node == LT_NO_NODE || picture->parent[node] != LT_GRAPH_NONE ||
-		    held[node] == 1 || groups->count >= GROUPS_MAX)
+		    held[node] == 1)
 			continue;
 		struct group *group = group_of(groups, lt_picture_type(picture, node),
 					       root->kind == LT_ROOT_STATIC ? root->name : "");
+		if (group == NULL && groups->count >= GROUPS_MAX)
+			continue;
 		if (group == NULL)
 			return lt_fail_memory(findings->session);
 		group->missing += root->count;

@@ -10,6 +10,9 @@
 enum {
 	CODE_MAX = 512, /* bytes of a tp_traverse that are looked at */
 	CANDIDATES_MAX = 1 << 20,
+	VERDICTS_MAX = 1024,
+	BASES_MAX = 64,
+	ENTRIES_MAX = 64, /* types and members told apart */
 };
 
 /* Whether the distance in `bytes`, from `next` on, leads to code outside of the function. */
@@ -91,7 +94,7 @@ static bool offset_of(const struct lt_picture *picture, struct lt_loose_ref edge
 	return false;
 }
 
-/* The entry of a type and member, made when it is missing. NULL: no memory. */
+/* The entry of a type and member, made when it is missing. NULL: no memory, or too many of them. */
 static struct lt_unvisited *entry_of(struct lt_unvisited_list *list, const struct lt_type *type,
 				     uint32_t offset)
 {
@@ -100,7 +103,9 @@ static struct lt_unvisited *entry_of(struct lt_unvisited_list *list, const struc
 			return &list->data[i];
 	}
 	struct lt_unvisited entry = {.type = type, .offset = offset};
-	return lt_unvisited_list_push(list, entry) ? &list->data[list->count - 1] : NULL;
+	return list->count < ENTRIES_MAX && lt_unvisited_list_push(list, entry)
+		       ? &list->data[list->count - 1]
+		       : NULL;
 }
 
 /* Whether tp_traverse passes a member over; asked once for each type and offset. */
@@ -109,13 +114,26 @@ struct verdicts {
 	struct lt_map known; /* type's address and offset, mixed -> 1: unvisited, 0: visited */
 };
 
+/* The C type that a class made in Python derives from: it has the member, and its tp_traverse counts. */
+static const struct lt_type *c_base(const struct lt_picture *picture, const struct lt_type *type)
+{
+	for (int depth = 0; type != NULL && type->python_class; depth++)
+		type = depth < BASES_MAX ? lt_types_get(picture->types, type->base) : NULL;
+	return type;
+}
+
 static bool is_unvisited(struct verdicts *verdicts, const struct lt_type *type, uint32_t offset)
 {
+	type = c_base(verdicts->picture, type);
+	if (type == NULL || offset >= (uint64_t)type->basicsize)
+		return false;
 	uint64_t key = type->address * 0x9e3779b97f4a7c15 ^ offset, value = 0;
 	if (!type->gc)
 		return true;
 	if (lt_map_get(&verdicts->known, key, &value))
 		return value != 0;
+	if (verdicts->known.count >= VERDICTS_MAX)
+		return false;
 	const struct lt_picture *picture = verdicts->picture;
 	lt_addr traverse =
 		lt_read_pointer(picture->view, type->address, LT_PyTypeObject_tp_traverse);
@@ -172,6 +190,8 @@ static enum lt_status find(const struct lt_picture *picture, struct verdicts *ve
 			continue;
 		const struct lt_type *type = lt_picture_type(picture, edge.from);
 		struct lt_unvisited *entry = entry_of(list, type, offsets.data[i]);
+		if (entry == NULL && list->count >= ENTRIES_MAX)
+			continue;
 		if (entry == NULL)
 			return lt_fail_memory(session);
 		if (entry->edges++ == 0) {

@@ -60,6 +60,24 @@ def test_a_cycle_through_a_type_without_traverse(seeded, lowtide, type, offset, 
         assert disabled["evidence"]["garbage_objects"] < 1500
 
 
+def test_a_subclass_of_such_a_type(seeded, lowtide):
+    script = '''
+        class Parcel(seeded.Box):
+            pass
+        for i in range(1500):
+            content = ["%d" % i * 50]
+            content.append(Parcel(content))
+        del content
+        gc.collect()
+        ready()
+    '''
+    with seeded(script) as target:
+        (found,) = findings(lowtide, target, "type-without-traverse")
+        assert found["evidence"]["type"] == "__main__.Parcel"
+        assert found["evidence"]["member_offset"] == 24
+        assert found["evidence"]["references"] == 1500
+
+
 def test_what_is_alive_or_can_be_collected_is_no_fault(seeded, lowtide):
     script = '''
         gc.disable()

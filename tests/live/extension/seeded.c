@@ -36,7 +36,7 @@ static void box_dealloc(PyObject *self)
 static PyTypeObject box_type = {
 	PyVarObject_HEAD_INIT(NULL, 0).tp_name = "seeded.Box",
 	.tp_basicsize = sizeof(struct box),
-	.tp_flags = Py_TPFLAGS_DEFAULT,
+	.tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
 	.tp_init = box_init,
 	.tp_dealloc = box_dealloc,
 	.tp_new = PyType_GenericNew,
