@@ -40,7 +40,8 @@ static void look_at_items(struct lt_findings *findings, uint32_t node, struct it
 	*items = (struct items){0};
 	if (own == NULL)
 		return;
-	lt_picture_refs(picture, node, &refs);
+	/* A dict has a key with each value. */
+	lt_picture_refs_some(picture, node, (size_t)2 * ITEMS_LOOKED_AT, &refs);
 	bool set = own->kind == LT_KIND_SET;
 	for (size_t i = 0; i < refs.count && items->seen < ITEMS_LOOKED_AT; i++) {
 		const struct lt_ref *ref = &refs.data[i];

@@ -309,6 +309,36 @@ void lt_picture_refs(const struct lt_picture *picture, uint32_t node, struct lt_
 	refs->count = kept;
 }
 
+struct some {
+	const struct lt_picture *picture;
+	struct lt_refs *kept;
+	size_t limit;
+};
+
+static void keep_some(void *ctx, struct lt_refs *part)
+{
+	struct some *some = ctx;
+	for (size_t i = 0; i < part->count && some->kept->count < some->limit; i++) {
+		if (lt_heap_graph_find(&some->picture->graph, part->data[i].to) != LT_NO_NODE)
+			(void)lt_refs_push(some->kept, part->data[i]);
+	}
+	part->count = 0;
+}
+
+void lt_picture_refs_some(const struct lt_picture *picture, uint32_t node, size_t limit,
+			  struct lt_refs *refs)
+{
+	LT_CLEANUP(lt_refs_deinit) struct lt_refs part = {0};
+	struct some some = {.picture = picture, .kept = refs, .limit = refs->count + limit};
+	struct lt_decoder *decoder = picture->heap != NULL ? lt_heap_decoder(picture->heap) : NULL;
+	if (decoder != NULL)
+		lt_decoder_set_part(decoder, keep_some, &some);
+	lt_picture_refs(picture, node, &part);
+	if (decoder != NULL)
+		lt_decoder_set_part(decoder, NULL, NULL);
+	keep_some(&some, &part);
+}
+
 bool lt_picture_number(const struct lt_picture *picture, uint32_t node, enum lt_detail detail,
 		       int64_t *ret_value)
 {

@@ -89,6 +89,9 @@ const struct lt_type *lt_picture_type_of_class(const struct lt_picture *picture,
  * are addresses: lt_heap_graph_find(&picture->graph, ...) gives their nodes.
  */
 void lt_picture_refs(const struct lt_picture *picture, uint32_t node, struct lt_refs *refs);
+/* The first ones, at most `limit`: a container may have millions. */
+void lt_picture_refs_some(const struct lt_picture *picture, uint32_t node, size_t limit,
+			  struct lt_refs *refs);
 
 /*
  * For an analysis that asks about all nodes in their order: makes ready what the questions about `node` and
