@@ -233,22 +233,20 @@ enum lt_status lt_picture_ways(struct lt_picture *picture)
 	size_t room = (size_t)graph->node_count + 1;
 	LT_FREE uint8_t *of_type = malloc((size_t)type_count + 1);
 	LT_FREE uint8_t *leave = malloc(room);
-	LT_FREE uint8_t *enter = calloc(room, 1);
 	LT_FREE uint8_t *start = malloc(picture->roots.list.count + 1);
-	if (of_type == NULL || leave == NULL || enter == NULL || start == NULL)
+	if (of_type == NULL || leave == NULL || start == NULL)
 		return lt_fail_memory(session);
 	for (uint32_t t = 0; t < type_count; t++)
 		of_type[t] = lt_picture_step_cost(lt_types_at(types, t));
 	for (uint32_t node = 0; node < graph->node_count; node++) {
 		uint32_t type = picture->graph.type[node];
 		leave[node] = type < type_count ? of_type[type] : lt_picture_step_cost(NULL);
-		enter[node] = 1;
 	}
 	for (size_t r = 0; r < picture->roots.list.count; r++)
 		start[r] = start_cost[picture->roots.list.data[r].kind];
 	LT_FREE uint32_t *cost = NULL;
 	return lt_graph_cheapest(session, graph, picture->root_node, start,
-				 picture->roots.list.count, enter, leave, &picture->parent, &cost);
+				 picture->roots.list.count, NULL, leave, &picture->parent, &cost);
 }
 
 enum lt_status lt_picture_totals(const struct lt_picture *picture,

@@ -108,7 +108,7 @@ LT_MUST_CHECK enum lt_status lt_graph_shortest(struct lt_session *session,
 
 /*
  * Cheapest paths from the roots where entering node v costs enter[v] and leaving it costs leave[v]
- * (small numbers, 0 to 255; the sum of a step counts). Root i starts at start[i]. The result is as
+ * (small numbers, 0 to 255; the sum of a step counts; `enter` NULL: 1 each). Root i starts at start[i]. The result is as
  * that of lt_graph_shortest() with costs as the distances.
  */
 LT_MUST_CHECK enum lt_status lt_graph_cheapest(struct lt_session *session,

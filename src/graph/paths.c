@@ -83,9 +83,6 @@ enum lt_status lt_graph_cheapest(struct lt_session *session, const struct lt_gra
 	LT_CLEANUP(buckets_deinit) struct buckets *buckets = calloc(1, sizeof(*buckets));
 	if (buckets == NULL || !alloc_tree(graph->node_count, &parent, &distance))
 		return lt_fail_memory(session);
-	LT_FREE uint8_t *done = calloc((size_t)graph->node_count + 1, 1);
-	if (done == NULL)
-		return lt_fail_memory(session);
 	uint64_t waiting = 0; /* entries in the ring */
 	for (size_t r = 0; r < root_count; r++) {
 		if (roots[r] >= graph->node_count || start[r] >= distance[roots[r]])
@@ -100,12 +97,13 @@ enum lt_status lt_graph_cheapest(struct lt_session *session, const struct lt_gra
 		/* Steps of cost 0 push to this very bucket while it is walked. */
 		for (size_t i = 0; i < bucket->count; i++) {
 			uint32_t node = bucket->data[i];
-			if (done[node] || distance[node] != now)
+			/* It is put in again only when it comes nearer: at its last distance it is there once. */
+			if (distance[node] != now)
 				continue;
-			done[node] = 1;
 			struct lt_row row = lt_row(&graph->out, node);
 			for (const uint32_t *to = row.begin; to < row.end; to++) {
-				uint32_t there = now + leave[node] + enter[*to];
+				uint32_t there =
+					now + leave[node] + (enter != NULL ? enter[*to] : 1);
 				if (there >= distance[*to])
 					continue;
 				distance[*to] = there;

@@ -233,8 +233,11 @@ static void test_shortest_random(void **unused)
 			roots[r] = random_below(graph.node_count);
 			start[r] = (uint8_t)random_below(256);
 		}
+		bool plain = round % 4 == 0; /* entering costs 1 each: NULL says so */
 		for (uint32_t v = 0; v < SMALL; v++) {
 			enter[v] = (uint8_t)(random_below(3) == 0 ? 0 : random_below(256));
+			if (plain)
+				enter[v] = 1;
 			leave[v] = (uint8_t)(random_below(3) == 0 ? 0 : random_below(256));
 		}
 		/* Bellman-Ford, once with every step 1 and once with the costs. */
@@ -263,8 +266,8 @@ static void test_shortest_random(void **unused)
 			LT_FREE uint32_t *distance = NULL;
 			if (priced)
 				assert_int_equal(lt_graph_cheapest(&session, &graph, roots, start,
-								   root_count, enter, leave,
-								   &parent, &distance),
+								   root_count, plain ? NULL : enter,
+								   leave, &parent, &distance),
 						 LT_OK);
 			else
 				assert_int_equal(lt_graph_shortest(&session, &graph, roots,
@@ -311,6 +314,28 @@ static void test_components_random(void **unused)
 		}
 		for (uint32_t c = 0; c < count; c++)
 			assert_true(seen[c]);
+	}
+}
+
+/* Everything that a node with an external count reaches is held, and nothing else. */
+static void test_held_random(void **unused)
+{
+	(void)unused;
+	for (int round = 0; round < 1400; round++) {
+		LT_CLEANUP(lt_graph_deinit) struct lt_graph graph = {0};
+		graph_of_round("held", round, &graph);
+		int64_t external[SMALL];
+		uint32_t seeds[SMALL];
+		size_t seed_count = 0;
+		for (uint32_t v = 0; v < graph.node_count; v++) {
+			external[v] = (int64_t)random_below(8) - 5;
+			if (external[v] > 0)
+				seeds[seed_count++] = v;
+		}
+		uint8_t expected[SMALL], held[SMALL] = {0};
+		reach_without(&graph, seeds, seed_count, LT_GRAPH_NONE, expected);
+		assert_int_equal(lt_graph_mark_held(&session, &graph, external, held), LT_OK);
+		assert_memory_equal(held, expected, graph.node_count);
 	}
 }
 
@@ -419,6 +444,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_dominators_random, print_last_graph),
 		cmocka_unit_test_teardown(test_shortest_random, print_last_graph),
 		cmocka_unit_test_teardown(test_components_random, print_last_graph),
+		cmocka_unit_test_teardown(test_held_random, print_last_graph),
 		cmocka_unit_test(test_long_list),
 		cmocka_unit_test(test_builder_bounds),
 	};
