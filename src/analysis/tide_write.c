@@ -310,19 +310,24 @@ static enum lt_status put_text(struct writing *w, uint32_t node, unsigned detail
 	return lt_store_put_list(w->writer, w->columns.text_value, lt_text_get(text), text->length);
 }
 
+/* Containers of which there are many have a length and nothing else. */
+static bool more_details(enum lt_kind kind)
+{
+	return !dict_kind(kind) && kind != LT_KIND_LIST && kind != LT_KIND_TUPLE &&
+	       kind != LT_KIND_SET;
+}
+
 static enum lt_status put_numbers(struct writing *w, uint32_t node, enum lt_kind kind)
 {
-	int64_t value;
-	int64_t derived = lt_tide_length(kind, w->node_refs.data, w->node_refs.count);
-	if (derived >= 0) {
-		if (lt_picture_number(w->picture, node, LT_DETAIL_LENGTH, &value) &&
-		    value != derived)
-			return put_number(w, node, LT_DETAIL_LENGTH, value);
+	int64_t value, derived = lt_tide_length(kind, w->node_refs.data, w->node_refs.count);
+	if (lt_picture_number(w->picture, node, LT_DETAIL_LENGTH, &value) && value != derived)
+		LT_TRY(put_number(w, node, LT_DETAIL_LENGTH, value));
+	if (!more_details(kind))
 		return LT_OK;
-	}
 	for (int d = 0; d < LT_DETAIL_COUNT; d++) {
 		enum lt_detail detail = (enum lt_detail)d;
-		if (detail != LT_DETAIL_REFCOUNT && !lt_detail_is_text(detail) &&
+		if (detail != LT_DETAIL_REFCOUNT && detail != LT_DETAIL_LENGTH &&
+		    !lt_detail_is_text(detail) &&
 		    lt_picture_number(w->picture, node, detail, &value))
 			LT_TRY(put_number(w, node, detail, value));
 	}
@@ -391,7 +396,7 @@ static enum lt_status put_details(struct writing *w, uint32_t node)
 	if (type == NULL || plain_kind(type))
 		return LT_OK;
 	LT_TRY(put_numbers(w, node, type->kind));
-	if (lt_tide_length(type->kind, NULL, 0) >= 0)
+	if (!more_details(type->kind))
 		return LT_OK;
 	return put_texts(w, node, lt_picture_type_of_class(w->picture, node) != NULL);
 }

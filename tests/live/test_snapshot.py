@@ -8,7 +8,9 @@ from harness import Target, build_dir
 from test_findings import service
 
 SHOP = '''
-    import functools, threading
+    import array, collections, functools, threading
+    recent = collections.deque(range(100), maxlen=100)
+    raw, numbers = bytearray(10000), array.array("d", [1.5] * 1000)
     class Order:
         __slots__ = ("number", "lines")
         def __init__(self, number):
@@ -50,6 +52,10 @@ SHOP = '''
     thread = threading.Thread(target=wait, args=([object() for i in range(100)],), daemon=True)
     thread.start()
 '''
+
+# Of each kind one that has details of its own.
+DETAILED = ["recent", "raw", "numbers", "price", "failing", "generator", "Order", "kept[0]", "kept[0].__traceback__", "local", "thread",
+            "failing.__code__", "sessions[5]", "Registry.entries"]
 
 # What must not be in the file: each is built at run time, and in the source in two parts.
 SECRETS = '''
@@ -106,6 +112,15 @@ def retained(lowtide, subject, *options):
     return entries
 
 
+def about(lowtide, subject, name):
+    """What `object` says, without what is found by keys that a file may leave out."""
+    result = lowtide("object", "--json", subject, f"sys.modules['shop'].{name}")
+    assert result.code == 0, result
+    said = result.json["result"]
+    return {key: said[key] for key in ("address", "type", "shallow", "retained", "expression", "where", "flags", "facts", "references",
+                                       "referrer_count", "referent_count")}
+
+
 def everything(path):
     """The bytes of the file, and those of its columns, decompressed."""
     columns = subprocess.run([build_dir() / "tests/tools/lt_columns", path], stdout=subprocess.PIPE, check=True).stdout
@@ -121,6 +136,7 @@ def test_a_file_answers_as_the_process(lowtide, interpreter, tmp_path):
         live = doctor(lowtide, target.pid)
         types = {option: lowtide("types", "--json", *option, target.pid).json["result"] for option in ((), ("--all",))}
         kept, deep = retained(lowtide, target.pid), retained(lowtide, target.pid, "--depth", "6")
+        objects = {name: about(lowtide, target.pid, name) for name in DETAILED}
         slots = "SELECT label FROM refs WHERE kind = 'slot' ORDER BY label LIMIT 3"
         labels = lowtide("sql", "--json", target.pid, slots).json["result"]
     stored = doctor(lowtide, path)
@@ -134,6 +150,8 @@ def test_a_file_answers_as_the_process(lowtide, interpreter, tmp_path):
     assert retained(lowtide, path) == kept
     # That was stored; this is worked out from the graph.
     assert retained(lowtide, path, "--depth", "6") == deep
+    for name, expected in objects.items():
+        assert about(lowtide, path, name) == expected, name
     assert lowtide("sql", "--json", path, slots).json["result"] == labels
     assert written["objects"] == types["--all",]["count"]
 
