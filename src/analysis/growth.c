@@ -139,7 +139,7 @@ struct finding_growth {
 	uint32_t *way_top; /* the same up its way */
 	uint32_t *holder;  /* of a new node that is a top: its owner */
 	int64_t *total;    /* growth of what a node holds, itself included */
-	uint64_t *objects; /* new objects in that growth */
+	uint32_t *objects; /* new objects in that growth */
 	int64_t *
 		sums; /* first: growth of its old children; later: of the children that stand for themselves */
 	uint8_t *decision; /* of the nodes with much growth */
@@ -415,7 +415,7 @@ static enum lt_status sum_up(struct finding_growth *f)
 		return lt_fail_memory(f->picture->session);
 	for (size_t i = 0; i < f->owners.count; i++) {
 		f->total[f->owners.data[i].node] = (int64_t)f->owners.data[i].net;
-		f->objects[f->owners.data[i].node] = f->owners.data[i].objects;
+		f->objects[f->owners.data[i].node] = (uint32_t)f->owners.data[i].objects;
 	}
 	for (uint32_t node = 0; node < f->count; node++)
 		if (dominator[node] != LT_GRAPH_NONE)
@@ -606,28 +606,41 @@ static int by_bytes(const void *left, const void *right)
 	return a->node < b->node ? -1 : a->node > b->node;
 }
 
+/* Who the owners are, with arrays that nothing needs afterwards. */
+static enum lt_status find_owners(struct finding_growth *f)
+{
+	size_t room = (size_t)f->count + 1;
+	LT_FREE uint32_t *top = calloc(room, sizeof(*top));
+	LT_FREE uint32_t *way_top = calloc(room, sizeof(*way_top));
+	LT_FREE uint32_t *holder = calloc(room, sizeof(*holder));
+	if (top == NULL || way_top == NULL || holder == NULL)
+		return lt_fail_memory(f->picture->session);
+	f->top = top;
+	f->way_top = way_top;
+	f->holder = holder;
+	find_last_new(f, f->picture->dominator, top);
+	find_last_new(f, f->picture->parent, way_top);
+	LT_TRY(gather_owners(f));
+	return gather_rootless(f);
+}
+
 static enum lt_status find(struct finding_growth *f, uint64_t least_bytes)
 {
 	size_t room = (size_t)f->count + 1;
 	f->birth = calloc(room, sizeof(*f->birth));
-	f->top = calloc(room, sizeof(*f->top));
-	f->way_top = calloc(room, sizeof(*f->way_top));
-	f->holder = calloc(room, sizeof(*f->holder));
-	f->total = calloc(room, sizeof(*f->total));
-	f->objects = calloc(room, sizeof(*f->objects));
 	f->sums = calloc(room, sizeof(*f->sums));
-	f->decision = calloc(room, sizeof(*f->decision));
-	if (f->birth == NULL || f->top == NULL || f->way_top == NULL || f->holder == NULL ||
-	    f->total == NULL || f->objects == NULL || f->sums == NULL || f->decision == NULL)
+	if (f->birth == NULL || f->sums == NULL)
 		return lt_fail_memory(f->picture->session);
 	LT_TRY(find_births(f));
 	LT_TRY(spread_births(f));
-	find_last_new(f, f->picture->dominator, f->top);
-	find_last_new(f, f->picture->parent, f->way_top);
-	LT_TRY(gather_owners(f));
-	LT_TRY(gather_rootless(f));
+	LT_TRY(find_owners(f));
 	for (size_t i = 0; i < f->owners.count; i++)
 		net_growth(f, &f->owners.data[i]);
+	f->total = calloc(room, sizeof(*f->total));
+	f->objects = calloc(room, sizeof(*f->objects));
+	f->decision = calloc(room, sizeof(*f->decision));
+	if (f->total == NULL || f->objects == NULL || f->decision == NULL)
+		return lt_fail_memory(f->picture->session);
 	LT_TRY(sum_up(f));
 	LT_TRY(find_points(f, least_bytes > 0 ? least_bytes : 1));
 	if (f->growth->points.count > 0)
@@ -651,9 +664,6 @@ enum lt_status lt_growth_find(const struct lt_picture *picture, struct lt_expres
 	};
 	enum lt_status status = find(&f, least_bytes);
 	free(f.birth);
-	free(f.top);
-	free(f.way_top);
-	free(f.holder);
 	free(f.total);
 	free(f.objects);
 	free(f.sums);
