@@ -505,10 +505,10 @@ static void wrapped_name(const struct explaining *e, uint32_t cache, struct lt_t
 	LT_CLEANUP(lt_refs_deinit) struct lt_refs refs = {0};
 	lt_picture_refs(e->picture, cache, &refs);
 	for (size_t i = 0; i < refs.count && name->length == 0; i++) {
-		uint32_t node =
-			refs.data[i].kind == LT_REF_MEMBER && refs.data[i].index == LT_MEMBER_wrapped
-				? lt_heap_graph_find(&e->picture->graph, refs.data[i].to)
-				: LT_NO_NODE;
+		uint32_t node = refs.data[i].kind == LT_REF_MEMBER &&
+						refs.data[i].index == LT_MEMBER_wrapped
+					? lt_heap_graph_find(&e->picture->graph, refs.data[i].to)
+					: LT_NO_NODE;
 		if (node != LT_NO_NODE)
 			(void)lt_picture_text(e->picture, node, LT_DETAIL_NAME, name);
 	}

@@ -12,6 +12,7 @@ enum {
 	BYTES_GREAT = 1 << 20,
 	BYTES_HUGE = 8 << 20,
 	BASES_MAX = 64,
+	THRESHOLD_HIGH = 100000,
 	STACK_BYTES = 128 << 10, /* what a thread that waits may have touched of its stack */
 };
 
@@ -77,6 +78,7 @@ static bool defines(struct lt_suspecting *suspecting, const struct lt_type *type
 }
 
 struct garbage {
+	uint64_t frozen;            /* of the objects, those that gc.freeze() set apart */
 	uint64_t objects, bytes;    /* in the last picture */
 	const struct lt_type *type; /* the commonest class of it, else the commonest type */
 	uint64_t of_type;
@@ -97,6 +99,7 @@ static enum lt_status count_garbage(struct lt_suspecting *suspecting, struct gar
 		if (picture->alive[node] || picture->graph.type[node] >= type_count)
 			continue;
 		garbage->objects++;
+		garbage->frozen += (picture->graph.flags[node] & LT_NODE_PERMANENT) != 0;
 		garbage->bytes += lt_heap_graph_size(&picture->graph, node);
 		counts.data[picture->graph.type[node]]++;
 	}
@@ -170,10 +173,31 @@ static enum lt_status stuck_cycles(struct lt_suspecting *suspecting)
 	return LT_OK;
 }
 
+/* Why no collection will free the garbage; NULL when one will. */
+static const char *why_never(struct lt_suspecting *suspecting, const struct garbage *garbage)
+{
+	const struct lt_subject *subject = suspecting->subject;
+	if (subject->collector_count == 0)
+		return NULL;
+	const struct lt_collector *collector = &subject->collectors[0];
+	int64_t threshold = collector->generations[0].threshold;
+	if (!collector->enabled || threshold == 0)
+		return "Automatic collection is off, so nothing frees them.";
+	if (garbage->frozen * 4 >= garbage->objects)
+		return "gc.freeze() sets them apart, where the collector does not look.";
+	/* It counts new objects: garbage of its own size will have been waiting by then. */
+	if ((uint64_t)threshold > suspecting->leaks->heap_objects && threshold >= THRESHOLD_HIGH)
+		return lt_finding_format(
+			&suspecting->findings,
+			"The first threshold is %s, more than there are objects: "
+			"the collector hardly ever runs.",
+			lt_findings_count(&suspecting->findings, (uint64_t)threshold));
+	return NULL;
+}
+
 static enum lt_status garbage(struct lt_suspecting *suspecting)
 {
 	struct lt_findings *findings = &suspecting->findings;
-	const struct lt_subject *subject = suspecting->subject;
 	struct garbage garbage = {0};
 	LT_TRY(count_garbage(suspecting, &garbage));
 	/* What a collection frees of it. */
@@ -186,9 +210,8 @@ static enum lt_status garbage(struct lt_suspecting *suspecting)
 	uint64_t bytes = garbage.bytes - first->garbage_bytes;
 	uint64_t objects = garbage.objects - first->garbage_count;
 	double steadiness = garbage_steadiness(suspecting->leaks);
-	bool off = subject->collector_count > 0 &&
-		   (!subject->collectors[0].enabled ||
-		    subject->collectors[0].generations[0].threshold == 0);
+	const char *never = why_never(suspecting, &garbage);
+	bool off = never != NULL;
 	bool with_del = garbage.with_del != NULL;
 	if (bytes < BYTES_MIN || objects < OBJECTS_MIN)
 		return LT_OK;
@@ -221,7 +244,7 @@ static enum lt_status garbage(struct lt_suspecting *suspecting)
 	}
 	lt_finding_int(findings, finding, "garbage_objects", garbage.objects);
 	lt_finding_int(findings, finding, "garbage_bytes", garbage.bytes);
-	lt_finding_bool(findings, finding, "collector_enabled", !off);
+	lt_finding_bool(findings, finding, "collector_frees_them", !off);
 	lt_finding_bool(findings, finding, "has_finalizer", with_del);
 	finding->title = lt_finding_format(
 		findings, "Cycles%s%s that nothing refers to wait for a collection: +%s",
@@ -233,14 +256,15 @@ static enum lt_status garbage(struct lt_suspecting *suspecting)
 		with_del ? lt_finding_format(findings, ", some with a __del__ (%s)",
 					     garbage.with_del->name)
 			 : "",
-		off ? "Automatic collection is off, so nothing frees them."
+		off ? never
 		    : "The collector is on and frees them when it comes to it; that is no leak.");
 	finding->fix =
 		off ? lt_finding_format(
 			      findings,
-			      "Break the cycle of %s (a weakref.ref to the parent), or turn "
-			      "collection on again: gc.enable(), or call gc.collect() between "
-			      "units of work.",
+			      "Break the cycle of %s (a weakref.ref to the parent), or let the "
+			      "collector do it: gc.enable() and usual thresholds, gc.freeze() only "
+			      "once and before the work begins, or gc.collect() between units of "
+			      "work.",
 			      type->name)
 		    : "None is needed; break the cycles where they are made if collections "
 		      "take too long.";

@@ -15,7 +15,8 @@ enum {
 	THREADS_NOTABLE = 10,
 };
 
-static const double STEADY = 0.25; /* less steady growth may be a warm-up or a burst */
+static const double VERY_STEADY = 0.5; /* less than this takes more bytes */
+static const double STEADY = 0.25;     /* less steady growth may be a warm-up or a burst */
 
 /*
  * High: the heap would double within ten minutes at this rate, or a tenth of it and 8 MiB came in the
@@ -25,7 +26,8 @@ static enum lt_severity grade(const struct lt_suspecting *suspecting,
 			      const struct lt_growth_point *point)
 {
 	double heap = (double)suspecting->leaks->heap_bytes;
-	if (point->steadiness < STEADY || point->bytes < BYTES_NOTABLE ||
+	uint64_t notable = point->steadiness < VERY_STEADY ? 4 * BYTES_NOTABLE : BYTES_NOTABLE;
+	if (point->steadiness < STEADY || point->bytes < notable ||
 	    (point->objects < OBJECTS_NOTABLE && point->bytes < BYTES_OF_FEW))
 		return LT_LOW;
 	bool doubles =
