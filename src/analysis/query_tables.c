@@ -61,14 +61,18 @@ struct table {
 struct cursor {
 	sqlite3_vtab_cursor base;
 	struct table *table;
+	uint32_t wanted;     /* node that references must lead to, LT_NO_NODE: any */
 	uint64_t row, end;   /* nodes, or indexes of types or roots */
 	struct lt_refs refs; /* of node `row` */
 	size_t ref;
 	struct lt_type_totals totals;
 };
 
-/* Constraints on the address in the first column, in the bits of idxNum; each is an argument, in this order. */
-enum { AT = 1, FROM = 2, ABOVE = 4, UP_TO = 8, BELOW = 16 };
+/*
+ * Constraints in the bits of idxNum, each with an argument, in this order: on the address in the first
+ * column, and, for references, on the address of the target.
+ */
+enum { AT = 1, FROM = 2, ABOVE = 4, UP_TO = 8, BELOW = 16, LEADS_TO = 32 };
 
 static struct lt_picture *picture_of(const struct cursor *cursor)
 {
@@ -127,13 +131,18 @@ static int table_best(sqlite3_vtab *base, sqlite3_index_info *info)
 	const struct table *table = (const struct table *)(const void *)base;
 	bool by_address = table->kind->shape == BY_NODE || table->kind->shape == BY_REFERENCE;
 	double per_node = table->kind->shape == BY_REFERENCE ? 3 : 1;
-	int place[BELOW + 1] = {0}, arguments = 0;
+	int place[LEADS_TO + 1] = {0}, arguments = 0;
 	for (int i = 0; i < info->nConstraint && by_address; i++) {
 		int bit = bit_of(info->aConstraint[i].op);
-		if (info->aConstraint[i].usable && info->aConstraint[i].iColumn == 0 && bit != 0)
+		if (!info->aConstraint[i].usable)
+			continue;
+		if (info->aConstraint[i].iColumn == 0 && bit != 0)
 			place[bit] = i + 1;
+		if (info->aConstraint[i].iColumn == REF_TARGET && bit == AT &&
+		    table->kind->shape == BY_REFERENCE)
+			place[LEADS_TO] = i + 1;
 	}
-	for (int bit = AT; bit <= BELOW; bit *= 2) {
+	for (int bit = AT; bit <= LEADS_TO; bit *= 2) {
 		if (place[bit] == 0)
 			continue;
 		info->aConstraintUsage[place[bit] - 1].argvIndex = ++arguments;
@@ -144,6 +153,8 @@ static int table_best(sqlite3_vtab *base, sqlite3_index_info *info)
 		info->estimatedCost = 1e4;
 	if (info->idxNum & AT)
 		info->estimatedCost = 10 * per_node;
+	else if (info->idxNum & LEADS_TO)
+		info->estimatedCost /= 100;
 	else if (info->idxNum != 0)
 		info->estimatedCost /= arguments == 1 ? 4 : 100;
 	info->estimatedRows = (sqlite3_int64)info->estimatedCost;
@@ -190,7 +201,7 @@ static uint64_t node_at_least(const struct lt_picture *picture, lt_addr address)
 static void narrow(struct cursor *cursor, int bits, sqlite3_value **arguments)
 {
 	const struct lt_picture *picture = picture_of(cursor);
-	for (int bit = AT; bit <= BELOW; bit *= 2) {
+	for (int bit = AT; bit <= LEADS_TO; bit *= 2) {
 		if ((bits & bit) == 0)
 			continue;
 		sqlite3_value *argument = *arguments++;
@@ -198,6 +209,12 @@ static void narrow(struct cursor *cursor, int bits, sqlite3_value **arguments)
 			continue;
 		int64_t value = sqlite3_value_int64(argument);
 		lt_addr address = value < 0 ? 0 : (lt_addr)value;
+		if (bit == LEADS_TO) {
+			cursor->wanted = lt_heap_graph_find(&picture->graph, address);
+			if (cursor->wanted == LT_NO_NODE || value < 0)
+				cursor->end = 0;
+			continue;
+		}
 		uint64_t first = node_at_least(picture, address);
 		uint64_t after = node_at_least(picture, address + 1);
 		if (value < 0)
@@ -213,18 +230,36 @@ static void narrow(struct cursor *cursor, int bits, sqlite3_value **arguments)
 	}
 }
 
-/* References of the nodes from `row` on, until there is one. */
+/* False: the node does not refer to the one that is wanted, which the edges tell while they are there. */
+static bool may_lead(const struct cursor *cursor, const struct lt_picture *picture)
+{
+	if (cursor->wanted == LT_NO_NODE || picture->graph.graph.out.target == NULL)
+		return true;
+	struct lt_row row = lt_row(&picture->graph.graph.out, (uint32_t)cursor->row);
+	for (const uint32_t *to = row.begin; to < row.end; to++)
+		if (*to == cursor->wanted)
+			return true;
+	return false;
+}
+
+/* Goes on from reference `ref` of node `row` to the first that is to be shown. */
 static void settle(struct cursor *cursor)
 {
 	const struct lt_picture *picture = picture_of(cursor);
-	while (cursor->row < cursor->end) {
-		for (; cursor->ref < cursor->refs.count; cursor->ref++)
-			if (lt_heap_graph_find(&picture->graph,
-					       cursor->refs.data[cursor->ref].to) != LT_NO_NODE)
+	for (;;) {
+		for (; cursor->ref < cursor->refs.count; cursor->ref++) {
+			uint32_t to = lt_heap_graph_find(&picture->graph,
+							 cursor->refs.data[cursor->ref].to);
+			if (to != LT_NO_NODE &&
+			    (cursor->wanted == LT_NO_NODE || to == cursor->wanted))
 				return;
-		if (++cursor->row >= cursor->end)
-			return;
+		}
 		cursor->refs.count = cursor->ref = 0;
+		do
+			cursor->row++;
+		while (cursor->row < cursor->end && !may_lead(cursor, picture));
+		if (cursor->row >= cursor->end)
+			return;
 		lt_picture_refs(picture, (uint32_t)cursor->row, &cursor->refs);
 	}
 }
@@ -255,13 +290,15 @@ static int table_filter(sqlite3_vtab_cursor *base, int bits, const char *text, i
 	if (status != LT_OK)
 		return failed(scope, status);
 	cursor->row = 0;
+	cursor->wanted = LT_NO_NODE;
 	cursor->end = shape == BY_TYPE   ? cursor->totals.count
 		      : shape == BY_ROOT ? picture->roots.list.count
 					 : picture->graph.graph.node_count;
 	narrow(cursor, bits, arguments);
 	cursor->refs.count = cursor->ref = 0;
 	if (shape == BY_REFERENCE && cursor->row < cursor->end) {
-		lt_picture_refs(picture, (uint32_t)cursor->row, &cursor->refs);
+		if (may_lead(cursor, picture))
+			lt_picture_refs(picture, (uint32_t)cursor->row, &cursor->refs);
 		settle(cursor);
 	}
 	return SQLITE_OK;

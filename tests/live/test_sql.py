@@ -61,6 +61,20 @@ def test_a_range_of_addresses_is_that_of_a_scan(lowtide, shop):
     assert ordered == sorted(ordered)
 
 
+def test_who_refers_to_an_object(lowtide, shop):
+    """By the edges of the graph, by all references, and once the edges are gone: the same."""
+    for what in (f"{shop.facts['one']}", f"{shop.facts['type']}", "(SELECT address FROM objects WHERE type = 'module' LIMIT 1)"):
+        counts = [rows(lowtide, shop, f"SELECT count(*) AS n, min(source) AS s FROM refs WHERE {column} = {what}")[0]
+                  for column in ("target", "+target")]
+        assert counts[0] == counts[1] and counts[0]["n"] >= 1
+        [late] = rows(lowtide, shop, f"""
+            SELECT count(o.retained) AS n, min(r.source) AS s FROM refs r JOIN objects o ON o.address = r.source
+            WHERE r.target = {what}""")
+        assert late == counts[0]
+    assert rows(lowtide, shop, "SELECT * FROM refs WHERE target = 5") == []
+    assert rows(lowtide, shop, "SELECT * FROM refs WHERE target = -1 OR target = 'x'") == []
+
+
 def test_dominators_and_roots(lowtide, shop):
     [row] = rows(lowtide, shop, f"SELECT dominator FROM objects WHERE address = {shop.facts['one']}")
     # The variable `one` holds it too, in the dict that holds `carts`.
