@@ -15,8 +15,6 @@ enum {
 	CHAIN_MOST = 1 << 20, /* nodes of a way that are written */
 };
 
-LT_VEC(chain, uint32_t);
-
 void lt_paths_deinit(struct lt_paths *paths)
 {
 	lt_path_list_deinit(&paths->list);
@@ -77,8 +75,7 @@ enum lt_status lt_path_write(const struct lt_picture *picture, struct lt_express
 	return LT_OK;
 }
 
-/* The way that lt_picture.parent gives, from the root on. */
-static bool read_chain(const struct lt_picture *picture, uint32_t node, struct chain *chain)
+bool lt_path_chain(const struct lt_picture *picture, uint32_t node, struct lt_path_nodes *ret_nodes)
 {
 	uint64_t length = 1;
 	for (uint32_t at = node; picture->parent[at] != LT_GRAPH_NONE; at = picture->parent[at])
@@ -86,16 +83,16 @@ static bool read_chain(const struct lt_picture *picture, uint32_t node, struct c
 	/* Of a way longer than that its start; the object itself ends it. */
 	uint64_t cut = length > CHAIN_MOST ? length - CHAIN_MOST : 0;
 	size_t count = (size_t)(length - cut);
-	if (!chain_reserve(chain, count))
+	if (!lt_path_nodes_reserve(ret_nodes, count))
 		return false;
-	chain->count = count;
+	ret_nodes->count = count;
 	uint32_t at = node;
-	chain->data[--count] = node;
+	ret_nodes->data[--count] = node;
 	for (uint64_t i = 0; i < cut; i++)
 		at = picture->parent[at];
 	while (count > 0) {
 		at = picture->parent[at];
-		chain->data[--count] = at;
+		ret_nodes->data[--count] = at;
 	}
 	return true;
 }
@@ -180,9 +177,9 @@ static enum lt_status write_groups(const struct lt_picture *picture,
 		struct lt_path *alike = NULL;
 		/* Beyond the rows that are shown a group is looked at only as long as it may join one. */
 		if (i < 4 * top) {
-			LT_CLEANUP(chain_deinit) struct chain chain = {0};
+			LT_CLEANUP(lt_path_nodes_deinit) struct lt_path_nodes chain = {0};
 			LT_CLEANUP(lt_text_deinit) struct lt_text text = {0};
-			if (!read_chain(picture, group->example, &chain))
+			if (!lt_path_chain(picture, group->example, &chain))
 				return lt_fail_memory(picture->session);
 			LT_TRY(lt_path_write(picture, expressions, chain.data, chain.count, NULL,
 					     true, paths, &path));

@@ -14,12 +14,11 @@
 enum {
 	FOUND_MOST = 4000,        /* objects that are looked at backwards */
 	CANDIDATES_MOST = 400000, /* references into them */
-	CHAIN_MOST = 1 << 16,     /* steps of one candidate */
+	ALIKE_MOST = 50000,       /* of them from holders of one type into one object */
+	CHAIN_MOST = 1 << 12,     /* steps of one candidate */
 	SAME_HOLDER = 8,          /* references of one holder that are told apart */
 	LOOKED_AT = 2000,         /* ways that are compared for what they share */
 };
-
-LT_VEC(chain, uint32_t);
 
 /* What was found backwards, the object itself first. */
 struct found {
@@ -28,6 +27,8 @@ struct found {
 	uint32_t candidate; /* that it was found by */
 	uint64_t cost;      /* of these */
 	uint64_t way;       /* hash of these, in general */
+	/* Of the tree that `next` makes: the place in preorder, and how many there are from here on. */
+	uint32_t place, below;
 };
 LT_VEC(found_list, struct found);
 
@@ -123,55 +124,105 @@ static bool add_roots(struct search *search)
 	return true;
 }
 
+/* A holder of what was found: a candidate, and found itself when it was not before. */
+static bool add_holder(struct search *search, size_t f, uint32_t holder)
+{
+	const struct lt_picture *picture = search->picture;
+	uint64_t known;
+	bool seen = lt_map_get(&search->index, holder, &known);
+	if (seen && known <= f)
+		return true;
+	if (search->candidates.count >= CANDIDATES_MOST) {
+		search->cut = true;
+		return true;
+	}
+	struct candidate candidate = {.holder = holder, .found = (uint32_t)f};
+	if (!candidate_list_push(&search->candidates, candidate))
+		return false;
+	if (seen)
+		return true;
+	if (search->found.count >= FOUND_MOST) {
+		search->cut = true;
+		return true;
+	}
+	struct found next = {
+		.node = holder,
+		.next = (uint32_t)f,
+		.candidate = (uint32_t)search->candidates.count - 1,
+		.cost = search->found.data[f].cost + 1 +
+			lt_picture_step_cost(lt_picture_type(picture, holder)),
+	};
+	return lt_map_put(&search->index, holder, search->found.count) &&
+	       found_list_push(&search->found, next);
+}
+
 /* All that holds the object, as far as the bounds go. */
 static bool search_back(struct search *search, uint32_t object)
 {
 	struct lt_picture *picture = search->picture;
+	LT_CLEANUP(lt_map_deinit) struct lt_map of_type = {0};
 	if (!found_list_push(&search->found, (struct found){.node = object}) ||
 	    !lt_map_put(&search->index, object, 0))
 		return false;
 	for (size_t f = 0; f < search->found.count; f++) {
-		struct found found = search->found.data[f];
-		if (f > 0 && is_home(picture, found.node))
+		uint32_t node = search->found.data[f].node;
+		if (f > 0 && is_home(picture, node))
 			continue;
-		struct lt_row row = lt_row(&picture->graph.graph.in, found.node);
+		/* The cheapest first: no bound may leave it out. */
+		uint32_t first = picture->parent[node];
+		if (first != LT_GRAPH_NONE && !add_holder(search, f, first))
+			return false;
+		struct lt_row row = lt_row(&picture->graph.graph.in, node);
+		bool many = row.end - row.begin > ALIKE_MOST;
 		uint32_t last = LT_NO_NODE;
+		lt_map_deinit(&of_type);
 		for (const uint32_t *from = row.begin; from < row.end; from++) {
 			uint32_t holder = *from;
-			uint64_t known;
 			/* Rows are in order: parallel references lie side by side. */
-			if (holder == last || !picture->alive[holder])
+			if (holder == last || holder == first || !picture->alive[holder])
 				continue;
 			last = holder;
-			bool seen = lt_map_get(&search->index, holder, &known);
-			if (seen && known <= f)
-				continue;
-			if (search->candidates.count >= CANDIDATES_MOST) {
-				search->cut = true;
-				break;
+			uint64_t *count = NULL;
+			if (many) {
+				count = lt_map_at(&of_type, picture->graph.type[holder], 0);
+				if (count == NULL)
+					return false;
+				if (++*count > ALIKE_MOST) {
+					search->cut = true;
+					continue;
+				}
 			}
-			struct candidate candidate = {.holder = holder, .found = (uint32_t)f};
-			if (!candidate_list_push(&search->candidates, candidate))
-				return false;
-			if (seen)
-				continue;
-			if (search->found.count >= FOUND_MOST) {
-				search->cut = true;
-				continue;
-			}
-			struct found next = {
-				.node = holder,
-				.next = (uint32_t)f,
-				.candidate = (uint32_t)search->candidates.count - 1,
-				.cost = found.cost + 1 +
-					lt_picture_step_cost(lt_picture_type(picture, holder)),
-			};
-			if (!lt_map_put(&search->index, holder, search->found.count) ||
-			    !found_list_push(&search->found, next))
+			if (!add_holder(search, f, holder))
 				return false;
 		}
 	}
 	return add_roots(search);
+}
+
+/* Numbers what was found in preorder: what leads to the object comes before what leads to it. */
+static void number_found(struct search *search)
+{
+	struct found *list = search->found.data;
+	for (size_t f = 0; f < search->found.count; f++)
+		list[f].below = 1;
+	for (size_t f = search->found.count; f-- > 1;)
+		list[list[f].next].below += list[f].below;
+	LT_FREE uint32_t *next = calloc(search->found.count + 1, sizeof(*next));
+	if (next == NULL)
+		return; /* every place is 0: too many candidates are taken for detours */
+	next[0] = 1;
+	for (size_t f = 1; f < search->found.count; f++) {
+		list[f].place = next[list[f].next];
+		next[list[f].next] += list[f].below;
+		next[f] = list[f].place + 1;
+	}
+}
+
+/* Does the way from the found object `at` to the object lead through the found object `through`? */
+static bool leads_through(const struct search *search, uint32_t at, uint64_t through)
+{
+	const struct found *one = &search->found.data[at], *other = &search->found.data[through];
+	return one->place >= other->place && one->place < other->place + other->below;
 }
 
 /*
@@ -185,14 +236,9 @@ static bool cost_of_way(const struct search *search, const struct candidate *can
 	uint64_t cost = 0, length = 0, begin = 0;
 	for (uint32_t at = candidate->holder; at != LT_GRAPH_NONE; at = picture->parent[at]) {
 		uint64_t known;
-		if (lt_map_get(&search->index, at, &known)) {
-			/* Is it on the rest of the way? */
-			uint32_t on = candidate->found;
-			while (on != known && on != 0)
-				on = search->found.data[on].next;
-			if (on == known)
-				return false;
-		}
+		if (lt_map_get(&search->index, at, &known) &&
+		    leads_through(search, candidate->found, known))
+			return false;
 		cost += 1 + lt_picture_step_cost(lt_picture_type(picture, at));
 		if (picture->parent[at] == LT_GRAPH_NONE)
 			(void)lt_map_get(&search->start, at, &begin);
@@ -329,11 +375,11 @@ static size_t join_alike(struct search *search)
 }
 
 static bool make_chain(const struct search *search, const struct candidate *candidate,
-		       struct chain *chain)
+		       struct lt_path_nodes *chain)
 {
 	const struct lt_picture *picture = search->picture;
 	for (uint32_t at = candidate->holder; at != LT_NO_NODE; at = picture->parent[at]) {
-		if (!chain_push(chain, at))
+		if (!lt_path_nodes_push(chain, at))
 			return false;
 	}
 	for (size_t i = 0; i < chain->count / 2; i++) {
@@ -342,7 +388,7 @@ static bool make_chain(const struct search *search, const struct candidate *cand
 		chain->data[chain->count - 1 - i] = swap;
 	}
 	for (uint32_t on = candidate->found;; on = search->found.data[on].next) {
-		if (!chain_push(chain, search->found.data[on].node))
+		if (!lt_path_nodes_push(chain, search->found.data[on].node))
 			return false;
 		if (on == 0)
 			return true;
@@ -353,7 +399,7 @@ static bool make_chain(const struct search *search, const struct candidate *cand
 enum { APART, ANOTHER_HOLDER, LEVELS };
 
 /* Is this way different from those that are taken? Its holders are then `used` too. */
-static bool accept(const struct search *search, const struct chain *chain, int level,
+static bool accept(const struct search *search, const struct lt_path_nodes *chain, int level,
 		   struct lt_map *used, bool *ret_memory)
 {
 	const struct lt_picture *picture = search->picture;
@@ -400,7 +446,7 @@ static enum lt_status choose(struct search *search, struct lt_expressions *expre
 	for (int level = APART; level < LEVELS; level++) {
 		for (size_t i = 0; i < count && chosen < top; i++) {
 			const struct candidate *candidate = &search->candidates.data[i];
-			LT_CLEANUP(chain_deinit) struct chain chain = {0};
+			LT_CLEANUP(lt_path_nodes_deinit) struct lt_path_nodes chain = {0};
 			bool memory = true;
 			if (taken[i])
 				continue;
@@ -416,7 +462,7 @@ static enum lt_status choose(struct search *search, struct lt_expressions *expre
 	for (size_t pass = 0; pass < 2 * count; pass++) {
 		size_t i = pass % count;
 		const struct candidate *candidate = &search->candidates.data[i];
-		LT_CLEANUP(chain_deinit) struct chain chain = {0};
+		LT_CLEANUP(lt_path_nodes_deinit) struct lt_path_nodes chain = {0};
 		struct lt_path path = {.alike = candidate->alike, .count = 1};
 		if (!taken[i])
 			continue;
@@ -445,7 +491,18 @@ enum lt_status lt_paths_of_object(struct lt_picture *picture, struct lt_expressi
 	LT_TRY(lt_graph_reverse(picture->session, &picture->graph.graph));
 	if (!search_back(&search, node))
 		return lt_fail_memory(picture->session);
+	number_found(&search);
 	LT_TRY(tell_apart(&search));
 	paths->cut = search.cut;
-	return choose(&search, expressions, top, paths);
+	LT_TRY(choose(&search, expressions, top, paths));
+	if (paths->list.count > 0)
+		return LT_OK;
+	/* Only ways that are too long to be compared: the cheapest of them. */
+	LT_CLEANUP(lt_path_nodes_deinit) struct lt_path_nodes chain = {0};
+	struct lt_path path = {.alike = 1, .count = 1};
+	if (!lt_path_chain(picture, node, &chain))
+		return lt_fail_memory(picture->session);
+	LT_TRY(lt_path_write(picture, expressions, chain.data, chain.count, NULL, false, paths,
+			     &path));
+	return lt_path_list_push(&paths->list, path) ? LT_OK : lt_fail_memory(picture->session);
 }

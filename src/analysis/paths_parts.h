@@ -9,6 +9,15 @@
 
 enum { LT_PATH_STEPS_MOST = 200 };
 
+LT_VEC(lt_path_nodes, uint32_t);
+
+/*
+ * The way that lt_picture.parent gives, from the root on; of one that is longer than a million steps the
+ * first of them, and the object itself.
+ */
+bool lt_path_chain(const struct lt_picture *picture, uint32_t node,
+		   struct lt_path_nodes *ret_nodes);
+
 /* A copy in the strings of the result, "" without memory. */
 const char *lt_path_keep(struct lt_paths *paths, const char *text);
 

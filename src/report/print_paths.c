@@ -61,10 +61,11 @@ static void add_path(struct lt_screen *screen, const struct lt_paths *paths, siz
 		lt_screen_paragraph(screen, 4, "such as", 12,
 				    lt_screen_safe(screen, path->example));
 	if (path->alike > 1)
-		lt_screen_paragraph(screen, 4, "alike", 12,
-				    lt_screen_format(screen,
-						     "%s ways that differ in indexes and keys only",
-						     lt_screen_count(screen, path->alike)));
+		lt_screen_paragraph(
+			screen, 4, "alike", 12,
+			lt_screen_format(screen, "%s%s ways that differ in indexes and keys only",
+					 paths->cut ? "at least " : "",
+					 lt_screen_count(screen, path->alike)));
 	lt_screen_paragraph(screen, 4, "from", 12, sentence_of(path->root_kind, screen));
 	if (screen->style->verbosity > 0 || !paths->of_type)
 		add_steps(screen, path);
@@ -100,7 +101,6 @@ void lt_print_paths(const struct lt_report *report, const struct lt_paths *paths
 			     lt_screen_count(&screen, paths->more),
 			     lt_screen_count(&screen, paths->more_count));
 	if (paths->cut)
-		lt_text_add(out,
-			    "\n  Very many objects hold it: not all of them were looked at.\n");
+		lt_text_add(out, "\n  More objects lead to it than were looked at.\n");
 	lt_screen_deinit(&screen);
 }

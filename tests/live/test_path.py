@@ -206,6 +206,75 @@ def test_what_holds_the_objects_of_a_type(interpreter, lowtide):
         assert "sys.modules['shop'].cache[*].items[*]" in text.out
 
 
+LONG = """
+    class Link:
+        __slots__ = ("next", "number")
+    class Thing:
+        pass
+    head = None
+    for i in range(300000):
+        link = Link()
+        link.next, link.number = head, None
+        head = link
+    end = head
+    while end.next is not None:
+        end = end.next
+    address = hex(id(end))
+    shared = Thing()
+    shared_address = hex(id(shared))
+    flood = [(shared, i) for i in range(120000)]
+    kept = {"me": shared}
+    del link, end
+"""
+
+
+def test_long_lists_and_many_holders(interpreter, lowtide):
+    with Target(interpreter, service(LONG)) as target:
+        address = evaluate(target, "sys.modules['shop'].address")["value"]
+        path = paths(lowtide, target, address)["paths"][0]
+        assert path["root_kind"] == "modules"
+        assert path["expression"].startswith("sys.modules['shop'].head.next.next")
+        assert path["expression"].endswith("steps more>")
+        assert path["steps"][-1]["address"] == address
+        assert len(path["steps"]) + path["steps_left"] >= 300000
+        shared = evaluate(target, "sys.modules['shop'].shared_address")["value"]
+        report = paths(lowtide, target, shared)
+        assert report["cut"] is True
+        ways = {path["expression"]: path for path in report["paths"]}
+        assert list(ways)[0] == "sys.modules['shop'].shared"
+        assert "sys.modules['shop'].kept['me']" in ways
+        flood = [path for way, path in ways.items() if ".flood[" in way]
+        assert len(flood) == 1 and flood[0]["alike"] >= 50000
+        for path in report["paths"]:
+            assert evaluate(target, path["expression"])["id"] == int(shared, 16)
+
+
+HOSTILE = """
+    names = ["\\x1b[31mred\\x1b[0m", "\\u202eabc", "a" * 5000, "\\ud800", "'; import os; '", "new\\nline", ""]
+    Evil = type("\\x1b]0;title\\x07Evil", (), {})
+    held = {}
+    for i, name in enumerate(names):
+        thing = Evil()
+        setattr(thing, name, Evil())
+        held[name] = thing
+    address = hex(id(held[names[0]]))
+    del thing
+"""
+
+
+def test_names_of_a_target_do_no_harm(interpreter, lowtide):
+    with Target(interpreter, service(HOSTILE)) as target:
+        address = evaluate(target, "sys.modules['shop'].address")["value"]
+        for command in (("path", address), ("path", "dict"), ("object", address), ("object", "sys.modules['shop'].held"),
+                        ("retained", "--from", "sys.modules['shop'].held"), ("retained", "-v")):
+            words = [*command[:1], target.pid, *command[1:]] if command[0] != "retained" else [*command, target.pid]
+            result = lowtide(*words)
+            assert result.code == 0, result
+            for bad in "\x1b\x07\u202e\ud800":
+                assert bad not in result.out, (command, bad)
+            assert lowtide(*words, "--json").json["result"]
+
+
 def test_names_that_say_too_little(interpreter, lowtide):
     script = service("class Order: pass\nclass Shop:\n    class Order: pass\nheld = [Order(), Shop.Order(), Shop.Order()]")
     with Target(interpreter, script) as target:
