@@ -107,11 +107,13 @@ const struct lt_option lt_options[LT_OPT_COUNT] = {
 #define LOOK (LT_OPT_BIT(LT_OPT_MODE) | LT_OPT_BIT(LT_OPT_IGNORE_HEADROOM))
 
 static const char *const doctor_examples[] = {
-	"lowtide doctor 4242", "What is wrong with process 4242",
+	"lowtide doctor 4242",
+	"What is wrong with process 4242",
 	"lowtide doctor -o report.html 4242",
 	"The same as a page for people who were not there",
 	"lowtide doctor --fail-on high --json -o report.json 4242",
-	"For a cron job or a CI check: exit code 1 when a finding is high or critical", NULL};
+	"For a cron job or a CI check: exit code 1 when a finding is high or critical",
+	NULL};
 
 static const char *const ps_examples[] = {
 	"lowtide ps", "The CPython processes that you may look at",
@@ -149,10 +151,13 @@ static const char *const object_examples[] = {
 	"lowtide object 4242 \"sys.modules['shop'].cache\"", "The same by the way to it", NULL};
 
 static const char *const path_examples[] = {
-	"lowtide path 4242 shop.models.Order", "What holds the objects of a type, by share",
-	"lowtide path 4242 0x7f3a5c0d1e40", "Who holds one object",
+	"lowtide path 4242 shop.models.Order",
+	"What holds the objects of a type, by share",
+	"lowtide path 4242 0x7f3a5c0d1e40",
+	"Who holds one object",
 	"lowtide path 4242 shop.models.Order -o paths.dot && dot -Tsvg -O paths.dot",
-	"The paths as a picture, by Graphviz", NULL};
+	"The paths as a picture, by Graphviz",
+	NULL};
 
 static const char *const retained_examples[] = {
 	"lowtide retained 4242", "What keeps the memory of process 4242 alive",

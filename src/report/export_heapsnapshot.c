@@ -43,6 +43,7 @@ enum {
 	SIZE_MOST = UINT32_MAX,
 	/* Numbers of our own nodes; those of objects come from their addresses. */
 	IDS_RESERVED = 64,
+	AHEAD = 64,        /* references that are looked through for the one that an edge is */
 	WINDOW_SHIFT = 35, /* addresses that differ below this bit have numbers of their own */
 	WINDOWS_MOST = 64,
 	/* The first nodes: the root, "(GC roots)", then one for each kind of root, and the garbage. */
@@ -88,7 +89,7 @@ struct writer {
 	struct id_window windows[WINDOWS_MOST];
 	size_t window_count; /* 0: objects are numbered in order */
 	uint64_t kind_edges[LT_ROOT_KIND_COUNT];
-	uint64_t left_out;
+	uint64_t left_out; /* names of edges */
 	uint64_t too_big;
 };
 
@@ -551,29 +552,40 @@ static void put_ref(struct writer *w, uint32_t from, const struct lt_ref *ref, u
 	}
 }
 
+/* Whether one of the next references leads to the node; those before it are passed over. */
+static bool find_ref(struct writer *w, size_t *at, uint32_t to)
+{
+	size_t end = w->refs.count - *at < AHEAD ? w->refs.count : *at + AHEAD;
+	for (size_t i = *at; i < end; i++) {
+		if (lt_heap_graph_find(&w->picture->graph, w->refs.data[i].to) == to) {
+			*at = i;
+			return true;
+		}
+	}
+	return false;
+}
+
 /*
- * As many as its row says, since the nodes are written already. In the live mode a second reading may
- * find others: what is too much is left out, and what is missing leads back to the object itself.
+ * The row of the graph says where the edges lead, in the order of the references, which say what each is
+ * called. In the live mode a second reading may find others: an edge that it does not find has no name.
  */
 static void put_row(struct writer *w, uint32_t node)
 {
 	const struct lt_picture *picture = w->picture;
-	uint64_t wanted = row_length(picture, node), found = 0;
-	if (wanted == 0)
-		return;
+	struct lt_row row = lt_row(&picture->graph.graph.out, node);
+	size_t at = 0;
 	w->refs.count = 0;
-	lt_picture_refs(picture, node, &w->refs);
-	for (size_t i = 0; i < w->refs.count; i++) {
-		uint32_t to = lt_heap_graph_find(&picture->graph, w->refs.data[i].to);
-		if (to == LT_NO_NODE)
+	if (row.begin < row.end)
+		lt_picture_refs(picture, node, &w->refs);
+	for (const uint32_t *to = row.begin; to < row.end; to++) {
+		if (find_ref(w, &at, *to)) {
+			put_ref(w, node, &w->refs.data[at++], *to);
 			continue;
-		if (found++ < wanted)
-			put_ref(w, node, &w->refs.data[i], to);
-	}
-	w->left_out += found > wanted ? found - wanted : wanted - found;
-	for (; found < wanted; found++)
+		}
+		w->left_out++;
 		put_named(w, EDGE_INTERNAL, name_of(w, "changed while it was read"), 0,
-			  (uint64_t)OWN_NODES + node);
+			  (uint64_t)OWN_NODES + *to);
+	}
 }
 
 static void put_edges(struct writer *w)

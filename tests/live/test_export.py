@@ -364,6 +364,25 @@ def test_snapshot_command_writes_heap_snapshots(interpreter, lowtide, tmp_path):
     assert not any("rows" in name or "/target.py" in name for name in third.strings)
 
 
+def test_heap_snapshot_of_a_heap_that_changes(interpreter, lowtide, tmp_path):
+    path = tmp_path / "live.heapsnapshot"
+    script = '''
+        import threading
+        def churn():
+            kept = {}
+            for i in range(1 << 60):
+                kept[i % 5000] = [str(i), {"i": i}, (i,)]
+        for _ in range(2):
+            threading.Thread(target=churn, daemon=True).start()
+        ready()
+    '''
+    with Target(interpreter, textwrap.dedent(script)) as target:
+        assert lowtide("snapshot", "--mode", "live", target.pid, "-o", path).code == 0
+        snapshot = HeapSnapshot(path)
+        assert snapshot.reachable().count(1) == len(snapshot)
+        assert target.alive()
+
+
 def test_a_full_disk_leaves_no_heap_snapshot(lowtide, tmp_path):
     if not os.path.exists("/dev/full"):
         pytest.skip("no /dev/full")

@@ -79,14 +79,7 @@ static void test_wrong_templates(void **state)
 {
 	(void)state;
 	static const char *const wrong[] = {
-		"{{a",
-		"{{#a}}x",
-		"{{}}",
-		"{{a|none}}",
-		"{{>none}}",
-		"{{#a}}{{#a}}{{#a}}{{#a}}{{#a}}{{#a}}{{#a}}{{#a}}{{/a}}{{/a}}{{/a}}{{/a}}{{/a}}{{/"
-		"a}}{{/a}}{{/a}}",
-		"{{list}}",
+		"{{a", "{{#a}}x", "{{}}", "{{a|none}}", "{{>none}}", "{{list}}",
 	};
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
 		assert_string_equal(filled(wrong[i], "{\"a\": 1, \"list\": [1]}"), "WRONG");
