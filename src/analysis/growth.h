@@ -43,7 +43,7 @@ enum { LT_GROWTH_GENERATIONS_MAX = 15 };
 
 /* An object that grew. */
 struct lt_growth_point {
-	uint32_t node;  /* in the last picture; LT_NO_NODE: new objects that no object holds */
+	uint32_t node;  /* in the last picture */
 	bool container; /* a container, not a namespace */
 	bool rebound;   /* the node is itself new: what a variable refers to is replaced by more */
 	bool shared;    /* most of what is new can be reached past the node too */

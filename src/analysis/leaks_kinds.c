@@ -597,9 +597,12 @@ static void consider_bound(struct explaining *e)
 	if (e->finding->severity > LT_LOW)
 		e->finding->severity = LT_LOW;
 	lt_finding_int(e->findings, e->finding, "bound", (uint64_t)bound);
-	e->finding->explanation =
-		FORMAT(e, "%s Its %s is %s: it fills up to that.", e->finding->explanation,
-		       lt_text_get(&name), count(e, (uint64_t)bound));
+	const char *limit = count(e, (uint64_t)bound);
+	e->finding->explanation = FORMAT(e, "%s Its %s is %s: it fills up to that.",
+					 e->finding->explanation, lt_text_get(&name), limit);
+	e->finding->fix =
+		FORMAT(e, "Nothing, if %s entries may take what they take; else a smaller %s.",
+		       limit, lt_text_get(&name));
 }
 
 static void explain_cache(struct explaining *e)

@@ -169,6 +169,26 @@ def test_interrupt_takes_the_last_look_at_once(interpreter):
     assert result["suspects"][0]["expression"] == expression
 
 
+def test_snapshot_files_give_what_the_process_gives(interpreter, lowtide, tmp_path):
+    setup, step, expression = GROWTH["module-container"]
+    files = [tmp_path / f"{number}.tide" for number in range(2)]
+    with Target(interpreter, service(setup, step)) as target:
+        for file in files:
+            assert lowtide("snapshot", target.pid, "-o", file).code == 0
+            time.sleep(1)
+        with_pid = lowtide("leaks", "--json", *files, target.pid)
+    result = lowtide("leaks", "--json", *files)
+    for answer, count in ((result, 2), (with_pid, 3)):
+        assert answer.code == 0, answer
+        found = answer.json["result"]
+        assert len(found["looks"]) == count
+        first = found["suspects"][0]
+        assert (first["kind"], first["expression"]) == ("module-container", expression), first
+        assert first["growth_bytes_per_second"] > 0
+    backwards = lowtide("leaks", *reversed(files))
+    assert backwards.code == 2 and "older than the one before" in backwards.err, backwards
+
+
 def test_one_snapshot_is_not_enough(lowtide, tmp_path):
     (tmp_path / "a.tide").write_text("no snapshot")
     result = lowtide("leaks", tmp_path / "a.tide")
