@@ -492,7 +492,7 @@ enum lt_status lt_roots_native(const struct lt_view *view, struct lt_heap_graph 
 /* ---- What static data alone holds ---- */
 
 /* The mapping that the last word lay in: neighbours point to the same one mostly. */
-static bool is_held(const struct lt_view *view, struct lt_types *types, lt_addr at,
+static bool is_held(const struct lt_view *view, struct lt_types *types, lt_addr at, bool dicts,
 		    const struct lt_mapping **mapping)
 {
 	uint64_t header[2];
@@ -512,7 +512,7 @@ static bool is_held(const struct lt_view *view, struct lt_types *types, lt_addr 
 		return false;
 	return type->kind == LT_KIND_STR || type->kind == LT_KIND_BYTES ||
 	       type->kind == LT_KIND_BYTEARRAY || type->kind == LT_KIND_TUPLE ||
-	       type->kind == LT_KIND_DICT;
+	       (dicts && type->kind == LT_KIND_DICT);
 }
 
 enum lt_status lt_roots_native_held(const struct lt_view *view, struct lt_types *types,
@@ -527,9 +527,8 @@ enum lt_status lt_roots_native_held(const struct lt_view *view, struct lt_types 
 	bool memory = words != NULL && (view->process == NULL || add_static_data(&search));
 	for (size_t r = 0; memory && r < search.ranges.count && bytes < TOTAL_MAX; r++) {
 		const struct range *range = &search.ranges.data[r];
+		bool dicts = strcmp(range->name, own) != 0;
 		for (lt_addr at = range->start; memory && at < range->end && bytes < TOTAL_MAX;) {
-			if (strcmp(range->name, own) == 0)
-				break;
 			size_t size = range->end - at < PIECE ? (size_t)(range->end - at) : PIECE;
 			size_t got = lt_memory_probe(view->memory, at, words, size);
 			bytes += size;
@@ -538,7 +537,7 @@ enum lt_status lt_roots_native_held(const struct lt_view *view, struct lt_types 
 				if (words[i] == 0 || words[i] >> 47 != 0 || words[i] % 16 != 0)
 					continue;
 				probes++;
-				if (is_held(view, types, words[i], &mapping))
+				if (is_held(view, types, words[i], dicts, &mapping))
 					memory = lt_addresses_push(addresses, words[i]);
 			}
 		}

@@ -29,7 +29,8 @@ LT_MUST_CHECK enum lt_status lt_roots_native(const struct lt_view *view,
 /*
  * Objects that static data of libraries may hold and that nothing else leads to: those that the collector
  * does not track, such as a dict of strings. Appends the address of each word there that is, by its header,
- * a str, bytes, bytearray, tuple or dict. The interpreter's own file is left out: what it holds is known.
+ * a str, bytes, bytearray, tuple or dict. No dict from the interpreter's own file: up to 3.11 that of interned
+ * strings is there, whose references are not counted.
  */
 LT_MUST_CHECK enum lt_status lt_roots_native_held(const struct lt_view *view,
 						  struct lt_types *types,

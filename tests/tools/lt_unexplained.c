@@ -39,7 +39,8 @@ static json_t *overcounted(struct lt_heap *heap, const struct lt_heap_graph *gra
 	json_t *result = json_object();
 	for (size_t i = 0; i < roots->list.count; i++) {
 		uint32_t node = lt_heap_graph_find(graph, roots->list.data[i].address);
-		if (node != LT_NO_NODE && roots->list.data[i].count > 0)
+		if (node != LT_NO_NODE && roots->list.data[i].count > 0 &&
+		    graph->balance[node] != LT_BALANCE_UNKNOWN)
 			graph->balance[node]--;
 	}
 	for (uint32_t node = 0; node < graph->graph.node_count; node++) {
@@ -50,7 +51,8 @@ static json_t *overcounted(struct lt_heap *heap, const struct lt_heap_graph *gra
 	}
 	for (size_t i = 0; i < roots->list.count; i++) {
 		uint32_t node = lt_heap_graph_find(graph, roots->list.data[i].address);
-		if (node != LT_NO_NODE && roots->list.data[i].count > 0)
+		if (node != LT_NO_NODE && roots->list.data[i].count > 0 &&
+		    graph->balance[node] != LT_BALANCE_UNKNOWN)
 			graph->balance[node]++;
 	}
 	return result;
