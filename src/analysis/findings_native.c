@@ -26,22 +26,16 @@ static const char *type_name(struct lt_findings *findings, const struct lt_type 
 	return lt_finding_format(findings, "%s.%s", type->module, type->name);
 }
 
-/*
- * The file whose code makes a C type: the one its type object lies in, or its tp_dealloc. "" for a class
- * made by Python code, and in a snapshot file, which has no mappings.
- */
-static const char *library_of(const struct lt_picture *picture, const struct lt_type *type)
+/* The file whose code makes a C type; "" for a class made by Python code, and when it is not known. */
+static const char *library_of(struct lt_findings *findings, const struct lt_type *type)
 {
-	const struct lt_view *view = picture->view;
-	if (type == NULL || type->python_class || view == NULL || view->process == NULL)
+	const struct lt_picture *picture = findings->picture;
+	LT_CLEANUP(lt_text_deinit) struct lt_text path = {0};
+	uint32_t node =
+		type != NULL ? lt_heap_graph_find(&picture->graph, type->address) : LT_NO_NODE;
+	if (node == LT_NO_NODE || !lt_picture_text(picture, node, LT_DETAIL_LIBRARY, &path))
 		return "";
-	const struct lt_mapping *mapping = lt_process_mapping(view->process, type->address);
-	lt_addr code = 0;
-	if ((mapping == NULL || mapping->path[0] != '/') &&
-	    lt_memory_u64(view->memory,
-			  type->address + lt_off(view->layout, LT_PyTypeObject_tp_dealloc), &code))
-		mapping = lt_process_mapping(view->process, code);
-	return mapping != NULL && mapping->path[0] == '/' ? mapping->path : "";
+	return lt_finding_format(findings, "%s", lt_text_get(&path));
 }
 
 /* ---- Types that do not tell the collector ---- */
@@ -58,7 +52,7 @@ enum lt_status lt_finding_stuck(struct lt_findings *findings, const struct lt_un
 		return lt_fail_memory(findings->session);
 	const char *type = type_name(findings, unvisited->type);
 	const char *to = type_name(findings, lt_picture_type(picture, unvisited->to));
-	const char *library = library_of(picture, unvisited->type);
+	const char *library = library_of(findings, unvisited->type);
 	const char *slash = strrchr(library, '/');
 	lt_finding_string(findings, finding, "type", type);
 	if (library[0] != '\0')
@@ -263,7 +257,7 @@ static enum lt_status from_c(struct lt_findings *findings, const struct group *g
 	lt_finding_real(findings, finding, "heap_share", lt_findings_share(findings, group->bytes));
 	if (!unknown)
 		lt_finding_string(findings, finding, "held_by", holder);
-	const char *library = library_of(picture, group->type);
+	const char *library = library_of(findings, group->type);
 	if (library[0] != '\0')
 		lt_finding_string(findings, finding, "type_library", library);
 	LT_CLEANUP(lt_text_deinit) struct lt_text types = {0};

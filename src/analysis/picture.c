@@ -177,6 +177,11 @@ static enum lt_status find_external(struct lt_picture *picture)
 	return mark_roots(picture, known);
 }
 
+static uint64_t less(uint64_t count, uint64_t part)
+{
+	return part < count ? count - part : 0;
+}
+
 enum lt_status lt_picture_life(struct lt_picture *picture)
 {
 	const struct lt_graph *graph = &picture->graph.graph;
@@ -194,13 +199,14 @@ enum lt_status lt_picture_life(struct lt_picture *picture)
 		picture->garbage_bytes += lt_heap_graph_size(&picture->graph, node);
 		picture->garbage_tracked += (picture->graph.flags[node] & LT_NODE_TRACKED) != 0;
 	}
-	/* A collection would not free these. */
-	LT_TRY(lt_unvisited_find(picture, &picture->unvisited));
+	/* A collection would not free these. A file has them from the start. */
+	if (picture->view != NULL)
+		LT_TRY(lt_unvisited_find(picture, &picture->unvisited));
 	for (size_t i = 0; i < picture->unvisited.count; i++) {
 		const struct lt_unvisited *unvisited = &picture->unvisited.data[i];
-		picture->garbage_count -= unvisited->objects;
-		picture->garbage_bytes -= unvisited->bytes;
-		picture->garbage_tracked -= unvisited->tracked;
+		picture->garbage_count = less(picture->garbage_count, unvisited->objects);
+		picture->garbage_bytes = less(picture->garbage_bytes, unvisited->bytes);
+		picture->garbage_tracked = less(picture->garbage_tracked, unvisited->tracked);
 	}
 	return lt_collectable_count(picture, &picture->collectable_count,
 				    &picture->collectable_bytes);

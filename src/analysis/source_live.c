@@ -366,6 +366,24 @@ static bool module_file(const struct object *object, struct lt_text *text)
 	return file_among(live, &refs, text);
 }
 
+/* The file that the type object of a C type lies in, or the code of its tp_dealloc. */
+static bool library(const struct object *object, struct lt_text *text)
+{
+	const struct lt_view *view = object->view;
+	const struct lt_type *type = as_type(object);
+	if (type == NULL || type->python_class || view->process == NULL)
+		return false;
+	const struct lt_mapping *mapping = lt_process_mapping(view->process, type->address);
+	if (mapping == NULL || mapping->path[0] != '/')
+		mapping = lt_process_mapping(
+			view->process,
+			lt_read_pointer(view, type->address, LT_PyTypeObject_tp_dealloc));
+	if (mapping == NULL || mapping->path[0] != '/')
+		return false;
+	lt_text_add(text, mapping->path);
+	return true;
+}
+
 static bool live_text(void *ctx, uint32_t node, enum lt_detail detail, struct lt_text *text)
 {
 	struct object object = object_of(ctx, node);
@@ -382,6 +400,8 @@ static bool live_text(void *ctx, uint32_t node, enum lt_detail detail, struct lt
 				   lt_read_pointer(object.view, object.address,
 						   LT_PyCodeObject_co_filename),
 				   PATH_CHARACTERS, text);
+	case LT_DETAIL_LIBRARY:
+		return library(&object, text);
 	case LT_DETAIL_STRING:
 		return is_str(&object) &&
 		       lt_read_str(object.view, object.address, LT_PREVIEW_CHARACTERS, text);

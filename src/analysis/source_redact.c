@@ -41,7 +41,7 @@ static bool redact_text(void *ctx, uint32_t node, enum lt_detail detail, struct 
 		lt_text_addf(text, "key#%u", node);
 	else if (detail == LT_DETAIL_LITERAL && !kept)
 		lt_text_addf(text, "'key#%u'", node);
-	else if (detail == LT_DETAIL_FILE && slash != NULL)
+	else if ((detail == LT_DETAIL_FILE || detail == LT_DETAIL_LIBRARY) && slash != NULL)
 		lt_text_add(text, slash + 1);
 	else
 		lt_text_add(text, lt_text_get(&found));

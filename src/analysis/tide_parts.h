@@ -65,6 +65,8 @@ LT_MUST_CHECK enum lt_status lt_tide_put_tables(struct lt_store_writer *writer,
 						const struct lt_type_totals *tracked, bool redact);
 LT_MUST_CHECK enum lt_status lt_tide_get_facts(struct lt_tide *tide, struct lt_subject *subject);
 LT_MUST_CHECK enum lt_status lt_tide_get_roots(struct lt_tide *tide, struct lt_roots *roots);
+LT_MUST_CHECK enum lt_status lt_tide_get_unvisited(struct lt_tide *tide,
+						   struct lt_unvisited_list *list);
 
 /* tide_tree.c: what keeps memory alive, as `lowtide retained` shows it without options; not in every file. */
 LT_MUST_CHECK enum lt_status lt_tide_put_tree(struct lt_store_writer *writer,

@@ -166,6 +166,7 @@ static enum lt_status read_picture(struct lt_tide *tide, struct lt_picture *pict
 	LT_TRY(lt_tide_get_roots(tide, &picture->roots));
 	LT_TRY(read_graph(tide, &picture->graph));
 	LT_TRY(read_scanned(tide, picture));
+	LT_TRY(lt_tide_get_unvisited(tide, &picture->unvisited));
 	picture->native = (struct lt_native){.bytes = meta_number(tide, "native_bytes"),
 					     .skipped = meta_number(tide, "native_skipped")};
 	LT_TRY(read_column(tide, LT_TIDE_ALIVE, 1, picture->graph.graph.node_count,

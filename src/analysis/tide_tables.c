@@ -299,6 +299,33 @@ static enum lt_status put_roots(struct lt_store_writer *writer, const struct lt_
 	return LT_OK;
 }
 
+/* What the code of C types says, which is not in the file. */
+static enum lt_status put_unvisited(struct lt_store_writer *writer,
+				    const struct lt_unvisited_list *list)
+{
+	struct row row = {.writer = writer};
+	uint32_t table;
+	LT_TRY(lt_store_put_table(writer,
+				  "unvisited (type INTEGER, collected INTEGER, edges INTEGER, "
+				  "source INTEGER, target INTEGER, position INTEGER, "
+				  "objects INTEGER, bytes INTEGER, tracked INTEGER)",
+				  &table));
+	for (size_t i = 0; i < list->count; i++) {
+		const struct lt_unvisited *unvisited = &list->data[i];
+		add_integer(&row, unvisited->type->index);
+		add_integer(&row, unvisited->collected);
+		add_integer(&row, (int64_t)unvisited->edges);
+		add_integer(&row, unvisited->from);
+		add_integer(&row, unvisited->to);
+		add_integer(&row, unvisited->offset);
+		add_integer(&row, (int64_t)unvisited->objects);
+		add_integer(&row, (int64_t)unvisited->bytes);
+		add_integer(&row, (int64_t)unvisited->tracked);
+		LT_TRY(end_row(&row, table));
+	}
+	return LT_OK;
+}
+
 enum lt_status lt_tide_put_tables(struct lt_store_writer *writer, const struct lt_subject *subject,
 				  const struct lt_type_totals *all,
 				  const struct lt_type_totals *tracked, bool redact)
@@ -310,6 +337,7 @@ enum lt_status lt_tide_put_tables(struct lt_store_writer *writer, const struct l
 	LT_TRY(put_collectors(writer, subject));
 	LT_TRY(put_threads(writer, roots));
 	LT_TRY(put_frames(writer, roots));
+	LT_TRY(put_unvisited(writer, &subject->picture.unvisited));
 	return put_roots(writer, roots);
 }
 
@@ -655,4 +683,34 @@ enum lt_status lt_tide_get_roots(struct lt_tide *tide, struct lt_roots *roots)
 			"SELECT address, kind, interpreter, frame, position, count, at, name, "
 			"variable FROM roots ORDER BY rowid",
 			take_root, roots);
+}
+
+static enum lt_status take_unvisited(struct lt_tide *tide, struct lt_store_cursor *cursor,
+				     void *ctx)
+{
+	struct lt_unvisited_list *list = ctx;
+	uint64_t type = (uint64_t)lt_store_get_integer(cursor, 0);
+	struct lt_unvisited unvisited = {
+		.collected = lt_store_get_integer(cursor, 1) != 0,
+		.edges = count_at(cursor, 2),
+		.from = (uint32_t)lt_store_get_integer(cursor, 3),
+		.to = (uint32_t)lt_store_get_integer(cursor, 4),
+		.offset = (uint32_t)lt_store_get_integer(cursor, 5),
+		.objects = count_at(cursor, 6),
+		.bytes = count_at(cursor, 7),
+		.tracked = count_at(cursor, 8),
+	};
+	if (type >= lt_types_count(tide->types) || unvisited.from >= tide->counts.objects ||
+	    unvisited.to >= tide->counts.objects || list->count >= TYPES_MAX)
+		return lt_tide_damaged(tide, "its list of references that no collector sees");
+	unvisited.type = lt_types_at(tide->types, (uint32_t)type);
+	return lt_unvisited_list_push(list, unvisited) ? LT_OK : lt_fail_memory(tide->session);
+}
+
+enum lt_status lt_tide_get_unvisited(struct lt_tide *tide, struct lt_unvisited_list *list)
+{
+	return each_row(tide,
+			"SELECT type, collected, edges, source, target, position, objects, bytes, "
+			"tracked FROM unvisited ORDER BY rowid",
+			take_unvisited, list);
 }

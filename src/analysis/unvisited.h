@@ -23,8 +23,7 @@ struct lt_unvisited {
 LT_VEC(lt_unvisited_list, struct lt_unvisited);
 
 /*
- * Needs what is alive, and the edges of the graph. Of a picture from a file there is nothing to be found:
- * the code of tp_traverse is not in it.
+ * Needs what is alive, the edges of the graph, and the code of tp_traverse: a snapshot file has the result.
  */
 LT_MUST_CHECK enum lt_status lt_unvisited_find(const struct lt_picture *picture,
 					       struct lt_unvisited_list *ret_list);

@@ -60,6 +60,17 @@ def test_a_cycle_through_a_type_without_traverse(seeded, lowtide, type, offset, 
         assert disabled["evidence"]["garbage_objects"] < 1500
 
 
+def test_a_file_says_the_same(seeded, lowtide, tmp_path):
+    path = tmp_path / "cycles.tide"
+    script = CYCLES.format(count=2000, type="Box", offset=24).replace("before =", "kept = [seeded.Box(str) for i in range(10)]\n    before =")
+    with seeded(script) as target:
+        result = lowtide("snapshot", "-o", path, target.pid)
+        assert result.code == 0, result
+        live = lowtide("doctor", "--json", target.pid).json["result"]["findings"]
+    assert "type-without-traverse" in [f["id"] for f in live]
+    assert lowtide("doctor", "--json", path).json["result"]["findings"] == live
+
+
 def test_a_subclass_of_such_a_type(seeded, lowtide):
     script = '''
         class Parcel(seeded.Box):

@@ -38,6 +38,7 @@ enum flaw {
 	DETAIL_ROWS,
 	TYPE_IDS,
 	SCANNED_BEYOND,
+	UNVISITED_BEYOND,
 	NO_PID,
 	NO_TYPES,
 	FLAW_COUNT
@@ -149,6 +150,10 @@ static void put_tables(struct making *m)
 					      : "1048576 modules 0 0 0 1 0 modules -x",
 		   flaw == ROOT_FRAME_BEYOND ? "1048640 local 0 5 0 1 0 variable held"
 					     : "1048640 local 0 0 0 1 0 variable held"));
+	table(m,
+	      "unvisited (type INTEGER, collected INTEGER, edges INTEGER, source INTEGER, target "
+	      "INTEGER, position INTEGER, objects INTEGER, bytes INTEGER, tracked INTEGER)",
+	      ROWS(flaw == UNVISITED_BEYOND ? "0 0 1 0 9 16 1 100 1" : "0 0 1 0 1 16 1 100 1"));
 }
 
 static void put_columns(struct making *m)
