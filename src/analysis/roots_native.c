@@ -10,14 +10,16 @@
 #include <string.h>
 
 enum {
-	PIECE = 256 << 10,     /* read at once */
-	RANGE_MAX = 64 << 20,  /* bytes searched of one mapping */
-	STACK_MAX = 1 << 20,   /* bytes searched of one C stack, from the stack pointer up */
-	TOTAL_MAX = 256 << 20, /* bytes searched in all */
-	NAMES_MAX = 4096,      /* words that are named by their symbol */
-	BEHIND_WORDS = 8,      /* searched behind a pointer on a C stack */
-	BEHIND_MAX = 1 << 17,  /* such pointers */
-	HELD_MAX = 1 << 20,    /* words of static data that are asked for an object */
+	PIECE = 256 << 10,        /* read at once */
+	RANGE_MAX = 64 << 20,     /* bytes searched of one mapping */
+	STACK_MAX = 1 << 20,      /* bytes searched of one C stack, from the stack pointer up */
+	TOTAL_MAX = 256 << 20,    /* bytes searched in all */
+	NAMES_MAX = 4096,         /* words that are named by their symbol */
+	RUNNING_PART = 128 << 10, /* bytes searched of the stack of a thread that runs */
+	RUNNING_AMONG = 2048, /* threads with a stack pointer among which those that run are told */
+	BEHIND_WORDS = 8,     /* searched behind a pointer on a C stack */
+	BEHIND_MAX = 1 << 17, /* such pointers */
+	HELD_MAX = 1 << 20,   /* words of static data that are asked for an object */
 	THREAD_BLOCK =
 		64 << 10, /* bytes around what pthread_self() gives: thread-local data of C code */
 };
@@ -217,6 +219,50 @@ static const char *stack_name(struct search *search, const char *what, pid_t tid
 	return kept(search, text);
 }
 
+static const struct lt_mapping *main_stack(const struct lt_process *process)
+{
+	for (size_t i = process->mappings.count; i-- > 0;) {
+		if (strcmp(process->mappings.data[i].path, "[stack]") == 0)
+			return &process->mappings.data[i];
+	}
+	return NULL;
+}
+
+/*
+ * Threads that run just now do not tell their stack pointer: of these the outer part of the stack is
+ * searched, from the end of its mapping or, where that is known, from what pthread_self() gives.
+ */
+static bool add_running(struct search *search, const struct lt_stacks *stacks)
+{
+	const struct lt_process *process = search->view->process;
+	const struct lt_interpreters *interpreters = &search->roots->interpreters;
+	for (size_t i = 0; i < interpreters->count; i++) {
+		const struct lt_interpreter *interpreter = &interpreters->data[i];
+		for (size_t t = 0; t < interpreter->thread_count; t++) {
+			const struct lt_thread *thread = &interpreter->threads[t];
+			const struct lt_mapping *mapping =
+				thread->native_id == process->pid
+					? main_stack(process)
+					: lt_process_mapping(process, thread->thread_id);
+			bool told = mapping == NULL || !mapping->writable;
+			for (size_t s = 0; !told && s < stacks->count; s++)
+				told = stacks->data[s].end == mapping->end;
+			if (told)
+				continue;
+			struct range range = {
+				.start = mapping->start,
+				.end = mapping->end,
+				.part = PART_STACK,
+				.name = stack_name(search, "C stack", thread->native_id)};
+			if (mapping->end - mapping->start > RUNNING_PART)
+				range.start = mapping->end - RUNNING_PART;
+			if (!add_range(search, range, STACK_MAX))
+				return false;
+		}
+	}
+	return true;
+}
+
 /*
  * The C stack of a thread made by pthread_create() ends with its thread-local data and what
  * pthread_self() points to. Those of the main thread lie apart.
@@ -240,6 +286,8 @@ static enum lt_status add_stacks(struct search *search)
 				      .name = stack_name(search, "C stack", tid)};
 		memory = add_range(search, range, STACK_MAX);
 	}
+	if (memory && stacks.count < process->thread_count && stacks.count <= RUNNING_AMONG)
+		memory = add_running(search, &stacks);
 	const struct lt_interpreter *main = &search->roots->interpreters.data[0];
 	for (size_t t = 0; memory && t < main->thread_count; t++) {
 		const struct lt_thread *thread = &main->threads[t];

@@ -213,8 +213,9 @@ def test_reference_counts_add_up(seeded):
         assert not kinds["own"] and not kinds["several"]
 
 
-def test_an_object_on_a_c_stack(seeded):
-    script = '''
+@pytest.mark.parametrize("how", ["waits", "runs"])
+def test_an_object_on_a_c_stack(seeded, how):
+    script = f'''
         class Thing:
             pass
         def make():
@@ -223,11 +224,14 @@ def test_an_object_on_a_c_stack(seeded):
             return thing
         def call():
             ready(id=make.id)
+            while "{how}" == "runs":
+                pass
             sleep_forever()
         seeded.on_stack(make, call)
     '''
     with seeded(script) as target:
-        target.wait_asleep()
+        if how == "waits":
+            target.wait_asleep()
         facts = objects(target, target.facts["id"])[target.facts["id"]]
         kinds = {r["kind"]: r["name"] for r in facts["roots"]}
         assert kinds == {"stack": f"the C stack of thread {target.facts['pid']}"}
