@@ -12,6 +12,7 @@ enum {
 	WORDS = LT_OBJMAP_CHUNK / 8 / 64, /* of bits, a chunk */
 	GROUP = 4,                        /* words that share a partial rank */
 	GROUPS = WORDS / GROUP,
+	STEP_BITS = 8, /* of numbers, between two of `step` */
 };
 
 struct chunk {
@@ -32,6 +33,8 @@ struct lt_objmap {
 	uint32_t **leaves; /* address >> LEAF_BITS; index of the chunk + 1, 0 for none */
 	struct chunks chunks;
 	struct all_marks marks; /* of each chunk; empty after the numbering */
+	uint32_t *
+		step; /* after the numbering: the chunk of each number that is a multiple of 2^STEP_BITS */
 	uint32_t count;
 };
 
@@ -56,6 +59,8 @@ void lt_objmap_clear(struct lt_objmap *map)
 	}
 	chunks_deinit(&map->chunks);
 	all_marks_deinit(&map->marks);
+	free(map->step);
+	map->step = NULL;
 	map->count = 0;
 }
 
@@ -200,6 +205,22 @@ static int by_address(const void *left, const void *right)
 	return (a > b) - (a < b);
 }
 
+static bool make_steps(struct lt_objmap *map)
+{
+	size_t steps = ((size_t)map->count >> STEP_BITS) + 1;
+	map->step = malloc(steps * sizeof(*map->step));
+	if (map->step == NULL)
+		return false;
+	size_t chunk = 0;
+	for (size_t i = 0; i < steps; i++) {
+		while (chunk + 1 < map->chunks.count &&
+		       map->chunks.data[chunk + 1].first <= i << STEP_BITS)
+			chunk++;
+		map->step[i] = (uint32_t)chunk;
+	}
+	return true;
+}
+
 bool lt_objmap_number(struct lt_objmap *map)
 {
 	all_marks_deinit(&map->marks);
@@ -226,7 +247,7 @@ bool lt_objmap_number(struct lt_objmap *map)
 							 (LEAF_SLOTS - 1)] = (uint32_t)i + 1;
 	}
 	map->count = (uint32_t)total;
-	return true;
+	return make_steps(map);
 }
 
 uint32_t lt_objmap_count(const struct lt_objmap *map)
@@ -254,7 +275,10 @@ uint32_t lt_objmap_find(const struct lt_objmap *map, lt_addr address)
 lt_addr lt_objmap_address(const struct lt_objmap *map, uint32_t number)
 {
 	/* The last chunk that begins at or below the number; empty chunks have the number of the next one. */
-	size_t low = 0, high = map->chunks.count;
+	size_t at = number >> STEP_BITS;
+	size_t low = map->step[at];
+	size_t high =
+		at < map->count >> STEP_BITS ? (size_t)map->step[at + 1] + 1 : map->chunks.count;
 	while (high - low > 1) {
 		size_t middle = low + (high - low) / 2;
 		if (map->chunks.data[middle].first <= number)

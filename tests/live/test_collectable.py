@@ -1,6 +1,6 @@
 """What the collector would find unreachable now, against what the target's own gc.collect() then finds and returns."""
 import pytest
-from harness import Target, run_lowtide
+from harness import Target, interpreters, run_lowtide
 
 # The target seeds garbage with the collector off, says ready, and collects when it is told to.
 FRAME = '''
@@ -238,3 +238,18 @@ def test_collectable(interpreter, shape):
         assert target.facts["found"] == found or shape in CLOSED_FIRST
         assert found > 100 or shape == "nothing"
         assert garbage["collectable"] <= garbage["count"]
+
+
+@pytest.mark.parametrize("shape", ["frozen referrer", "generators", "caches", "subclass trees", "functions and classes"])
+def test_snapshot_says_the_same(shape, tmp_path):
+    with Target(interpreters()[-2], script(SHAPES[shape])) as target:
+        target.wait_asleep()
+        file = tmp_path / "garbage.tide"
+        saved = run_lowtide("snapshot", target.pid, "-o", file)
+        assert saved.code == 0, saved
+        target.send()
+        target.wait_ready()
+        found = target.output().count("gc: collectable <")
+    result = run_lowtide("doctor", "--json", file)
+    assert result.code in (0, 1), result
+    assert result.json["result"]["heap"]["garbage"]["collectable"] == found
