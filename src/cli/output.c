@@ -149,8 +149,10 @@ enum lt_status lt_output_begin(struct lt_session *session, const char *path,
 			       struct lt_output **ret_output)
 {
 	struct lt_output *output = malloc(sizeof(*output));
-	if (output == NULL)
-		return lt_fail_memory(session);
+	if (output == NULL) {
+		(void)lt_fail_memory(session);
+		return LT_E_NO_MEMORY;
+	}
 	/* Not the buffer: its pages are touched when they are filled. */
 	memset(output, 0, offsetof(struct lt_output, buffer));
 	output->session = session;
@@ -227,7 +229,7 @@ void lt_output_end(struct lt_output *output)
 		return;
 	if (output->fd >= 0)
 		close(output->fd);
-	if (output->named)
+	if (output->named && output->temporary != NULL)
 		unlink(output->temporary);
 	free(output->temporary);
 	free(output->real);

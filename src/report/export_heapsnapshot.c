@@ -520,8 +520,6 @@ static void put_ref(struct writer *w, uint32_t from, const struct lt_ref *ref, u
 		put_edge(w, EDGE_ELEMENT, ref->index, to);
 		break;
 	case LT_REF_VALUE:
-		put_named(w, EDGE_PROPERTY, key_name(w, ref->name), ref->index, to);
-		break;
 	case LT_REF_ATTRIBUTE:
 		put_named(w, EDGE_PROPERTY, key_name(w, ref->name), ref->index, to);
 		break;
