@@ -14,7 +14,7 @@ import subprocess
 import textwrap
 
 import pytest
-from harness import Target, interpreters, lowtide_path
+from harness import Target, build_dir, interpreters, lowtide_path
 
 PAGE, RESERVED = 16384, 16
 SCRIPT = textwrap.dedent('''
@@ -247,3 +247,10 @@ def test_an_end_by_a_signal_leaves_nothing(target, tmp_path):
     code = process.wait(60)
     # It may have been done just before the signal came.
     assert (code == -signal.SIGTERM and os.listdir(tmp_path) == []) or (code == 0 and os.listdir(tmp_path) == ["a.tide"])
+
+
+def test_files_that_lie(good, tmp_path):
+    """Values changed and all checksums right: an answer or a sentence, never a crash (tests/tools/lt_forge.c)."""
+    done = subprocess.run([build_dir() / "tests/tools/lt_forge", good, tmp_path / "forged.tide", "12", "1"],
+                          capture_output=True, text=True, timeout=500, check=False)
+    assert done.returncode == 0, done
