@@ -413,6 +413,13 @@ static enum lt_status add_top(struct work *work)
 			continue;
 		}
 		uint32_t of = owned[row->begin].owner;
+		/* What is alone needs no row above it. */
+		if (row->count == 1) {
+			if (add_entry(work, LT_RETAINED_OBJECT, 0, top.data + row->begin, 1) ==
+			    SIZE_MAX)
+				return lt_fail_memory(session);
+			continue;
+		}
 		size_t index = add_entry(work, of < count ? LT_RETAINED_MODULE : LT_RETAINED_ROOTS,
 					 0, top.data + row->begin, row->count);
 		if (index == SIZE_MAX)

@@ -46,6 +46,28 @@ def test_text(lowtide, evil_target):
     assert "\\x1b]0;owned\\x07\\x1b[2J\\u202e\\x0d\\x0a" in lowtide("types", "--top=200", evil_target.pid).out
 
 
+def test_ways_and_trees(lowtide, evil_target):
+    where = lowtide("path", "--json", evil_target.pid, "Lone").json["result"]["paths"][0]["address"]
+    for command, *arguments in (["retained"], ["retained", "-v", "--depth=12"], ["path", "dict"], ["path", "-v", "Lone"],
+                                ["path", where], ["object", where], ["object", "sys.modules['sys']"],
+                                ["types", "--retained"]):
+        options = [word for word in arguments if word.startswith("-")]
+        rest = [word for word in arguments if not word.startswith("-")]
+        for form in ([], ["--json"]):
+            result = lowtide(command, *options, *form, evil_target.pid, *rest)
+            assert result.code == 0, str(result)
+            harmless(result.out)
+            harmless(result.err)
+            if form:
+                assert result.out.isascii()
+                json.loads(result.out)
+    # A name that cannot be told from nothing: an error of the command line, harmless too.
+    for name in (EVIL + "x", "\udcff", "'" * 3000, "sys.modules['" + "a" * 5000, "[" * 5000):
+        result = lowtide("path", evil_target.pid, name)
+        assert result.code == 2, str(result)
+        harmless(result.err)
+
+
 def test_list(lowtide, evil_target):
     result = lowtide("ps")
     assert result.code == 0

@@ -249,32 +249,6 @@ def test_long_lists_and_many_holders(interpreter, lowtide):
             assert evaluate(target, path["expression"])["id"] == int(shared, 16)
 
 
-HOSTILE = """
-    names = ["\\x1b[31mred\\x1b[0m", "\\u202eabc", "a" * 5000, "\\ud800", "'; import os; '", "new\\nline", ""]
-    Evil = type("\\x1b]0;title\\x07Evil", (), {})
-    held = {}
-    for i, name in enumerate(names):
-        thing = Evil()
-        setattr(thing, name, Evil())
-        held[name] = thing
-    address = hex(id(held[names[0]]))
-    del thing
-"""
-
-
-def test_names_of_a_target_do_no_harm(interpreter, lowtide):
-    with Target(interpreter, service(HOSTILE)) as target:
-        address = evaluate(target, "sys.modules['shop'].address")["value"]
-        for command in (("path", address), ("path", "dict"), ("object", address), ("object", "sys.modules['shop'].held"),
-                        ("retained", "--from", "sys.modules['shop'].held"), ("retained", "-v")):
-            words = [*command[:1], target.pid, *command[1:]] if command[0] != "retained" else [*command, target.pid]
-            result = lowtide(*words)
-            assert result.code == 0, result
-            for bad in "\x1b\x07\u202e\ud800":
-                assert bad not in result.out, (command, bad)
-            assert lowtide(*words, "--json").json["result"]
-
-
 def test_names_that_say_too_little(interpreter, lowtide):
     script = service("class Order: pass\nclass Shop:\n    class Order: pass\nheld = [Order(), Shop.Order(), Shop.Order()]")
     with Target(interpreter, script) as target:
