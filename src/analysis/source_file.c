@@ -102,6 +102,7 @@ static void file_refs(void *ctx, uint32_t node, struct lt_refs *refs)
 			.index = from->index,
 			.kind = from->kind,
 			.untraversed = from->untraversed,
+			.borrowed = from->borrowed,
 		};
 		if (from->kind == LT_REF_MEMBER)
 			ref.index = from->index < tide->member_count ? tide->member[from->index]

@@ -3,6 +3,7 @@
 enum {
 	KINDS = LT_REF_CONSERVATIVE + 1,
 	KIND_MASK = 15,
+	BORROWED = 15, /* a byte of its own: the reference behind it is borrowed */
 	UNTRAVERSED = 16,
 	INDEX_GIVEN = 32, /* else it follows that of the reference of this kind before */
 	NAME_OF_KEY = 64, /* the name is the target of the key before */
@@ -80,7 +81,8 @@ bool lt_labels_write(const struct lt_node_ref *refs, size_t count, struct lt_lab
 			head |= NAME_GIVEN;
 		if ((head & NAME_GIVEN) != 0 && !place_of(names, ref->name, &place))
 			return false;
-		if (!lt_label_bytes_push(bytes, (uint8_t)head) ||
+		if ((ref->borrowed && !lt_label_bytes_push(bytes, BORROWED)) ||
+		    !lt_label_bytes_push(bytes, (uint8_t)head) ||
 		    (step != 0 &&
 		     !put_varint(bytes, (uint64_t)step << 1 ^ (uint64_t)(step >> 63))) ||
 		    ((head & NAME_GIVEN) != 0 && !put_varint(bytes, place)))
@@ -113,6 +115,8 @@ bool lt_labels_read(const uint8_t *bytes, size_t size, const struct lt_label_nam
 	for (size_t i = 0; i < count; i++) {
 		struct lt_node_ref *ref = &refs[i];
 		uint64_t step = 0, place = 0;
+		bool borrowed = at < end && *at == BORROWED;
+		at += borrowed;
 		if (at == end || (*at & KIND_MASK) >= KINDS)
 			return false;
 		unsigned head = *at++;
@@ -122,6 +126,7 @@ bool lt_labels_read(const uint8_t *bytes, size_t size, const struct lt_label_nam
 			return false;
 		ref->kind = (enum lt_ref_kind)(head & KIND_MASK);
 		ref->untraversed = (head & UNTRAVERSED) != 0;
+		ref->borrowed = borrowed;
 		ref->index = expected.index[ref->kind] + (uint32_t)(step >> 1 ^ (0 - (step & 1)));
 		ref->name = LT_NO_NODE;
 		if ((head & NAME_OF_KEY) != 0)

@@ -16,7 +16,7 @@ struct lt_node_ref {
 	uint32_t name; /* LT_NO_NODE: none */
 	uint32_t index;
 	enum lt_ref_kind kind;
-	bool untraversed;
+	bool untraversed, borrowed;
 };
 LT_VEC(lt_node_refs, struct lt_node_ref);
 

@@ -279,6 +279,7 @@ static enum lt_status put_refs(struct writing *w, uint32_t node)
 			.index = ref->index,
 			.kind = ref->kind,
 			.untraversed = ref->untraversed,
+			.borrowed = ref->borrowed,
 		};
 	}
 	w->node_refs.count = count;

@@ -51,6 +51,19 @@ SHOP = '''
     event = threading.Event()
     thread = threading.Thread(target=wait, args=([object() for i in range(100)],), daemon=True)
     thread.start()
+    import gc
+    gc.disable()
+    def forget(number):
+        @functools.lru_cache(maxsize=None)
+        def inner(argument):
+            return [inner, argument]
+        def steps():
+            yield inner, running
+        inner(number)
+        running = steps()
+        next(running)
+    for number in range(200):
+        forget(number)
 '''
 
 # Of each kind one that has details of its own.
@@ -142,6 +155,7 @@ def test_a_file_answers_as_the_process(lowtide, interpreter, tmp_path):
     stored = doctor(lowtide, path)
     assert live["result"]["findings"], "nothing to compare"
     assert stored["result"] == live["result"]
+    assert live["result"]["heap"]["garbage"]["collectable"] > 1000
     assert stored["target"]["pid"] == live["target"]["pid"]
     assert stored["target"]["cmdline"] == live["target"]["cmdline"]
     assert stored["cost"]["stall_ms"] == 0

@@ -31,6 +31,7 @@ static size_t make_refs(struct lt_node_ref *refs)
 			.index = noise(8) == 0 ? noise(UINT32_MAX) : index++,
 			.kind = (enum lt_ref_kind)noise(LT_REF_CONSERVATIVE + 1),
 			.untraversed = noise(3) == 0,
+			.borrowed = noise(5) == 0,
 		};
 		if (ref->kind == LT_REF_VALUE && i > 0 && refs[i - 1].kind == LT_REF_KEY)
 			ref->name = refs[i - 1].to;
@@ -60,6 +61,7 @@ static void test_round_trip(void **unused)
 			assert_int_equal(read[i].index, refs[i].index);
 			assert_int_equal(read[i].kind, refs[i].kind);
 			assert_int_equal(read[i].untraversed, refs[i].untraversed);
+			assert_int_equal(read[i].borrowed, refs[i].borrowed);
 		}
 	}
 	assert_true(names.count <= NODES);
