@@ -193,7 +193,7 @@ def main() -> None:
         idle = service.ask("", reset=False)["stall"]
         resident = service.status("VmRSS")
         objects = run_lowtide("types", "--all", "--json", service.pid).json["result"]["count"]
-    rows = []
+    rows, load = [], os.getloadavg()[0]
     for question, title in QUESTIONS.items():
         ours = median(ask_lowtide, question)
         rows.append((question, cells("lowtide", ours)))
@@ -208,7 +208,8 @@ def main() -> None:
         print("  ".join(columns))
     versions = ", ".join(f"{peer} {installed(peer)}" for peer in PEERS)
     write_page(rows, f"CPython {corpus_interpreter().label.removeprefix('corpus-')}, {objects:,} objects, {resident / 1024:.0f} MiB resident; {versions}. "
-                     f"Without any tool the longest stall in two seconds was {idle * 1000:.0f} ms.")
+                     f"Without any tool the longest stall in two seconds was {idle * 1000:.0f} ms. "
+                     f"The load of the machine was {load:.0f} on {os.cpu_count()} cores.")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ EVERYWHERE = ("lru_unbounded", "closure_cell", "kept_exception", "thread_local",
 
 # Those that a file must have what the process has for.
 STORED = ("lru_unbounded", "closure_cell", "thread_local", "context_variable", "unfinished_generator", "buffer_mmap",
-          "cycle_with_del", "unjoined_threads", "native_growth")
+          "cycle_with_del", "c_cycle", "unjoined_threads", "native_growth")
 AHEAD = 3  # programs that run at once: they only wait most of the time
 
 
