@@ -500,7 +500,11 @@ static uint32_t start_of_chain(const struct finding_growth *f, uint32_t node)
 {
 	enum { LINKS_MIN = 3 };
 	const uint32_t *dominator = f->picture->dominator;
-	uint32_t type = f->picture->graph.type[node], at = node;
+	/* Of a dict of attributes the object that it belongs to is meant. */
+	uint32_t at = has_length(f->picture, node) && dominator[node] != LT_GRAPH_NONE
+			      ? dominator[node]
+			      : node;
+	uint32_t type = f->picture->graph.type[at];
 	uint64_t links = 0;
 	for (;;) {
 		uint32_t up = dominator[at];
