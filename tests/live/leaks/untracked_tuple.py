@@ -8,5 +8,5 @@ path = ()
 
 def main():
     global path
-    for turn in turns(100):
-        path += tuple(1000.0 * turn + i for i in range(100))
+    for turn in turns(100, warm_up=200):
+        path += tuple(1000.0 * turn + i for i in range(60))
