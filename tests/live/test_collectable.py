@@ -1,4 +1,6 @@
 """What the collector would find unreachable now, against what the target's own gc.collect() then finds and returns."""
+from contextlib import contextmanager
+
 import pytest
 from harness import Target, interpreters, run_lowtide
 
@@ -6,6 +8,9 @@ from harness import Target, interpreters, run_lowtide
 FRAME = '''
 import gc, sys
 gc.disable()
+# What the first ready() and wait_line() import and open leaves garbage of its own behind.
+ready()
+wait_line()
 gc.collect()
 gc.collect()
 
@@ -223,10 +228,19 @@ def script(body: str) -> str:
     return FRAME.replace("{body}", "\n".join("    " + line[indent:] for line in lines))
 
 
+@contextmanager
+def seeded(interpreter, shape: str):
+    """A target that has made its garbage and waits."""
+    with Target(interpreter, script(SHAPES[shape])) as target:
+        target.send()
+        target.wait_ready()
+        target.wait_asleep()
+        yield target
+
+
 @pytest.mark.parametrize("shape", list(SHAPES))
 def test_collectable(interpreter, shape):
-    with Target(interpreter, script(SHAPES[shape])) as target:
-        target.wait_asleep()
+    with seeded(interpreter, shape) as target:
         result = run_lowtide("doctor", "--json", target.pid)
         assert result.code in (0, 1), result
         garbage = result.json["result"]["heap"]["garbage"]
@@ -242,8 +256,7 @@ def test_collectable(interpreter, shape):
 
 @pytest.mark.parametrize("shape", ["frozen referrer", "generators", "caches", "subclass trees", "functions and classes"])
 def test_snapshot_says_the_same(shape, tmp_path):
-    with Target(interpreters()[-2], script(SHAPES[shape])) as target:
-        target.wait_asleep()
+    with seeded(interpreters()[-2], shape) as target:
         file = tmp_path / "garbage.tide"
         saved = run_lowtide("snapshot", target.pid, "-o", file)
         assert saved.code == 0, saved
