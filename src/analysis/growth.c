@@ -555,6 +555,12 @@ static enum lt_status add_point(struct finding_growth *f, uint32_t node, bool ow
 		point.rebound = start == node;
 		point.node = point.rebound ? point.sample : start;
 		point.retained = f->picture->retained[point.node];
+		/* A look in which a running frame had the value too: nothing held it alone then. */
+		for (size_t i = 1; i < intervals; i++)
+			if (point.held[i] < point.held[i - 1] / 2 &&
+			    point.held[i] < point.held[i + 1] / 2)
+				point.held[i] = point.held[i - 1] / 2 + point.held[i + 1] / 2;
+		point.steadiness = steadiness(point.held, intervals);
 	}
 	return lt_growth_points_push(&f->growth->points, point)
 		       ? LT_OK
