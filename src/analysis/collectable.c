@@ -137,7 +137,7 @@ enum lt_status lt_collectable_count(const struct lt_picture *picture, uint64_t *
 	}
 	LT_CLEANUP(lt_graph_deinit) struct lt_graph graph = {0};
 	LT_TRY(lt_graph_builder_finish(LT_TAKE(trial.builder), &graph));
-	LT_FREE uint8_t *held = calloc(trial.members.count, 1);
+	LT_FREE uint8_t *held = calloc(trial.members.count + 1, 1);
 	if (held == NULL)
 		return lt_fail_memory(session);
 	LT_TRY(lt_graph_mark_held(session, &graph, trial.external, held));

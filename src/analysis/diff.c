@@ -57,6 +57,8 @@ static enum lt_status add_types(struct lt_diff *diff, const struct lt_picture *p
 		    !lt_diff_types_push(&diff->types,
 					(struct lt_diff_type){.type = keep(diff, &name)}))
 			return lt_fail_memory(session);
+		if (*at >= diff->types.count || diff->types.data == NULL)
+			return lt_fail_memory(session);
 		struct lt_diff_type *row = &diff->types.data[*at];
 		row->count[side] += totals.data[t].count;
 		row->bytes[side] += totals.data[t].bytes;

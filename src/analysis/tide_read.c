@@ -146,7 +146,7 @@ static enum lt_status read_scanned(struct lt_tide *tide, struct lt_picture *pict
 	uint64_t count = lt_store_rows(tide->store, column);
 	LT_TRY(lt_store_read_items(tide->store, column, (void **)&from));
 	LT_TRY(read_column(tide, LT_TIDE_SCANNED_TO, 4, count, (void **)&to));
-	for (uint64_t i = 0; i < count; i++) {
+	for (uint64_t i = 0; from != NULL && to != NULL && i < count; i++) {
 		if (from[i] >= nodes || to[i] >= nodes)
 			return lt_tide_damaged(tide, "a reference leads nowhere");
 		if (!lt_loose_refs_push(&picture->scanned, (struct lt_loose_ref){from[i], to[i]}))

@@ -90,7 +90,7 @@ enum lt_status lt_weights_of_groups(const struct lt_picture *picture,
 	LT_FREE uint64_t *retained = calloc((size_t)group_count + 1, sizeof(*retained));
 	LT_FREE uint32_t *open = calloc((size_t)group_count + 1, sizeof(*open));
 	LT_FREE uint32_t *next = malloc(((size_t)count + 1) * sizeof(*next));
-	if (retained == NULL || open == NULL || next == NULL)
+	if (retained == NULL || open == NULL || next == NULL || below.first == NULL)
 		return lt_fail_memory(session);
 	memcpy(next, below.first, ((size_t)count + 1) * sizeof(*next));
 	/* Depth first; `open` counts the objects of each group on the way down, and dominators lead back. */

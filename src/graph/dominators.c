@@ -301,7 +301,7 @@ static enum lt_status give_results(struct lt_session *session, struct lt_graph *
 	number_tree(work);
 	find_dominators_of_ends(graph, roots, root_count, is_end, work);
 	lt_graph_drop_edges(graph);
-	uint32_t *order = malloc(((size_t)reachable + 1) * sizeof(*order));
+	uint32_t *order = calloc((size_t)reachable + 1, sizeof(*order));
 	if (order == NULL)
 		return lt_fail_memory(session);
 	uint32_t ends = work->reached;
@@ -347,7 +347,7 @@ enum lt_status lt_graph_dominators(struct lt_session *session, struct lt_graph *
 			work.semi[work.number[roots[r]]] = 0;
 	}
 	size_t used = (size_t)work.reached + 1;
-	work.link = malloc(used * sizeof(*work.link));
+	work.link = calloc(used, sizeof(*work.link));
 	if (work.link == NULL)
 		return lt_fail_memory(session);
 	for (uint32_t i = 0; i < used; i++)

@@ -23,7 +23,7 @@ bool lt_ndarray_read(struct lt_memory *memory, lt_addr at, struct lt_ndarray *re
 		uint64_t words[BODY / 8];
 		uint32_t halves[BODY / 4];
 	} body;
-	uint64_t dimensions[DIMENSIONS_MAX], strides[DIMENSIONS_MAX];
+	uint64_t dimensions[DIMENSIONS_MAX] = {0}, strides[DIMENSIONS_MAX] = {0};
 	uint8_t letter = 0;
 	if (!lt_memory_get(memory, at, &body, sizeof(body)))
 		return false;

@@ -350,7 +350,7 @@ static enum lt_status read_stream(struct lt_store *store, uint32_t number, enum 
 	const struct lt_stream_state *stream = &column->streams[which];
 	unsigned width = width_of(column, which);
 	size_t most = lt_chunk_items(width);
-	LT_FREE unsigned char *items = malloc(stream->items * width + 1);
+	LT_FREE unsigned char *items = calloc(stream->items + 1, width);
 	if (items == NULL)
 		return lt_fail_memory(store->session);
 	for (size_t at = 0; at < stream->chunks.count; at++)
@@ -363,7 +363,10 @@ enum lt_status lt_store_read_items(struct lt_store *store, uint32_t number, void
 {
 	if (number >= store->columns.count || store->columns.data[number].lists)
 		return lt_store_damaged(store, "a column of it is of another kind");
+	*ret_items = NULL;
 	LT_TRY(read_stream(store, number, LT_STREAM_ITEMS, ret_items));
+	if (*ret_items == NULL)
+		return lt_fail_memory(store->session);
 	absolute(&store->columns.data[number], *ret_items, (size_t)store->columns.data[number].rows,
 		 0, 1);
 	return LT_OK;
@@ -379,7 +382,7 @@ enum lt_status lt_store_read_lists(struct lt_store *store, uint32_t number, uint
 	LT_TRY(read_stream(store, number, LT_STREAM_LENGTHS, &read));
 	const uint32_t *lengths = read;
 	LT_FREE uint64_t *first = malloc((column->rows + 1) * sizeof(*first));
-	if (first == NULL)
+	if (first == NULL || lengths == NULL)
 		return lt_fail_memory(store->session);
 	first[0] = 0;
 	for (uint64_t row = 0; row < column->rows; row++)
@@ -388,6 +391,8 @@ enum lt_status lt_store_read_lists(struct lt_store *store, uint32_t number, uint
 		return lt_store_damaged(store, "the lists of a column do not fit together");
 	LT_FREE void *items = NULL;
 	LT_TRY(read_stream(store, number, LT_STREAM_ITEMS, &items));
+	if (items == NULL)
+		return lt_fail_memory(store->session);
 	for (uint64_t row = 0; row < column->rows; row++)
 		absolute(column, (unsigned char *)items + first[row] * column->width, lengths[row],
 			 row, 0);

@@ -177,6 +177,8 @@ enum lt_status lt_unfinished_begin(struct lt_session *session, const char *path,
 {
 	struct lt_unfinished file = {.fd = -1, .slot = -1};
 	enum lt_status status = name_it(session, path, &file);
+	if (status == LT_OK && file.temporary == NULL)
+		status = lt_fail_memory(session);
 	if (status == LT_OK)
 		status = make(session, &file);
 	if (status == LT_OK)
