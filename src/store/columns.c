@@ -381,7 +381,7 @@ enum lt_status lt_store_read_lists(struct lt_store *store, uint32_t number, uint
 	LT_FREE void *read = NULL;
 	LT_TRY(read_stream(store, number, LT_STREAM_LENGTHS, &read));
 	const uint32_t *lengths = read;
-	LT_FREE uint64_t *first = malloc((column->rows + 1) * sizeof(*first));
+	LT_FREE uint64_t *first = calloc(column->rows + 1, sizeof(*first));
 	if (first == NULL || lengths == NULL)
 		return lt_fail_memory(store->session);
 	first[0] = 0;

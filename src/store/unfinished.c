@@ -148,6 +148,8 @@ static enum lt_status clear_way(struct lt_session *session, const struct lt_unfi
 
 static enum lt_status make(struct lt_session *session, struct lt_unfinished *file)
 {
+	if (file->temporary == NULL)
+		return lt_fail_memory(session);
 	for (unsigned i = 0; i < TRIES; i++) {
 		file->fd = open(file->temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, OWNER_ONLY);
 		if (file->fd < 0 && errno != EEXIST)
@@ -177,8 +179,6 @@ enum lt_status lt_unfinished_begin(struct lt_session *session, const char *path,
 {
 	struct lt_unfinished file = {.fd = -1, .slot = -1};
 	enum lt_status status = name_it(session, path, &file);
-	if (status == LT_OK && file.temporary == NULL)
-		status = lt_fail_memory(session);
 	if (status == LT_OK)
 		status = make(session, &file);
 	if (status == LT_OK)
