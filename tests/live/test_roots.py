@@ -16,6 +16,7 @@ IDLE = '''
 
 
 def seen_in(target, *addresses):
+    target.wait_asleep()  # what a thread does at the moment holds references of its own
     result = run_command(build_dir() / "tests/tools/lt_unexplained", target.pid, *addresses)
     assert result.code == 0, result
     return result.json
@@ -181,6 +182,7 @@ def test_many_threads(interpreter):
         threads = [threading.Thread(target=stop.wait, daemon=True) for _ in range(300)]
         for t in threads:
             t.start()
+        time.sleep(0.5)
         ready()
     '''
     with Target(interpreter, textwrap.dedent(script)) as target:
