@@ -551,6 +551,9 @@ static bool is_held(const struct lt_view *view, struct lt_types *types, lt_addr 
 	if (*mapping == NULL || !(*mapping)->writable || (*mapping)->inode != 0 ||
 	    lt_memory_probe(view->memory, at, header, sizeof(header)) != sizeof(header))
 		return false;
+	/* A freed object that waits in a free list has the address of the next one in place of its count. */
+	if ((header[0] >> 32 & UINT16_MAX) != 0)
+		return false;
 	uint64_t count = lt_refcount(view->layout, header[0]);
 	if (lt_is_immortal(view->layout, header[0]) || count == 0 || count > INT32_MAX ||
 	    header[1] < 4096 || header[1] % 8 != 0)
