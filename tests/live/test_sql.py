@@ -4,7 +4,7 @@ import subprocess
 import textwrap
 
 import pytest
-from harness import Target, interpreters, lowtide_path
+from harness import Target, interpreters, lowtide_path, reset_signals
 
 SHOP = '''
     import sys
@@ -115,7 +115,7 @@ def test_an_interrupt_ends_a_query():
 def interrupt(pid):
     process = subprocess.Popen([lowtide_path(), "sql", str(pid),
                                 "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"],
-                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=reset_signals)
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(1)
     process.send_signal(signal.SIGINT)
