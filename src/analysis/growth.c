@@ -519,6 +519,12 @@ static uint32_t start_of_chain(const struct finding_growth *f, uint32_t node)
 	}
 }
 
+static bool is_tuple(const struct finding_growth *f, uint32_t node)
+{
+	const struct lt_type *type = lt_picture_type(f->picture, node);
+	return type != NULL && type->kind == LT_KIND_TUPLE;
+}
+
 /* `own_only`: what piles up in the node itself, not in what stands below it. */
 static enum lt_status add_point(struct finding_growth *f, uint32_t node, bool own_only)
 {
@@ -553,7 +559,8 @@ static enum lt_status add_point(struct finding_growth *f, uint32_t node, bool ow
 	     (!point.spread && f->picture->retained[point.sample] >= point.bytes))) {
 		uint32_t start = point.container ? node : start_of_chain(f, node);
 		point.rebound = start == node;
-		point.node = point.rebound ? point.sample : start;
+		/* A tuple never gains items: it is itself the longer one, made where the shorter one was. */
+		point.node = point.rebound && !is_tuple(f, node) ? point.sample : start;
 		point.retained = f->picture->retained[point.node];
 		/* A look in which a running frame had the value too: nothing held it alone then. */
 		for (size_t i = 1; i < intervals; i++)
