@@ -587,19 +587,6 @@ static void add_step(struct lt_expressions *ex, struct writing *w, uint32_t from
 	}
 }
 
-static const struct lt_root *root_of(const struct lt_picture *picture, uint32_t node)
-{
-	const struct lt_root *best = NULL;
-	for (size_t r = 0; r < picture->roots.list.count; r++) {
-		const struct lt_root *root = &picture->roots.list.data[r];
-		if (picture->root_node[r] == node &&
-		    (best == NULL ||
-		     lt_picture_start_cost(root->kind) < lt_picture_start_cost(best->kind)))
-			best = root;
-	}
-	return best;
-}
-
 static void add_thread(const struct lt_picture *picture, const struct lt_frame *frame,
 		       struct lt_text *text)
 {
@@ -730,7 +717,8 @@ void lt_expression_write_way(struct lt_expressions *ex, const uint32_t *nodes, s
 		return;
 	size_t kept = count > STEPS_MAX ? STEPS_MAX : count;
 	write_way(ex, nodes, kept, count - kept,
-		  root != NULL ? root : root_of(ex->picture, nodes[0]), general, text, where);
+		  root != NULL ? root : lt_picture_root(ex->picture, nodes[0]), general, text,
+		  where);
 }
 
 void lt_expression_label(struct lt_expressions *ex, uint32_t from, uint32_t to,
@@ -772,5 +760,5 @@ void lt_expression_write(struct lt_expressions *ex, uint32_t node, struct lt_tex
 		at = picture->parent[at];
 	for (size_t i = count; i-- > 0; at = picture->parent[at])
 		chain[i] = at;
-	write_way(ex, chain, count, cut, root_of(picture, chain[0]), false, text, where);
+	write_way(ex, chain, count, cut, lt_picture_root(picture, chain[0]), false, text, where);
 }

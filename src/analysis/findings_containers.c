@@ -12,19 +12,6 @@ enum { ITEMS_LOOKED_AT = 2000, LISTENERS_MIN = 100, REGISTRY_MIN = 1000 };
 static const double LARGE_SHARE = 0.1;
 static const uint64_t LARGE_BYTES = 1 << 20;
 
-static bool is_callable_kind(const struct lt_type *type)
-{
-	switch (type->kind) {
-	case LT_KIND_FUNCTION:
-	case LT_KIND_METHOD:
-	case LT_KIND_PARTIAL:
-	case LT_KIND_BUILTIN:
-		return true;
-	default:
-		return false;
-	}
-}
-
 /* What the items of a container are: the commonest type among the first, and how many are callables. */
 struct items {
 	uint64_t seen, callables, commonest;
@@ -54,7 +41,7 @@ static void look_at_items(struct lt_findings *findings, uint32_t node, struct it
 		if (type == NULL)
 			continue;
 		items->seen++;
-		items->callables += is_callable_kind(type);
+		items->callables += lt_kind_is_callable(type->kind);
 		uint64_t *count = lt_map_at(&counts, type->index, 0);
 		if (count == NULL)
 			return;

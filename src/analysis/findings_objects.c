@@ -29,29 +29,10 @@ static uint32_t traceback_of(const struct lt_picture *picture, uint32_t node)
 	return LT_NO_NODE;
 }
 
-static bool exception_kind(enum lt_kind kind)
-{
-	switch (kind) {
-	case LT_KIND_BASE_EXCEPTION:
-	case LT_KIND_OS_ERROR:
-	case LT_KIND_STOP_ITERATION:
-	case LT_KIND_SYNTAX_ERROR:
-	case LT_KIND_IMPORT_ERROR:
-	case LT_KIND_UNICODE_ERROR:
-	case LT_KIND_SYSTEM_EXIT:
-	case LT_KIND_NAME_ERROR:
-	case LT_KIND_ATTRIBUTE_ERROR:
-	case LT_KIND_EXCEPTION_GROUP:
-		return true;
-	default:
-		return false;
-	}
-}
-
 static bool is_exception(const struct lt_picture *picture, uint32_t node)
 {
 	const struct lt_type *type = lt_picture_type(picture, node);
-	return type != NULL && exception_kind(type->kind);
+	return type != NULL && lt_kind_is_exception(type->kind);
 }
 
 /* True when an exception further up dominates the node, so that its bytes are in that one's. */

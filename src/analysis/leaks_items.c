@@ -43,39 +43,6 @@ static bool is_value(enum lt_kind kind)
 	}
 }
 
-static bool is_exception(enum lt_kind kind)
-{
-	switch (kind) {
-	case LT_KIND_BASE_EXCEPTION:
-	case LT_KIND_OS_ERROR:
-	case LT_KIND_STOP_ITERATION:
-	case LT_KIND_SYNTAX_ERROR:
-	case LT_KIND_IMPORT_ERROR:
-	case LT_KIND_UNICODE_ERROR:
-	case LT_KIND_SYSTEM_EXIT:
-	case LT_KIND_NAME_ERROR:
-	case LT_KIND_ATTRIBUTE_ERROR:
-	case LT_KIND_EXCEPTION_GROUP:
-	case LT_KIND_TRACEBACK:
-		return true;
-	default:
-		return false;
-	}
-}
-
-static bool is_callable(enum lt_kind kind)
-{
-	switch (kind) {
-	case LT_KIND_FUNCTION:
-	case LT_KIND_METHOD:
-	case LT_KIND_PARTIAL:
-	case LT_KIND_BUILTIN:
-		return true;
-	default:
-		return false;
-	}
-}
-
 static bool is_buffer(const struct lt_picture *picture, const struct lt_type *type)
 {
 	switch (type->kind) {
@@ -121,7 +88,7 @@ bool lt_leaks_is_item(const struct lt_picture *picture, uint32_t node, enum lt_i
 	enum lt_kind kind = type->kind;
 	switch (item) {
 	case LT_ITEM_CALLABLE:
-		return is_callable(kind) ||
+		return lt_kind_is_callable(kind) ||
 		       lt_leaks_derives(picture, type, "weakref", "WeakMethod");
 	case LT_ITEM_TASK:
 		return kind == LT_KIND_TASK || kind == LT_KIND_FUTURE ||
@@ -130,7 +97,7 @@ bool lt_leaks_is_item(const struct lt_picture *picture, uint32_t node, enum lt_i
 		return kind == LT_KIND_GENERATOR || kind == LT_KIND_COROUTINE ||
 		       kind == LT_KIND_ASYNC_GENERATOR;
 	case LT_ITEM_EXCEPTION:
-		return is_exception(kind);
+		return lt_kind_is_exception(kind) || kind == LT_KIND_TRACEBACK;
 	case LT_ITEM_THREAD:
 		return lt_leaks_derives(picture, type, "threading", "Thread");
 	case LT_ITEM_MODULE:

@@ -56,19 +56,6 @@ static void key_name(const struct lt_picture *picture, lt_addr key, struct lt_te
 		(void)lt_picture_text(picture, node, LT_DETAIL_STRING, name);
 }
 
-static const struct lt_root *root_of(const struct lt_picture *picture, uint32_t node)
-{
-	const struct lt_root *best = NULL;
-	for (size_t r = 0; r < picture->roots.list.count; r++) {
-		const struct lt_root *root = &picture->roots.list.data[r];
-		if (picture->root_node[r] == node &&
-		    (best == NULL ||
-		     lt_picture_start_cost(root->kind) < lt_picture_start_cost(best->kind)))
-			best = root;
-	}
-	return best;
-}
-
 static enum place place_of_root(const struct lt_root *root)
 {
 	if (root == NULL)
@@ -135,7 +122,7 @@ static void find_setting(const struct lt_suspecting *suspecting, uint32_t node,
 		uint32_t up = picture->parent[at];
 		struct lt_ref ref;
 		if (up == LT_GRAPH_NONE) {
-			setting->root = root_of(picture, at);
+			setting->root = lt_picture_root(picture, at);
 			setting->place = place_of_root(setting->root);
 			if (setting->root != NULL && setting->root->variable != NULL) {
 				lt_text_clear(&setting->name);

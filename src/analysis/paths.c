@@ -28,19 +28,6 @@ const char *lt_path_keep(struct lt_paths *paths, const char *text)
 	return copy != NULL ? copy : "";
 }
 
-static const struct lt_root *best_root(const struct lt_picture *picture, uint32_t node)
-{
-	const struct lt_root *best = NULL;
-	for (size_t r = 0; r < picture->roots.list.count; r++) {
-		const struct lt_root *root = &picture->roots.list.data[r];
-		if (picture->root_node[r] == node &&
-		    (best == NULL ||
-		     lt_picture_start_cost(root->kind) < lt_picture_start_cost(best->kind)))
-			best = root;
-	}
-	return best;
-}
-
 enum lt_status lt_path_write(const struct lt_picture *picture, struct lt_expressions *expressions,
 			     const uint32_t *nodes, size_t count, const struct lt_root *root,
 			     bool general, struct lt_paths *paths, struct lt_path *path)
@@ -48,7 +35,7 @@ enum lt_status lt_path_write(const struct lt_picture *picture, struct lt_express
 	LT_CLEANUP(lt_text_deinit) struct lt_text text = {0};
 	LT_CLEANUP(lt_text_deinit) struct lt_text where = {0};
 	if (root == NULL)
-		root = best_root(picture, nodes[0]);
+		root = lt_picture_root(picture, nodes[0]);
 	lt_expression_write_way(expressions, nodes, count, root, general, &text, &where);
 	path->root_kind = root != NULL ? lt_root_kind_name(root->kind) : "";
 	path->expression = lt_path_keep(paths, lt_text_get(&text));

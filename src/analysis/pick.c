@@ -11,7 +11,6 @@
 enum {
 	NAME_MOST = 512,  /* bytes of a type's name that are compared */
 	NEAR_SHOWN = 4,   /* near names in a remedy */
-	WORD_MOST = 63,   /* bytes of a name whose slips are looked for */
 	STEPS_MOST = 200, /* steps of an expression */
 };
 
@@ -187,31 +186,6 @@ static uint32_t follow(const struct lt_picture *picture, struct lt_expressions *
 	return *at == '\0' ? node : LT_NO_NODE;
 }
 
-/* How many single letters tell two names apart, capitals aside; large when one is too long for a slip. */
-static unsigned slips(const char *a, const char *b)
-{
-	size_t n = strlen(a), m = strlen(b);
-	if (n > WORD_MOST || m > WORD_MOST)
-		return UINT32_MAX;
-	unsigned row[WORD_MOST + 1];
-	for (size_t j = 0; j <= m; j++)
-		row[j] = (unsigned)j;
-	for (size_t i = 1; i <= n; i++) {
-		unsigned diagonal = row[0];
-		row[0] = (unsigned)i;
-		for (size_t j = 1; j <= m; j++) {
-			unsigned best = diagonal + (strncasecmp(a + i - 1, b + j - 1, 1) != 0);
-			if (row[j] + 1 < best)
-				best = row[j] + 1;
-			if (row[j - 1] + 1 < best)
-				best = row[j - 1] + 1;
-			diagonal = row[j];
-			row[j] = best;
-		}
-	}
-	return row[m];
-}
-
 struct candidate {
 	char name[NAME_MOST];
 	uint64_t count;
@@ -249,8 +223,8 @@ static const char *last_part(const char *name)
 /* How far a type's name is from what was typed, UINT_MAX: it is another. */
 static unsigned distance_of(const char *typed, const char *name)
 {
-	unsigned whole = slips(typed, name);
-	unsigned part = slips(last_part(typed), last_part(name));
+	unsigned whole = lt_text_slips(typed, name, true);
+	unsigned part = lt_text_slips(last_part(typed), last_part(name), true);
 	unsigned best = whole < part ? whole : part;
 	size_t length = strlen(last_part(typed));
 	if (best <= 1 + length / 3)

@@ -67,6 +67,18 @@ static const uint8_t start_cost[LT_ROOT_KIND_COUNT] = {
 	[LT_ROOT_EXTERNAL] = 250,
 };
 
+const struct lt_root *lt_picture_root(const struct lt_picture *picture, uint32_t node)
+{
+	const struct lt_root *best = NULL;
+	for (size_t r = 0; r < picture->roots.list.count; r++) {
+		const struct lt_root *root = &picture->roots.list.data[r];
+		if (picture->root_node[r] == node &&
+		    (best == NULL || start_cost[root->kind] < start_cost[best->kind]))
+			best = root;
+	}
+	return best;
+}
+
 uint8_t lt_picture_start_cost(enum lt_root_kind kind)
 {
 	return start_cost[kind];

@@ -71,6 +71,9 @@ LT_MUST_CHECK enum lt_status lt_picture_weigh(struct lt_picture *picture);
 LT_MUST_CHECK enum lt_status lt_picture_totals(const struct lt_picture *picture,
 					       struct lt_type_totals *ret_totals);
 
+/* Of the roots that are this node the one where a way begins most cheaply, NULL when it is none; looks at all roots. */
+const struct lt_root *lt_picture_root(const struct lt_picture *picture, uint32_t node);
+
 /* What a way that begins at a root of this kind costs before its first step. */
 uint8_t lt_picture_start_cost(enum lt_root_kind kind);
 

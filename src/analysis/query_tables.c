@@ -451,19 +451,6 @@ static void give_label(sqlite3_context *context, const struct lt_picture *pictur
 
 static void give_reference(sqlite3_context *context, const struct cursor *cursor, int column)
 {
-	static const char *const names[] = {
-		[LT_REF_TYPE] = "type",
-		[LT_REF_ITEM] = "item",
-		[LT_REF_KEY] = "key",
-		[LT_REF_VALUE] = "value",
-		[LT_REF_ATTRIBUTE] = "attribute",
-		[LT_REF_DICT] = "dict",
-		[LT_REF_SLOT] = "slot",
-		[LT_REF_MEMBER] = "member",
-		[LT_REF_LOCAL] = "local",
-		[LT_REF_STACK] = "stack",
-		[LT_REF_CONSERVATIVE] = "word",
-	};
 	const struct lt_picture *picture = picture_of(cursor);
 	const struct lt_ref *ref = &cursor->refs.data[cursor->ref];
 	switch ((enum reference_column)column) {
@@ -474,9 +461,7 @@ static void give_reference(sqlite3_context *context, const struct cursor *cursor
 		give_count(context, ref->to);
 		break;
 	case REF_KIND:
-		give_text(context, (unsigned)ref->kind < sizeof(names) / sizeof(names[0])
-					   ? names[ref->kind]
-					   : NULL);
+		give_text(context, lt_ref_kind_name(ref->kind));
 		break;
 	case REF_LABEL:
 		give_label(context, picture, ref);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 void lt_text_deinit(struct lt_text *text)
 {
@@ -77,4 +78,32 @@ char *lt_text_take(struct lt_text *text)
 		free(text->data);
 	memset(text, 0, sizeof(*text));
 	return data;
+}
+
+unsigned lt_text_slips(const char *a, const char *b, bool fold)
+{
+	enum { LENGTH_MOST = 63 };
+	size_t n = strlen(a), m = strlen(b);
+	if (n > LENGTH_MOST || m > LENGTH_MOST)
+		return UINT32_MAX;
+	/* Levenshtein distance, row by row. */
+	unsigned row[LENGTH_MOST + 1];
+	for (size_t j = 0; j <= m; j++)
+		row[j] = (unsigned)j;
+	for (size_t i = 1; i <= n; i++) {
+		unsigned diagonal = row[0];
+		row[0] = (unsigned)i;
+		for (size_t j = 1; j <= m; j++) {
+			bool same = fold ? strncasecmp(a + i - 1, b + j - 1, 1) == 0
+					 : a[i - 1] == b[j - 1];
+			unsigned best = diagonal + !same;
+			if (row[j] + 1 < best)
+				best = row[j] + 1;
+			if (row[j - 1] + 1 < best)
+				best = row[j - 1] + 1;
+			diagonal = row[j];
+			row[j] = best;
+		}
+	}
+	return row[m];
 }

@@ -31,4 +31,10 @@ const char *lt_text_get(const struct lt_text *text);
 /* Gives the string to the caller (free(3)) and empties the text. NULL when it has failed. */
 char *lt_text_take(struct lt_text *text);
 
+/*
+ * How many single letters tell two words apart, with `fold` capitals aside (ASCII); UINT32_MAX when one has
+ * more than 63 bytes: too long for a slip.
+ */
+unsigned lt_text_slips(const char *a, const char *b, bool fold);
+
 #endif

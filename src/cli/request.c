@@ -1,5 +1,6 @@
 #include "cli/request.h"
 
+#include "base/text.h"
 #include "cli/table.h"
 
 #include <errno.h>
@@ -21,35 +22,10 @@ struct parser {
 	enum lt_status status; /* of a failed find_command() */
 };
 
-/* Levenshtein distance of two short words; UINT_MAX when one is too long to be a slip. */
-static unsigned distance(const char *a, const char *b)
-{
-	size_t n = strlen(a), m = strlen(b);
-	if (n > WORD_MOST || m > WORD_MOST)
-		return UINT32_MAX;
-	unsigned row[WORD_MOST + 1];
-	for (size_t j = 0; j <= m; j++)
-		row[j] = (unsigned)j;
-	for (size_t i = 1; i <= n; i++) {
-		unsigned diagonal = row[0];
-		row[0] = (unsigned)i;
-		for (size_t j = 1; j <= m; j++) {
-			unsigned best = diagonal + (a[i - 1] != b[j - 1]);
-			if (row[j] + 1 < best)
-				best = row[j] + 1;
-			if (row[j - 1] + 1 < best)
-				best = row[j - 1] + 1;
-			diagonal = row[j];
-			row[j] = best;
-		}
-	}
-	return row[m];
-}
-
 static void keep_nearest(const char *typed, const char *candidate, unsigned *best,
 			 const char **ret_name)
 {
-	unsigned edits = distance(typed, candidate);
+	unsigned edits = lt_text_slips(typed, candidate, false);
 	if (edits > EDITS_MOST || edits >= strlen(candidate))
 		edits = strlen(typed) >= 2 && strncmp(typed, candidate, strlen(typed)) == 0
 				? EDITS_MOST

@@ -10,6 +10,24 @@
 
 enum { INTERPRETERS_MAX = 64, SHARED_NAMES_MAX = 65536, SCAN_MAX = 1 << 20, BASES_MAX = 256 };
 
+const char *lt_ref_kind_name(enum lt_ref_kind kind)
+{
+	static const char *const names[LT_REF_KIND_COUNT] = {
+		[LT_REF_TYPE] = "type",
+		[LT_REF_ITEM] = "item",
+		[LT_REF_KEY] = "key",
+		[LT_REF_VALUE] = "value",
+		[LT_REF_ATTRIBUTE] = "attribute",
+		[LT_REF_DICT] = "dict",
+		[LT_REF_SLOT] = "slot",
+		[LT_REF_MEMBER] = "member",
+		[LT_REF_LOCAL] = "local",
+		[LT_REF_STACK] = "stack",
+		[LT_REF_CONSERVATIVE] = "word",
+	};
+	return (unsigned)kind < LT_REF_KIND_COUNT ? names[kind] : "";
+}
+
 const char *lt_member_spelling(enum lt_member member)
 {
 	static const char *const spellings[LT_MEMBER_COUNT] = {

@@ -24,7 +24,10 @@ enum lt_ref_kind {
 	LT_REF_LOCAL,  /* local, cell or free variable of a frame; `index` in co_localsplusnames */
 	LT_REF_STACK,  /* evaluation stack of a frame */
 	LT_REF_CONSERVATIVE, /* a word of the body; `index` is its offset */
+	LT_REF_KIND_COUNT
 };
+/* "item", "attribute"; "word" for LT_REF_CONSERVATIVE. "" for a number that is no kind. */
+const char *lt_ref_kind_name(enum lt_ref_kind kind);
 
 /*
  * An `untraversed` reference is owned by the object, but its tp_traverse passes it over, since it cannot

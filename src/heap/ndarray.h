@@ -1,9 +1,6 @@
 /*
  * ndarray.h: NumPy's arrays: the memory that they own and what they refer to. Nothing tracks them, so that
  * the array behind a view is found through the view only.
- *
- * Source: numpy/_core/include/numpy/ndarraytypes.h: PyArrayObject_fields, PyArray_Descr; part of NumPy's
- * binary interface and the same from 1.7 to 2.x.
  */
 #ifndef LT_HEAP_NDARRAY_H
 #define LT_HEAP_NDARRAY_H

@@ -460,3 +460,35 @@ const char *lt_kind_name(enum lt_kind kind)
 	};
 	return names[kind];
 }
+
+bool lt_kind_is_exception(enum lt_kind kind)
+{
+	switch (kind) {
+	case LT_KIND_BASE_EXCEPTION:
+	case LT_KIND_OS_ERROR:
+	case LT_KIND_STOP_ITERATION:
+	case LT_KIND_SYNTAX_ERROR:
+	case LT_KIND_IMPORT_ERROR:
+	case LT_KIND_UNICODE_ERROR:
+	case LT_KIND_SYSTEM_EXIT:
+	case LT_KIND_NAME_ERROR:
+	case LT_KIND_ATTRIBUTE_ERROR:
+	case LT_KIND_EXCEPTION_GROUP:
+		return true;
+	default:
+		return false;
+	}
+}
+
+bool lt_kind_is_callable(enum lt_kind kind)
+{
+	switch (kind) {
+	case LT_KIND_FUNCTION:
+	case LT_KIND_METHOD:
+	case LT_KIND_PARTIAL:
+	case LT_KIND_BUILTIN:
+		return true;
+	default:
+		return false;
+	}
+}

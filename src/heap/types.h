@@ -18,6 +18,11 @@ enum lt_kind {
 	LT_KIND_COUNT
 };
 
+/* BaseException and what derives from it, each with the layout of its own. */
+bool lt_kind_is_exception(enum lt_kind kind);
+/* Functions, methods and partials: what lists of callbacks hold. */
+bool lt_kind_is_callable(enum lt_kind kind);
+
 struct lt_type {
 	lt_addr address;
 	uint32_t index; /* dense, in order of first sight */

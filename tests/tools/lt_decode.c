@@ -18,19 +18,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const kind_names[] = {
-	[LT_REF_TYPE] = "type",
-	[LT_REF_ITEM] = "item",
-	[LT_REF_KEY] = "key",
-	[LT_REF_VALUE] = "value",
-	[LT_REF_ATTRIBUTE] = "attribute",
-	[LT_REF_DICT] = "dict",
-	[LT_REF_SLOT] = "slot",
-	[LT_REF_MEMBER] = "member",
-	[LT_REF_LOCAL] = "local",
-	[LT_REF_STACK] = "stack",
-	[LT_REF_CONSERVATIVE] = "conservative",
-};
 static bool show_kinds;
 
 static void print_ref(const struct lt_ref *ref)
@@ -38,7 +25,7 @@ static void print_ref(const struct lt_ref *ref)
 	printf(" %s%" PRIx64, ref->untraversed ? "-" : "", ref->to);
 	if (!show_kinds)
 		return;
-	printf(":%s:%" PRIu32 ":", kind_names[ref->kind], ref->index);
+	printf(":%s:%" PRIu32 ":", lt_ref_kind_name(ref->kind), ref->index);
 	if (ref->kind == LT_REF_MEMBER) {
 		for (const char *c = lt_member_spelling((enum lt_member)ref->index); *c != '\0';
 		     c++)
