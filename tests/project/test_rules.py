@@ -18,10 +18,11 @@ ALLOWED = {
     "layout": {"base", "target"},
     "graph": {"base"},
     "heap": {"base", "target", "layout", "graph"},
+    "watch": {"base", "target", "layout", "graph", "heap"},
     "store": {"base", "graph"},
-    "analysis": {"base", "target", "layout", "graph", "heap", "store"},
-    "report": {"base", "target", "layout", "graph", "heap", "store", "analysis"},
-    "cli": {"base", "target", "layout", "graph", "heap", "store", "analysis", "report"},
+    "analysis": {"base", "target", "layout", "graph", "heap", "watch", "store"},
+    "report": {"base", "target", "layout", "graph", "heap", "watch", "store", "analysis"},
+    "cli": {"base", "target", "layout", "graph", "heap", "watch", "store", "analysis", "report"},
     "agent": {"base", "layout"},
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.M)
