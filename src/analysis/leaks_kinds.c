@@ -7,149 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STEPS_MAX = 64, NEAR_SECONDS = 3600 };
-
-/* What the nearest thing above that a user would name is. */
-enum place {
-	PLACE_UNKNOWN,
-	PLACE_MODULE,
-	PLACE_CLASS,
-	PLACE_INSTANCE,
-	PLACE_CLOSURE,
-	PLACE_DEFAULT,
-	PLACE_THREAD_LOCAL,
-	PLACE_CONTEXT,
-	PLACE_LOCAL,     /* a variable of a running function */
-	PLACE_SUSPENDED, /* a variable of a suspended generator or coroutine */
-	PLACE_EXCEPTION, /* a variable of a frame that a traceback keeps, or an attribute of an exception */
-	PLACE_CACHE,
-};
-
-struct setting {
-	enum place place;
-	uint32_t owner;             /* the module, class, instance, function; LT_NO_NODE for none */
-	const struct lt_type *type; /* of an instance, or the class itself */
-	struct lt_text name;        /* of the attribute or variable, "" when unknown */
-	struct lt_text key;         /* the nearest key below it, "" for none */
-	bool of_subclasses;         /* the table of the subclasses of a class */
-	const struct lt_root
-		*root; /* where the way begins, NULL when it was not followed to its end */
-};
-
-static void setting_deinit(struct setting *setting)
-{
-	lt_text_deinit(&setting->name);
-	lt_text_deinit(&setting->key);
-}
-
-static enum lt_kind kind_at(const struct lt_picture *picture, uint32_t node)
-{
-	const struct lt_type *type = lt_picture_type(picture, node);
-	return type != NULL ? type->kind : LT_KIND_OPAQUE;
-}
-
-static void key_name(const struct lt_picture *picture, lt_addr key, struct lt_text *name)
-{
-	uint32_t node = lt_heap_graph_find(&picture->graph, key);
-	lt_text_clear(name);
-	if (node != LT_NO_NODE)
-		(void)lt_picture_text(picture, node, LT_DETAIL_STRING, name);
-}
-
-static enum place place_of_root(const struct lt_root *root)
-{
-	if (root == NULL)
-		return PLACE_UNKNOWN;
-	if (root->kind == LT_ROOT_LOCAL || root->kind == LT_ROOT_FRAME)
-		return PLACE_LOCAL;
-	if (root->kind == LT_ROOT_THREAD_LOCAL)
-		return PLACE_THREAD_LOCAL;
-	if (root->kind == LT_ROOT_CONTEXT)
-		return PLACE_CONTEXT;
-	return PLACE_UNKNOWN;
-}
-
-static enum place place_of_step(enum lt_kind kind, const struct lt_ref *ref)
-{
-	switch (kind) {
-	case LT_KIND_MODULE:
-		return PLACE_MODULE;
-	case LT_KIND_TYPE:
-		return PLACE_CLASS;
-	case LT_KIND_CELL:
-		return PLACE_CLOSURE;
-	case LT_KIND_THREAD_LOCAL:
-		return PLACE_THREAD_LOCAL;
-	case LT_KIND_CONTEXT:
-	case LT_KIND_CONTEXT_VAR:
-	case LT_KIND_HAMT:
-	case LT_KIND_HAMT_BITMAP:
-	case LT_KIND_HAMT_ARRAY:
-	case LT_KIND_HAMT_COLLISION:
-		return PLACE_CONTEXT;
-	case LT_KIND_LRU_CACHE:
-		return ref->kind == LT_REF_MEMBER && ref->index == LT_MEMBER_cache ? PLACE_CACHE
-										   : PLACE_UNKNOWN;
-	case LT_KIND_FUNCTION:
-		return ref->kind == LT_REF_MEMBER && (ref->index == LT_MEMBER_defaults ||
-						      ref->index == LT_MEMBER_kwdefaults)
-			       ? PLACE_DEFAULT
-			       : PLACE_UNKNOWN;
-	case LT_KIND_GENERATOR:
-	case LT_KIND_COROUTINE:
-	case LT_KIND_ASYNC_GENERATOR:
-		return PLACE_SUSPENDED;
-	case LT_KIND_TRACEBACK:
-	case LT_KIND_BASE_EXCEPTION:
-		return PLACE_EXCEPTION;
-	default:
-		return ref->kind == LT_REF_ATTRIBUTE || ref->kind == LT_REF_SLOT ||
-				       ref->kind == LT_REF_DICT ||
-				       (ref->kind == LT_REF_MEMBER &&
-					ref->index == LT_MEMBER_instance_attributes)
-			       ? PLACE_INSTANCE
-			       : PLACE_UNKNOWN;
-	}
-}
-
-static void find_setting(const struct lt_suspecting *suspecting, uint32_t node,
-			 struct setting *setting)
-{
-	const struct lt_picture *picture = suspecting->findings.picture;
-	uint32_t at = node;
-	setting->owner = LT_NO_NODE;
-	for (int step = 0; step < STEPS_MAX; step++) {
-		uint32_t up = picture->parent[at];
-		struct lt_ref ref;
-		if (up == LT_GRAPH_NONE) {
-			setting->root = lt_picture_root(picture, at);
-			setting->place = place_of_root(setting->root);
-			if (setting->root != NULL && setting->root->variable != NULL) {
-				lt_text_clear(&setting->name);
-				lt_text_add(&setting->name, setting->root->variable);
-			}
-			return;
-		}
-		if (!lt_expression_ref(suspecting->findings.expressions, up, at, &ref))
-			return;
-		if (ref.kind == LT_REF_VALUE || ref.kind == LT_REF_ATTRIBUTE) {
-			if (setting->key.length == 0)
-				lt_text_add(&setting->key, lt_text_get(&setting->name));
-			key_name(picture, ref.name, &setting->name);
-		}
-		setting->of_subclasses |=
-			ref.kind == LT_REF_MEMBER && ref.index == LT_MEMBER_subclasses;
-		setting->place = place_of_step(kind_at(picture, up), &ref);
-		if (setting->place != PLACE_UNKNOWN) {
-			setting->owner = up;
-			setting->type = setting->place == PLACE_CLASS
-						? lt_picture_type_of_class(picture, up)
-						: lt_picture_type(picture, up);
-			return;
-		}
-		at = up;
-	}
-}
+enum { NEAR_SECONDS = 3600 };
 
 /* ---- Words ---- */
 
@@ -158,7 +16,7 @@ struct explaining {
 	struct lt_findings *findings;
 	const struct lt_picture *picture;
 	const struct lt_holding *holding;
-	const struct setting *setting;
+	const struct lt_setting *setting;
 	struct lt_suspect *suspect;
 	struct lt_finding *finding;
 };
@@ -185,10 +43,10 @@ static const char *subject(const struct explaining *e)
 	if (e->setting->key.length > 0)
 		type = FORMAT(e, "%s %s in", type, lt_text_get(&e->setting->key));
 	switch (e->setting->place) {
-	case PLACE_CLASS:
+	case LT_PLACE_CLASS:
 		return named ? FORMAT(e, "the %s %s.%s", type, owner, name)
 			     : FORMAT(e, "the %s of class %s", type, owner);
-	case PLACE_INSTANCE:
+	case LT_PLACE_INSTANCE:
 		return named ? FORMAT(e, "the %s %s of a %s", type, name, owner)
 			     : FORMAT(e, "the %s of a %s", type, owner);
 	default:
@@ -540,10 +398,10 @@ static bool declared_bound(const struct explaining *e, uint32_t owner, struct lt
 		const struct lt_ref *ref = &refs.data[i];
 		uint32_t value = lt_heap_graph_find(&e->picture->graph, ref->to);
 		if ((ref->kind != LT_REF_ATTRIBUTE && ref->kind != LT_REF_VALUE) ||
-		    value == LT_NO_NODE || kind_at(e->picture, value) != LT_KIND_INT)
+		    value == LT_NO_NODE || lt_leaks_kind(e->picture, value) != LT_KIND_INT)
 			continue;
 		LT_CLEANUP(lt_text_deinit) struct lt_text number = {0};
-		key_name(e->picture, ref->name, name);
+		lt_leaks_key(e->picture, ref->name, name);
 		if (!names_a_bound(lt_text_get(name)) ||
 		    !lt_picture_text(e->picture, value, LT_DETAIL_LITERAL, &number))
 			continue;
@@ -557,7 +415,7 @@ static bool declared_bound(const struct explaining *e, uint32_t owner, struct lt
 /* django.db.backends.base.base: the log of queries of a connection. */
 static bool is_query_log(const struct explaining *e)
 {
-	return e->setting->place == PLACE_INSTANCE &&
+	return e->setting->place == LT_PLACE_INSTANCE &&
 	       strcmp(lt_text_get(&e->setting->name), "queries_log") == 0 &&
 	       lt_leaks_derives(e->picture, e->setting->type, "django.db.backends.base.base",
 				"BaseDatabaseWrapper");
@@ -575,7 +433,7 @@ static void consider_bound(struct explaining *e)
 					  &bound) &&
 			is_near(e, bound);
 		lt_text_add(&name, "maxlen");
-	} else if (kind != LT_KIND_LRU_CACHE && e->setting->place == PLACE_INSTANCE &&
+	} else if (kind != LT_KIND_LRU_CACHE && e->setting->place == LT_PLACE_INSTANCE &&
 		   e->holding->gained > 0) {
 		found = declared_bound(e, e->setting->owner, &name, &bound);
 	}
@@ -646,13 +504,13 @@ static void explain_place(struct explaining *e)
 	const char *growth = growth_words(e), *bound = bound_words(e);
 	const char *owner = e->setting->type != NULL ? e->setting->type->name : "the object";
 	switch (e->setting->place) {
-	case PLACE_MODULE:
+	case LT_PLACE_MODULE:
 		place_texts(e, "module-container", title,
 			    FORMAT(e, "%s A variable of a module lives as long as the process.",
 				   growth),
 			    FORMAT(e, "If entries are not removed anywhere, %s.", bound));
 		return;
-	case PLACE_CLASS:
+	case LT_PLACE_CLASS:
 		place_texts(
 			e, "class-attribute", title,
 			FORMAT(e,
@@ -664,13 +522,13 @@ static void explain_place(struct explaining *e)
 			       "registry, use a weakref.WeakSet or WeakValueDictionary, or %s.",
 			       bound));
 		return;
-	case PLACE_INSTANCE:
+	case LT_PLACE_INSTANCE:
 		place_texts(e, "instance-attribute", title,
 			    FORMAT(e, "%s The %s that owns it lives on, so its content does too.",
 				   growth, owner),
 			    FORMAT(e, "In %s, %s.", owner, bound));
 		return;
-	case PLACE_CLOSURE:
+	case LT_PLACE_CLOSURE:
 		place_texts(e, "closure-cell", title,
 			    FORMAT(e,
 				   "%s It is a variable of an outer function that an inner one "
@@ -680,7 +538,7 @@ static void explain_place(struct explaining *e)
 			    FORMAT(e, "Use functools.lru_cache(maxsize=...) for a cache, else %s.",
 				   bound));
 		return;
-	case PLACE_DEFAULT: {
+	case LT_PLACE_DEFAULT: {
 		LT_CLEANUP(lt_text_deinit) struct lt_text name = {0};
 		if (e->setting->owner == LT_NO_NODE ||
 		    !lt_picture_text(e->picture, e->setting->owner, LT_DETAIL_NAME, &name))
@@ -698,7 +556,7 @@ static void explain_place(struct explaining *e)
 			       e->holding->type != NULL ? e->holding->type->name : "value"));
 		return;
 	}
-	case PLACE_THREAD_LOCAL:
+	case LT_PLACE_THREAD_LOCAL:
 		place_texts(
 			e, "thread-local", title,
 			FORMAT(e,
@@ -708,7 +566,7 @@ static void explain_place(struct explaining *e)
 			       growth),
 			"Clear it at the end of each unit of work (request, job, transaction).");
 		return;
-	case PLACE_CONTEXT:
+	case LT_PLACE_CONTEXT:
 		place_texts(
 			e, "context-variable", title,
 			FORMAT(e,
@@ -719,13 +577,13 @@ static void explain_place(struct explaining *e)
 			"Set a fresh value for each request and give it back: token = "
 			"var.set([]), var.reset(token) in a finally.");
 		return;
-	case PLACE_LOCAL:
+	case LT_PLACE_LOCAL:
 		place_texts(e, "local-variable", title,
 			    FORMAT(e, "%s It is a variable of a function that is still running.",
 				   growth),
 			    FORMAT(e, "In that function, %s.", bound));
 		return;
-	case PLACE_SUSPENDED:
+	case LT_PLACE_SUSPENDED:
 		place_texts(e, "unfinished-generator", title,
 			    FORMAT(e,
 				   "%s It is a variable of a generator or coroutine that is "
@@ -733,11 +591,11 @@ static void explain_place(struct explaining *e)
 				   growth),
 			    FORMAT(e, "Close the generator when it is done, or %s.", bound));
 		return;
-	case PLACE_EXCEPTION:
+	case LT_PLACE_EXCEPTION:
 		explain_exceptions(e);
 		return;
-	case PLACE_CACHE:
-	case PLACE_UNKNOWN:
+	case LT_PLACE_CACHE:
+	case LT_PLACE_UNKNOWN:
 		break;
 	}
 	place_texts(e, "unknown", title, growth, FORMAT(e, "%s.", capital(e, bound)));
@@ -784,13 +642,13 @@ static void choose(struct explaining *e)
 {
 	const struct lt_holding *holding = e->holding;
 	const struct lt_picture *picture = e->picture;
-	const struct setting *setting = e->setting;
-	bool in_instance = setting->place == PLACE_INSTANCE;
+	const struct lt_setting *setting = e->setting;
+	bool in_instance = setting->place == LT_PLACE_INSTANCE;
 	enum lt_kind kind = holding->type != NULL ? holding->type->kind : LT_KIND_OPAQUE;
 	bool sys_modules = setting->root != NULL && setting->root->kind == LT_ROOT_MODULES;
 	if (kind == LT_KIND_LRU_CACHE)
 		explain_cache(e);
-	else if (setting->place == PLACE_CLASS && setting->type != NULL &&
+	else if (setting->place == LT_PLACE_CLASS && setting->type != NULL &&
 		 strcmp(setting->type->name, "finalize") == 0 &&
 		 strcmp(setting->type->module, "weakref") == 0)
 		explain_finalizers(e);
@@ -830,8 +688,8 @@ static void choose(struct explaining *e)
 void lt_suspect_explain(struct lt_suspecting *suspecting, const struct lt_holding *holding,
 			struct lt_suspect *suspect)
 {
-	LT_CLEANUP(setting_deinit) struct setting setting = {0};
-	find_setting(suspecting, holding->node, &setting);
+	LT_CLEANUP(lt_setting_deinit) struct lt_setting setting = {0};
+	lt_setting_find(suspecting, holding->node, &setting);
 	struct explaining e = {
 		.suspecting = suspecting,
 		.findings = &suspecting->findings,

@@ -40,6 +40,33 @@ struct lt_holding {
 	uint64_t buffer_bytes; /* outside the objects, in the entries looked at */
 };
 
+/* What the nearest thing above that a user would name is. */
+enum lt_place {
+	LT_PLACE_UNKNOWN,
+	LT_PLACE_MODULE,
+	LT_PLACE_CLASS,
+	LT_PLACE_INSTANCE,
+	LT_PLACE_CLOSURE,
+	LT_PLACE_DEFAULT,
+	LT_PLACE_THREAD_LOCAL,
+	LT_PLACE_CONTEXT,
+	LT_PLACE_LOCAL,     /* a variable of a running function */
+	LT_PLACE_SUSPENDED, /* a variable of a suspended generator or coroutine */
+	LT_PLACE_EXCEPTION, /* a variable of a frame that a traceback keeps, or an attribute of an exception */
+	LT_PLACE_CACHE,
+};
+
+struct lt_setting {
+	enum lt_place place;
+	uint32_t owner;             /* the module, class, instance, function; LT_NO_NODE for none */
+	const struct lt_type *type; /* of an instance, or the class itself */
+	struct lt_text name;        /* of the attribute or variable, "" when unknown */
+	struct lt_text key;         /* the nearest key below it, "" for none */
+	bool of_subclasses;         /* the table of the subclasses of a class */
+	const struct lt_root
+		*root; /* where the way begins, NULL when it was not followed to its end */
+};
+
 /* What the suspects are made from. */
 struct lt_suspecting {
 	struct lt_findings findings; /* its list is not used: each finding moves into a suspect */
@@ -60,6 +87,15 @@ bool lt_leaks_is_item(const struct lt_picture *picture, uint32_t node, enum lt_i
 /* Looks at what a container holds. */
 void lt_holding_look(struct lt_suspecting *suspecting, const struct lt_growth_point *point,
 		     struct lt_holding *holding);
+
+/* leaks_setting.c */
+enum lt_kind lt_leaks_kind(const struct lt_picture *picture, uint32_t node);
+/* The name that a key or an attribute is to its user; "" for none. */
+void lt_leaks_key(const struct lt_picture *picture, lt_addr key, struct lt_text *name);
+/* Follows the way up from the node. `setting` is all zero before. */
+void lt_setting_find(const struct lt_suspecting *suspecting, uint32_t node,
+		     struct lt_setting *setting);
+void lt_setting_deinit(struct lt_setting *setting);
 
 /* leaks_kinds.c: says what the holding is. Fills kind, title, explanation, fix and more evidence. */
 void lt_suspect_explain(struct lt_suspecting *suspecting, const struct lt_holding *holding,
