@@ -52,6 +52,23 @@ static uint32_t bounded(uint64_t count)
 	return count > SLOTS_MAX ? 0 : (uint32_t)count;
 }
 
+int lt_frame_line_at(const struct lt_view *view, lt_addr code, lt_addr instruction)
+{
+	const struct lt_layout *layout = view->layout;
+	if (frame_objects(view)) {
+		int64_t last = (int32_t)instruction;
+		/* f_lasti counts bytes with lnotab and code units with the tables after it. */
+		if (lt_fact(layout, LT_FACT_linetable) != 0)
+			last *= 1 << lt_fact(layout, LT_FACT_code_unit_shift);
+		return lt_lines_at(view, code, last);
+	}
+	if (!lt_has(layout, LT_PyCodeObject_co_code_adaptive))
+		return 0;
+	return lt_lines_at(
+		view, code,
+		(int64_t)(instruction - code - lt_off(layout, LT_PyCodeObject_co_code_adaptive)));
+}
+
 /* CPython 3.9 and 3.10: a frame is an object. */
 static void read_frame_object(const struct lt_view *view, struct lt_frame *frame)
 {
@@ -68,11 +85,8 @@ static void read_frame_object(const struct lt_view *view, struct lt_frame *frame
 	int32_t stack_size = lt_read_int32(view, frame->code, LT_PyCodeObject_co_stacksize);
 	if (stack_size > 0 && stack_size <= SLOTS_MAX)
 		frame->stack_room = (uint32_t)stack_size;
-	int64_t last = lt_read_int32(view, frame->address, LT_PyFrameObject_f_lasti);
-	/* f_lasti counts bytes with lnotab and code units with the tables after it. */
-	if (lt_fact(view->layout, LT_FACT_linetable) != 0)
-		last *= 1 << lt_fact(view->layout, LT_FACT_code_unit_shift);
-	frame->line = lt_lines_at(view, frame->code, last);
+	int32_t last = lt_read_int32(view, frame->address, LT_PyFrameObject_f_lasti);
+	frame->line = lt_frame_line_at(view, frame->code, (lt_addr)(int64_t)last);
 }
 
 /* CPython 3.11 and later. False: the frame runs no Python code. */
@@ -95,11 +109,8 @@ static bool read_interpreter_frame(const struct lt_view *view, struct lt_frame *
 	frame->slots = at + lt_off(layout, LT__PyInterpreterFrame_localsplus);
 	int32_t locals = lt_read_int32(view, frame->code, LT_PyCodeObject_co_nlocalsplus);
 	frame->local_count = locals < 0 ? 0 : bounded((uint64_t)locals);
-	if (lt_has(layout, LT_PyCodeObject_co_code_adaptive)) {
-		int64_t offset = (int64_t)(instruction - frame->code -
-					   lt_off(layout, LT_PyCodeObject_co_code_adaptive));
-		frame->line = lt_lines_at(view, frame->code, offset);
-	}
+	if (lt_has(layout, LT_PyCodeObject_co_code_adaptive))
+		frame->line = lt_frame_line_at(view, frame->code, instruction);
 	int32_t stack_size = lt_read_int32(view, frame->code, LT_PyCodeObject_co_stacksize);
 	uint64_t depth = 0;
 	if (lt_has(layout, LT__PyInterpreterFrame_stackpointer)) {

@@ -33,6 +33,12 @@ LT_MUST_CHECK enum lt_status lt_frames_read(const struct lt_view *view,
 					    const struct lt_interpreters *interpreters,
 					    struct lt_arena *strings, struct lt_frames *ret_frames);
 
+/*
+ * Line of a position in a code object, as a frame of the release keeps it: f_lasti, or the address of the
+ * instruction. 0: not known.
+ */
+int lt_frame_line_at(const struct lt_view *view, lt_addr code, lt_addr instruction);
+
 /* The line that a frame (PyFrameObject up to 3.10, else _PyInterpreterFrame) stands at; 0 when not known. */
 int lt_frame_line(const struct lt_view *view, lt_addr address);
 

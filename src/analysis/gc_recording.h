@@ -21,6 +21,8 @@ enum lt_gc_cause {
 };
 const char *
 lt_gc_cause_name(enum lt_gc_cause cause); /* "threshold-0", "explicit", "shutdown", "unknown" */
+/* False: no such name. */
+bool lt_gc_cause_parse(const char *name, enum lt_gc_cause *ret_cause);
 
 /* A frame of a Python stack. Strings live in the recording. */
 struct lt_gc_frame {
@@ -62,9 +64,11 @@ struct lt_gc_recording {
 	bool cut; /* of a file whose writer was killed: it ends at the last durable second */
 	int64_t usual_thresholds[3];                     /* that the release starts with */
 	bool quarter_rule, incremental, at_eval_breaker; /* facts of the release, see facts.def */
-	const char **callbacks;                          /* names of what is in gc.callbacks */
+	const char **callbacks; /* names of what is in gc.callbacks; the array is owned: free(3) */
 	size_t callback_count;
 	struct lt_gc_events events; /* ascending by start */
+	uint64_t
+		left_out; /* events that are no more in `events`: short young collections, when they are many */
 	struct lt_gc_samples
 		samples; /* one at the start, then one each second at most, one at the end */
 	struct lt_gc_frames frames;
