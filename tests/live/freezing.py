@@ -83,8 +83,8 @@ def wait_until(condition, timeout: float = 20) -> bool:
     return True
 
 
-def helpers_of(pid: int) -> list[int]:
-    """Guards and janitors that still look after `pid`: their command line is that of lt_freeze."""
+def helpers_of(pid: int, program: str = "lt_freeze") -> list[int]:
+    """Guards and janitors that still look after `pid`: their command line is that of the program that started them."""
     found = []
     for name in os.listdir("/proc"):
         if name.isdigit():
@@ -92,7 +92,7 @@ def helpers_of(pid: int) -> list[int]:
                 line = Path("/proc", name, "cmdline").read_bytes().split(b"\0")
             except OSError:
                 continue
-            if line[0].endswith(b"lt_freeze") and str(pid).encode() in line:
+            if line[0].endswith(program.encode()) and str(pid).encode() in line:
                 found.append(int(name))
     return found
 

@@ -24,7 +24,7 @@ def runner(monkeypatch):
     return importlib.import_module("run_tests")
 
 
-@pytest.mark.parametrize("name, passed, failed", [("test_shaky_one", 2, 1), ("test_freeze", 1, 2)])
+@pytest.mark.parametrize("name, passed, failed", [("test_shaky_one", 2, 1), ("test_freeze", 1, 2), ("test_harm_commands", 1, 2)])
 def test_second_try(runner, tmp_path, monkeypatch, name, passed, failed):
     folder = tmp_path / "tests" / "live"
     folder.mkdir(parents=True)
