@@ -7,7 +7,7 @@
 /* glibc, nptl/descr.h: struct pthread.tid on x86-64, the same from 2.4 on. Only 3.9 and 3.10 need it. */
 enum { GLIBC_PTHREAD_TID = 0x2d0 };
 
-enum { STATS_RING_MAX = 64 };
+enum { STATS_RING_MAX = 64, BLOCK_MAX = 2048 };
 
 static lt_addr pointer_at(struct lt_memory *memory, const struct lt_layout *layout, lt_addr base,
 			  enum lt_field field)
@@ -41,29 +41,69 @@ static lt_addr gc_address(const struct lt_layout *layout, lt_addr interpreter)
 	return interpreter + lt_off(layout, LT_PyInterpreterState_gc);
 }
 
-static uint64_t counter_at(struct lt_memory *memory, const struct lt_layout *layout, lt_addr record,
-			   enum lt_field field)
+/* Bytes of the target that were read at once. A field past what came is 0. */
+struct block {
+	lt_addr address;
+	size_t size;
+	uint8_t bytes[BLOCK_MAX];
+};
+
+static bool read_block(struct lt_memory *memory, lt_addr address, uint64_t size,
+		       struct block *ret_block)
 {
-	uint64_t value = pointer_at(memory, layout, record, field);
+	if (address == 0 || size == 0)
+		return false;
+	if (size > BLOCK_MAX)
+		size = BLOCK_MAX;
+	ret_block->address = address;
+	ret_block->size = lt_memory_read(memory, address, ret_block->bytes, (size_t)size);
+	return ret_block->size > 0;
+}
+
+static uint64_t block_value(const struct block *block, uint64_t offset, size_t size)
+{
+	uint64_t value = 0;
+	if (offset > block->size || block->size - offset < size)
+		return 0;
+	memcpy(&value, block->bytes + offset, size); /* little-endian, as the target is */
+	return value;
+}
+
+static uint64_t block_u64(const struct block *block, const struct lt_layout *layout,
+			  uint64_t offset, enum lt_field field)
+{
+	return lt_has(layout, field) ? block_value(block, offset + lt_off(layout, field), 8) : 0;
+}
+
+static int64_t block_int(const struct block *block, const struct lt_layout *layout, uint64_t offset,
+			 enum lt_field field)
+{
+	return lt_has(layout, field)
+		       ? (int32_t)block_value(block, offset + lt_off(layout, field), 4)
+		       : 0;
+}
+
+static uint64_t block_counter(const struct block *block, const struct lt_layout *layout,
+			      uint64_t offset, enum lt_field field)
+{
+	uint64_t value = block_u64(block, layout, offset, field);
 	return (int64_t)value < 0 ? 0 : value;
 }
 
-static void read_stats_record(const struct lt_view *view, lt_addr record,
-			      struct lt_gc_generation *gen)
+static void read_stats_record(const struct lt_layout *layout, const struct block *block,
+			      uint64_t record, struct lt_gc_generation *gen)
 {
-	const struct lt_layout *layout = view->layout;
-	gen->collections =
-		counter_at(view->memory, layout, record, LT_gc_generation_stats_collections);
-	gen->collected = counter_at(view->memory, layout, record, LT_gc_generation_stats_collected);
+	gen->collections = block_counter(block, layout, record, LT_gc_generation_stats_collections);
+	gen->collected = block_counter(block, layout, record, LT_gc_generation_stats_collected);
 	gen->uncollectable =
-		counter_at(view->memory, layout, record, LT_gc_generation_stats_uncollectable);
+		block_counter(block, layout, record, LT_gc_generation_stats_uncollectable);
 }
 
 /*
  * 3.15 (pycore_interp_structs.h, struct gc_stats): a ring of records for each generation, counters
  * cumulative; `index` is the newest record.
  */
-static void read_stats_ring(const struct lt_view *view, lt_addr stats, int i,
+static void read_stats_ring(const struct lt_view *view, const struct block *stats, int i,
 			    struct lt_gc_generation *gen)
 {
 	const struct lt_layout *layout = view->layout;
@@ -73,81 +113,103 @@ static void read_stats_ring(const struct lt_view *view, lt_addr stats, int i,
 		i == 0 ? LT_gc_young_stats_buffer_items : LT_gc_old_stats_buffer_items;
 	enum lt_field index =
 		i == 0 ? LT_gc_young_stats_buffer_index : LT_gc_old_stats_buffer_index;
-	if (stats == 0 || length <= 0 || length > STATS_RING_MAX || !lt_has(layout, at) ||
+	if (length <= 0 || length > STATS_RING_MAX || !lt_has(layout, at) ||
 	    !lt_has(layout, items) || !lt_has(layout, index))
 		return;
-	lt_addr ring = stats + lt_off(layout, at);
+	uint64_t ring = lt_off(layout, at);
 	if (i > 1)
 		ring += lt_off(layout, LT_sizeof_gc_old_stats_buffer) * (uint64_t)(i - 1);
-	uint8_t newest = 0;
-	if (!lt_memory_u8(view->memory, ring + lt_off(layout, index), &newest) ||
-	    newest >= length) {
+	uint64_t newest = block_value(stats, ring + lt_off(layout, index), 1);
+	if (newest >= (uint64_t)length) {
 		view->session->unreadable++;
 		return;
 	}
-	read_stats_record(view,
+	read_stats_record(layout, stats,
 			  ring + lt_off(layout, items) +
 				  newest * lt_off(layout, LT_sizeof_gc_generation_stats),
 			  gen);
 }
 
-static void read_gc(const struct lt_view *view, lt_addr gc, struct lt_gc_state *state)
+/* Where the lists of the generations lie in the collector's state; false: in none that is known. */
+static bool generation_lists(const struct lt_layout *layout, uint64_t ret_lists[LT_GC_GENERATIONS])
 {
-	const struct lt_layout *layout = view->layout;
-	struct lt_memory *memory = view->memory;
-	state->enabled = int_at(memory, layout, gc, LT__gc_runtime_state_enabled) != 0;
-	state->collecting = int_at(memory, layout, gc, LT__gc_runtime_state_collecting) != 0;
-	state->debug = (uint32_t)int_at(memory, layout, gc, LT__gc_runtime_state_debug);
-	state->garbage = pointer_at(memory, layout, gc, LT__gc_runtime_state_garbage);
-	state->callbacks = pointer_at(memory, layout, gc, LT__gc_runtime_state_callbacks);
-	state->long_lived_total =
-		pointer_at(memory, layout, gc, LT__gc_runtime_state_long_lived_total);
-	state->long_lived_pending =
-		pointer_at(memory, layout, gc, LT__gc_runtime_state_long_lived_pending);
-
 	uint64_t size = lt_has(layout, LT_sizeof_gc_generation)
 				? lt_off(layout, LT_sizeof_gc_generation)
 				: 24;
-	lt_addr lists[LT_GC_GENERATIONS] = {0};
 	if (lt_has(layout, LT__gc_runtime_state_generations)) {
 		for (int i = 0; i < LT_GC_GENERATIONS; i++)
-			lists[i] = gc + lt_off(layout, LT__gc_runtime_state_generations) +
-				   size * (unsigned)i;
-	} else if (lt_has(layout, LT__gc_runtime_state_young) &&
-		   lt_has(layout, LT__gc_runtime_state_old)) {
-		/* 3.14.0 to 3.14.4, the incremental collector. */
-		lists[0] = gc + lt_off(layout, LT__gc_runtime_state_young);
-		lists[1] = gc + lt_off(layout, LT__gc_runtime_state_old);
-		lists[2] = lists[1] + size;
+			ret_lists[i] = lt_off(layout, LT__gc_runtime_state_generations) +
+				       size * (unsigned)i;
+		return true;
 	}
-	if (lt_has(layout, LT__gc_runtime_state_permanent_generation))
-		state->permanent = gc + lt_off(layout, LT__gc_runtime_state_permanent_generation);
+	if (!lt_has(layout, LT__gc_runtime_state_young) ||
+	    !lt_has(layout, LT__gc_runtime_state_old))
+		return false;
+	/* 3.14.0 to 3.14.4, the incremental collector. */
+	ret_lists[0] = lt_off(layout, LT__gc_runtime_state_young);
+	ret_lists[1] = lt_off(layout, LT__gc_runtime_state_old);
+	ret_lists[2] = ret_lists[1] + size;
+	return true;
+}
 
-	bool ring = lt_fact(layout, LT_FACT_gc_stats_ring) != 0;
-	lt_addr stats = 0;
-	if (lt_has(layout, LT__gc_runtime_state_generation_stats)) {
-		stats = gc + lt_off(layout, LT__gc_runtime_state_generation_stats);
-		if (ring)
-			stats = pointer_at(memory, layout, gc,
-					   LT__gc_runtime_state_generation_stats);
+bool lt_gc_state_read(const struct lt_view *view, lt_addr interpreter,
+		      struct lt_gc_state *ret_state)
+{
+	const struct lt_layout *layout = view->layout;
+	lt_addr gc = gc_address(layout, interpreter);
+	struct block block, ring;
+	if (gc == 0 || !lt_has(layout, LT_sizeof__gc_runtime_state) ||
+	    !read_block(view->memory, gc, lt_off(layout, LT_sizeof__gc_runtime_state), &block))
+		return false;
+	struct lt_gc_state state = {
+		.enabled = block_int(&block, layout, 0, LT__gc_runtime_state_enabled) != 0,
+		.collecting = block_int(&block, layout, 0, LT__gc_runtime_state_collecting) != 0,
+		.debug = (uint32_t)block_int(&block, layout, 0, LT__gc_runtime_state_debug),
+		.garbage = block_u64(&block, layout, 0, LT__gc_runtime_state_garbage),
+		.callbacks = block_u64(&block, layout, 0, LT__gc_runtime_state_callbacks),
+		.long_lived_total =
+			block_u64(&block, layout, 0, LT__gc_runtime_state_long_lived_total),
+		.long_lived_pending =
+			block_u64(&block, layout, 0, LT__gc_runtime_state_long_lived_pending),
+	};
+	if (lt_has(layout, LT__gc_runtime_state_permanent_generation)) {
+		uint64_t at = lt_off(layout, LT__gc_runtime_state_permanent_generation);
+		uint64_t first = block_u64(&block, layout, at, LT_PyGC_Head__gc_next);
+		state.permanent = gc + at;
+		state.frozen = first != 0 && first != state.permanent;
 	}
-	for (int i = 0; i < LT_GC_GENERATIONS; i++) {
-		struct lt_gc_generation *gen = &state->generations[i];
-		gen->head = lists[i];
-		if (gen->head == 0)
-			continue;
-		gen->threshold = int_at(memory, layout, gen->head, LT_gc_generation_threshold);
-		gen->count = int_at(memory, layout, gen->head, LT_gc_generation_count);
-		if (stats == 0)
-			continue;
-		if (ring)
-			read_stats_ring(view, stats, i, gen);
-		else
-			read_stats_record(view,
-					  stats + lt_off(layout, LT_sizeof_gc_generation_stats) *
-							  (unsigned)i,
-					  gen);
+
+	bool has_stats = lt_has(layout, LT__gc_runtime_state_generation_stats);
+	const struct block *rings = NULL;
+	if (has_stats && lt_fact(layout, LT_FACT_gc_stats_ring) != 0) {
+		has_stats = false;
+		if (lt_has(layout, LT_sizeof_gc_stats) &&
+		    read_block(view->memory,
+			       block_u64(&block, layout, 0, LT__gc_runtime_state_generation_stats),
+			       lt_off(layout, LT_sizeof_gc_stats), &ring))
+			rings = &ring;
 	}
+	uint64_t lists[LT_GC_GENERATIONS];
+	if (generation_lists(layout, lists)) {
+		for (int i = 0; i < LT_GC_GENERATIONS; i++) {
+			struct lt_gc_generation *gen = &state.generations[i];
+			gen->head = gc + lists[i];
+			gen->threshold =
+				block_int(&block, layout, lists[i], LT_gc_generation_threshold);
+			gen->count = block_int(&block, layout, lists[i], LT_gc_generation_count);
+			if (rings != NULL)
+				read_stats_ring(view, rings, i, gen);
+			else if (has_stats)
+				read_stats_record(
+					layout, &block,
+					lt_off(layout, LT__gc_runtime_state_generation_stats) +
+						lt_off(layout, LT_sizeof_gc_generation_stats) *
+							(unsigned)i,
+					gen);
+		}
+	}
+	*ret_state = state;
+	return true;
 }
 
 /* The thread state that holds the GIL of `interpreter`, 0 for none. */
@@ -264,9 +326,7 @@ enum lt_status lt_interpreters_read(const struct lt_view *view,
 						      LT_PyInterpreterState_id);
 		interpreter->interned = pointer_at(view->memory, view->layout, address,
 						   LT_PyInterpreterState_interned_strings);
-		lt_addr gc = gc_address(view->layout, address);
-		if (gc != 0)
-			read_gc(view, gc, &interpreter->gc);
+		lt_gc_state_read(view, address, &interpreter->gc);
 		status = read_threads(view, interpreter);
 		address =
 			pointer_at(view->memory, view->layout, address, LT_PyInterpreterState_next);

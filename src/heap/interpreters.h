@@ -24,6 +24,7 @@ struct lt_gc_state {
 	bool collecting; /* a collection runs: lists and links are not what they seem */
 	struct lt_gc_generation generations[LT_GC_GENERATIONS];
 	lt_addr permanent; /* head of the permanent generation's list */
+	bool frozen;       /* that list is not empty: gc.freeze() */
 	lt_addr garbage;   /* the list gc.garbage, 0 for none */
 	lt_addr callbacks; /* the list gc.callbacks, 0 for none */
 	uint32_t debug;    /* gc.get_debug() */
@@ -62,6 +63,14 @@ enum { LT_INTERPRETERS_MAX = 1024, LT_THREADS_MAX = 65536 };
 LT_MUST_CHECK enum lt_status lt_interpreters_read(const struct lt_view *view,
 						  struct lt_interpreters *ret_interpreters);
 void lt_interpreters_deinit(struct lt_interpreters *interpreters);
+
+/*
+ * The state of the collector of the interpreter at `interpreter` (struct lt_interpreter.address) alone, from one
+ * piece of memory (two where the statistics lie elsewhere): cheap enough for a thousand times a second. False,
+ * with nothing written, when it cannot be read.
+ */
+bool lt_gc_state_read(const struct lt_view *view, lt_addr interpreter,
+		      struct lt_gc_state *ret_state);
 
 /* For struct lt_freeze_probe; ctx is a struct lt_view, whose own memory is not used. */
 bool lt_interpreters_collecting(void *ctx, struct lt_memory *live);
