@@ -19,6 +19,30 @@ static const double OWN_SHARE = 0.4;
 /* Below this share of its growth is its own, the entries grew. */
 static const double SPREAD_SHARE = 0.3;
 
+/* Sums of what a target says are bounded: that of growth may be below zero. */
+static int64_t sum(int64_t a, int64_t b)
+{
+	int64_t result;
+	if (__builtin_add_overflow(a, b, &result))
+		return a < 0 ? INT64_MIN : INT64_MAX;
+	return result;
+}
+
+/* `now` less `before`. */
+static int64_t difference(uint64_t now, uint64_t before)
+{
+	int64_t result;
+	if (__builtin_sub_overflow(now, before, &result))
+		return now < before ? INT64_MIN : INT64_MAX;
+	return result;
+}
+
+static uint64_t part(uint64_t whole, double share)
+{
+	double result = (double)whole * share;
+	return share >= 1 ? whole : result > 0 ? (uint64_t)result : 0;
+}
+
 static uint32_t hash_type(const struct lt_type *type)
 {
 	uint64_t hash = 0xcbf29ce484222325 ^ type->address; /* FNV-1a */
@@ -217,7 +241,8 @@ static enum lt_status find_births(struct finding_growth *f)
 		uint32_t up = picture->dominator[node];
 		const struct lt_generation *first = &f->generations[0];
 		if (up != LT_GRAPH_NONE)
-			f->sums[up] += (int64_t)(picture->retained[node] - first->retained[past]);
+			f->sums[up] = sum(f->sums[up], difference(picture->retained[node],
+								  first->retained[past]));
 		uint64_t size = lt_heap_graph_size(&picture->graph, node);
 		uint64_t past_size = first->size[past];
 		if (past_size == UINT16_MAX)
@@ -385,20 +410,20 @@ static void net_growth(struct finding_growth *f, struct owner *owner)
 	uint32_t past;
 	if (f->birth[owner->node] != 0 || !find_past(f, 0, owner->node, &past))
 		return;
+	int64_t inside = f->sums[owner->node];
 	int64_t held =
-		(int64_t)(f->picture->retained[owner->node] - f->generations[0].retained[past]) -
-		f->sums[owner->node];
+		sum(difference(f->picture->retained[owner->node], f->generations[0].retained[past]),
+		    inside > INT64_MIN ? -inside : INT64_MAX);
 	uint64_t gross = owner->bytes + owner->resized;
 	owner->net = held <= 0 ? 0 : (uint64_t)held < gross ? (uint64_t)held : gross;
 	if (gross > 0)
-		owner->objects =
-			(uint64_t)((double)owner->objects * (double)owner->net / (double)gross);
+		owner->objects = part(owner->objects, (double)owner->net / (double)gross);
 	uint64_t gained = lengthened(f, owner->node);
 	double share = owner->shared_tops == 0 || gained >= owner->shared_tops
 			       ? 1
 			       : (double)gained / (double)owner->shared_tops;
-	owner->shared_bytes = (uint64_t)((double)owner->shared_bytes * share);
-	owner->shared_objects = (uint64_t)((double)owner->shared_objects * share);
+	owner->shared_bytes = part(owner->shared_bytes, share);
+	owner->shared_objects = part(owner->shared_objects, share);
 	owner->net += owner->shared_bytes;
 	owner->objects += owner->shared_objects;
 }
@@ -414,7 +439,7 @@ static enum lt_status sum_up(struct finding_growth *f)
 	if (pending == NULL || ready == NULL)
 		return lt_fail_memory(f->picture->session);
 	for (size_t i = 0; i < f->owners.count; i++) {
-		f->total[f->owners.data[i].node] = (int64_t)f->owners.data[i].net;
+		f->total[f->owners.data[i].node] = difference(f->owners.data[i].net, 0);
 		f->objects[f->owners.data[i].node] = (uint32_t)f->owners.data[i].objects;
 	}
 	for (uint32_t node = 0; node < f->count; node++)
@@ -428,7 +453,7 @@ static enum lt_status sum_up(struct finding_growth *f)
 		uint32_t node = ready[--count], up = dominator[node];
 		if (up == LT_GRAPH_NONE)
 			continue;
-		f->total[up] += f->total[node];
+		f->total[up] = sum(f->total[up], f->total[node]);
 		f->objects[up] += f->objects[node];
 		if (--pending[up] == 0)
 			ready[count++] = up;
@@ -585,7 +610,7 @@ static enum lt_status find_points(struct finding_growth *f, uint64_t least_bytes
 		uint32_t up = dominator[node];
 		if (up != LT_GRAPH_NONE && f->total[node] >= (int64_t)least_bytes &&
 		    (double)f->total[node] >= CHILD_SHARE * (double)f->total[up])
-			f->sums[up] += f->total[node];
+			f->sums[up] = sum(f->sums[up], f->total[node]);
 	}
 	for (uint32_t node = 0; node < f->count; node++) {
 		if (f->total[node] < (int64_t)least_bytes || f->decision[node] != UNDECIDED)
