@@ -224,20 +224,12 @@ static void add_expression(struct work *work, uint32_t node, struct lt_neighbour
 	found->expression = keep(work, &text);
 }
 
-static int by_retained(const void *left, const void *right, void *ctx)
-{
-	const struct lt_picture *picture = ctx;
-	uint32_t a = *(const uint32_t *)left, b = *(const uint32_t *)right;
-	if (picture->retained[a] != picture->retained[b])
-		return picture->retained[a] < picture->retained[b] ? 1 : -1;
-	return a < b ? -1 : a > b;
-}
-
 static enum lt_status add_referrers(struct work *work)
 {
 	struct nodes *list = &work->referrers;
 	if (list->count > 1)
-		qsort_r(list->data, list->count, sizeof(*list->data), by_retained, work->picture);
+		qsort_r(list->data, list->count, sizeof(*list->data), lt_picture_by_retained,
+			work->picture);
 	for (size_t i = 0; i < list->count && i < work->top; i++) {
 		struct lt_neighbour found = neighbour(work, list->data[i]);
 		add_label(work, list->data[i], work->node, &found);
@@ -265,7 +257,8 @@ static enum lt_status add_referents(struct work *work)
 			return lt_fail_memory(session);
 	}
 	if (list.count > 1)
-		qsort_r(list.data, list.count, sizeof(*list.data), by_retained, (void *)picture);
+		qsort_r(list.data, list.count, sizeof(*list.data), lt_picture_by_retained,
+			(void *)picture);
 	for (size_t i = 0; i < list.count && i < work->top; i++) {
 		struct lt_neighbour found = neighbour(work, list.data[i]);
 		add_label(work, work->node, list.data[i], &found);

@@ -79,6 +79,15 @@ const struct lt_root *lt_picture_root(const struct lt_picture *picture, uint32_t
 	return best;
 }
 
+int lt_picture_by_retained(const void *left, const void *right, void *ctx)
+{
+	const struct lt_picture *picture = ctx;
+	uint32_t a = *(const uint32_t *)left, b = *(const uint32_t *)right;
+	if (picture->retained[a] != picture->retained[b])
+		return picture->retained[a] < picture->retained[b] ? 1 : -1;
+	return a < b ? -1 : a > b;
+}
+
 uint8_t lt_picture_start_cost(enum lt_root_kind kind)
 {
 	return start_cost[kind];

@@ -67,6 +67,9 @@ LT_MUST_CHECK enum lt_status lt_picture_ways(struct lt_picture *picture);
  */
 LT_MUST_CHECK enum lt_status lt_picture_weigh(struct lt_picture *picture);
 
+/* For qsort_r(3) on nodes, with a weighed picture as its argument: the one that holds most first. */
+int lt_picture_by_retained(const void *left, const void *right, void *picture);
+
 /* Counts and bytes of each type over all nodes, in no order. */
 LT_MUST_CHECK enum lt_status lt_picture_totals(const struct lt_picture *picture,
 					       struct lt_type_totals *ret_totals);

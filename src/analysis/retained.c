@@ -101,22 +101,13 @@ static void describe(struct work *work, struct lt_retained_entry *entry, uint32_
 		entry->expression = keep(work, lt_text_get(&text));
 }
 
-static int by_retained(const void *left, const void *right, void *ctx)
-{
-	const struct lt_picture *picture = ctx;
-	uint32_t a = *(const uint32_t *)left, b = *(const uint32_t *)right;
-	if (picture->retained[a] != picture->retained[b])
-		return picture->retained[a] < picture->retained[b] ? 1 : -1;
-	return a < b ? -1 : a > b;
-}
-
 static int by_type(const void *left, const void *right, void *ctx)
 {
 	const struct lt_picture *picture = ctx;
 	uint32_t a = *(const uint32_t *)left, b = *(const uint32_t *)right;
 	if (picture->graph.type[a] != picture->graph.type[b])
 		return picture->graph.type[a] < picture->graph.type[b] ? -1 : 1;
-	return by_retained(left, right, ctx);
+	return lt_picture_by_retained(left, right, ctx);
 }
 
 /* A row in the making: members[begin .. begin + count). */
