@@ -15,7 +15,9 @@ struct lt_watch {
 };
 
 /* NULL: not built in. */
-static const lt_watch_open_fn openers[LT_WATCH_SOURCES] = {
+static enum lt_status (*const openers[LT_WATCH_SOURCES])(const struct lt_view *view,
+							 const struct lt_watch_options *options,
+							 struct lt_watch_feed **ret_feed) = {
 	[LT_WATCH_POLL] = lt_watch_open_poll,
 };
 

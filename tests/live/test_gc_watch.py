@@ -1,7 +1,10 @@
 """The collector watched from outside, against the target's own gc.callbacks and gc.get_stats()."""
 import json
+import os
 import subprocess
+import tempfile
 import textwrap
+import time
 
 from harness import Target, build_dir, end_session
 
@@ -39,31 +42,36 @@ class Watch:
     """lt_watch on a target: `events` once stop() was called."""
 
     def __init__(self, target, *arguments):
+        self.out = tempfile.TemporaryFile("w+")  # a pipe would be full soon
         self.process = subprocess.Popen([build_dir() / "tests/tools/lt_watch", *arguments, str(target.pid)], text=True,
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                        start_new_session=True)
-        line = self.process.stdout.readline()
-        assert line, self.process.communicate()
-        self.opened = json.loads(line)
+                                        stdin=subprocess.PIPE, stdout=self.out, stderr=subprocess.PIPE, start_new_session=True)
+        deadline = time.monotonic() + 60
+        while not self.lines() and self.process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert self.lines(), self.process.stderr.read()
+        self.opened = json.loads(self.lines()[0])
+
+    def lines(self):
+        """What it has written so far, whole lines only."""
+        return [line for line in os.pread(self.out.fileno(), 1 << 30, 0).decode().splitlines(True) if line.endswith("\n")]
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
         end_session(self.process.pid)
-        self.process.communicate()
+        self.process.wait(30)
+        for file in (self.process.stdin, self.process.stderr, self.out):
+            file.close()
 
     def stop(self, end_input=True):
-        """Ends the watch, or waits until it ends by itself."""
-        out, err = self.process.communicate(timeout=120) if end_input else (self._rest(), self.process.stderr.read())
-        assert self.process.returncode == 0, err
-        *self.events, self.last = [json.loads(line) for line in out.splitlines()]
-        return self.events
-
-    def _rest(self):
-        out = self.process.stdout.read()
-        self.process.wait(120)
-        return out
+        """Ends the watch, or waits until it ends by itself; returns the events."""
+        if end_input:
+            self.process.stdin.close()
+        code = self.process.wait(120)
+        assert code == 0, self.process.stderr.read()
+        _, *events, self.last = [json.loads(line) for line in self.lines()]
+        return events
 
 
 def seen_totals(events, interpreter=0):

@@ -84,9 +84,11 @@ static enum lt_status watch(const struct lt_view *view, const struct lt_watch_op
 	uint64_t end = seconds > 0 ? start + (uint64_t)(seconds * 1e9) : UINT64_MAX;
 	struct lt_watch_events events = {0};
 	enum lt_status status = LT_OK;
-	bool input_ended = false;
-	while (status == LT_OK && !input_ended && lt_now_ns() < end) {
-		uint64_t until = lt_now_ns() + 50000000;
+	bool input_ended = false, last = false;
+	while (status == LT_OK && !last) {
+		/* What happened until the end is there after one more wait. */
+		last = input_ended || lt_now_ns() >= end;
+		uint64_t until = lt_now_ns() + (last ? 0 : 50000000);
 		status = lt_watch_wait(watch, until < end ? until : end, &events);
 		for (size_t i = 0; i < events.count; i++)
 			put_event(&events.data[i]);
