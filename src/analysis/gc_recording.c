@@ -30,6 +30,7 @@ void lt_gc_recording_deinit(struct lt_gc_recording *recording)
 	free(recording->callbacks);
 	lt_gc_events_deinit(&recording->events);
 	lt_gc_samples_deinit(&recording->samples);
+	lt_watch_points_deinit(&recording->path);
 	lt_gc_frames_deinit(&recording->frames);
 	lt_arena_deinit(&recording->strings);
 	*recording = (struct lt_gc_recording){0};

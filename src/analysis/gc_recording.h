@@ -7,6 +7,7 @@
 
 #include "analysis/open.h"
 #include "base/arena.h"
+#include "watch/path.h"
 #include "watch/watch.h"
 
 /* Why a collection ran. */
@@ -71,6 +72,8 @@ struct lt_gc_recording {
 		left_out; /* events that are no more in `events`: short young collections, when they are many */
 	struct lt_gc_samples
 		samples; /* one at the start, then one each second at most, one at the end */
+	/* How the count of generation 0 moved in between, in stretches; none when nobody asked for it. */
+	struct lt_watch_points path;
 	struct lt_gc_frames frames;
 	struct lt_arena strings;
 };

@@ -1,0 +1,293 @@
+#include "watch/path.h"
+
+#include "base/cleanup.h"
+#include "target/live.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <time.h>
+
+enum {
+	USUAL_STRETCH_MS = 40,
+	USUAL_EVERY_MS = 1000,
+	STATE_MOST = 1024,     /* bytes of the collector's state that are read at once */
+	PLAUSIBLE = 500000000, /* a larger count is a torn read */
+	GAP_NS =
+		100000, /* lowtide itself had to wait for longer: what was in between is not known */
+};
+
+struct lt_watch_path {
+	struct lt_memory *memory;
+	lt_addr state;
+	size_t size;
+	size_t count[LT_GC_GENERATIONS], collecting; /* offsets into the state */
+	uint64_t stretch_ns, every_ns;
+	pthread_t thread;
+	bool running;
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	bool stop; /* under the lock */
+	atomic_bool hurry;
+	struct lt_watch_points points;
+	bool failed; /* no memory, or the process ended */
+};
+
+struct look {
+	uint64_t at_ns;
+	int32_t count[LT_GC_GENERATIONS];
+	bool collecting;
+};
+
+/* What is known within a stretch. */
+struct track {
+	struct look last;
+	struct lt_watch_point turn; /* the extreme so far in the direction of travel */
+	int direction;              /* 1 up, -1 down, 0 not known yet */
+};
+
+static bool take_look(struct lt_watch_path *path, struct look *ret_look)
+{
+	unsigned char bytes[STATE_MOST];
+	if (lt_memory_probe(path->memory, path->state, bytes, path->size) != path->size)
+		return false;
+	int32_t collecting;
+	struct look look = {.at_ns = lt_now_ns()};
+	for (int i = 0; i < LT_GC_GENERATIONS; i++)
+		memcpy(&look.count[i], bytes + path->count[i], sizeof(look.count[i]));
+	memcpy(&collecting, bytes + path->collecting, sizeof(collecting));
+	look.collecting = collecting != 0;
+	if (look.count[0] < 0 || look.count[0] > PLAUSIBLE)
+		return false;
+	*ret_look = look;
+	return true;
+}
+
+static void add(struct lt_watch_path *path, uint64_t at_ns, int32_t count, enum lt_point_kind kind)
+{
+	const struct lt_watch_point point = {at_ns, count, (uint8_t)kind};
+	if (!lt_watch_points_push(&path->points, point))
+		path->failed = true;
+}
+
+/* The extreme that was passed becomes a point. */
+static void turn_here(struct lt_watch_path *path, struct track *track)
+{
+	const struct lt_watch_point *last = &path->points.data[path->points.count - 1];
+	if (track->turn.at_ns > last->at_ns)
+		add(path, track->turn.at_ns, track->turn.count, LT_POINT_MOVE);
+}
+
+static void begin_at(struct track *track, const struct look *look)
+{
+	track->last = *look;
+	track->turn = (struct lt_watch_point){look->at_ns, look->count[0], LT_POINT_MOVE};
+	track->direction = 0;
+}
+
+static void follow(struct lt_watch_path *path, struct track *track, const struct look *look)
+{
+	int32_t count = look->count[0], extreme = track->turn.count;
+	if (track->direction == 0 && abs(count - extreme) >= LT_POINT_GRAIN)
+		track->direction = count > extreme ? 1 : -1;
+	bool on = track->direction == 0 || (count - extreme) * track->direction > 0 ||
+		  (count == extreme && count != 0);
+	bool at_rest = count == 0 && extreme == 0 && track->direction <= 0;
+	if (on && !at_rest) {
+		track->turn = (struct lt_watch_point){look->at_ns, count, LT_POINT_MOVE};
+	} else if (at_rest) {
+		/* Where it came to rest is a point; so is, by the next turn, where it left. */
+		if (track->direction < 0) {
+			turn_here(path, track);
+			track->direction = 0;
+		}
+		track->turn.at_ns = look->at_ns;
+	} else if (abs(count - extreme) >= LT_POINT_GRAIN) {
+		turn_here(path, track);
+		track->direction = -track->direction;
+		track->turn = (struct lt_watch_point){look->at_ns, count, LT_POINT_MOVE};
+	}
+	track->last = *look;
+}
+
+/* Whether a collection lies between two looks: the counts of the older generations tell, or a sudden fall. */
+static bool collected_between(const struct look *before, const struct look *after)
+{
+	return after->count[1] != before->count[1] || after->count[2] != before->count[2];
+}
+
+static void read_stretch(struct lt_watch_path *path, uint64_t until_ns)
+{
+	struct look look;
+	struct track track;
+	bool inside = false;
+	if (!take_look(path, &look))
+		return;
+	add(path, look.at_ns, look.count[0], LT_POINT_START);
+	begin_at(&track, &look);
+	inside = look.collecting;
+	while (!path->failed && look.at_ns < until_ns && !atomic_load(&path->hurry)) {
+		if (!take_look(path, &look)) {
+			path->failed = true;
+			break;
+		}
+		if (look.at_ns - track.last.at_ns > GAP_NS) {
+			if (!inside)
+				turn_here(path, &track);
+			add(path, look.at_ns, look.count[0], LT_POINT_START);
+			begin_at(&track, &look);
+			inside = look.collecting;
+			continue;
+		}
+		bool collected = collected_between(&track.last, &look);
+		if (!inside && (look.collecting || collected)) {
+			turn_here(path, &track);
+			add(path, track.last.at_ns, track.last.count[0], LT_POINT_BEGIN);
+			inside = true;
+		}
+		if (inside && !look.collecting) {
+			add(path, look.at_ns, look.count[0], LT_POINT_END);
+			begin_at(&track, &look);
+			inside = false;
+		} else if (inside) {
+			track.last = look;
+		} else {
+			follow(path, &track, &look);
+		}
+	}
+	if (!inside)
+		turn_here(path, &track);
+}
+
+/* Too much: every second stretch goes, and those to come are half as many. */
+static void thin_out(struct lt_watch_path *path)
+{
+	size_t kept = 0;
+	bool keep = false;
+	for (size_t i = 0; i < path->points.count; i++) {
+		if (path->points.data[i].kind == LT_POINT_START)
+			keep = !keep;
+		if (keep)
+			path->points.data[kept++] = path->points.data[i];
+	}
+	path->points.count = kept;
+	path->every_ns *= 2;
+}
+
+static void *run(void *argument)
+{
+	struct lt_watch_path *path = argument;
+	uint64_t next_ns = lt_now_ns();
+	pthread_mutex_lock(&path->lock);
+	while (!path->stop && !path->failed) {
+		if (lt_now_ns() < next_ns) {
+			const struct timespec until = {(time_t)(next_ns / 1000000000),
+						       (long)(next_ns % 1000000000)};
+			pthread_cond_timedwait(&path->wake, &path->lock, &until);
+			continue;
+		}
+		pthread_mutex_unlock(&path->lock);
+		read_stretch(path, lt_now_ns() + path->stretch_ns);
+		if (path->points.count > LT_POINTS_MOST / 2)
+			thin_out(path);
+		next_ns += path->every_ns;
+		if (next_ns < lt_now_ns())
+			next_ns = lt_now_ns() + path->every_ns / 2;
+		pthread_mutex_lock(&path->lock);
+	}
+	pthread_mutex_unlock(&path->lock);
+	return NULL;
+}
+
+/* Where the counts lie; false: the layout does not tell. */
+static bool place(struct lt_watch_path *path, const struct lt_layout *layout,
+		  const struct lt_interpreter *interpreter)
+{
+	if (!lt_has(layout, LT_PyInterpreterState_gc) || !lt_has(layout, LT_gc_generation_count) ||
+	    !lt_has(layout, LT__gc_runtime_state_collecting))
+		return false;
+	path->state = interpreter->address + lt_off(layout, LT_PyInterpreterState_gc);
+	path->collecting = lt_off(layout, LT__gc_runtime_state_collecting);
+	path->size = path->collecting + sizeof(int32_t);
+	for (int i = 0; i < LT_GC_GENERATIONS; i++) {
+		lt_addr head = interpreter->gc.generations[i].head;
+		if (head < path->state || head - path->state > STATE_MOST)
+			return false;
+		path->count[i] = head - path->state + lt_off(layout, LT_gc_generation_count);
+		if (path->count[i] + sizeof(int32_t) > path->size)
+			path->size = path->count[i] + sizeof(int32_t);
+	}
+	return path->size <= STATE_MOST;
+}
+
+static enum lt_status start(struct lt_session *session, struct lt_watch_path *path)
+{
+	pthread_condattr_t clock;
+	if (pthread_condattr_init(&clock) != 0)
+		return lt_fail_memory(session);
+	pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+	pthread_mutex_init(&path->lock, NULL);
+	pthread_cond_init(&path->wake, &clock);
+	pthread_condattr_destroy(&clock);
+	int error = pthread_create(&path->thread, NULL, run, path);
+	if (error != 0)
+		return lt_fail_errno(session, LT_E_INTERNAL, error, "cannot start a thread");
+	path->running = true;
+	return LT_OK;
+}
+
+enum lt_status lt_watch_path_open(const struct lt_view *view,
+				  const struct lt_watch_path_options *options,
+				  struct lt_watch_path **ret_path)
+{
+	struct lt_interpreters interpreters = {0};
+	LT_TRY(lt_interpreters_read(view, &interpreters));
+	struct lt_watch_path *path = calloc(1, sizeof(*path));
+	enum lt_status status = LT_OK;
+	if (path == NULL)
+		status = lt_fail_memory(view->session);
+	else if (view->process == NULL || !place(path, view->layout, &interpreters.data[0]))
+		status = lt_fail(view->session, LT_E_NOT_PYTHON,
+				 "the counts of the collector cannot be found");
+	lt_interpreters_deinit(&interpreters);
+	if (status == LT_OK)
+		status = lt_live_open(view->session, view->process->pid, &path->memory);
+	if (status == LT_OK) {
+		unsigned stretch_ms =
+			options->stretch_ms != 0 ? options->stretch_ms : USUAL_STRETCH_MS;
+		unsigned every_ms = options->every_ms != 0 ? options->every_ms : USUAL_EVERY_MS;
+		path->stretch_ns = stretch_ms * 1000000ull;
+		path->every_ns = every_ms * 1000000ull;
+		status = start(view->session, path);
+	}
+	if (status != LT_OK) {
+		if (path != NULL)
+			lt_memory_close(path->memory);
+		free(path);
+		return status;
+	}
+	*ret_path = path;
+	return LT_OK;
+}
+
+void lt_watch_path_close(struct lt_watch_path *path, struct lt_watch_points *ret_points)
+{
+	if (path == NULL)
+		return;
+	if (path->running) {
+		pthread_mutex_lock(&path->lock);
+		path->stop = true;
+		atomic_store(&path->hurry, true);
+		pthread_cond_signal(&path->wake);
+		pthread_mutex_unlock(&path->lock);
+		pthread_join(path->thread, NULL);
+	}
+	pthread_cond_destroy(&path->wake);
+	pthread_mutex_destroy(&path->lock);
+	if (ret_points != NULL)
+		*ret_points = path->points;
+	else
+		lt_watch_points_deinit(&path->points);
+	lt_memory_close(path->memory);
+	free(path);
+}

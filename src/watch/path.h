@@ -1,0 +1,50 @@
+/*
+ * path.h: how the count of generation 0 moves between collections, read from a running process in stretches:
+ * for some milliseconds of each second as fast as memory can be read. One count at each collection says how much
+ * was allocated in all; the path says in what bursts, which decides what another threshold would do.
+ *
+ * Reads memory only, in a thread of its own. Times are CLOCK_MONOTONIC in ns.
+ */
+#ifndef LT_WATCH_PATH_H
+#define LT_WATCH_PATH_H
+
+#include "base/vec.h"
+#include "heap/interpreters.h"
+
+enum lt_point_kind {
+	LT_POINT_START, /* a stretch begins: nothing is known of the time before it;
+			    also after lowtide itself was kept from reading */
+	LT_POINT_MOVE, /* the count went straight from the point before to here, or was 0 all the time */
+	LT_POINT_BEGIN, /* the same, and here a collection begins */
+	LT_POINT_END, /* the collection is over; the count started at 0 again and has this value now */
+};
+
+/* The path is straight between points but for what is smaller than LT_POINT_GRAIN. */
+struct lt_watch_point {
+	uint64_t at_ns;
+	int32_t count;
+	uint8_t kind; /* enum lt_point_kind */
+};
+LT_VEC(lt_watch_points, struct lt_watch_point);
+
+enum { LT_POINT_GRAIN = 4, LT_POINTS_MOST = 1 << 19 };
+
+struct lt_watch_path_options {
+	unsigned stretch_ms; /* length of a stretch, 0: 40 */
+	unsigned every_ms;   /* from begin to begin, 0: 1,000 */
+};
+
+struct lt_watch_path;
+
+/*
+ * Begins; `view` is on the live memory of the process, of whose main interpreter the path is. The first
+ * stretch begins at once. LT_E_NOT_PYTHON when the collector is nowhere to be found.
+ */
+LT_MUST_CHECK enum lt_status lt_watch_path_open(const struct lt_view *view,
+						const struct lt_watch_path_options *options,
+						struct lt_watch_path **ret_path);
+
+/* Ends and gives what was read, in order of time; NULL: none is wanted. NULL for `path` is allowed. */
+void lt_watch_path_close(struct lt_watch_path *path, struct lt_watch_points *ret_points);
+
+#endif

@@ -1,0 +1,62 @@
+"""The path of the count of generation 0 (src/watch/path.c), against bursts of a known height."""
+import json
+import subprocess
+
+from harness import Target, build_dir
+
+START, MOVE, BEGIN, END = range(4)
+TOOL = build_dir() / "tests/tools/lt_what_if"
+
+# Bursts of `height` lists, each gone before the next; `kept` of each stay. sys.argv: height, kept, threshold.
+BURSTS = r"""
+import gc, sys
+height, kept, threshold = map(int, sys.argv[1:])
+gc.collect()
+gc.set_threshold(threshold, 10, 10)
+held = []
+ready()
+while True:
+    burst = []
+    for _ in range(height):
+        burst.append([burst])
+    for one in burst:
+        one.clear()
+    if kept and len(held) < 3000000:
+        held.extend([0] for _ in range(kept))
+    del one, burst
+"""
+
+
+def path_of(target: Target, seconds: float) -> list[list[int]]:
+    with subprocess.Popen([TOOL, "--stretch", "200", "--every", "300", str(target.pid)], stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE, text=True) as tool:
+        assert tool.stdout.readline() == "ready\n"
+        try:
+            tool.wait(seconds)
+        except subprocess.TimeoutExpired:
+            pass
+        out, _ = tool.communicate()
+        assert tool.returncode == 0
+    return json.loads(out)["points"]
+
+
+def test_the_height_of_bursts_is_seen(interpreter):
+    with Target(interpreter, BURSTS, "3000", "0", "100000") as target:
+        points = path_of(target, 1)
+    counts = [point[1] for point in points]
+    assert 2900 <= max(counts) <= 7000, "a burst, or what the one before left behind and a burst"
+    assert all(a[0] <= b[0] for a, b in zip(points, points[1:]))
+    # Up and down again, even when lowtide itself is kept from reading now and then.
+    moves = [b[1] - a[1] for a, b in zip(points, points[1:]) if b[2] == MOVE]
+    assert max(moves) > 1000 and min(moves) < -1000
+
+
+def test_collections_end_a_rise(interpreter):
+    with Target(interpreter, BURSTS, "1000", "50", "4000") as target:
+        points = path_of(target, 1)
+    begins = [i for i, point in enumerate(points) if point[2] == BEGIN]
+    assert begins
+    for i in begins:
+        if i + 1 < len(points):
+            assert points[i + 1][2] in (END, START), "what begins ends, or the stretch ends within"
+    assert 3500 <= max(points[i][1] for i in begins) <= 4400, "a collection begins where the threshold is reached"
