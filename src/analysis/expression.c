@@ -1,6 +1,7 @@
 #include "analysis/expression.h"
 
 #include "analysis/read.h"
+#include "analysis/tasks.h"
 #include "base/cleanup.h"
 
 #include <inttypes.h>
@@ -14,6 +15,9 @@ enum {
 	REFS_KEPT =
 		1 << 12, /* of an object with more references they are kept for the next question */
 };
+
+/* What gives them where an event loop runs. */
+#define ALL_TASKS "sys.modules['asyncio'].all_tasks()"
 
 struct lt_expressions {
 	const struct lt_picture *picture;
@@ -206,6 +210,12 @@ static uint32_t namespace_of(struct lt_expressions *ex, uint32_t owner)
 			return node_of(ex, refs->data[i].to);
 	}
 	return LT_NO_NODE;
+}
+
+uint32_t lt_expression_attribute(struct lt_expressions *ex, uint32_t owner, const char *name)
+{
+	uint32_t dict = namespace_of(ex, owner);
+	return lt_expression_lookup(ex, dict != LT_NO_NODE ? dict : owner, name);
 }
 
 /* The object that `module`.`qualname` names, LT_NO_NODE when there is none or a part is no identifier. */
@@ -599,6 +609,26 @@ static void add_thread(const struct lt_picture *picture, const struct lt_frame *
 		lt_text_addf(text, "%" PRIu64, thread->thread_id);
 }
 
+/* "asyncio task 'Task-7' of fetch()", and what gives it in Python. */
+static void begin_at_task(struct lt_expressions *ex, const struct lt_root *root, uint32_t node,
+			  struct writing *w, struct lt_text *prefix, struct lt_text *where)
+{
+	LT_CLEANUP(lt_text_deinit) struct lt_text function = {0};
+	uint32_t code = lt_task_code(ex->picture, node);
+	if (!w->general)
+		lt_text_addf(&w->text, "next(x for x in " ALL_TASKS " if id(x) == 0x%" PRIx64 ")",
+			     address_of(ex, node));
+	else
+		lt_text_add(&w->text, ALL_TASKS "[*]");
+	lt_text_add(prefix, w->general ? "asyncio tasks" : "asyncio task");
+	if (!w->general && root->variable != NULL)
+		lt_text_addf(prefix, " '%s'", root->variable);
+	if (code != LT_NO_NODE && lt_picture_text(ex->picture, code, LT_DETAIL_NAME, &function))
+		lt_text_addf(prefix, " of %s()", lt_text_get(&function));
+	if (where != NULL)
+		(void)code_place(ex, code, where);
+}
+
 /* How the way begins: `prefix` is the sentence before the expression itself. */
 static void begin(struct lt_expressions *ex, const struct lt_root *root, uint32_t node,
 		  struct writing *w, struct lt_text *prefix, struct lt_text *where)
@@ -646,6 +676,9 @@ static void begin(struct lt_expressions *ex, const struct lt_root *root, uint32_
 		lt_text_addf(&w->text, ", %s>", root->name);
 		return;
 	}
+	case LT_ROOT_ASYNCIO:
+		begin_at_task(ex, root, node, w, prefix, where);
+		return;
 	case LT_ROOT_CONTEXT:
 		w->of_context = true;
 		lt_text_addf(&w->text, "<%s>", root->name);
@@ -655,9 +688,12 @@ static void begin(struct lt_expressions *ex, const struct lt_root *root, uint32_
 	}
 }
 
-/* `nodes` lead from a root to the node meant; `cut` more steps that are not among them lead on. */
+/*
+ * `nodes` lead from a root to the node meant; `cut` more steps that are not among them lead on. Among the first
+ * `within` of them a task may be where it begins.
+ */
 static void write_way(struct lt_expressions *ex, const uint32_t *nodes, size_t count, uint64_t cut,
-		      const struct lt_root *root, bool general, struct lt_text *text,
+		      size_t within, const struct lt_root *root, bool general, struct lt_text *text,
 		      struct lt_text *where)
 {
 	LT_CLEANUP(lt_text_deinit) struct lt_text prefix = {0};
@@ -669,8 +705,10 @@ static void write_way(struct lt_expressions *ex, const uint32_t *nodes, size_t c
 		if (write_home(ex, nodes[i], &w.text))
 			first = i;
 	}
-	if (first == 0 && root != NULL)
-		begin(ex, root, nodes[0], &w, &prefix, &place);
+	if (first == 0 && lt_task_start(ex, ex->picture, nodes, within, root, &first))
+		root = lt_task_root(ex->picture, nodes[first]);
+	if (w.text.length == 0 && root != NULL)
+		begin(ex, root, nodes[first], &w, &prefix, &place);
 	size_t shown = count - 1 - first > STEPS_SHOWN ? first + STEPS_SHOWN : count - 1;
 	for (size_t i = first; i < shown; i++)
 		add_step(ex, &w, nodes[i], nodes[i + 1]);
@@ -716,7 +754,7 @@ void lt_expression_write_way(struct lt_expressions *ex, const uint32_t *nodes, s
 	if (count == 0)
 		return;
 	size_t kept = count > STEPS_MAX ? STEPS_MAX : count;
-	write_way(ex, nodes, kept, count - kept,
+	write_way(ex, nodes, kept, count - kept, kept - 1,
 		  root != NULL ? root : lt_picture_root(ex->picture, nodes[0]), general, text,
 		  where);
 }
@@ -760,5 +798,6 @@ void lt_expression_write(struct lt_expressions *ex, uint32_t node, struct lt_tex
 		at = picture->parent[at];
 	for (size_t i = count; i-- > 0; at = picture->parent[at])
 		chain[i] = at;
-	write_way(ex, chain, count, cut, lt_picture_root(picture, chain[0]), false, text, where);
+	write_way(ex, chain, count, cut, count, lt_picture_root(picture, chain[0]), false, text,
+		  where);
 }

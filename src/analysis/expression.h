@@ -47,6 +47,10 @@ int lt_expression_rank(const struct lt_ref *ref);
 /* The value of a str key of a dict node, LT_NO_NODE for none. */
 uint32_t lt_expression_lookup(struct lt_expressions *expressions, uint32_t dict, const char *key);
 
+/* An attribute of an object, in itself or in its dict; LT_NO_NODE for none. */
+uint32_t lt_expression_attribute(struct lt_expressions *expressions, uint32_t owner,
+				 const char *name);
+
 /* The module of that name in sys.modules of the main interpreter, LT_NO_NODE for none. */
 uint32_t lt_expression_module(struct lt_expressions *expressions, const char *name);
 

@@ -3,6 +3,7 @@
 #include "analysis/paths_parts.h"
 #include "analysis/pick.h"
 #include "analysis/subject.h"
+#include "analysis/tasks.h"
 #include "analysis/ways.h"
 #include "analysis/weights.h"
 #include "base/cleanup.h"
@@ -36,6 +37,12 @@ enum lt_status lt_path_write(const struct lt_picture *picture, struct lt_express
 	LT_CLEANUP(lt_text_deinit) struct lt_text where = {0};
 	if (root == NULL)
 		root = lt_picture_root(picture, nodes[0]);
+	size_t task;
+	if (lt_task_start(expressions, picture, nodes, count - 1, root, &task)) {
+		nodes += task;
+		count -= task;
+		root = lt_task_root(picture, nodes[0]);
+	}
 	lt_expression_write_way(expressions, nodes, count, root, general, &text, &where);
 	path->root_kind = root != NULL ? lt_root_kind_name(root->kind) : "";
 	path->expression = lt_path_keep(paths, lt_text_get(&text));

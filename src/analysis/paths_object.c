@@ -426,6 +426,15 @@ static bool accept(const struct search *search, const struct lt_path_nodes *chai
 	return good;
 }
 
+static bool told(const struct lt_paths *paths, const struct lt_path *path)
+{
+	for (size_t i = 0; i < paths->list.count; i++) {
+		if (strcmp(paths->list.data[i].expression, path->expression) == 0)
+			return true;
+	}
+	return false;
+}
+
 static enum lt_status choose(struct search *search, struct lt_expressions *expressions, size_t top,
 			     struct lt_paths *paths)
 {
@@ -476,7 +485,8 @@ static enum lt_status choose(struct search *search, struct lt_expressions *expre
 				: NULL;
 		LT_TRY(lt_path_write(search->picture, expressions, chain.data, chain.count, root,
 				     false, paths, &path));
-		if (!lt_path_list_push(&paths->list, path))
+		/* Ways that differ only in how they come to a task are told from it on, and are one. */
+		if (!told(paths, &path) && !lt_path_list_push(&paths->list, path))
 			return lt_fail_memory(session);
 	}
 	return LT_OK;

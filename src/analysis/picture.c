@@ -2,6 +2,7 @@
 
 #include "analysis/collectable.h"
 #include "analysis/source_live.h"
+#include "analysis/tasks.h"
 #include "base/cleanup.h"
 
 /*
@@ -59,12 +60,12 @@ uint8_t lt_picture_step_cost(const struct lt_type *type)
 
 /* Where a way begins: a module variable is preferred to a local one that holds the same object. */
 static const uint8_t start_cost[LT_ROOT_KIND_COUNT] = {
-	[LT_ROOT_MODULES] = 0,       [LT_ROOT_BUILTINS] = 90, [LT_ROOT_LOCAL] = 24,
-	[LT_ROOT_FRAME] = 90,        [LT_ROOT_NAMED] = 10,    [LT_ROOT_INTERPRETER] = 100,
-	[LT_ROOT_THREAD] = 80,       [LT_ROOT_CONTEXT] = 70,  [LT_ROOT_TASK] = 70,
-	[LT_ROOT_THREAD_LOCAL] = 80, [LT_ROOT_ATEXIT] = 60,   [LT_ROOT_TYPE] = 140,
-	[LT_ROOT_STATE] = 190,       [LT_ROOT_STATIC] = 200,  [LT_ROOT_STACK] = 240,
-	[LT_ROOT_EXTERNAL] = 250,
+	[LT_ROOT_MODULES] = 0,       [LT_ROOT_BUILTINS] = 90,  [LT_ROOT_LOCAL] = 24,
+	[LT_ROOT_FRAME] = 90,        [LT_ROOT_NAMED] = 10,     [LT_ROOT_INTERPRETER] = 100,
+	[LT_ROOT_THREAD] = 80,       [LT_ROOT_CONTEXT] = 70,   [LT_ROOT_TASK] = 70,
+	[LT_ROOT_THREAD_LOCAL] = 80, [LT_ROOT_ATEXIT] = 60,    [LT_ROOT_ASYNCIO] = 60,
+	[LT_ROOT_TYPE] = 140,        [LT_ROOT_STATE] = 190,    [LT_ROOT_STATIC] = 200,
+	[LT_ROOT_STACK] = 240,       [LT_ROOT_EXTERNAL] = 250,
 };
 
 const struct lt_root *lt_picture_root(const struct lt_picture *picture, uint32_t node)
@@ -99,9 +100,16 @@ enum lt_status lt_picture_place_roots(struct lt_picture *picture)
 	picture->root_node = malloc((picture->roots.list.count + 1) * sizeof(*picture->root_node));
 	if (picture->root_node == NULL)
 		return lt_fail_memory(picture->session);
-	for (size_t i = 0; i < picture->roots.list.count; i++)
-		picture->root_node[i] =
-			lt_heap_graph_find(&picture->graph, picture->roots.list.data[i].address);
+	for (size_t i = 0; i < picture->roots.list.count; i++) {
+		const struct lt_root *root = &picture->roots.list.data[i];
+		uint32_t node = lt_heap_graph_find(&picture->graph, root->address);
+		picture->root_node[i] = node;
+		if (root->kind != LT_ROOT_ASYNCIO)
+			continue;
+		picture->root_node[i] = LT_NO_NODE;
+		if (node != LT_NO_NODE && !lt_map_put(&picture->tasks, node, i))
+			return lt_fail_memory(picture->session);
+	}
 	return LT_OK;
 }
 
@@ -121,6 +129,7 @@ static enum lt_status take(struct lt_picture *picture)
 				   &picture->scanned, &picture->native));
 	LT_TRY(lt_source_live_create(picture->session, picture->heap, &picture->graph,
 				     &picture->source));
+	LT_TRY(lt_tasks_find(picture));
 	return lt_picture_place_roots(picture);
 }
 
@@ -142,6 +151,7 @@ void lt_picture_deinit(struct lt_picture *picture)
 	lt_heap_close(picture->heap);
 	lt_loose_refs_deinit(&picture->scanned);
 	lt_unvisited_list_deinit(&picture->unvisited);
+	lt_map_deinit(&picture->tasks);
 	free(picture->root_node);
 	free(picture->alive);
 	free(picture->dominator);

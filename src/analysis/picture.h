@@ -22,7 +22,9 @@ struct lt_picture {
 	struct lt_heap *heap;       /* NULL for a file */
 	struct lt_roots roots;      /* more of LT_ROOT_EXTERNAL after lt_picture_life() */
 	struct lt_heap_graph graph;
-	uint32_t *root_node; /* node of each root, LT_NO_NODE when it is in no node */
+	uint32_t *
+		root_node; /* node of each root, LT_NO_NODE when it is in no node, or holds nothing */
+	struct lt_map tasks; /* node of each root of kind LT_ROOT_ASYNCIO -> the root's index */
 	/* References found by scans of the objects of C types that no other one accounts for. */
 	struct lt_loose_refs scanned;
 	struct lt_native native; /* how much memory of C code was searched for roots */

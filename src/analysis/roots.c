@@ -51,14 +51,23 @@ static const struct member thread_members[] = {
 };
 
 static const char *const kind_names[LT_ROOT_KIND_COUNT] = {
-	[LT_ROOT_MODULES] = "modules", [LT_ROOT_BUILTINS] = "builtins",
-	[LT_ROOT_LOCAL] = "local",     [LT_ROOT_FRAME] = "frame",
-	[LT_ROOT_NAMED] = "named",     [LT_ROOT_INTERPRETER] = "interpreter",
-	[LT_ROOT_THREAD] = "thread",   [LT_ROOT_THREAD_LOCAL] = "thread-local",
-	[LT_ROOT_CONTEXT] = "context", [LT_ROOT_TASK] = "task",
-	[LT_ROOT_ATEXIT] = "atexit",   [LT_ROOT_TYPE] = "type",
-	[LT_ROOT_STATE] = "state",     [LT_ROOT_STATIC] = "static",
-	[LT_ROOT_STACK] = "stack",     [LT_ROOT_EXTERNAL] = "unexplained",
+	[LT_ROOT_MODULES] = "modules",
+	[LT_ROOT_BUILTINS] = "builtins",
+	[LT_ROOT_LOCAL] = "local",
+	[LT_ROOT_FRAME] = "frame",
+	[LT_ROOT_NAMED] = "named",
+	[LT_ROOT_INTERPRETER] = "interpreter",
+	[LT_ROOT_THREAD] = "thread",
+	[LT_ROOT_THREAD_LOCAL] = "thread-local",
+	[LT_ROOT_CONTEXT] = "context",
+	[LT_ROOT_TASK] = "task",
+	[LT_ROOT_ASYNCIO] = "asyncio-task",
+	[LT_ROOT_ATEXIT] = "atexit",
+	[LT_ROOT_TYPE] = "type",
+	[LT_ROOT_STATE] = "state",
+	[LT_ROOT_STATIC] = "static",
+	[LT_ROOT_STACK] = "stack",
+	[LT_ROOT_EXTERNAL] = "unexplained",
 };
 
 const char *lt_root_kind_name(enum lt_root_kind kind)

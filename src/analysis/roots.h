@@ -18,6 +18,7 @@ enum lt_root_kind {
 	LT_ROOT_THREAD_LOCAL, /* the dict of a thread's local values */
 	LT_ROOT_CONTEXT,      /* the context variables of a thread */
 	LT_ROOT_TASK,         /* asyncio's running loop and task of a thread */
+	LT_ROOT_ASYNCIO,      /* a task that asyncio lists as pending: it holds nothing (tasks.h) */
 	LT_ROOT_ATEXIT,       /* registered with atexit */
 	LT_ROOT_TYPE,         /* dict or subclasses of a static type */
 	/*
@@ -44,7 +45,8 @@ struct lt_root {
 	uint32_t count;       /* of references: 0 when none is owned here, as for a borrowed one */
 	lt_addr at;           /* the word that holds it, 0 when there is none of its own */
 	const char *name;     /* what it is, in words, or an expression for LT_ROOT_NAMED */
-	const char *variable; /* of LT_ROOT_LOCAL: its name, "<local 3>" when unknown; else NULL */
+	/* Of LT_ROOT_LOCAL its name, "<local 3>" when unknown; of LT_ROOT_ASYNCIO the task's, NULL when unknown. */
+	const char *variable;
 };
 LT_VEC(lt_root_list, struct lt_root);
 

@@ -62,6 +62,8 @@ enum lt_status lt_tide_redact_roots(struct lt_session *session, struct lt_roots 
 		struct lt_root *root = &roots->list.data[i];
 		char placeholder[32];
 		int length = snprintf(placeholder, sizeof(placeholder), "local#%u", root->index);
+		if (root->kind == LT_ROOT_ASYNCIO)
+			root->variable = NULL;
 		if (root->variable == NULL)
 			continue;
 		root->variable = lt_arena_copy(&roots->strings, placeholder, (size_t)length);
@@ -655,8 +657,9 @@ static enum lt_status take_root(struct lt_tide *tide, struct lt_store_cursor *cu
 		.count = (uint32_t)lt_store_get_integer(cursor, 5),
 		.at = (lt_addr)lt_store_get_integer(cursor, 6),
 		.name = keep(roots, lt_store_get_text(cursor, 7)),
-		.variable =
-			known == LT_ROOT_LOCAL ? keep(roots, lt_store_get_text(cursor, 8)) : NULL,
+		.variable = known == LT_ROOT_LOCAL || known == LT_ROOT_ASYNCIO
+				    ? keep(roots, lt_store_get_text(cursor, 8))
+				    : NULL,
 	};
 	return root.name != NULL && (known != LT_ROOT_LOCAL || root.variable != NULL) &&
 			       lt_root_list_push(&roots->list, root)

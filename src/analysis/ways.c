@@ -1,6 +1,7 @@
 #include "analysis/ways.h"
 
 #include "analysis/expression.h"
+#include "analysis/tasks.h"
 #include "base/cleanup.h"
 
 #include <string.h>
@@ -138,8 +139,10 @@ static uint32_t go_on(struct lt_ways *ways, uint32_t way, uint32_t step, const s
 		ways->list.data[way].repeats = true;
 		return way;
 	}
-	struct lt_way next = {.above = way, .step = step, .example = LT_NO_NODE};
+	struct lt_way next = {
+		.above = way, .step = step, .example = LT_NO_NODE, .gap = list[way].gap};
 	if (ref != NULL) {
+		next.gap = next.gap || lt_task_gap(ref);
 		next.names =
 			leads_to_names(ref) || (ref->kind == LT_REF_VALUE && list[way].threads);
 		next.threads = ref->kind == LT_REF_MEMBER && ref->index == LT_MEMBER_local_dicts;
@@ -188,6 +191,8 @@ static bool begin_at_roots(struct lt_ways *ways, const struct lt_picture *pictur
 		uint32_t way = step != LT_NO_WAY ? go_on(ways, LT_NO_WAY, step, NULL) : LT_NO_WAY;
 		if (way == LT_NO_WAY)
 			return false;
+		if (lt_task_root_gap(&picture->roots.list.data[r]))
+			ways->list.data[way].gap = true;
 		ways->of[node] = way | UINT32_C(1) << 31;
 	}
 	for (size_t r = 0; r < picture->roots.list.count; r++) {
@@ -237,10 +242,28 @@ static bool make_tree(const struct lt_picture *picture, const uint8_t *wanted, s
 	return true;
 }
 
+/*
+ * Where the ways of what a node leads to go on from: what a listed task holds is told from that task on when
+ * Python code has no other way to it, and tasks that run the same code are alike.
+ */
+static uint32_t base_of(struct lt_ways *ways, const struct lt_picture *picture, uint32_t node)
+{
+	uint32_t way = ways->of[node];
+	if (!ways->list.data[way].gap || lt_task_root(picture, node) == NULL)
+		return way;
+	uint32_t code = lt_task_code(picture, node);
+	uint32_t step =
+		number_of(ways, mix(8, code != LT_NO_NODE ? lt_picture_address(picture, code) : 0));
+	return step != LT_NO_WAY ? go_on(ways, LT_NO_WAY, step, NULL) : LT_NO_WAY;
+}
+
 /* Gives the children of `node` their ways: each by the best of the references to it. */
 static bool go_down(struct lt_ways *ways, const struct lt_picture *picture, const uint8_t *wanted,
 		    const struct tree *tree, uint32_t node, uint8_t *rank, struct lt_refs *refs)
 {
+	uint32_t base = base_of(ways, picture, node);
+	if (base == LT_NO_WAY)
+		return false;
 	refs->count = 0;
 	lt_picture_refs(picture, node, refs);
 	for (size_t i = 0; i < refs->count; i++) {
@@ -252,9 +275,8 @@ static bool go_down(struct lt_ways *ways, const struct lt_picture *picture, cons
 		if (better >= rank[to])
 			continue;
 		rank[to] = (uint8_t)better;
-		uint32_t step = lt_ways_step(ways, picture, ways->of[node], node, ref);
-		ways->of[to] =
-			step != LT_NO_WAY ? go_on(ways, ways->of[node], step, ref) : LT_NO_WAY;
+		uint32_t step = lt_ways_step(ways, picture, base, node, ref);
+		ways->of[to] = step != LT_NO_WAY ? go_on(ways, base, step, ref) : LT_NO_WAY;
 		if (ways->of[to] == LT_NO_WAY)
 			return false;
 	}
@@ -264,8 +286,7 @@ static bool go_down(struct lt_ways *ways, const struct lt_picture *picture, cons
 		if (rank[child] != RANK_NONE)
 			continue;
 		uint32_t step = number_of(ways, 7);
-		ways->of[child] =
-			step != LT_NO_WAY ? go_on(ways, ways->of[node], step, NULL) : LT_NO_WAY;
+		ways->of[child] = step != LT_NO_WAY ? go_on(ways, base, step, NULL) : LT_NO_WAY;
 		if (ways->of[child] == LT_NO_WAY)
 			return false;
 	}

@@ -16,6 +16,7 @@ struct lt_way {
 	uint32_t example; /* the nearest of the nodes asked for, LT_NO_NODE: none */
 	bool names;       /* leads to a namespace, whose keys are attributes */
 	bool threads;     /* leads to the namespaces of threads */
+	bool gap;         /* Python code has no way along one of its steps */
 	bool repeats;     /* stands also for ways that take its last steps again and again */
 };
 LT_VEC(lt_way_list, struct lt_way);

@@ -1,0 +1,145 @@
+"""Tasks that asyncio lists: asyncio.all_tasks() of the target says which, and expressions that begin at one are true."""
+from harness import Target
+
+SCRIPT = '''
+import asyncio, gc, sys, threading
+
+gc.disable()
+
+class Payload:
+    __slots__ = ("__weakref__",)
+
+payloads = {}
+
+async def sleeps(name):
+    held = Payload()
+    payloads[name] = id(held)
+    await asyncio.sleep(3600)
+
+async def waits(future):
+    held = Payload()
+    payloads["waits"] = id(held)
+    await future
+
+async def stored():
+    held = Payload()
+    payloads["stored"] = id(held)
+    await asyncio.sleep(3600)
+
+async def nothing_holds():
+    held = Payload()
+    payloads["lost"] = id(held)
+    await asyncio.get_running_loop().create_future()
+
+async def ends():
+    pass
+
+class OwnTask(asyncio.Task):
+    pass
+
+def listed(loop):
+    return sorted([id(task), task.get_name()] for task in asyncio.all_tasks(loop))
+
+async def other():
+    asyncio.get_running_loop().create_task(sleeps("thread"))
+    await asyncio.sleep(0.05)
+    started.set()
+    await asyncio.sleep(3600)
+
+def answer(loop):
+    while True:
+        text = wait_line()
+        done = threading.Event()
+        def run():
+            try:
+                value = id(eval(text, {"sys": sys}))
+            except Exception as error:
+                value = repr(error)
+            ready(value=value)
+            done.set()
+        loop.call_soon_threadsafe(run)
+        done.wait()
+
+async def main():
+    loop = asyncio.get_running_loop()
+    future = loop.create_future()
+    kept = [asyncio.ensure_future(ends())]
+    loop.create_task(sleeps("named")).set_name("sleeper")
+    loop.create_task(sleeps("unnamed"))
+    own = OwnTask(sleeps("own"), loop=loop)
+    del own
+    loop.create_task(waits(future))
+    sys.modules["asyncio"].stored_here = [loop.create_task(stored())]
+    loop.create_task(nothing_holds())
+    await asyncio.sleep(0.05)
+    threading.Thread(target=lambda: asyncio.run(other()), daemon=True).start()
+    started.wait()
+    threading.Thread(target=answer, args=(loop,), daemon=True).start()
+    tasks = listed(loop) + listed(next(l for l in gc.get_objects()
+                                       if isinstance(l, asyncio.AbstractEventLoop) and l is not loop))
+    ready(tasks=tasks, payloads=payloads, stored=id(sys.modules["asyncio"].stored_here[0]),
+          file=__file__)
+    await asyncio.sleep(3600)
+
+started = threading.Event()
+asyncio.run(main())
+'''
+
+
+def test_roots_are_the_tasks_that_the_target_lists(interpreter, lowtide, tmp_path):
+    with Target(interpreter, SCRIPT) as target:
+        target.wait_asleep()
+        for options in ((), ("--redact",)):
+            file = tmp_path / f"tasks{len(options)}.tide"
+            assert lowtide("snapshot", *options, target.pid, "-o", file).code == 0
+            query = "SELECT address, variable FROM roots WHERE kind = 'asyncio-task'"
+            result = lowtide("sql", "--json", file, query)
+            assert result.code == 0, result
+            found = sorted([row["address"], row["variable"]] for row in result.json["result"]["rows"])
+            wanted = sorted(target.facts["tasks"])
+            assert len(wanted) == 9
+            assert found == [[address, None if options else name] for address, name in wanted]
+
+
+def test_expressions_begin_at_tasks(interpreter, lowtide):
+    with Target(interpreter, SCRIPT) as target:
+        target.wait_asleep()
+        payloads, stored, file = (target.facts[key] for key in ("payloads", "stored", "file"))
+        names = dict(target.facts["tasks"])
+        del payloads["lost"]
+        assert set(payloads) == {"named", "unnamed", "own", "waits", "thread", "stored"}
+        for name, address in payloads.items():
+            result = lowtide("path", "--json", target.pid, hex(address))
+            assert result.code == 0, result
+            paths = result.json["result"]["paths"]
+            first = paths[0]
+            assert len({path["expression"] for path in paths}) == len(paths)
+            if name == "stored":
+                # A place of the program's own says more than asyncio's list.
+                assert first["root_kind"] == "modules", first
+                expression = first["expression"]
+                assert "stored_here[0]" in expression
+            else:
+                assert first["root_kind"] == "asyncio-task", first
+                title, _, expression = first["expression"].partition(": ")
+                task = int(first["steps"][0]["address"], 16)
+                function = "waits" if name == "waits" else "sleeps"
+                assert title == f"asyncio task '{names[task]}' of {function}()"
+                if name == "named":
+                    assert names[task] == "sleeper"
+            assert first["where"].rpartition(":")[0] == file
+            assert "<" not in expression
+            assert first["steps"][-1]["address"] == hex(address)
+            if name != "thread":  # a task of another loop
+                target.send(expression)
+                assert target.wait_ready()["value"] == address, first
+        held = lowtide("path", "--json", target.pid, hex(stored))
+        assert any("stored_here[0]" in path["expression"] for path in held.json["result"]["paths"])
+
+
+def test_a_task_that_nothing_holds_is_garbage(interpreter, lowtide):
+    with Target(interpreter, SCRIPT) as target:
+        target.wait_asleep()
+        result = lowtide("path", "--json", target.pid, hex(target.facts["payloads"]["lost"]))
+        assert result.code == 0, result
+        assert result.json["result"]["paths"] == []
