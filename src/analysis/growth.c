@@ -148,6 +148,7 @@ struct owner {
 	uint64_t shared_tops;                  /* of them, those that it refers to itself */
 	uint64_t resized;                      /* bytes by which it grew itself */
 	uint64_t net;
+	double kept; /* share of what came by which it holds more */
 };
 LT_VEC(owners, struct owner);
 LT_VEC(nodes, uint32_t);
@@ -416,8 +417,8 @@ static void net_growth(struct finding_growth *f, struct owner *owner)
 		    inside > INT64_MIN ? -inside : INT64_MAX);
 	uint64_t gross = owner->bytes + owner->resized;
 	owner->net = held <= 0 ? 0 : (uint64_t)held < gross ? (uint64_t)held : gross;
-	if (gross > 0)
-		owner->objects = part(owner->objects, (double)owner->net / (double)gross);
+	owner->kept = gross > 0 ? (double)owner->net / (double)gross : 1;
+	owner->objects = part(owner->objects, owner->kept);
 	uint64_t gained = lengthened(f, owner->node);
 	double share = owner->shared_tops == 0 || gained >= owner->shared_tops
 			       ? 1
@@ -553,7 +554,7 @@ static bool is_tuple(const struct finding_growth *f, uint32_t node)
 /* `own_only`: what piles up in the node itself, not in what stands below it. */
 static enum lt_status add_point(struct finding_growth *f, uint32_t node, bool own_only)
 {
-	struct lt_growth_point point = {.node = node, .sample = LT_NO_NODE};
+	struct lt_growth_point point = {.node = node, .sample = LT_NO_NODE, .kept = 1};
 	uint64_t index, net = 0;
 	const struct owner *owner = NULL;
 	if (lt_map_get(&f->owner_of, node, &index)) {
@@ -572,6 +573,8 @@ static enum lt_status add_point(struct finding_growth *f, uint32_t node, bool ow
 	point.retained = f->picture->retained[node];
 	if (point.shared)
 		point.retained += owner->shared_bytes;
+	else if (owner != NULL && !point.spread)
+		point.kept = owner->kept;
 	size_t intervals = f->generation_count;
 	double by_length = steadiness(point.length, intervals);
 	double by_bytes = steadiness(point.held, intervals);
@@ -584,6 +587,7 @@ static enum lt_status add_point(struct finding_growth *f, uint32_t node, bool ow
 	     (!point.spread && f->picture->retained[point.sample] >= point.bytes))) {
 		uint32_t start = point.container ? node : start_of_chain(f, node);
 		point.rebound = start == node;
+		point.kept = 1; /* what is replaced by more goes as a whole */
 		/* A tuple never gains items: it is itself the longer one, made where the shorter one was. */
 		point.node = point.rebound && !is_tuple(f, node) ? point.sample : start;
 		point.retained = f->picture->retained[point.node];

@@ -59,6 +59,8 @@ struct lt_growth_point {
 	 * cannot tell.
 	 */
 	double steadiness;
+	/* Of the bytes that came to itself, the share that others which went do not outweigh: 1 when none went. */
+	double kept;
 	uint32_t sample; /* one of the new objects: the heaviest that the node holds directly */
 };
 LT_VEC(lt_growth_points, struct lt_growth_point);

@@ -10,9 +10,8 @@
 #include <time.h>
 
 enum {
-	LOOKS_DEFAULT = 3,
-	LOOKS_SHORT = 2,
-	SHORT_SECONDS = 3,      /* a shorter time is not cut in two */
+	LOOKS_DEFAULT = 3, /* two cannot tell a burst from a leak */
+	LOOKS_LEAST = 2,
 	WAIT_SLICE_MS = 100,    /* how often the target's end and the stop flag are looked at */
 	LEAST_BYTES = 4 * 1024, /* growth that is not looked at */
 };
@@ -163,6 +162,7 @@ static enum lt_status look_at(struct watch *watch, struct lt_subject *subject, b
 	figures->objects = picture->graph.graph.node_count;
 	figures->bytes = picture->graph.total_bytes;
 	figures->threads = subject->identity.thread_count;
+	figures->uptime_ms = subject->identity.uptime_ms;
 	figures->anonymous_bytes = subject->identity.anonymous_bytes;
 	figures->garbage_objects = picture->garbage_count;
 	leaks->look_count++;
@@ -239,11 +239,9 @@ enum lt_status lt_leaks_watch(struct lt_session *session, pid_t pid,
 {
 	LT_CLEANUP(lt_leaks_deinit) struct lt_leaks leaks = {0};
 	uint64_t started_ns = lt_now_ns();
-	size_t wanted = options->snapshots;
-	if (wanted == 0)
-		wanted = options->seconds < SHORT_SECONDS ? LOOKS_SHORT : LOOKS_DEFAULT;
-	if (wanted < LOOKS_SHORT)
-		wanted = LOOKS_SHORT;
+	size_t wanted = options->snapshots == 0 ? LOOKS_DEFAULT : options->snapshots;
+	if (wanted < LOOKS_LEAST)
+		wanted = LOOKS_LEAST;
 	if (wanted > LT_LEAKS_LOOKS_MAX)
 		wanted = LT_LEAKS_LOOKS_MAX;
 	struct watch watch = {.session = session,
@@ -306,7 +304,7 @@ enum lt_status lt_leaks_compare(struct lt_session *session, const char *const *o
 	LT_CLEANUP(lt_leaks_deinit) struct lt_leaks leaks = {0};
 	struct watch watch = {.session = session, .options = options, .leaks = &leaks};
 	uint64_t started_ns = lt_now_ns();
-	if (count < LOOKS_SHORT || count > LT_LEAKS_LOOKS_MAX)
+	if (count < LOOKS_LEAST || count > LT_LEAKS_LOOKS_MAX)
 		return lt_fail(session, LT_E_USAGE, "leaks compares 2 to %d snapshots",
 			       LT_LEAKS_LOOKS_MAX);
 	return finish(&watch, compare_all(&watch, operands, count), started_ns, ret_leaks);

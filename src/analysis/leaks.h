@@ -19,14 +19,15 @@ struct lt_suspect {
 	uint64_t growth_objects;
 	uint64_t growth_bytes;
 	double bytes_per_second; /* 0 when the time between the pictures is not known */
-	double steadiness;       /* 1: alike in each interval, 0: not in each */
+	double steadiness;       /* 1: alike in each interval, 0: not in each (leaks_steady.c) */
 	uint64_t retained_bytes;
 	double share; /* of all bytes of the heap, 0 to 1 */
 };
 
 /* One look at the target. */
 struct lt_leaks_look {
-	double at_ms; /* since the first one */
+	double at_ms;       /* since the first one */
+	uint64_t uptime_ms; /* of the process; 0 when unknown */
 	double stall_ms;
 	uint64_t objects, bytes;  /* in the heap */
 	uint64_t garbage_objects; /* that no root reaches */
@@ -52,7 +53,7 @@ struct lt_leaks {
 struct lt_leaks_options {
 	struct lt_look_options look;
 	unsigned seconds;   /* from the first look to the last */
-	unsigned snapshots; /* 0: 3, or 2 when there is less than 3 s */
+	unsigned snapshots; /* 0: 3 */
 	/* Set, for example by a signal: the last look is taken at once. NULL: never. */
 	const volatile int *stop;
 };

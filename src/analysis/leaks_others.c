@@ -20,7 +20,6 @@ enum {
 static const double NATIVE_SHARE = 0.4;
 /* Allocators take more than the objects have. */
 static const double OVERHEAD = 1.5;
-static const double STEADY = 0.25;
 
 static struct lt_suspect *push(struct lt_suspecting *suspecting, const char *kind,
 			       enum lt_severity severity, uint64_t bytes)
@@ -122,19 +121,13 @@ static enum lt_status count_garbage(struct lt_suspecting *suspecting, struct gar
 	return LT_OK;
 }
 
-static double garbage_steadiness(const struct lt_leaks *leaks)
+static double garbage_steadiness(const struct lt_suspecting *suspecting)
 {
-	size_t intervals = leaks->look_count - 1;
-	const struct lt_leaks_look *looks = leaks->looks;
-	double total = (double)looks[intervals].garbage_objects - (double)looks[0].garbage_objects;
-	double least = total;
-	for (size_t i = 0; i < intervals; i++) {
-		double step =
-			(double)looks[i + 1].garbage_objects - (double)looks[i].garbage_objects;
-		if (step < least)
-			least = step;
-	}
-	return total <= 0 || least <= 0 ? 0 : least * (double)intervals / total;
+	const struct lt_leaks *leaks = suspecting->leaks;
+	double values[LT_LEAKS_LOOKS_MAX];
+	for (size_t i = 0; i < leaks->look_count; i++)
+		values[i] = (double)leaks->looks[i].garbage_objects;
+	return lt_leaks_steadiness(suspecting, values);
 }
 
 /* Cycles through a C type that does not tell the collector: garbage that no collection frees. */
@@ -209,14 +202,14 @@ static enum lt_status garbage(struct lt_suspecting *suspecting)
 		return LT_OK;
 	uint64_t bytes = garbage.bytes - first->garbage_bytes;
 	uint64_t objects = garbage.objects - first->garbage_count;
-	double steadiness = garbage_steadiness(suspecting->leaks);
+	double steadiness = garbage_steadiness(suspecting);
 	const char *never = why_never(suspecting, &garbage);
 	bool off = never != NULL;
 	bool with_del = garbage.with_del != NULL;
 	if (bytes < BYTES_MIN || objects < OBJECTS_MIN)
 		return LT_OK;
 	enum lt_severity severity = LT_INFO;
-	if (off && steadiness >= STEADY)
+	if (off && steadiness >= LT_LEAKS_STEADY)
 		severity = bytes >= BYTES_GREAT &&
 					   (double)bytes * 600 >=
 						   suspecting->seconds *
@@ -279,7 +272,8 @@ static void native(struct lt_suspecting *suspecting)
 	struct lt_findings *findings = &suspecting->findings;
 	size_t last = leaks->look_count - 1;
 	const struct lt_leaks_look *looks = leaks->looks;
-	double least = 0, total = 0;
+	double total = 0, values[LT_LEAKS_LOOKS_MAX];
+	values[0] = (double)looks[0].anonymous_bytes - (double)looks[0].bytes;
 	for (size_t i = 0; i < last; i++) {
 		const struct lt_leaks_look *from = &looks[i], *to = &looks[i + 1];
 		if (from->anonymous_bytes == 0 || to->anonymous_bytes == 0)
@@ -290,16 +284,15 @@ static void native(struct lt_suspecting *suspecting)
 		step -= (python > 0 ? python * OVERHEAD : python) +
 			(threads > 0 ? threads * STACK_BYTES : 0);
 		total += step;
-		if (i == 0 || step < least)
-			least = step;
+		values[i + 1] = values[i] + step;
 	}
 	double grown = (double)looks[last].anonymous_bytes - (double)looks[0].anonymous_bytes;
 	if (total < BYTES_GREAT || total < NATIVE_SHARE * grown)
 		return;
-	double steadiness = least <= 0 ? 0 : least * (double)last / total;
+	double steadiness = lt_leaks_steadiness(suspecting, values);
 	uint64_t bytes = (uint64_t)total;
 	enum lt_severity severity = LT_LOW;
-	if (steadiness >= STEADY)
+	if (steadiness >= LT_LEAKS_STEADY)
 		severity = bytes >= BYTES_HUGE && total >= 0.1 * (double)looks[last].anonymous_bytes
 				   ? LT_HIGH
 				   : LT_MEDIUM;
@@ -309,7 +302,7 @@ static void native(struct lt_suspecting *suspecting)
 	struct lt_finding *finding = &suspect->finding;
 	uint64_t python =
 		looks[last].bytes > looks[0].bytes ? looks[last].bytes - looks[0].bytes : 0;
-	suspect->steadiness = steadiness > 1 ? 1 : steadiness;
+	suspect->steadiness = steadiness;
 	lt_finding_int(findings, finding, "anonymous_growth_bytes", (uint64_t)grown);
 	lt_finding_int(findings, finding, "python_growth_bytes", python);
 	lt_finding_int(findings, finding, "anonymous_bytes", looks[last].anonymous_bytes);

@@ -79,6 +79,21 @@ struct lt_suspecting {
 	struct lt_suspects list;
 };
 
+/* leaks_steady.c */
+/* Less steady growth may be a warm-up or a burst. */
+#define LT_LEAKS_STEADY 0.25
+/*
+ * How steady a figure grew that each look has, 0 to 1: of three looks and more the least step by the mean
+ * one. Of two the start of the process stands for a third, at which it was 0.
+ */
+double lt_leaks_steadiness(const struct lt_suspecting *suspecting, const double *values);
+/* The same of a point. */
+double lt_leaks_point_steadiness(const struct lt_suspecting *suspecting,
+				 const struct lt_growth_point *point);
+/* Says what two looks can tell of a point and what not; nothing when there are more. */
+void lt_leaks_tell_two(struct lt_suspecting *suspecting, const struct lt_growth_point *point,
+		       struct lt_suspect *suspect);
+
 /* leaks_items.c */
 /* True when the type or one of its bases is that class. */
 bool lt_leaks_derives(const struct lt_picture *picture, const struct lt_type *type,

@@ -16,18 +16,17 @@ enum {
 };
 
 static const double VERY_STEADY = 0.5; /* less than this takes more bytes */
-static const double STEADY = 0.25;     /* less steady growth may be a warm-up or a burst */
 
 /*
  * High: the heap would double within ten minutes at this rate, or a tenth of it and 8 MiB came in the
  * window; medium: notable and steady.
  */
 static enum lt_severity grade(const struct lt_suspecting *suspecting,
-			      const struct lt_growth_point *point)
+			      const struct lt_growth_point *point, double steadiness)
 {
 	double heap = (double)suspecting->leaks->heap_bytes;
-	uint64_t notable = point->steadiness < VERY_STEADY ? 4 * BYTES_NOTABLE : BYTES_NOTABLE;
-	if (point->steadiness < STEADY || point->bytes < notable ||
+	uint64_t notable = steadiness < VERY_STEADY ? 4 * BYTES_NOTABLE : BYTES_NOTABLE;
+	if (steadiness < LT_LEAKS_STEADY || point->bytes < notable ||
 	    (point->objects < OBJECTS_NOTABLE && point->bytes < BYTES_OF_FEW))
 		return LT_LOW;
 	bool doubles =
@@ -64,7 +63,7 @@ static void add_stacks(const struct lt_suspecting *suspecting, const struct lt_h
 	if (suspecting->seconds > 0)
 		suspect->bytes_per_second = (double)suspect->growth_bytes / suspecting->seconds;
 	if (suspect->finding.severity < LT_MEDIUM && holding->gained >= THREADS_NOTABLE &&
-	    suspect->steadiness >= STEADY)
+	    suspect->steadiness >= LT_LEAKS_STEADY)
 		suspect->finding.severity = LT_MEDIUM;
 }
 
@@ -85,8 +84,9 @@ static enum lt_status add(struct lt_suspecting *suspecting, const struct lt_grow
 	lt_holding_look(suspecting, point, &holding);
 	if (is_at_bound(suspecting, &holding))
 		return LT_OK;
-	struct lt_finding *finding = lt_finding_begin(findings, "unknown", grade(suspecting, point),
-						      (double)point->bytes);
+	double steadiness = lt_leaks_point_steadiness(suspecting, point);
+	struct lt_finding *finding = lt_finding_begin(
+		findings, "unknown", grade(suspecting, point, steadiness), (double)point->bytes);
 	if (finding == NULL)
 		return lt_fail_memory(findings->session);
 	struct lt_suspect suspect = {
@@ -99,12 +99,13 @@ static enum lt_status add(struct lt_suspecting *suspecting, const struct lt_grow
 		.growth_bytes = point->bytes,
 		.bytes_per_second =
 			suspecting->seconds > 0 ? (double)point->bytes / suspecting->seconds : 0,
-		.steadiness = point->steadiness,
+		.steadiness = steadiness,
 		.retained_bytes = point->retained,
 		.share = lt_findings_share(findings, point->retained),
 	};
 	lt_finding_point(findings, &suspect.finding, holding.node);
 	lt_suspect_explain(suspecting, &holding, &suspect);
+	lt_leaks_tell_two(suspecting, point, &suspect);
 	findings->list.count = 0;
 	if (strcmp(suspect.finding.id, "unjoined-threads") == 0)
 		add_stacks(suspecting, &holding, &suspect);

@@ -77,7 +77,7 @@ const struct lt_option lt_options[LT_OPT_COUNT] = {
 			      .argument = "N",
 			      .least = 2,
 			      .most = LT_LEAKS_LOOKS_MAX,
-			      .help = "Look N times in all (3, or 2 when there is less than 3 s)"},
+			      .help = "Look N times in all (3)"},
 	[LT_OPT_DEPTH] = {.name = "depth",
 			  .argument = "N",
 			  .least = 1,

@@ -185,8 +185,38 @@ def test_snapshot_files_give_what_the_process_gives(interpreter, lowtide, tmp_pa
         first = found["suspects"][0]
         assert (first["kind"], first["expression"]) == ("module-container", expression), first
         assert first["growth_bytes_per_second"] > 0
+        assert SEVERITIES.index(first["severity"]) >= SEVERITIES.index("medium"), first
+        assert ("cannot tell a burst from a leak" in first["explanation"]) == (count == 2), first
     backwards = lowtide("leaks", *reversed(files))
     assert backwards.code == 2 and "older than the one before" in backwards.err, backwards
+
+
+def test_two_files_do_not_take_a_burst_for_a_leak(interpreter, lowtide, tmp_path):
+    """Nothing but the life before the first one tells it: the entries of a second against those of all time before."""
+    script = textwrap.dedent("""
+        import sys, types, time
+        shop = sys.modules["shop"] = types.ModuleType("shop")
+        shop.jobs = ["first", "second", "third"]
+        time.sleep(1)
+        ready()
+        wait_line()
+        shop.jobs.extend(["job %d" % i for i in range(20000)])
+        ready()
+        wait_line()
+    """)
+    files = [tmp_path / f"{number}.tide" for number in range(2)]
+    with Target(interpreter, script) as target:
+        for number, file in enumerate(files):
+            assert lowtide("snapshot", target.pid, "-o", file).code == 0
+            if number == 0:
+                target.send()
+                target.wait_ready()
+    result = lowtide("leaks", "--json", "--fail-on", "medium", *files)
+    assert result.code == 0, result
+    first = result.json["result"]["suspects"][0]
+    assert (first["expression"], first["growth_objects"]) == ("sys.modules['shop'].jobs", 20000), first
+    assert first["severity"] == "low" and first["steadiness"] < 0.25, first
+    assert first["evidence"]["looks"] == 2 and "cannot tell a burst from a leak" in first["explanation"], first
 
 
 def test_one_snapshot_is_not_enough(lowtide, tmp_path):
@@ -201,6 +231,7 @@ def test_level_decides_the_exit_code(interpreter, lowtide):
     setup, step, _ = GROWTH["module-container"]
     with Target(interpreter, service(setup, step)) as target:
         assert lowtide("leaks", "-d", "2", "--fail-on", "low", target.pid).code == 1
+        assert len(lowtide("leaks", "--json", "-d", "1", target.pid).json["result"]["looks"]) == 3
         assert lowtide("leaks", "-d", "2", "--fail-on", "critical", target.pid).code == 0
 
 

@@ -385,6 +385,7 @@ static void test_a_list_that_gets_longer(void **ignored)
 	assert_memory_equal(point->length, lengths, sizeof(lengths));
 	assert_memory_equal(point->held, bytes, sizeof(bytes));
 	assert_close(point->steadiness, 1);
+	assert_close(point->kept, 1);
 }
 
 /* The object stays where it is, its array does not: what is counted with the list grows, no address changes. */
@@ -551,6 +552,25 @@ static void test_a_ring(void **ignored)
 	look_last(&looks);
 	assert_int_equal(looks.growth.new_objects, 1000);
 	assert_int_equal(looks.growth.points.count, 0);
+}
+
+/* A queue that turns over and gets somewhat longer: a fifth of what came is more than went. */
+static void test_a_queue_that_turns_over(void **ignored)
+{
+	(void)ignored;
+	LT_CLEANUP(looks_deinit) struct looks looks = {0};
+	begin();
+	uint32_t queue = variable(DEQUE);
+	uint32_t first = fill(queue, 400, OBJECT, SMALL);
+	look(&looks);
+	for (uint32_t i = first; i < first + 400; i++)
+		drop(queue, i);
+	fill(queue, 500, OBJECT, SMALL);
+	look_last(&looks);
+	const struct lt_growth_point *point = only_point(&looks, queue);
+	assert_int_equal(point->objects, 100);
+	assert_int_equal(point->bytes, 100 * SMALL);
+	assert_close(point->kept, 0.2);
 }
 
 /* ---- Whose growth it is ---- */
@@ -721,6 +741,7 @@ static void check_growth(const struct looks *looks)
 		assert_true(picture->alive[point->node]);
 		assert_true(point->bytes >= LEAST);
 		assert_true(point->steadiness >= 0 && point->steadiness <= 1);
+		assert_true(point->kept >= 0 && point->kept <= 1);
 		assert_true(point->sample == LT_NO_NODE ||
 			    point->sample < picture->graph.graph.node_count);
 		assert_true(i == 0 || points->data[i - 1].bytes >= point->bytes);
@@ -863,6 +884,7 @@ int main(void)
 		cmocka_unit_test(test_a_burst_that_stays),
 		cmocka_unit_test(test_uneven_growth),
 		cmocka_unit_test(test_a_ring),
+		cmocka_unit_test(test_a_queue_that_turns_over),
 		cmocka_unit_test(test_growth_of_entries),
 		cmocka_unit_test(test_one_entry),
 		cmocka_unit_test(test_shared_objects),
