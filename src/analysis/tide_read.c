@@ -1,3 +1,4 @@
+#include "analysis/gc_tide.h"
 #include "analysis/tide_parts.h"
 
 #include "base/cleanup.h"
@@ -8,6 +9,12 @@ static enum lt_status open_file(struct lt_tide *tide, struct lt_subject *subject
 {
 	const struct lt_view no_view = {.session = tide->session};
 	LT_TRY(lt_store_open(tide->session, path, LT_TIDE_SCHEMA, &tide->store));
+	if (lt_store_meta_text(tide->store, LT_TIDE_KIND) != NULL) {
+		lt_remedy(tide->session, "Look at it with 'lowtide gc %.200s'.", path);
+		return lt_fail(tide->session, LT_E_FILE,
+			       "%.200s is a recording of the collector, not a snapshot of a heap",
+			       path);
+	}
 	LT_TRY(lt_types_create(&no_view, &tide->types));
 	return lt_tide_get_facts(tide, subject);
 }

@@ -2,6 +2,7 @@
 
 #include "base/cleanup.h"
 #include "store/checksum.h"
+#include "store/journal.h"
 
 #include <errno.h>
 #include <sqlite3.h>
@@ -327,6 +328,13 @@ static enum lt_status check_head(struct lt_session *session, const char *path,
 {
 	if (pages->bytes == 0)
 		return foreign(session, path, "it is empty");
+	if (lt_journal_is(pages->fd)) {
+		lt_remedy(session, "Look at it with 'lowtide gc %.200s'.", path);
+		return lt_fail(session, LT_E_FILE,
+			       "%.200s is an unfinished recording of the collector, not a snapshot "
+			       "of a heap",
+			       path);
+	}
 	if (length < sizeof(MAGIC) || memcmp(head, MAGIC, sizeof(MAGIC)) != 0)
 		return foreign(session, path, "it is no SQLite database");
 	if (length < HEAD_BYTES)

@@ -70,6 +70,11 @@ struct lt_store_writer;
 LT_MUST_CHECK enum lt_status lt_store_create(struct lt_session *session, const char *path,
 					     uint32_t schema, struct lt_store_writer **ret_writer);
 
+/* The same for a path whose journal (journal.h) has the name PATH.unfinished: everything is in PATH.finishing. */
+LT_MUST_CHECK enum lt_status lt_store_create_beside(struct lt_session *session, const char *path,
+						    uint32_t schema,
+						    struct lt_store_writer **ret_writer);
+
 /* A fact of the whole file. A key is set once. */
 LT_MUST_CHECK enum lt_status lt_store_put_meta(struct lt_store_writer *writer, const char *key,
 					       struct lt_store_value value);

@@ -1,6 +1,7 @@
 #include "store/unfinished.h"
 
 #include "base/cleanup.h"
+#include "store/journal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -72,7 +73,7 @@ static enum lt_status cannot(struct lt_session *session, const struct lt_unfinis
 
 /* The real name, and whether something is there that must not be replaced. */
 static enum lt_status name_it(struct lt_session *session, const char *path,
-			      struct lt_unfinished *file)
+			      enum lt_unfinished_kind kind, struct lt_unfinished *file)
 {
 	struct stat found;
 	file->path = strdup(path);
@@ -92,14 +93,16 @@ static enum lt_status name_it(struct lt_session *session, const char *path,
 	file->final = exists ? realpath(path, NULL) : strdup(path);
 	if (file->final == NULL)
 		return exists ? cannot(session, file, errno) : lt_fail_memory(session);
-	if (asprintf(&file->temporary, "%s" LT_UNFINISHED_SUFFIX, file->final) < 0) {
+	const char *suffix =
+		kind == LT_UNFINISHED_FINAL ? LT_FINISHING_SUFFIX : LT_UNFINISHED_SUFFIX;
+	if (asprintf(&file->temporary, "%s%s", file->final, suffix) < 0) {
 		file->temporary = NULL;
 		return lt_fail_memory(session);
 	}
 	return LT_OK;
 }
 
-/* What a writer leaves behind is empty or begins as a database does, or with zeros. Anything else is somebody's file. */
+/* What the writer of a draft leaves behind is empty or begins as a database does, or with zeros. Anything else is somebody's file. */
 static bool is_leftover(int fd)
 {
 	static const char zeros[16], magic[16] = "SQLite format 3";
@@ -140,13 +143,23 @@ static enum lt_status clear_way(struct lt_session *session, const struct lt_unfi
 			return LT_OK;
 		}
 	}
+	if (fd >= 0 && lt_journal_is(fd)) {
+		lt_remedy(session,
+			  "Read it with 'lowtide gc %.200s', remove it, or name another "
+			  "file.",
+			  file->temporary);
+		return lt_fail(session, LT_E_FILE,
+			       "cannot write %.200s: %.200s is a recording whose writer was killed",
+			       file->path, file->temporary);
+	}
 	lt_remedy(session, "Remove it, or name another file.");
 	return lt_fail(session, LT_E_FILE,
 		       "cannot write %.200s: %.200s is in the way, and no writer left it there",
 		       file->path, file->temporary);
 }
 
-static enum lt_status make(struct lt_session *session, struct lt_unfinished *file)
+static enum lt_status make(struct lt_session *session, enum lt_unfinished_kind kind,
+			   struct lt_unfinished *file)
 {
 	if (file->temporary == NULL)
 		return lt_fail_memory(session);
@@ -165,7 +178,8 @@ static enum lt_status make(struct lt_session *session, struct lt_unfinished *fil
 			return busy(session, file);
 		}
 		if (is_at(file->temporary, file->fd)) {
-			file->slot = doom(file->temporary);
+			if (kind != LT_UNFINISHED_JOURNAL)
+				file->slot = doom(file->temporary);
 			return LT_OK;
 		}
 		close(file->fd);
@@ -175,12 +189,12 @@ static enum lt_status make(struct lt_session *session, struct lt_unfinished *fil
 }
 
 enum lt_status lt_unfinished_begin(struct lt_session *session, const char *path,
-				   struct lt_unfinished *ret_file)
+				   enum lt_unfinished_kind kind, struct lt_unfinished *ret_file)
 {
 	struct lt_unfinished file = {.fd = -1, .slot = -1};
-	enum lt_status status = name_it(session, path, &file);
+	enum lt_status status = name_it(session, path, kind, &file);
 	if (status == LT_OK)
-		status = make(session, &file);
+		status = make(session, kind, &file);
 	if (status == LT_OK)
 		*ret_file = file;
 	else
@@ -203,6 +217,11 @@ static int sync_folder(const char *path)
 	return fsync(fd) == 0 || errno == EINVAL || errno == EROFS ? 0 : errno;
 }
 
+int lt_unfinished_sync(const struct lt_unfinished *file)
+{
+	return sync_folder(file->final);
+}
+
 enum lt_status lt_unfinished_commit(struct lt_session *session, struct lt_unfinished *file)
 {
 	if (fsync(file->fd) != 0)
@@ -223,10 +242,8 @@ enum lt_status lt_unfinished_commit(struct lt_session *session, struct lt_unfini
 	return error == 0 ? LT_OK : cannot(session, file, error);
 }
 
-void lt_unfinished_end(struct lt_unfinished *file)
+void lt_unfinished_keep(struct lt_unfinished *file)
 {
-	if (file->fd >= 0 && file->temporary != NULL && is_at(file->temporary, file->fd))
-		unlink(file->temporary);
 	release(file);
 	if (file->fd >= 0)
 		close(file->fd);
@@ -234,4 +251,11 @@ void lt_unfinished_end(struct lt_unfinished *file)
 	free(file->final);
 	free(file->temporary);
 	*file = (struct lt_unfinished){.fd = -1, .slot = -1};
+}
+
+void lt_unfinished_end(struct lt_unfinished *file)
+{
+	if (file->fd >= 0 && file->temporary != NULL && is_at(file->temporary, file->fd))
+		unlink(file->temporary);
+	lt_unfinished_keep(file);
 }

@@ -164,8 +164,9 @@ static enum lt_status begin(struct lt_store_writer *writer, uint32_t schema)
 	return prepare(writer, "INSERT INTO pieces VALUES (?, ?)", &writer->put_piece);
 }
 
-enum lt_status lt_store_create(struct lt_session *session, const char *path, uint32_t schema,
-			       struct lt_store_writer **ret_writer)
+static enum lt_status create(struct lt_session *session, const char *path,
+			     enum lt_unfinished_kind kind, uint32_t schema,
+			     struct lt_store_writer **ret_writer)
 {
 	struct lt_store_writer *writer = calloc(1, sizeof(*writer));
 	if (writer == NULL)
@@ -175,7 +176,7 @@ enum lt_status lt_store_create(struct lt_session *session, const char *path, uin
 	writer->coder = lt_chunk_coder_create();
 	enum lt_status status = writer->coder == NULL ? lt_fail_memory(session) : LT_OK;
 	if (status == LT_OK)
-		status = lt_unfinished_begin(session, path, &writer->file);
+		status = lt_unfinished_begin(session, path, kind, &writer->file);
 	if (status == LT_OK)
 		status = begin(writer, schema);
 	if (status == LT_OK)
@@ -183,6 +184,18 @@ enum lt_status lt_store_create(struct lt_session *session, const char *path, uin
 	else
 		lt_store_abandon(writer);
 	return status;
+}
+
+enum lt_status lt_store_create(struct lt_session *session, const char *path, uint32_t schema,
+			       struct lt_store_writer **ret_writer)
+{
+	return create(session, path, LT_UNFINISHED_DRAFT, schema, ret_writer);
+}
+
+enum lt_status lt_store_create_beside(struct lt_session *session, const char *path, uint32_t schema,
+				      struct lt_store_writer **ret_writer)
+{
+	return create(session, path, LT_UNFINISHED_FINAL, schema, ret_writer);
 }
 
 enum lt_status lt_store_put_meta(struct lt_store_writer *writer, const char *key,
