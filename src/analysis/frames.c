@@ -4,11 +4,11 @@
 #include "analysis/read.h"
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "heap/stack.h"
 
 enum {
 	FRAMES_PER_THREAD = 1 << 16,
 	FRAMES_MAX = 1 << 18, /* of all threads, those without Python code counted too */
-	SLOTS_MAX = 1 << 16,
 	NAME_CHARACTERS = 200,
 	PATH_CHARACTERS = 1000,
 };
@@ -37,21 +37,6 @@ static const char *text_of(const struct lt_view *view, lt_addr object, size_t li
 	return copy != NULL ? copy : "?";
 }
 
-static lt_addr innermost(const struct lt_view *view, lt_addr thread)
-{
-	if (frame_objects(view))
-		return lt_read_pointer(view, thread, LT_PyThreadState_frame);
-	if (lt_has(view->layout, LT_PyThreadState_current_frame))
-		return lt_read_pointer(view, thread, LT_PyThreadState_current_frame);
-	return lt_read_pointer(view, lt_read_pointer(view, thread, LT_PyThreadState_cframe),
-			       LT__PyCFrame_current_frame);
-}
-
-static uint32_t bounded(uint64_t count)
-{
-	return count > SLOTS_MAX ? 0 : (uint32_t)count;
-}
-
 int lt_frame_line_at(const struct lt_view *view, lt_addr code, lt_addr instruction)
 {
 	const struct lt_layout *layout = view->layout;
@@ -69,84 +54,36 @@ int lt_frame_line_at(const struct lt_view *view, lt_addr code, lt_addr instructi
 		(int64_t)(instruction - code - lt_off(layout, LT_PyCodeObject_co_code_adaptive)));
 }
 
-/* CPython 3.9 and 3.10: a frame is an object. */
-static void read_frame_object(const struct lt_view *view, struct lt_frame *frame)
+/* False: the frame runs no Python code, or cannot be read; then *ret_outer alone is set. */
+static bool read_frame(const struct lt_view *view, lt_addr address, struct lt_frame *frame,
+		       lt_addr *ret_outer)
 {
-	frame->code = lt_read_pointer(view, frame->address, LT_PyFrameObject_f_code);
-	if (lt_has(view->layout, LT_PyFrameObject_f_localsplus))
-		frame->slots = frame->address + lt_off(view->layout, LT_PyFrameObject_f_localsplus);
-	int32_t locals = lt_read_int32(view, frame->code, LT_PyCodeObject_co_nlocals);
-	uint64_t cells =
-		lt_read_size(view, lt_read_pointer(view, frame->code, LT_PyCodeObject_co_cellvars));
-	uint64_t frees =
-		lt_read_size(view, lt_read_pointer(view, frame->code, LT_PyCodeObject_co_freevars));
-	if (locals >= 0 && locals <= SLOTS_MAX && cells <= SLOTS_MAX && frees <= SLOTS_MAX)
-		frame->local_count = bounded((uint64_t)locals + cells + frees);
-	int32_t stack_size = lt_read_int32(view, frame->code, LT_PyCodeObject_co_stacksize);
-	if (stack_size > 0 && stack_size <= SLOTS_MAX)
-		frame->stack_room = (uint32_t)stack_size;
-	int32_t last = lt_read_int32(view, frame->address, LT_PyFrameObject_f_lasti);
-	frame->line = lt_frame_line_at(view, frame->code, (lt_addr)(int64_t)last);
-}
-
-/* CPython 3.11 and later. False: the frame runs no Python code. */
-static bool read_interpreter_frame(const struct lt_view *view, struct lt_frame *frame)
-{
-	const struct lt_layout *layout = view->layout;
-	lt_addr at = frame->address;
-	int64_t shim = lt_fact(layout, LT_FACT_frame_owner_shim);
-	uint8_t owner = 0;
-	if (lt_has(layout, LT__PyInterpreterFrame_owner) &&
-	    !lt_memory_u8(view->memory, at + lt_off(layout, LT__PyInterpreterFrame_owner), &owner))
+	struct lt_stack_frame raw;
+	*ret_outer = 0;
+	if (!lt_stack_read(view, address, &raw))
 		return false;
-	if (shim > 0 && owner >= shim)
+	*ret_outer = raw.outer;
+	if (!raw.python)
 		return false;
-	frame->code =
-		untagged(view, lt_read_pointer(view, at, LT__PyInterpreterFrame_f_executable));
-	lt_addr instruction = lt_read_pointer(view, at, LT__PyInterpreterFrame_instr_ptr);
-	if (frame->code == 0 || !lt_has(layout, LT__PyInterpreterFrame_localsplus))
-		return false;
-	frame->slots = at + lt_off(layout, LT__PyInterpreterFrame_localsplus);
-	int32_t locals = lt_read_int32(view, frame->code, LT_PyCodeObject_co_nlocalsplus);
-	frame->local_count = locals < 0 ? 0 : bounded((uint64_t)locals);
-	if (lt_has(layout, LT_PyCodeObject_co_code_adaptive))
-		frame->line = lt_frame_line_at(view, frame->code, instruction);
-	int32_t stack_size = lt_read_int32(view, frame->code, LT_PyCodeObject_co_stacksize);
-	uint64_t depth = 0;
-	if (lt_has(layout, LT__PyInterpreterFrame_stackpointer)) {
-		lt_addr top = lt_read_pointer(view, at, LT__PyInterpreterFrame_stackpointer);
-		lt_addr bottom = frame->slots + 8 * (uint64_t)frame->local_count;
-		if (top > bottom && top - bottom <= 8 * (uint64_t)SLOTS_MAX)
-			depth = (top - bottom) / 8;
-	} else {
-		int32_t top = lt_read_int32(view, at, LT__PyInterpreterFrame_stacktop);
-		if (top > 0 && (uint32_t)top > frame->local_count)
-			depth = (uint32_t)top - frame->local_count;
-	}
-	if (stack_size > 0 && depth <= (uint32_t)stack_size)
-		frame->stack_count = (uint32_t)depth;
-	if (stack_size > 0 && stack_size <= SLOTS_MAX && depth == 0)
-		frame->stack_room = (uint32_t)stack_size;
+	struct lt_stack_slots slots;
+	lt_stack_slots(view, &raw, &slots);
+	frame->address = address;
+	frame->code = raw.code;
+	frame->slots = slots.first;
+	frame->local_count = slots.local_count;
+	frame->stack_count = slots.stack_count;
+	frame->stack_room = slots.stack_room;
+	frame->line = lt_frame_line_at(view, raw.code, raw.instruction);
 	/* The frame of a generator, or one with a frame object that outlives it, is decoded with that object. */
-	frame->owns = owner == lt_fact(layout, LT_FACT_frame_owner_thread);
+	frame->owns = raw.owner == lt_fact(view->layout, LT_FACT_frame_owner_thread);
 	return true;
 }
 
 int lt_frame_line(const struct lt_view *view, lt_addr address)
 {
-	struct lt_frame frame = {.address = address};
-	if (frame_objects(view))
-		read_frame_object(view, &frame);
-	else if (!read_interpreter_frame(view, &frame))
-		return 0;
-	return frame.line;
-}
-
-static lt_addr outer(const struct lt_view *view, lt_addr frame)
-{
-	return lt_read_pointer(view, frame,
-			       frame_objects(view) ? LT_PyFrameObject_f_back
-						   : LT__PyInterpreterFrame_previous);
+	struct lt_frame frame = {0};
+	lt_addr outer;
+	return read_frame(view, address, &frame, &outer) ? frame.line : 0;
 }
 
 enum lt_status lt_frames_read(const struct lt_view *view,
@@ -158,19 +95,17 @@ enum lt_status lt_frames_read(const struct lt_view *view,
 	for (size_t i = 0; i < interpreters->count; i++) {
 		const struct lt_interpreter *interpreter = &interpreters->data[i];
 		for (size_t t = 0; t < interpreter->thread_count; t++) {
-			lt_addr at = innermost(view, interpreter->threads[t].address);
+			lt_addr at = lt_stack_innermost(view, interpreter->threads[t].address);
+			lt_addr outer = 0;
 			uint32_t depth = 0;
-			for (size_t steps = 0; at != 0; steps++, at = outer(view, at)) {
+			for (size_t steps = 0; at != 0; steps++, at = outer) {
 				if (steps >= FRAMES_PER_THREAD || all_steps++ >= FRAMES_MAX) {
 					view->session->unreadable++;
 					break;
 				}
 				struct lt_frame frame = {.interpreter = (uint32_t)i,
-							 .thread = (uint32_t)t,
-							 .address = at};
-				if (frame_objects(view))
-					read_frame_object(view, &frame);
-				else if (!read_interpreter_frame(view, &frame))
+							 .thread = (uint32_t)t};
+				if (!read_frame(view, at, &frame, &outer))
 					continue;
 				lt_addr name = lt_read_pointer(view, frame.code,
 							       LT_PyCodeObject_co_qualname);

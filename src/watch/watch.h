@@ -46,7 +46,7 @@ enum lt_watch_kind {
 /* One frame of a Python stack, innermost first. */
 struct lt_watch_frame {
 	lt_addr code; /* PyCodeObject */
-	lt_addr instruction; /* as the release keeps it (f_lasti, prev_instr, instr_ptr): lt_watch_line() */
+	lt_addr instruction; /* as the release keeps it (f_lasti, prev_instr, instr_ptr): lt_frame_line_at() */
 };
 enum { LT_WATCH_FRAMES = 48 };
 
