@@ -59,6 +59,15 @@ const char *lt_findings_count(struct lt_findings *findings, uint64_t count);
  */
 enum lt_severity lt_findings_grade(const struct lt_findings *findings, uint64_t bytes);
 
+/* The file whose code makes a C type; "" for a class made by Python code, and when it is not known. */
+const char *lt_findings_library(struct lt_findings *findings, const struct lt_type *type);
+
+/*
+ * What is near an object that C code holds in memory that is not known, as evidence: C types that it refers
+ * to, and the extension modules that are loaded.
+ */
+void lt_finding_near(struct lt_findings *findings, struct lt_finding *finding, uint32_t node);
+
 /* Cycles that the collector cannot free, through a type that does not tell it: "type-without-traverse". */
 LT_MUST_CHECK enum lt_status lt_finding_stuck(struct lt_findings *findings,
 					      const struct lt_unvisited *unvisited);

@@ -26,8 +26,7 @@ static const char *type_name(struct lt_findings *findings, const struct lt_type 
 	return lt_finding_format(findings, "%s.%s", type->module, type->name);
 }
 
-/* The file whose code makes a C type; "" for a class made by Python code, and when it is not known. */
-static const char *library_of(struct lt_findings *findings, const struct lt_type *type)
+const char *lt_findings_library(struct lt_findings *findings, const struct lt_type *type)
 {
 	const struct lt_picture *picture = findings->picture;
 	LT_CLEANUP(lt_text_deinit) struct lt_text path = {0};
@@ -52,7 +51,7 @@ enum lt_status lt_finding_stuck(struct lt_findings *findings, const struct lt_un
 		return lt_fail_memory(findings->session);
 	const char *type = type_name(findings, unvisited->type);
 	const char *to = type_name(findings, lt_picture_type(picture, unvisited->to));
-	const char *library = library_of(findings, unvisited->type);
+	const char *library = lt_findings_library(findings, unvisited->type);
 	const char *slash = strrchr(library, '/');
 	lt_finding_string(findings, finding, "type", type);
 	if (library[0] != '\0')
@@ -191,13 +190,13 @@ static void add_name(struct lt_text *text, size_t *count, const char *name)
 }
 
 /* Types of C extensions among what the objects refer to; else the extension modules that are loaded. */
-static void near_types(struct lt_findings *findings, const struct group *group,
-		       struct lt_text *types, struct lt_text *modules)
+static void near_types(struct lt_findings *findings, uint32_t near, struct lt_text *types,
+		       struct lt_text *modules)
 {
 	const struct lt_picture *picture = findings->picture;
 	LT_CLEANUP(lt_refs_deinit) struct lt_refs refs = {0};
 	size_t named = 0, listed = 0;
-	lt_picture_refs(picture, group->node, &refs);
+	lt_picture_refs(picture, near, &refs);
 	for (size_t i = 0; i < refs.count && i < LOOKED_AT; i++) {
 		uint32_t to = lt_heap_graph_find(&picture->graph, refs.data[i].to);
 		const struct lt_type *type = to != LT_NO_NODE ? lt_picture_type(picture, to) : NULL;
@@ -216,6 +215,17 @@ static void near_types(struct lt_findings *findings, const struct group *group,
 		if (end != NULL && strcmp(end, ".so") == 0 && strstr(path, "/lib-dynload/") == NULL)
 			add_name(modules, &listed, slash != NULL ? slash + 1 : path);
 	}
+}
+
+void lt_finding_near(struct lt_findings *findings, struct lt_finding *finding, uint32_t node)
+{
+	LT_CLEANUP(lt_text_deinit) struct lt_text types = {0};
+	LT_CLEANUP(lt_text_deinit) struct lt_text modules = {0};
+	near_types(findings, node, &types, &modules);
+	if (types.length > 0)
+		lt_finding_string(findings, finding, "near_types", lt_text_get(&types));
+	if (modules.length > 0)
+		lt_finding_string(findings, finding, "extension_modules", lt_text_get(&modules));
 }
 
 static bool runs(const struct lt_picture *picture)
@@ -257,17 +267,11 @@ static enum lt_status from_c(struct lt_findings *findings, const struct group *g
 	lt_finding_real(findings, finding, "heap_share", lt_findings_share(findings, group->bytes));
 	if (!unknown)
 		lt_finding_string(findings, finding, "held_by", holder);
-	const char *library = library_of(findings, group->type);
+	const char *library = lt_findings_library(findings, group->type);
 	if (library[0] != '\0')
 		lt_finding_string(findings, finding, "type_library", library);
-	LT_CLEANUP(lt_text_deinit) struct lt_text types = {0};
-	LT_CLEANUP(lt_text_deinit) struct lt_text modules = {0};
 	if (unknown)
-		near_types(findings, group, &types, &modules);
-	if (types.length > 0)
-		lt_finding_string(findings, finding, "near_types", lt_text_get(&types));
-	if (modules.length > 0)
-		lt_finding_string(findings, finding, "extension_modules", lt_text_get(&modules));
+		lt_finding_near(findings, finding, group->node);
 	lt_finding_point(findings, finding, group->node);
 	const char *objects = lt_findings_count(findings, group->objects);
 	const char *bytes = lt_findings_bytes(findings, group->bytes);

@@ -361,47 +361,116 @@ static enum lt_status gather_owners(struct finding_growth *f)
 	return LT_OK;
 }
 
-/* The kind of the best root of each node that is new. */
-static bool find_root_kinds(const struct finding_growth *f, struct lt_map *kinds)
+/* The best root of each node that is new, by its place among the roots. */
+static bool find_roots(const struct finding_growth *f, struct lt_map *best)
 {
 	const struct lt_picture *picture = f->picture;
 	for (size_t r = 0; r < picture->roots.list.count; r++) {
 		uint32_t node = picture->root_node[r];
 		if (node == LT_NO_NODE || f->birth[node] == 0 || f->birth[node] == DEAD)
 			continue;
-		enum lt_root_kind kind = picture->roots.list.data[r].kind;
-		uint64_t *known = lt_map_at(kinds, node, kind);
+		uint64_t *known = lt_map_at(best, node, r);
 		if (known == NULL)
 			return false;
-		if (lt_picture_start_cost(kind) <
-		    lt_picture_start_cost((enum lt_root_kind) * known))
-			*known = kind;
+		const struct lt_root *roots = picture->roots.list.data;
+		if (lt_picture_start_cost(roots[r].kind) <
+		    lt_picture_start_cost(roots[*known].kind))
+			*known = r;
 	}
 	return true;
+}
+
+static bool is_of_c(const struct lt_root *root)
+{
+	return root->kind == LT_ROOT_STATE || root->kind == LT_ROOT_STATIC ||
+	       root->kind == LT_ROOT_EXTERNAL;
+}
+
+/* The offset into a symbol is none of its place's: an array of objects is one. */
+static uint64_t hash_place(const struct finding_growth *f, const struct lt_root *root,
+			   uint32_t node)
+{
+	uint64_t hash = 0xcbf29ce484222325 ^ (uint64_t)root->kind; /* FNV-1a */
+	const char *name = root->kind != LT_ROOT_EXTERNAL && root->name != NULL ? root->name : "";
+	for (size_t i = 0, length = strcspn(name, "+"); i < length; i++)
+		hash = (hash ^ (uint8_t)name[i]) * 0x100000001b3;
+	return root->kind == LT_ROOT_EXTERNAL
+		       ? (hash ^ f->picture->graph.type[node]) * 0x100000001b3
+		       : hash;
+}
+
+static bool add_to_holder(struct finding_growth *f, struct lt_map *places,
+			  const struct lt_root *root, uint32_t root_node, uint32_t node)
+{
+	struct lt_growth_holders *holders = &f->growth->holders;
+	uint64_t *index = lt_map_at(places, hash_place(f, root, root_node), holders->count);
+	struct lt_growth_holder made = {.root = root, .sample = root_node};
+	if (index == NULL || (*index == holders->count && !lt_growth_holders_push(holders, made)))
+		return false;
+	struct lt_growth_holder *holder = &holders->data[*index];
+	uint64_t size = lt_heap_graph_size(&f->picture->graph, node);
+	holder->objects++;
+	holder->bytes += size;
+	for (size_t g = f->birth[node]; g <= f->generation_count; g++)
+		holder->known[g] += size;
+	if (f->picture->retained[root_node] > f->picture->retained[holder->sample])
+		holder->sample = root_node;
+	return true;
+}
+
+/* What the places had before. */
+static void add_before(struct finding_growth *f, const struct lt_map *places)
+{
+	const struct lt_picture *picture = f->picture;
+	for (size_t r = 0; r < picture->roots.list.count; r++) {
+		const struct lt_root *root = &picture->roots.list.data[r];
+		uint32_t node = picture->root_node[r], past;
+		uint64_t index;
+		if (node != LT_NO_NODE && is_of_c(root) && f->birth[node] == 0 &&
+		    lt_map_get(places, hash_place(f, root, node), &index) &&
+		    find_past(f, 0, node, &past))
+			f->growth->holders.data[index].before += f->generations[0].retained[past];
+	}
+}
+
+static int by_held_bytes(const void *left, const void *right)
+{
+	const struct lt_growth_holder *a = left, *b = right;
+	if (a->bytes != b->bytes)
+		return a->bytes < b->bytes ? 1 : -1;
+	return a->sample < b->sample ? -1 : a->sample > b->sample;
 }
 
 static enum lt_status gather_rootless(struct finding_growth *f)
 {
 	const struct lt_picture *picture = f->picture;
-	LT_CLEANUP(lt_map_deinit) struct lt_map kinds = {0};
+	LT_CLEANUP(lt_map_deinit) struct lt_map best = {0};
+	LT_CLEANUP(lt_map_deinit) struct lt_map places = {0};
 	for (int kind = 0; kind < LT_ROOT_KIND_COUNT; kind++)
 		f->growth->rootless[kind].sample = LT_NO_NODE;
-	if (!find_root_kinds(f, &kinds))
+	if (!find_roots(f, &best))
 		return lt_fail_memory(picture->session);
 	for (uint32_t node = 0; node < f->count; node++) {
 		uint32_t top = f->top[node];
-		uint64_t kind;
+		uint64_t index;
 		if (top == LT_GRAPH_NONE || f->holder[top] != LT_GRAPH_NONE ||
-		    !lt_map_get(&kinds, f->way_top[top], &kind))
+		    !lt_map_get(&best, f->way_top[top], &index))
 			continue;
-		struct lt_growth_rootless *rootless = &f->growth->rootless[kind];
+		const struct lt_root *found = &picture->roots.list.data[index];
+		struct lt_growth_rootless *rootless = &f->growth->rootless[found->kind];
 		rootless->objects++;
 		rootless->bytes += lt_heap_graph_size(&picture->graph, node);
 		uint32_t root = f->way_top[top];
 		if (rootless->sample == LT_NO_NODE ||
 		    picture->retained[root] > picture->retained[rootless->sample])
 			rootless->sample = root;
+		if (is_of_c(found) && !add_to_holder(f, &places, found, root, node))
+			return lt_fail_memory(picture->session);
 	}
+	add_before(f, &places);
+	if (f->growth->holders.count > 0)
+		qsort(f->growth->holders.data, f->growth->holders.count,
+		      sizeof(*f->growth->holders.data), by_held_bytes);
 	return LT_OK;
 }
 
@@ -726,5 +795,6 @@ enum lt_status lt_growth_find(const struct lt_picture *picture, struct lt_expres
 void lt_growth_deinit(struct lt_growth *growth)
 {
 	lt_growth_points_deinit(&growth->points);
+	lt_growth_holders_deinit(&growth->holders);
 	*growth = (struct lt_growth){0};
 }

@@ -71,7 +71,22 @@ struct lt_growth_rootless {
 	uint32_t sample; /* the heaviest of the roots, LT_NO_NODE for none */
 };
 
+/*
+ * Of those that C code holds the ones that one place has: a symbol of a library's static data, a part of the
+ * interpreter's state, or, where the place is not known, those whose first object is of one type.
+ */
+struct lt_growth_holder {
+	const struct lt_root *root; /* one of its roots: its kind and name */
+	uint32_t sample;            /* the heaviest of the objects that it refers to */
+	uint64_t objects, bytes;
+	uint64_t known[LT_GROWTH_GENERATIONS_MAX +
+		       1]; /* of the bytes those that are in each picture */
+	uint64_t before;   /* bytes that its objects of the first picture held then */
+};
+LT_VEC(lt_growth_holders, struct lt_growth_holder);
+
 struct lt_growth {
+	struct lt_growth_holders holders; /* most bytes first */
 	struct lt_growth_rootless rootless[LT_ROOT_KIND_COUNT];
 	struct lt_growth_points points;  /* most bytes first */
 	uint64_t new_objects, new_bytes; /* in the last picture and not in the first */

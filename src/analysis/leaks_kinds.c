@@ -60,12 +60,6 @@ static const char *capital(const struct explaining *e, const char *text)
 						: text;
 }
 
-/* "in 30 s", or nothing when the time is not known. */
-static const char *window(const struct explaining *e)
-{
-	return e->suspecting->seconds > 0 ? FORMAT(e, " in %.0f s", e->suspecting->seconds) : "";
-}
-
 /* "2,400 entries more in 30 s, 3,200 now, mostly Order." */
 static const char *growth_words(const struct explaining *e)
 {
@@ -77,9 +71,10 @@ static const char *growth_words(const struct explaining *e)
 				   : "";
 	if (holding->gained == 0)
 		return FORMAT(e, "It has as many entries as before, what they hold grew by %s%s.%s",
-			      bytes(e, e->suspect->growth_bytes), window(e), item);
+			      bytes(e, e->suspect->growth_bytes), lt_leaks_window(e->suspecting),
+			      item);
 	return FORMAT(e, "It got %s entries longer%s and has %s now.%s", count(e, holding->gained),
-		      window(e), count(e, holding->length), item);
+		      lt_leaks_window(e->suspecting), count(e, holding->length), item);
 }
 
 static const char *bound_words(const struct explaining *e)
@@ -319,7 +314,8 @@ static void explain_buffers(struct explaining *e)
 		       entries ? growth_words(e)
 			       : FORMAT(e, "It grew from %s to %s%s.",
 					bytes(e, e->holding->point->held[0]),
-					bytes(e, e->suspect->retained_bytes), window(e)),
+					bytes(e, e->suspect->retained_bytes),
+					lt_leaks_window(e->suspecting)),
 		       item),
 		"Keep a copy of the part that is needed (bytes(view), array.copy()) and let the "
 		"buffer go, close what has a close(), or write the data out by portions.");

@@ -1,4 +1,4 @@
-/* Growth that piles up in no object: cyclic garbage, memory of C code, objects that only C code refers to. */
+/* Growth that piles up in no object: cyclic garbage; what C code has is in leaks_native.c. */
 #include "analysis/leaks_parts.h"
 
 #include "analysis/subject.h"
@@ -10,19 +10,12 @@ enum {
 	BYTES_MIN = 64 << 10,
 	OBJECTS_MIN = 200,
 	BYTES_GREAT = 1 << 20,
-	BYTES_HUGE = 8 << 20,
 	BASES_MAX = 64,
 	THRESHOLD_HIGH = 100000,
-	STACK_BYTES = 128 << 10, /* what a thread that waits may have touched of its stack */
 };
 
-/* Growth of anonymous memory is native when more than this share of it is no Python object's. */
-static const double NATIVE_SHARE = 0.4;
-/* Allocators take more than the objects have. */
-static const double OVERHEAD = 1.5;
-
-static struct lt_suspect *push(struct lt_suspecting *suspecting, const char *kind,
-			       enum lt_severity severity, uint64_t bytes)
+struct lt_suspect *lt_suspect_begin(struct lt_suspecting *suspecting, const char *kind,
+				    enum lt_severity severity, uint64_t bytes)
 {
 	struct lt_findings *findings = &suspecting->findings;
 	struct lt_finding *finding = lt_finding_begin(findings, kind, severity, (double)bytes);
@@ -40,7 +33,7 @@ static struct lt_suspect *push(struct lt_suspecting *suspecting, const char *kin
 	return &suspecting->list.data[suspecting->list.count - 1];
 }
 
-static const char *window(struct lt_suspecting *suspecting)
+const char *lt_leaks_window(struct lt_suspecting *suspecting)
 {
 	return suspecting->seconds > 0
 		       ? lt_finding_format(&suspecting->findings, " in %.0f s", suspecting->seconds)
@@ -153,7 +146,8 @@ static enum lt_status stuck_cycles(struct lt_suspecting *suspecting)
 	uint64_t grown = bytes - first->stuck_bytes;
 	struct lt_finding finding = findings->list.data[0];
 	finding.severity = grown >= BYTES_GREAT ? LT_HIGH : LT_MEDIUM;
-	struct lt_suspect *suspect = push(suspecting, finding.id, finding.severity, grown);
+	struct lt_suspect *suspect =
+		lt_suspect_begin(suspecting, finding.id, finding.severity, grown);
 	if (suspect == NULL)
 		return LT_OK;
 	suspect->finding = finding;
@@ -216,9 +210,9 @@ static enum lt_status garbage(struct lt_suspecting *suspecting)
 							   (double)suspecting->leaks->heap_bytes
 				   ? LT_HIGH
 				   : LT_MEDIUM;
-	struct lt_suspect *suspect =
-		push(suspecting, off && with_del ? "cycle-with-del" : "uncollected-garbage",
-		     severity, bytes);
+	struct lt_suspect *suspect = lt_suspect_begin(
+		suspecting, off && with_del ? "cycle-with-del" : "uncollected-garbage", severity,
+		bytes);
 	if (suspect == NULL)
 		return LT_OK;
 	const struct lt_type *type = with_del ? garbage.with_del : garbage.type;
@@ -245,7 +239,7 @@ static enum lt_status garbage(struct lt_suspecting *suspecting)
 		lt_findings_bytes(findings, bytes));
 	finding->explanation = lt_finding_format(
 		findings, "%s objects more%s that only refer to each other%s. %s",
-		lt_findings_count(findings, objects), window(suspecting),
+		lt_findings_count(findings, objects), lt_leaks_window(suspecting),
 		with_del ? lt_finding_format(findings, ", some with a __del__ (%s)",
 					     garbage.with_del->name)
 			 : "",
@@ -264,125 +258,10 @@ static enum lt_status garbage(struct lt_suspecting *suspecting)
 	return LT_OK;
 }
 
-/* ---- Memory that no Python object explains ---- */
-
-static void native(struct lt_suspecting *suspecting)
-{
-	struct lt_leaks *leaks = suspecting->leaks;
-	struct lt_findings *findings = &suspecting->findings;
-	size_t last = leaks->look_count - 1;
-	const struct lt_leaks_look *looks = leaks->looks;
-	double total = 0, values[LT_LEAKS_LOOKS_MAX];
-	values[0] = (double)looks[0].anonymous_bytes - (double)looks[0].bytes;
-	for (size_t i = 0; i < last; i++) {
-		const struct lt_leaks_look *from = &looks[i], *to = &looks[i + 1];
-		if (from->anonymous_bytes == 0 || to->anonymous_bytes == 0)
-			return;
-		double step = (double)to->anonymous_bytes - (double)from->anonymous_bytes;
-		double python = (double)to->bytes - (double)from->bytes;
-		double threads = (double)to->threads - (double)from->threads;
-		step -= (python > 0 ? python * OVERHEAD : python) +
-			(threads > 0 ? threads * STACK_BYTES : 0);
-		total += step;
-		values[i + 1] = values[i] + step;
-	}
-	double grown = (double)looks[last].anonymous_bytes - (double)looks[0].anonymous_bytes;
-	if (total < BYTES_GREAT || total < NATIVE_SHARE * grown)
-		return;
-	double steadiness = lt_leaks_steadiness(suspecting, values);
-	uint64_t bytes = (uint64_t)total;
-	enum lt_severity severity = LT_LOW;
-	if (steadiness >= LT_LEAKS_STEADY)
-		severity = bytes >= BYTES_HUGE && total >= 0.1 * (double)looks[last].anonymous_bytes
-				   ? LT_HIGH
-				   : LT_MEDIUM;
-	struct lt_suspect *suspect = push(suspecting, "native-growth", severity, bytes);
-	if (suspect == NULL)
-		return;
-	struct lt_finding *finding = &suspect->finding;
-	uint64_t python =
-		looks[last].bytes > looks[0].bytes ? looks[last].bytes - looks[0].bytes : 0;
-	suspect->steadiness = steadiness;
-	lt_finding_int(findings, finding, "anonymous_growth_bytes", (uint64_t)grown);
-	lt_finding_int(findings, finding, "python_growth_bytes", python);
-	lt_finding_int(findings, finding, "anonymous_bytes", looks[last].anonymous_bytes);
-	finding->title =
-		lt_finding_format(findings, "Memory grows that no Python object explains: +%s",
-				  lt_findings_bytes(findings, bytes));
-	finding->explanation = lt_finding_format(
-		findings,
-		"Private memory grew by %s%s, Python objects and their buffers by %s. The rest was "
-		"allocated by C code: a library that does not free, or memory that its allocator "
-		"keeps.",
-		lt_findings_bytes(findings, (uint64_t)grown), window(suspecting),
-		lt_findings_bytes(findings, python));
-	finding->fix =
-		"Look at what the C extensions are called for (a profile of malloc: heaptrack, "
-		"bcc memleak); free or close what ctypes or a library handed out. "
-		"MALLOC_ARENA_MAX=2 when it is only that many threads each keep an arena.";
-}
-
-/* ---- Objects that only C code refers to ---- */
-
-static void from_c(struct lt_suspecting *suspecting)
-{
-	static const enum lt_root_kind kinds[] = {LT_ROOT_EXTERNAL, LT_ROOT_STATIC, LT_ROOT_STATE};
-	struct lt_findings *findings = &suspecting->findings;
-	uint64_t objects = 0, bytes = 0;
-	uint32_t sample = LT_NO_NODE;
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-		const struct lt_growth_rootless *rootless = &suspecting->growth->rootless[kinds[i]];
-		objects += rootless->objects;
-		bytes += rootless->bytes;
-		if (sample == LT_NO_NODE)
-			sample = rootless->sample;
-	}
-	if (sample == LT_NO_NODE || bytes < BYTES_MIN || objects < OBJECTS_MIN)
-		return;
-	/* They may be new because others went: only what the whole heap grew by counts. */
-	const struct lt_leaks *leaks = suspecting->leaks;
-	uint64_t before = suspecting->generations[0].bytes;
-	if (leaks->heap_bytes <= before)
-		return;
-	if (bytes > leaks->heap_bytes - before)
-		bytes = leaks->heap_bytes - before;
-	if (bytes < BYTES_MIN)
-		return;
-	const struct lt_type *type = lt_picture_type(findings->picture, sample);
-	struct lt_suspect *suspect = push(suspecting, "references-from-c",
-					  bytes >= BYTES_GREAT ? LT_HIGH : LT_MEDIUM, bytes);
-	if (suspect == NULL)
-		return;
-	struct lt_finding *finding = &suspect->finding;
-	const char *name = type != NULL ? type->name : "object";
-	if (type != NULL)
-		suspect->type = lt_finding_format(findings, "%s.%s", type->module, type->name);
-	suspect->growth_objects = objects;
-	suspect->retained_bytes = bytes;
-	suspect->share = lt_findings_share(findings, bytes);
-	lt_finding_point(findings, finding, sample);
-	finding->title = lt_finding_format(
-		findings, "Objects that only C code refers to grow, such as %s: +%s", name,
-		lt_findings_bytes(findings, bytes));
-	finding->explanation =
-		lt_finding_format(findings,
-				  "%s new objects%s have more references than Python objects "
-				  "account for: C code holds "
-				  "them, or an extension type keeps them without a tp_traverse.",
-				  lt_findings_count(findings, objects), window(suspecting));
-	finding->fix = lt_finding_format(findings,
-					 "Look for a missing Py_DECREF in the extension that "
-					 "handles %s, or for a type of it "
-					 "without tp_traverse.",
-					 name);
-}
-
 enum lt_status lt_suspects_find_others(struct lt_suspecting *suspecting)
 {
 	LT_TRY(stuck_cycles(suspecting));
 	LT_TRY(garbage(suspecting));
-	if (suspecting->leaks->look_count >= 2)
-		native(suspecting);
-	from_c(suspecting);
+	lt_suspects_find_native(suspecting);
 	return LT_OK;
 }

@@ -119,6 +119,15 @@ void lt_suspect_explain(struct lt_suspecting *suspecting, const struct lt_holdin
 /* leaks_others.c: adds those of growth that piles up in no object. */
 LT_MUST_CHECK enum lt_status lt_suspects_find_others(struct lt_suspecting *suspecting);
 
+/* A suspect without an expression, at the end of the list; NULL: no memory, which the findings have noted. */
+struct lt_suspect *lt_suspect_begin(struct lt_suspecting *suspecting, const char *kind,
+				    enum lt_severity severity, uint64_t bytes);
+/* " in 30 s", or nothing when the time is not known. */
+const char *lt_leaks_window(struct lt_suspecting *suspecting);
+
+/* leaks_native.c: adds those of what C code has. */
+void lt_suspects_find_native(struct lt_suspecting *suspecting);
+
 /* leaks_suspects.c: every suspect of the growth found, ranked, into the result. */
 LT_MUST_CHECK enum lt_status lt_suspects_find(struct lt_suspecting *suspecting);
 

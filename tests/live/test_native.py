@@ -167,6 +167,42 @@ def test_what_static_data_alone_holds(seeded, lowtide):
         assert found[0]["evidence"]["held_bytes"] > 10000 * 800
 
 
+@pytest.mark.parametrize("how, amounts, severity", [("register", (3, 3), "medium"), ("lose", (3, 3), "medium"), ("register", (0, 6), "low")])
+def test_growth_of_what_c_code_holds(seeded, lowtide, tmp_path, how, amounts, severity):
+    """By three snapshots: the library and symbol that hold it, and whether it was steady."""
+    script = f"""
+        class Table:
+            pass
+        def fill(count):
+            for _ in range(count):
+                table = Table()
+                table.rows = [bytes(1000) for _ in range(150)]
+                seeded.{how}(table)
+        fill(2)
+        ready()
+        while True:
+            fill(int(wait_line()))
+            ready()
+    """
+    files = [tmp_path / f"{number}.tide" for number in range(3)]
+    with seeded(script) as target:
+        for file, amount in zip(files, (*amounts, None)):
+            assert lowtide("snapshot", target.pid, "-o", file).code == 0
+            if amount is not None:
+                target.send(str(amount))
+                target.wait_ready()
+    result = lowtide("leaks", "--json", *files)
+    assert result.code == 0, result
+    first = result.json["result"]["suspects"][0]
+    assert (first["kind"], first["type"], first["severity"]) == ("references-from-c", "__main__.Table", severity), first
+    assert first["evidence"]["held_growth_bytes"] > 3 * 150 * 1000
+    if how == "register":
+        assert first["evidence"]["held_by"] == first["where"] == "seeded.so:seeded_registry", first
+        assert "seeded_registry" in first["title"] and "seeded_registry" in first["fix"], first
+    else:
+        assert "held_by" not in first["evidence"] and "seeded.so" in first["evidence"]["extension_modules"], first
+
+
 def objects(target, *addresses):
     result = run_command(build_dir() / "tests/tools/lt_unexplained", target.pid, *addresses)
     assert result.code == 0, result

@@ -296,14 +296,20 @@ static void shot_deinit(struct shot *shot)
 	*shot = (struct shot){0};
 }
 
-static void look(struct looks *looks)
+static void look_with(struct looks *looks, enum lt_root_kind kind, const uint32_t *roots,
+		      size_t count)
 {
 	struct shot shot;
 	assert_true(looks->count < LOOKS_MAX);
-	take(&shot, LT_ROOT_EXTERNAL, NULL, 0);
+	take(&shot, kind, roots, count);
 	assert_int_equal(lt_generation_take(&shot.picture, &looks->generations[looks->count++]),
 			 LT_OK);
 	shot_deinit(&shot);
+}
+
+static void look(struct looks *looks)
+{
+	look_with(looks, LT_ROOT_EXTERNAL, NULL, 0);
 }
 
 static void judge(struct looks *looks)
@@ -653,6 +659,55 @@ static void test_objects_of_roots(void **ignored)
 	assert_int_equal(rootless[LT_ROOT_STATIC].sample, node_of(&looks, roots[3]));
 	assert_int_equal(rootless[LT_ROOT_EXTERNAL].objects, 0);
 	assert_int_equal(rootless[LT_ROOT_EXTERNAL].sample, LT_NO_NODE);
+	const struct lt_growth_holders *holders = &looks.growth.holders;
+	assert_int_equal(holders->count, 1);
+	assert_int_equal(holders->data[0].objects, 400);
+	assert_int_equal(holders->data[0].bytes, 399 * SMALL + 5000);
+	assert_int_equal(holders->data[0].sample, node_of(&looks, roots[3]));
+}
+
+/* Of what C code holds each place has its own sum: symbols by name, what is elsewhere by type. */
+static void test_places_of_c_code(void **ignored)
+{
+	(void)ignored;
+	LT_CLEANUP(looks_deinit) struct looks looks = {0};
+	static const char *const names[] = {"a.so:table", "a.so:table+0x8", "b.so:list", "a.so:t"};
+	begin();
+	uint32_t roots[60];
+	for (int step = 0; step < 3; step++) {
+		for (int i = 20 * step; i < 20 * (step + 1); i++)
+			roots[i] = make(OBJECT, SMALL * (uint64_t)(i + 1));
+		if (step == 2)
+			take(&looks.last, LT_ROOT_STATIC, roots, 60);
+		else
+			look_with(&looks, LT_ROOT_STATIC, roots, (size_t)(20 * (step + 1)));
+	}
+	uint64_t wanted[3] = {0}, middle = 0, before = 0;
+	for (size_t i = 0; i < 60; i++) {
+		/* Root 0 is the module's. */
+		looks.last.picture.roots.list.data[i + 1].name = names[i % 4];
+		uint64_t size = SMALL * (uint64_t)(i + 1);
+		if (i >= 20)
+			wanted[i % 4 < 2 ? 0 : i % 4 - 1] += size;
+		else if (i % 4 < 2)
+			before += size;
+		if (i >= 20 && i < 40 && i % 4 < 2)
+			middle += size;
+	}
+	judge(&looks);
+	const struct lt_growth_holders *holders = &looks.growth.holders;
+	assert_int_equal(holders->count, 3);
+	assert_string_equal(holders->data[1].root->name, "a.so:t");
+	assert_string_equal(holders->data[2].root->name, "b.so:list");
+	assert_int_equal(holders->data[0].bytes, wanted[0]);
+	assert_int_equal(holders->data[1].bytes, wanted[2]);
+	assert_int_equal(holders->data[2].bytes, wanted[1]);
+	assert_int_equal(holders->data[0].objects, 20);
+	assert_int_equal(holders->data[0].before, before);
+	assert_int_equal(holders->data[0].known[0], 0);
+	assert_int_equal(holders->data[0].known[1], middle);
+	assert_int_equal(holders->data[0].known[2], wanted[0]);
+	assert_int_equal(holders->data[0].sample, node_of(&looks, roots[57]));
 }
 
 /* A linked list grows at its end and is known by its start. */
@@ -889,6 +944,7 @@ int main(void)
 		cmocka_unit_test(test_one_entry),
 		cmocka_unit_test(test_shared_objects),
 		cmocka_unit_test(test_objects_of_roots),
+		cmocka_unit_test(test_places_of_c_code),
 		cmocka_unit_test(test_a_linked_list),
 		cmocka_unit_test(test_random_heaps),
 		cmocka_unit_test(test_absurd_sizes),
