@@ -7,7 +7,7 @@ set -eu
 cd "$(dirname "$0")/.."
 what=${1:-test}
 
-packages="gcc make pkg-config meson ninja-build libelf-dev libdw-dev libjansson-dev libsqlite3-dev libzstd-dev libcmocka-dev python3"
+packages="gcc make pkg-config meson ninja-build libelf-dev libdw-dev libbpf-dev libjansson-dev libsqlite3-dev libzstd-dev libcmocka-dev python3"
 case $what in
 build) ;;
 test) packages="$packages python3-venv util-linux mount procps strace ca-certificates debootstrap" ;;

@@ -18,6 +18,7 @@ struct lt_watch {
 static enum lt_status (*const openers[LT_WATCH_SOURCES])(const struct lt_view *view,
 							 const struct lt_watch_options *options,
 							 struct lt_watch_feed **ret_feed) = {
+	[LT_WATCH_PROBE] = lt_watch_open_probe,
 	[LT_WATCH_POLL] = lt_watch_open_poll,
 };
 

@@ -30,6 +30,9 @@ struct lt_watch_feed {
  * Each opens its source; a row in the table of watch.c. Any failure but LT_E_NO_MEMORY and LT_E_GONE means that the
  * source is not possible here: the sentence in the session becomes lt_watch_why_not(), and the next one is tried.
  */
+LT_MUST_CHECK enum lt_status lt_watch_open_probe(const struct lt_view *view,
+						 const struct lt_watch_options *options,
+						 struct lt_watch_feed **ret_feed);
 LT_MUST_CHECK enum lt_status lt_watch_open_poll(const struct lt_view *view,
 						const struct lt_watch_options *options,
 						struct lt_watch_feed **ret_feed);

@@ -1,0 +1,384 @@
+#include "target/probe.h"
+
+#include "base/cleanup.h"
+#include "target/permission.h"
+#include "target/proc.h"
+#include "target/root.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <dirent.h>
+#include <errno.h>
+#include <linux/hw_breakpoint.h>
+#include <linux/perf_event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+/* Halved as long as the kernel refuses (a small memory limit). */
+enum { RING_MAX = 8 << 20, RING_MIN = 256 << 10 };
+
+enum { TASK_ROUNDS = 8, LOG_MAX = 64 << 10 };
+
+/* The licence that the kernel asks of programs that read memory of processes. */
+static const char licence[] = "Dual MIT/GPL";
+
+LT_VEC(fds, int);
+LT_VEC(threads, pid_t);
+
+struct lt_probe {
+	struct lt_session *session;
+	const struct lt_process *process;
+	uint64_t namespace_device, namespace_inode;
+	uint32_t namespace_pid;
+	int ring;
+	struct ring_buffer *reader;
+	struct fds fds; /* of programs and events: closed, they are gone */
+	unsigned uprobe_type;
+	unsigned return_bit, semaphore_shift;
+	lt_probe_sink sink;
+	void *sink_ctx;
+};
+
+static enum lt_status refused(struct lt_session *session, int error, const char *what)
+{
+	struct lt_permission facts;
+	char text[256] = "";
+	lt_permission_collect(0, &facts);
+	if (lt_proc_read("/sys/kernel/security/lockdown", text, sizeof(text)) &&
+	    strstr(text, "[confidentiality]") != NULL) {
+		lt_fail(session, LT_E_PERMISSION,
+			"probes are not permitted: the kernel is locked down (confidentiality)");
+		lt_remedy(session, "boot with lockdown=integrity or without lockdown");
+		return LT_E_PERMISSION;
+	}
+	if (error == EPERM || error == EACCES) {
+		lt_fail_errno(session, LT_E_PERMISSION, error,
+			      "probes take CAP_BPF and CAP_PERFMON, which lowtide %s (%s)",
+			      facts.in_container ? "does not have in this container"
+						 : "does not have",
+			      what);
+		if (facts.in_container)
+			lt_remedy(session,
+				  "docker run --cap-add=BPF --cap-add=PERFMON "
+				  "--cap-add=SYS_PTRACE --security-opt seccomp=unconfined, "
+				  "or run lowtide as root on the host");
+		else
+			lt_remedy(session, "run it with sudo, or: sudo setcap "
+					   "cap_bpf,cap_perfmon,cap_sys_ptrace+ep on lowtide");
+		return LT_E_PERMISSION;
+	}
+	lt_fail_errno(session, LT_E_PERMISSION, error, "the kernel does not offer probes (%s)",
+		      what);
+	lt_remedy(session, "it takes Linux 5.13 with CONFIG_BPF_SYSCALL, CONFIG_BPF_EVENTS and "
+			   "CONFIG_UPROBE_EVENTS");
+	return LT_E_PERMISSION;
+}
+
+static int silent(enum libbpf_print_level level, const char *format, va_list arguments)
+{
+	(void)level, (void)format, (void)arguments;
+	return 0;
+}
+
+/* "config:32-63" gives 32. */
+static unsigned format_bit(const char *name, unsigned otherwise)
+{
+	char path[96], text[64];
+	unsigned bit;
+	snprintf(path, sizeof(path), "/sys/bus/event_source/devices/uprobe/format/%s", name);
+	if (!lt_proc_read(path, text, sizeof(text)) || sscanf(text, "config:%u", &bit) != 1 ||
+	    bit > 63)
+		return otherwise;
+	return bit;
+}
+
+/* The id that the process has in its own PID namespace: the last of those in NSpid. */
+static uint32_t innermost_pid(pid_t pid)
+{
+	char path[64], text[8192], value[256];
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	if (!lt_proc_read(path, text, sizeof(text)) ||
+	    !lt_proc_field(text, "NSpid", value, sizeof(value)))
+		return (uint32_t)pid;
+	char *last = value, *end;
+	unsigned long id = (unsigned long)pid;
+	for (unsigned long next = strtoul(last, &end, 10); end != last;
+	     next = strtoul(last, &end, 10)) {
+		id = next;
+		last = end;
+	}
+	return (uint32_t)id;
+}
+
+static enum lt_status find_namespace(struct lt_probe *probe)
+{
+	struct stat info;
+	char path[64];
+	snprintf(path, sizeof(path), "/proc/%d/ns/pid", (int)probe->process->pid);
+	if (stat(path, &info) != 0)
+		return lt_permission_fail(probe->session, probe->process->pid, errno, "probe");
+	probe->namespace_device = info.st_dev;
+	probe->namespace_inode = info.st_ino;
+	probe->namespace_pid = innermost_pid(probe->process->pid);
+	return LT_OK;
+}
+
+static int take(void *ctx, void *data, size_t size)
+{
+	struct lt_probe *probe = ctx;
+	if (size >= sizeof(struct lt_probe_record) && probe->sink != NULL)
+		probe->sink(probe->sink_ctx, data, size);
+	return 0;
+}
+
+static enum lt_status open_ring(struct lt_probe *probe)
+{
+	int error = 0;
+	libbpf_set_print(silent);
+	for (uint32_t size = RING_MAX; size >= RING_MIN && probe->ring < 0; size /= 2) {
+		probe->ring = bpf_map_create(BPF_MAP_TYPE_RINGBUF, "lowtide", 0, 0, size, NULL);
+		error = errno;
+		if (probe->ring < 0 && error != ENOMEM && error != EPERM)
+			break;
+	}
+	if (probe->ring < 0)
+		return refused(probe->session, error, "bpf: a ring");
+	probe->reader = ring_buffer__new(probe->ring, take, probe, NULL);
+	if (probe->reader == NULL)
+		return lt_fail_errno(probe->session, LT_E_NO_MEMORY, errno,
+				     "the ring of the probes cannot be mapped");
+	return LT_OK;
+}
+
+enum lt_status lt_probe_open(struct lt_session *session, const struct lt_process *process,
+			     struct lt_probe **ret_probe)
+{
+	struct lt_probe *probe = calloc(1, sizeof(*probe));
+	if (probe == NULL)
+		return lt_fail_memory(session);
+	*probe = (struct lt_probe){.session = session, .process = process, .ring = -1};
+	char text[64];
+	uint64_t type;
+	enum lt_status status = find_namespace(probe);
+	if (status == LT_OK) {
+		if (!lt_proc_read("/sys/bus/event_source/devices/uprobe/type", text,
+				  sizeof(text)) ||
+		    !lt_proc_number(text, &type) || type > UINT32_MAX)
+			status = refused(session, ENOENT, "perf: uprobe");
+		else
+			probe->uprobe_type = (unsigned)type;
+	}
+	if (status == LT_OK)
+		status = open_ring(probe);
+	if (status != LT_OK) {
+		lt_probe_close(probe);
+		return status;
+	}
+	probe->return_bit = format_bit("retprobe", 0);
+	probe->semaphore_shift = format_bit("ref_ctr_offset", 32);
+	*ret_probe = probe;
+	return LT_OK;
+}
+
+/* What the kernel's verifier says of a program that it refuses stands before its figures. */
+static const char *last_lines(char *log)
+{
+	char *figures = strstr(log, "processed ");
+	if (figures != NULL)
+		*figures = 0;
+	size_t length = strlen(log);
+	while (length > 0 && log[length - 1] == '\n')
+		log[--length] = 0;
+	return length > 200 ? log + length - 200 : log;
+}
+
+static enum lt_status load_program(struct lt_probe *probe, const struct lt_probe_site *site,
+				   int *ret_program)
+{
+	LT_FREE struct bpf_insn *code = calloc(LT_PROBE_PROGRAM_MAX, sizeof(*code));
+	LT_FREE struct lt_probe_plan *plan = malloc(sizeof(*plan));
+	if (code == NULL || plan == NULL)
+		return lt_fail_memory(probe->session);
+	*plan = *site->plan;
+	plan->namespace_device = probe->namespace_device;
+	plan->namespace_inode = probe->namespace_inode;
+	plan->namespace_pid = probe->namespace_pid;
+	size_t count = lt_probe_program(plan, site->id, probe->ring, code);
+	if (count == 0)
+		return lt_fail(probe->session, LT_E_INTERNAL, "the plan of a probe makes no sense");
+	enum bpf_prog_type type =
+		site->kind == LT_PROBE_WRITE ? BPF_PROG_TYPE_PERF_EVENT : BPF_PROG_TYPE_KPROBE;
+	LT_FREE char *log = calloc(1, LOG_MAX);
+	if (log == NULL)
+		return lt_fail_memory(probe->session);
+	LIBBPF_OPTS(bpf_prog_load_opts, options, .log_buf = log, .log_size = LOG_MAX);
+	int program = bpf_prog_load(type, "lowtide", licence, code, count, &options);
+	if (program < 0 && log[0] != 0)
+		return lt_fail_errno(probe->session, LT_E_INTERNAL, errno,
+				     "the kernel does not take the program of a probe (%s)",
+				     last_lines(log));
+	if (program < 0)
+		return refused(probe->session, errno, "bpf: a program");
+	if (!fds_push(&probe->fds, program)) {
+		close(program);
+		return lt_fail_memory(probe->session);
+	}
+	*ret_program = program;
+	return LT_OK;
+}
+
+static enum lt_status open_event(struct lt_probe *probe, struct perf_event_attr *attr, pid_t thread,
+				 int program)
+{
+	attr->size = sizeof(*attr);
+	attr->sample_period = 1;
+	attr->disabled = 1;
+	int event = (int)syscall(SYS_perf_event_open, attr, thread, -1, -1, PERF_FLAG_FD_CLOEXEC);
+	if (event < 0) {
+		if (errno == ENOSPC)
+			return lt_fail(probe->session, LT_E_BUSY,
+				       "no debug register is free: a debugger watches the process");
+		if (errno == ESRCH)
+			return lt_fail(probe->session, LT_E_GONE, "thread %d has ended",
+				       (int)thread);
+		return refused(probe->session, errno, "perf: a probe");
+	}
+	if (!fds_push(&probe->fds, event)) {
+		close(event);
+		return lt_fail_memory(probe->session);
+	}
+	if (ioctl(event, PERF_EVENT_IOC_SET_BPF, program) != 0 ||
+	    ioctl(event, PERF_EVENT_IOC_ENABLE, 0) != 0)
+		return refused(probe->session, errno, "perf: a program at a probe");
+	return LT_OK;
+}
+
+/* Where an address of the process lies in its file. False: in none. */
+static bool file_offset(const struct lt_probe *probe, lt_addr address,
+			const struct lt_mapping **ret_mapping, uint64_t *ret_offset)
+{
+	const struct lt_mapping *mapping = lt_process_mapping(probe->process, address);
+	if (mapping == NULL || mapping->inode == 0)
+		return false;
+	*ret_mapping = mapping;
+	*ret_offset = address - mapping->start + mapping->file_offset;
+	return true;
+}
+
+static enum lt_status attach_code(struct lt_probe *probe, const struct lt_probe_site *site,
+				  int program)
+{
+	const struct lt_mapping *code, *data;
+	struct perf_event_attr attr = {.type = probe->uprobe_type};
+	uint64_t offset, counter = 0;
+	if (!file_offset(probe, site->address, &code, &offset) || !code->executable)
+		return lt_fail(probe->session, LT_E_READ, "the code at 0x%llx is in no file",
+			       (unsigned long long)site->address);
+	if (site->semaphore != 0 &&
+	    (!file_offset(probe, site->semaphore, &data, &counter) || data->inode != code->inode ||
+	     counter >> (64 - probe->semaphore_shift) != 0))
+		return lt_fail(probe->session, LT_E_READ,
+			       "the semaphore of the probe at 0x%llx is not in its file",
+			       (unsigned long long)site->address);
+	/* The kernel takes the file behind the link, which is the very one that is mapped. */
+	LT_CLOSE int file = lt_root_open_mapping(probe->process->pid, code);
+	if (file < 0)
+		return lt_fail_errno(probe->session, LT_E_FILE, errno,
+				     "the file %s cannot be opened for a probe", code->path);
+	char path[64];
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", file);
+	attr.uprobe_path = (uint64_t)(uintptr_t)path;
+	attr.probe_offset = offset;
+	attr.config = counter << probe->semaphore_shift;
+	if (site->kind == LT_PROBE_RETURN)
+		attr.config |= 1ull << probe->return_bit;
+	return open_event(probe, &attr, probe->process->pid, program);
+}
+
+static bool is_known(const struct threads *threads, pid_t thread)
+{
+	for (size_t i = 0; i < threads->count; i++)
+		if (threads->data[i] == thread)
+			return true;
+	return false;
+}
+
+/* Debug registers belong to threads: to each one, and to those that it starts from then on. */
+static enum lt_status attach_write(struct lt_probe *probe, const struct lt_probe_site *site,
+				   int program)
+{
+	LT_CLEANUP(threads_deinit) struct threads done = {0};
+	struct perf_event_attr attr = {
+		.type = PERF_TYPE_BREAKPOINT,
+		.bp_type = HW_BREAKPOINT_W,
+		.bp_addr = site->address,
+		.bp_len = HW_BREAKPOINT_LEN_4,
+		.exclude_kernel = 1,
+		.exclude_hv = 1,
+		.inherit = 1,
+		.inherit_thread = 1,
+	};
+	char path[64];
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)probe->process->pid);
+	bool more = true;
+	/* A thread may be started by one that had no probe yet: until nothing new is seen. */
+	for (int round = 0; round < TASK_ROUNDS && more; round++) {
+		more = false;
+		DIR *tasks = opendir(path);
+		if (tasks == NULL)
+			return lt_permission_fail(probe->session, probe->process->pid, errno,
+						  "probe");
+		enum lt_status status = LT_OK;
+		for (struct dirent *entry; status == LT_OK && (entry = readdir(tasks)) != NULL;) {
+			pid_t thread = (pid_t)atoi(entry->d_name);
+			if (thread <= 0 || is_known(&done, thread))
+				continue;
+			more = true;
+			status = open_event(probe, &attr, thread, program);
+			if (status == LT_E_GONE) {
+				lt_session_clear(probe->session);
+				status = LT_OK;
+			}
+			if (status == LT_OK && !threads_push(&done, thread))
+				status = lt_fail_memory(probe->session);
+		}
+		closedir(tasks);
+		LT_TRY(status);
+	}
+	return LT_OK;
+}
+
+enum lt_status lt_probe_attach(struct lt_probe *probe, const struct lt_probe_site *site)
+{
+	int program = -1;
+	LT_TRY(load_program(probe, site, &program));
+	if (site->kind == LT_PROBE_WRITE)
+		return attach_write(probe, site, program);
+	return attach_code(probe, site, program);
+}
+
+void lt_probe_drain(struct lt_probe *probe, lt_probe_sink sink, void *ctx)
+{
+	probe->sink = sink;
+	probe->sink_ctx = ctx;
+	(void)ring_buffer__consume(probe->reader);
+	probe->sink = NULL;
+}
+
+void lt_probe_close(struct lt_probe *probe)
+{
+	if (probe == NULL)
+		return;
+	/* Events first: no program runs after that. */
+	for (size_t i = probe->fds.count; i > 0; i--)
+		close(probe->fds.data[i - 1]);
+	fds_deinit(&probe->fds);
+	ring_buffer__free(probe->reader);
+	if (probe->ring >= 0)
+		close(probe->ring);
+	free(probe);
+}

@@ -1,0 +1,387 @@
+#include "target/probe_program.h"
+
+#include <linux/bpf.h>
+#include <string.h>
+
+/* The stack of a program: the ids of the thread, a word that was read, and above them a frame. */
+enum {
+	STACK_THREAD = -8, /* struct bpf_pidns_info: pid, tgid */
+	STACK_WORD = -16,
+	STACK_FRAME = -16, /* grows downwards from here */
+};
+
+/* r6 keeps the record, r7 and r8 what lives across calls. */
+enum { RECORD = BPF_REG_6, NODE = BPF_REG_7, HOLDER = BPF_REG_8 };
+
+enum { JUMPS_MAX = 256 };
+
+/* Jumps forward to one place. */
+struct label {
+	size_t jumps[JUMPS_MAX];
+	size_t count;
+};
+
+struct writer {
+	struct bpf_insn *code;
+	size_t count;
+	bool failed;
+	struct label leave;  /* without a record */
+	struct label submit; /* with the record as it is */
+};
+
+static void put(struct writer *writer, uint8_t code, uint8_t to, uint8_t from, int16_t offset,
+		int32_t value)
+{
+	if (writer->count >= LT_PROBE_PROGRAM_MAX) {
+		writer->failed = true;
+		return;
+	}
+	struct bpf_insn *insn = &writer->code[writer->count++];
+	*insn = (struct bpf_insn){.code = code, .off = offset, .imm = value};
+	insn->dst_reg = to & 15;
+	insn->src_reg = from & 15;
+}
+
+static void move(struct writer *writer, uint8_t to, uint8_t from)
+{
+	put(writer, BPF_ALU64 | BPF_MOV | BPF_X, to, from, 0, 0);
+}
+
+static void number(struct writer *writer, uint8_t to, int32_t value)
+{
+	put(writer, BPF_ALU64 | BPF_MOV | BPF_K, to, 0, 0, value);
+}
+
+static void wide(struct writer *writer, uint8_t to, uint64_t value)
+{
+	put(writer, BPF_LD | BPF_DW | BPF_IMM, to, 0, 0, (int32_t)(uint32_t)value);
+	put(writer, 0, 0, 0, 0, (int32_t)(uint32_t)(value >> 32));
+}
+
+/* to = from + value. Offsets beyond 31 bits take a register of their own, r0. */
+static void sum(struct writer *writer, uint8_t to, uint8_t from, uint64_t value)
+{
+	move(writer, to, from);
+	if (value == 0)
+		return;
+	if (value <= INT32_MAX) {
+		put(writer, BPF_ALU64 | BPF_ADD | BPF_K, to, 0, 0, (int32_t)value);
+		return;
+	}
+	wide(writer, BPF_REG_0, value);
+	put(writer, BPF_ALU64 | BPF_ADD | BPF_X, to, BPF_REG_0, 0, 0);
+}
+
+static void load(struct writer *writer, uint8_t to, uint8_t base, int offset)
+{
+	put(writer, BPF_LDX | BPF_MEM | BPF_DW, to, base, (int16_t)offset, 0);
+}
+
+static void load_half(struct writer *writer, uint8_t to, uint8_t base, int offset)
+{
+	put(writer, BPF_LDX | BPF_MEM | BPF_W, to, base, (int16_t)offset, 0);
+}
+
+static void store(struct writer *writer, uint8_t base, int offset, uint8_t from)
+{
+	put(writer, BPF_STX | BPF_MEM | BPF_DW, base, from, (int16_t)offset, 0);
+}
+
+static void store_half(struct writer *writer, uint8_t base, int offset, uint8_t from)
+{
+	put(writer, BPF_STX | BPF_MEM | BPF_W, base, from, (int16_t)offset, 0);
+}
+
+static void store_number(struct writer *writer, uint8_t size, uint8_t base, int offset,
+			 int32_t value)
+{
+	put(writer, BPF_ST | BPF_MEM | size, base, 0, (int16_t)offset, value);
+}
+
+static void call(struct writer *writer, int32_t function)
+{
+	put(writer, BPF_JMP | BPF_CALL, 0, 0, 0, function);
+}
+
+/* A jump to a place that comes later. */
+static void jump_if(struct writer *writer, uint8_t condition, uint8_t reg, int32_t value,
+		    struct label *label)
+{
+	if (label->count >= JUMPS_MAX) {
+		writer->failed = true;
+		return;
+	}
+	label->jumps[label->count++] = writer->count;
+	put(writer, BPF_JMP | condition | BPF_K, reg, 0, 0, value);
+}
+
+static void place(struct writer *writer, struct label *label)
+{
+	for (size_t i = 0; i < label->count && !writer->failed; i++) {
+		size_t distance = writer->count - label->jumps[i] - 1;
+		if (distance > INT16_MAX)
+			writer->failed = true;
+		else
+			writer->code[label->jumps[i]].off = (int16_t)distance;
+	}
+	label->count = 0;
+}
+
+static int slot_at(unsigned slot)
+{
+	return (int)(offsetof(struct lt_probe_record, slots) + slot * sizeof(uint64_t));
+}
+
+/* The word at `address` + offset of the process to the stack; zero when it cannot be read. */
+static void read_word(struct writer *writer, uint8_t address, uint64_t offset)
+{
+	sum(writer, BPF_REG_3, address, offset);
+	move(writer, BPF_REG_1, BPF_REG_10);
+	put(writer, BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_1, 0, 0, STACK_WORD);
+	number(writer, BPF_REG_2, 8);
+	call(writer, BPF_FUNC_probe_read_user);
+}
+
+static void write_load(struct writer *writer, const struct lt_probe_step *step)
+{
+	struct label none = {0};
+	load(writer, NODE, RECORD, slot_at(step->from));
+	store_number(writer, BPF_DW, RECORD, slot_at(step->slot), 0);
+	jump_if(writer, BPF_JEQ, NODE, 0, &none);
+	sum(writer, BPF_REG_3, NODE, step->offset);
+	move(writer, BPF_REG_1, RECORD);
+	put(writer, BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_1, 0, 0, slot_at(step->slot));
+	number(writer, BPF_REG_2, (int32_t)step->size);
+	call(writer, BPF_FUNC_probe_read_user);
+	place(writer, &none);
+}
+
+static void write_copy(struct writer *writer, const struct lt_probe_step *step, size_t at)
+{
+	load(writer, BPF_REG_3, RECORD, slot_at(step->from));
+	sum(writer, BPF_REG_3, BPF_REG_3, step->offset);
+	move(writer, BPF_REG_1, RECORD);
+	put(writer, BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_1, 0, 0, (int32_t)at);
+	number(writer, BPF_REG_2, (int32_t)step->size);
+	call(writer, BPF_FUNC_probe_read_user);
+}
+
+static void write_find(struct writer *writer, const struct lt_probe_find *find,
+		       const struct lt_probe_step *step)
+{
+	struct label none = {0}, found = {0};
+	load(writer, NODE, RECORD, slot_at(step->from));
+	for (int i = 0; i < LT_PROBE_NODES; i++) {
+		struct label next = {0};
+		jump_if(writer, BPF_JEQ, NODE, 0, &none);
+		read_word(writer, NODE, find->via);
+		load(writer, HOLDER, BPF_REG_10, STACK_WORD);
+		jump_if(writer, BPF_JEQ, HOLDER, 0, &next);
+		read_word(writer, HOLDER, find->holder);
+		load(writer, HOLDER, BPF_REG_10, STACK_WORD);
+		jump_if(writer, BPF_JEQ, HOLDER, 0, &next);
+		store(writer, RECORD, slot_at(step->slot), NODE);
+		store(writer, RECORD, slot_at(step->slot + 1u), HOLDER);
+		read_word(writer, HOLDER, find->thread);
+		load(writer, BPF_REG_1, BPF_REG_10, STACK_WORD);
+		load_half(writer, BPF_REG_2, BPF_REG_10, STACK_THREAD);
+		if (found.count < JUMPS_MAX)
+			found.jumps[found.count++] = writer->count;
+		put(writer, BPF_JMP | BPF_JEQ | BPF_X, BPF_REG_1, BPF_REG_2, 0, 0);
+		place(writer, &next);
+		read_word(writer, NODE, find->next);
+		load(writer, NODE, BPF_REG_10, STACK_WORD);
+	}
+	place(writer, &none);
+	store_number(writer, BPF_DW, RECORD, slot_at(step->slot), 0);
+	store_number(writer, BPF_DW, RECORD, slot_at(step->slot + 1u), 0);
+	place(writer, &found);
+}
+
+static uint32_t lowest(const struct lt_probe_walk *walk)
+{
+	uint32_t low = walk->next;
+	for (int i = 0; i < LT_PROBE_FRAME_WORDS; i++)
+		if (walk->words[i] < low)
+			low = walk->words[i];
+	return low / 8 * 8;
+}
+
+static uint32_t span(const struct lt_probe_walk *walk)
+{
+	uint32_t high = walk->next;
+	for (int i = 0; i < LT_PROBE_FRAME_WORDS; i++)
+		if (walk->words[i] > high)
+			high = walk->words[i];
+	uint32_t bytes = high - lowest(walk);
+	return bytes > LT_PROBE_SPAN_MAX - 8 ? LT_PROBE_SPAN_MAX + 1 : bytes / 8 * 8 + 8;
+}
+
+/* One read for each frame: the part of it that all the words lie in. */
+static void write_walk(struct writer *writer, const struct lt_probe_walk *walk,
+		       const struct lt_probe_step *step, size_t frames)
+{
+	uint32_t low = lowest(walk), bytes = span(walk);
+	int base = STACK_FRAME - (int)bytes;
+	load(writer, NODE, RECORD, slot_at(step->from));
+	for (int i = 0; i < LT_PROBE_FRAMES; i++) {
+		jump_if(writer, BPF_JEQ, NODE, 0, &writer->submit);
+		sum(writer, BPF_REG_3, NODE, low);
+		move(writer, BPF_REG_1, BPF_REG_10);
+		put(writer, BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_1, 0, 0, base);
+		number(writer, BPF_REG_2, (int32_t)bytes);
+		call(writer, BPF_FUNC_probe_read_user);
+		jump_if(writer, BPF_JNE, BPF_REG_0, 0, &writer->submit);
+		for (int w = 0; w < LT_PROBE_FRAME_WORDS; w++) {
+			uint32_t at = walk->words[w] - low;
+			load(writer, BPF_REG_1, BPF_REG_10, base + (int)(at / 8 * 8));
+			if (at % 8 != 0) /* a member that is less than a word */
+				put(writer, BPF_ALU64 | BPF_RSH | BPF_K, BPF_REG_1, 0, 0,
+				    (int32_t)(at % 8 * 8));
+			store(writer, RECORD,
+			      (int)(frames + ((size_t)i * LT_PROBE_FRAME_WORDS + (size_t)w) * 8),
+			      BPF_REG_1);
+		}
+		store_number(writer, BPF_W, RECORD, offsetof(struct lt_probe_record, frame_count),
+			     i + 1);
+		load(writer, NODE, BPF_REG_10, base + (int)(walk->next - low));
+	}
+}
+
+static void write_head(struct writer *writer, const struct lt_probe_plan *plan, uint32_t site,
+		       int ring, size_t size)
+{
+	/* Another process that shares the code (a fork) makes no records. */
+	wide(writer, BPF_REG_1, plan->namespace_device);
+	wide(writer, BPF_REG_2, plan->namespace_inode);
+	move(writer, BPF_REG_3, BPF_REG_10);
+	put(writer, BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_3, 0, 0, STACK_THREAD);
+	number(writer, BPF_REG_4, sizeof(struct bpf_pidns_info));
+	call(writer, BPF_FUNC_get_ns_current_pid_tgid);
+	jump_if(writer, BPF_JNE, BPF_REG_0, 0, &writer->leave);
+	load_half(writer, BPF_REG_1, BPF_REG_10,
+		  STACK_THREAD + (int)offsetof(struct bpf_pidns_info, tgid));
+	jump_if(writer, BPF_JNE, BPF_REG_1, (int32_t)plan->namespace_pid, &writer->leave);
+
+	call(writer, BPF_FUNC_ktime_get_ns);
+	move(writer, NODE, BPF_REG_0);
+	put(writer, BPF_LD | BPF_DW | BPF_IMM, BPF_REG_1, BPF_PSEUDO_MAP_FD, 0, ring);
+	put(writer, 0, 0, 0, 0, 0);
+	number(writer, BPF_REG_2, (int32_t)size);
+	number(writer, BPF_REG_3, 0);
+	call(writer, BPF_FUNC_ringbuf_reserve);
+	jump_if(writer, BPF_JEQ, BPF_REG_0, 0, &writer->leave);
+	move(writer, RECORD, BPF_REG_0);
+	store_number(writer, BPF_W, RECORD, offsetof(struct lt_probe_record, site), (int32_t)site);
+	store_number(writer, BPF_W, RECORD, offsetof(struct lt_probe_record, frame_count), 0);
+	store(writer, RECORD, offsetof(struct lt_probe_record, start_ns), NODE);
+	load_half(writer, BPF_REG_1, BPF_REG_10, STACK_THREAD);
+	store_half(writer, RECORD, offsetof(struct lt_probe_record, namespace_thread), BPF_REG_1);
+	store_number(writer, BPF_W, RECORD, offsetof(struct lt_probe_record, reserved), 0);
+	call(writer, BPF_FUNC_get_current_pid_tgid);
+	store_half(writer, RECORD, offsetof(struct lt_probe_record, thread), BPF_REG_0);
+	put(writer, BPF_ALU64 | BPF_RSH | BPF_K, BPF_REG_0, 0, 0, 32);
+	store_half(writer, RECORD, offsetof(struct lt_probe_record, process), BPF_REG_0);
+	for (unsigned slot = 0; slot < LT_PROBE_SLOTS; slot++)
+		store_number(writer, BPF_DW, RECORD, slot_at(slot), 0);
+}
+
+static void write_tail(struct writer *writer)
+{
+	place(writer, &writer->submit);
+	call(writer, BPF_FUNC_ktime_get_ns);
+	store(writer, RECORD, offsetof(struct lt_probe_record, end_ns), BPF_REG_0);
+	move(writer, BPF_REG_1, RECORD);
+	/* The reader comes by itself: nothing is woken from within the process. */
+	number(writer, BPF_REG_2, BPF_RB_NO_WAKEUP);
+	call(writer, BPF_FUNC_ringbuf_submit);
+	place(writer, &writer->leave);
+	number(writer, BPF_REG_0, 0);
+	put(writer, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
+}
+
+static size_t rounded(size_t size)
+{
+	return (size + 7) / 8 * 8;
+}
+
+static bool step_is_valid(const struct lt_probe_plan *plan, size_t index)
+{
+	const struct lt_probe_step *step = &plan->steps[index];
+	if (step->slot >= LT_PROBE_SLOTS || step->from >= LT_PROBE_SLOTS)
+		return false;
+	switch (step->op) {
+	case LT_PROBE_SET:
+	case LT_PROBE_NEED:
+		return true;
+	case LT_PROBE_LOAD:
+		return step->size >= 1 && step->size <= 8;
+	case LT_PROBE_COPY:
+		return step->size >= 1 && step->size <= LT_PROBE_DATA_MAX;
+	case LT_PROBE_FIND:
+		return step->slot + 1 < LT_PROBE_SLOTS;
+	case LT_PROBE_WALK:
+		return index + 1 == plan->step_count && plan->walk.next % 8 == 0 &&
+		       span(&plan->walk) <= LT_PROBE_SPAN_MAX;
+	}
+	return false;
+}
+
+bool lt_probe_plan_size(const struct lt_probe_plan *plan, size_t *ret_size, size_t *ret_frames)
+{
+	size_t size = sizeof(struct lt_probe_record);
+	bool walks = false;
+	if (plan->step_count > LT_PROBE_STEPS)
+		return false;
+	for (size_t i = 0; i < plan->step_count; i++) {
+		if (!step_is_valid(plan, i))
+			return false;
+		if (plan->steps[i].op == LT_PROBE_COPY)
+			size += rounded(plan->steps[i].size);
+		walks = walks || plan->steps[i].op == LT_PROBE_WALK;
+	}
+	if (size > sizeof(struct lt_probe_record) + LT_PROBE_DATA_MAX)
+		return false;
+	*ret_frames = size;
+	*ret_size = size + (walks ? (size_t)LT_PROBE_FRAMES * LT_PROBE_FRAME_WORDS * 8 : 0);
+	return true;
+}
+
+size_t lt_probe_program(const struct lt_probe_plan *plan, uint32_t site, int ring,
+			struct bpf_insn *code)
+{
+	struct writer writer = {.code = code};
+	size_t size, frames;
+	if (!lt_probe_plan_size(plan, &size, &frames))
+		return 0;
+	write_head(&writer, plan, site, ring, size);
+	size_t at = sizeof(struct lt_probe_record);
+	for (size_t i = 0; i < plan->step_count; i++) {
+		const struct lt_probe_step *step = &plan->steps[i];
+		switch (step->op) {
+		case LT_PROBE_SET:
+			wide(&writer, BPF_REG_1, step->offset);
+			store(&writer, RECORD, slot_at(step->slot), BPF_REG_1);
+			break;
+		case LT_PROBE_LOAD:
+			write_load(&writer, step);
+			break;
+		case LT_PROBE_COPY:
+			write_copy(&writer, step, at);
+			at += rounded(step->size);
+			break;
+		case LT_PROBE_FIND:
+			write_find(&writer, &plan->find, step);
+			break;
+		case LT_PROBE_NEED:
+			load(&writer, BPF_REG_1, RECORD, slot_at(step->from));
+			jump_if(&writer, BPF_JEQ, BPF_REG_1, 0, &writer.submit);
+			break;
+		case LT_PROBE_WALK:
+			write_walk(&writer, &plan->walk, step, frames);
+			break;
+		}
+	}
+	write_tail(&writer);
+	return writer.failed ? 0 : writer.count;
+}

@@ -1,0 +1,90 @@
+/*
+ * probe_program.h: what the kernel does when a probe in a process is hit, as data: a plan of a few steps, from
+ * which the instructions of a BPF program are written. The program copies memory of the process into one record
+ * and hands it to lowtide's ring; it changes nothing, and the kernel proves that it ends.
+ *
+ * All that a plan says is offsets and addresses; what they mean is the business of whoever writes the plan.
+ */
+#ifndef LT_TARGET_PROBE_PROGRAM_H
+#define LT_TARGET_PROBE_PROGRAM_H
+
+#include "target/memory.h"
+
+struct bpf_insn;
+
+enum {
+	LT_PROBE_SLOTS = 8,
+	LT_PROBE_STEPS = 24,
+	LT_PROBE_FRAMES = 64,       /* of a chain, at most */
+	LT_PROBE_FRAME_WORDS = 3,   /* kept of each */
+	LT_PROBE_SPAN_MAX = 256,    /* bytes of a frame that are looked at */
+	LT_PROBE_NODES = 16,        /* of the list that is searched for the running thread */
+	LT_PROBE_DATA_MAX = 8192,   /* bytes copied into one record */
+	LT_PROBE_PROGRAM_MAX = 8192 /* instructions */
+};
+
+/* Slots are words of the record: the reader has them too. Offset and address are in the process. */
+enum lt_probe_op {
+	LT_PROBE_SET, /* slot = offset */
+	LT_PROBE_LOAD, /* slot = the `size` bytes (1 to 8) at from + offset; 0 when `from` is 0 or they cannot be read */
+	LT_PROBE_COPY, /* `size` bytes at from + offset go to the record's data; zeros when they cannot be read */
+	LT_PROBE_FIND, /* slot, slot + 1 = the node of the list at `from`, and its holder, that runs: plan.find */
+	LT_PROBE_NEED, /* the record ends here when `from` is 0 */
+	LT_PROBE_WALK, /* frames of the chain at `from`: plan.walk; the last step */
+};
+
+struct lt_probe_step {
+	enum lt_probe_op op;
+	uint8_t slot, from;
+	uint32_t size;
+	uint64_t offset;
+};
+
+/* A list of nodes; the one is looked for whose holder (a pointer of a pointer) is the current thread, by kernel id. */
+struct lt_probe_find {
+	uint32_t next;   /* offset in a node of the next one */
+	uint32_t via;    /* offset in a node of a pointer */
+	uint32_t holder; /* offset there of the pointer to the holder */
+	uint32_t thread; /* offset in the holder of the thread's id, a word */
+};
+
+struct lt_probe_walk {
+	uint32_t next; /* offset in a frame of the next one */
+	uint32_t words
+		[LT_PROBE_FRAME_WORDS]; /* offsets of what to keep: from there to the end of that word */
+};
+
+struct lt_probe_plan {
+	struct lt_probe_step steps[LT_PROBE_STEPS];
+	size_t step_count;
+	struct lt_probe_find find;
+	struct lt_probe_walk walk;
+	/* The process: only its threads make records. */
+	uint64_t namespace_device, namespace_inode; /* of its PID namespace */
+	uint32_t namespace_pid;                     /* of the process in there */
+};
+
+/* As it lies in the ring. */
+struct lt_probe_record {
+	uint32_t site;
+	uint32_t frame_count;
+	uint64_t start_ns;         /* CLOCK_MONOTONIC, when the program began */
+	uint64_t end_ns;           /* and when it was done */
+	uint32_t thread, process;  /* ids in the first PID namespace of the machine */
+	uint32_t namespace_thread; /* in that of the process */
+	uint32_t reserved;
+	uint64_t slots[LT_PROBE_SLOTS];
+	/* Then the bytes of all LT_PROBE_COPY, each rounded up to 8, then frames of LT_PROBE_FRAME_WORDS words. */
+};
+
+/* Bytes of the records of a plan, and where the frames lie in them. False: the plan makes no sense. */
+bool lt_probe_plan_size(const struct lt_probe_plan *plan, size_t *ret_size, size_t *ret_frames);
+
+/*
+ * Writes the program: records with `site` go to the ring map `ring` (a file descriptor). `code` has room
+ * for LT_PROBE_PROGRAM_MAX. The number of instructions, 0: the plan makes no sense, or is too long.
+ */
+size_t lt_probe_program(const struct lt_probe_plan *plan, uint32_t site, int ring,
+			struct bpf_insn *code);
+
+#endif

@@ -1,0 +1,241 @@
+/* What a probe copies, from the layout of the release; and the same read from the record again. */
+#include "layout/object.h"
+#include "watch/probe_parts.h"
+
+#include <string.h>
+
+static void add(struct lt_probe_plan *plan, enum lt_probe_op op, uint8_t slot, uint8_t from,
+		uint64_t offset, uint32_t size)
+{
+	if (plan->step_count < LT_PROBE_STEPS)
+		plan->steps[plan->step_count++] = (struct lt_probe_step){
+			.op = op, .slot = slot, .from = from, .offset = offset, .size = size};
+}
+
+static void add_load(struct lt_probe_plan *plan, uint8_t slot, uint8_t from, uint64_t offset)
+{
+	add(plan, LT_PROBE_LOAD, slot, from, offset, 8);
+}
+
+static bool has_all(const struct lt_layout *layout, const enum lt_field *fields, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (!lt_has(layout, fields[i]))
+			return false;
+	return true;
+}
+#define HAS(layout, ...)                                                                           \
+	has_all(layout, (const enum lt_field[]){__VA_ARGS__},                                      \
+		sizeof((const enum lt_field[]){__VA_ARGS__}) / sizeof(enum lt_field))
+
+/* Slots of the interpreter that runs and of its thread. */
+static bool add_running(struct lt_probe_plan *plan, const struct lt_layout *layout, lt_addr runtime,
+			lt_addr watched)
+{
+	add(plan, LT_PROBE_SET, LT_SLOT_WORK, 0, runtime, 0);
+	if (!HAS(layout, LT_PyThreadState_interp, LT_PyInterpreterState_id))
+		return false;
+	if (lt_fact(layout, LT_FACT_gil_pointer) == 0) {
+		/* One GIL: the runtime knows who runs. */
+		if (!lt_has(layout, LT__PyRuntimeState_gilstate_tstate_current))
+			return false;
+		add_load(plan, LT_SLOT_THREAD, LT_SLOT_WORK,
+			 lt_off(layout, LT__PyRuntimeState_gilstate_tstate_current));
+	} else {
+		if (!HAS(layout, LT__PyRuntimeState_interpreters_head, LT_PyInterpreterState_next,
+			 LT_PyInterpreterState_ceval_gil, LT__gil_runtime_state_last_holder,
+			 LT_PyThreadState_native_thread_id))
+			return false;
+		/* Interpreters may have GILs of their own: the one that the current thread holds. */
+		add_load(plan, LT_SLOT_WORK, LT_SLOT_WORK,
+			 lt_off(layout, LT__PyRuntimeState_interpreters_head));
+		add(plan, LT_PROBE_FIND, LT_SLOT_INTERPRETER, LT_SLOT_WORK, 0, 0);
+		plan->find = (struct lt_probe_find){
+			.next = (uint32_t)lt_off(layout, LT_PyInterpreterState_next),
+			.via = (uint32_t)lt_off(layout, LT_PyInterpreterState_ceval_gil),
+			.holder = (uint32_t)lt_off(layout, LT__gil_runtime_state_last_holder),
+			.thread = (uint32_t)lt_off(layout, LT_PyThreadState_native_thread_id),
+		};
+	}
+	/* Interpreters that share a GIL: the thread says which one runs. */
+	if (watched != 0)
+		add(plan, LT_PROBE_SET, LT_SLOT_INTERPRETER, 0, watched, 0);
+	else
+		add_load(plan, LT_SLOT_INTERPRETER, LT_SLOT_THREAD,
+			 lt_off(layout, LT_PyThreadState_interp));
+	add_load(plan, LT_SLOT_ID, LT_SLOT_INTERPRETER, lt_off(layout, LT_PyInterpreterState_id));
+	return true;
+}
+
+static bool add_state(struct lt_probe_plan *plan, const struct lt_layout *layout)
+{
+	if (!HAS(layout, LT_PyInterpreterState_gc, LT_sizeof__gc_runtime_state))
+		return false;
+	uint64_t gc = lt_off(layout, LT_PyInterpreterState_gc);
+	add(plan, LT_PROBE_COPY, 0, LT_SLOT_INTERPRETER, gc,
+	    (uint32_t)lt_off(layout, LT_sizeof__gc_runtime_state));
+	if (lt_fact(layout, LT_FACT_gc_stats_ring) == 0)
+		return true;
+	if (!HAS(layout, LT__gc_runtime_state_generation_stats, LT_sizeof_gc_stats))
+		return false;
+	add_load(plan, LT_SLOT_STATISTICS, LT_SLOT_INTERPRETER,
+		 gc + lt_off(layout, LT__gc_runtime_state_generation_stats));
+	add(plan, LT_PROBE_COPY, 0, LT_SLOT_STATISTICS, 0,
+	    (uint32_t)lt_off(layout, LT_sizeof_gc_stats));
+	return true;
+}
+
+static bool add_stack(struct lt_probe_plan *plan, const struct lt_layout *layout)
+{
+	struct lt_probe_walk *walk = &plan->walk;
+	if (lt_fact(layout, LT_FACT_frame_object_chain) != 0) {
+		if (!HAS(layout, LT_PyThreadState_frame, LT_PyFrameObject_f_back,
+			 LT_PyFrameObject_f_code, LT_PyFrameObject_f_lasti))
+			return false;
+		add_load(plan, LT_SLOT_FRAME, LT_SLOT_THREAD,
+			 lt_off(layout, LT_PyThreadState_frame));
+		walk->next = (uint32_t)lt_off(layout, LT_PyFrameObject_f_back);
+		walk->words[0] = (uint32_t)lt_off(layout, LT_PyFrameObject_f_code);
+		walk->words[1] = (uint32_t)lt_off(layout, LT_PyFrameObject_f_lasti);
+		walk->words[2] = walk->words[0];
+	} else {
+		if (!HAS(layout, LT__PyInterpreterFrame_previous,
+			 LT__PyInterpreterFrame_f_executable, LT__PyInterpreterFrame_instr_ptr,
+			 LT__PyInterpreterFrame_owner))
+			return false;
+		if (lt_has(layout, LT_PyThreadState_current_frame)) {
+			add_load(plan, LT_SLOT_FRAME, LT_SLOT_THREAD,
+				 lt_off(layout, LT_PyThreadState_current_frame));
+		} else {
+			if (!HAS(layout, LT_PyThreadState_cframe, LT__PyCFrame_current_frame))
+				return false;
+			add_load(plan, LT_SLOT_WORK, LT_SLOT_THREAD,
+				 lt_off(layout, LT_PyThreadState_cframe));
+			add_load(plan, LT_SLOT_FRAME, LT_SLOT_WORK,
+				 lt_off(layout, LT__PyCFrame_current_frame));
+		}
+		walk->next = (uint32_t)lt_off(layout, LT__PyInterpreterFrame_previous);
+		walk->words[0] = (uint32_t)lt_off(layout, LT__PyInterpreterFrame_f_executable);
+		walk->words[1] = (uint32_t)lt_off(layout, LT__PyInterpreterFrame_instr_ptr);
+		walk->words[2] = (uint32_t)lt_off(layout, LT__PyInterpreterFrame_owner);
+	}
+	add(plan, LT_PROBE_WALK, 0, LT_SLOT_FRAME, 0, 0);
+	return true;
+}
+
+bool lt_probe_plan_make(const struct lt_view *view, enum lt_probe_what what, lt_addr interpreter,
+			struct lt_probe_plan *ret_plan)
+{
+	const struct lt_layout *layout = view->layout;
+	struct lt_probe_plan plan = {0};
+	if (lt_has(layout, LT__PyRuntimeState_finalizing)) {
+		add(&plan, LT_PROBE_SET, LT_SLOT_WORK, 0, view->python->runtime, 0);
+		add_load(&plan, LT_SLOT_FINALIZING, LT_SLOT_WORK,
+			 lt_off(layout, LT__PyRuntimeState_finalizing));
+	}
+	if (!add_running(&plan, layout, view->python->runtime,
+			 what == LT_PROBE_WATCHED ? interpreter : 0) ||
+	    !add_state(&plan, layout))
+		return false;
+	if (what == LT_PROBE_WATCHED) {
+		if (!lt_has(layout, LT__gc_runtime_state_collecting))
+			return false;
+		add(&plan, LT_PROBE_LOAD, LT_SLOT_COLLECTING, LT_SLOT_INTERPRETER,
+		    lt_off(layout, LT_PyInterpreterState_gc) +
+			    lt_off(layout, LT__gc_runtime_state_collecting),
+		    4);
+		add(&plan, LT_PROBE_NEED, 0, LT_SLOT_COLLECTING, 0, 0);
+	}
+	if (what != LT_PROBE_STATE && !add_stack(&plan, layout))
+		return false;
+	*ret_plan = plan;
+	return true;
+}
+
+/* The copies in a record, as memory at the addresses that they are copies of. */
+struct copies {
+	struct lt_memory base;
+	struct {
+		lt_addr address;
+		const uint8_t *bytes;
+		size_t size;
+	} parts[2];
+};
+
+static size_t copies_read(struct lt_memory *memory, lt_addr addr, void *buffer, size_t size)
+{
+	const struct copies *copies = (const struct copies *)memory;
+	for (size_t i = 0; i < 2; i++) {
+		if (copies->parts[i].size == 0 || addr < copies->parts[i].address ||
+		    addr - copies->parts[i].address >= copies->parts[i].size)
+			continue;
+		size_t at = (size_t)(addr - copies->parts[i].address);
+		size_t there = copies->parts[i].size - at;
+		memcpy(buffer, copies->parts[i].bytes + at, size < there ? size : there);
+		return size < there ? size : there;
+	}
+	return 0;
+}
+
+static size_t rounded(uint64_t size)
+{
+	return (size_t)(size + 7) / 8 * 8;
+}
+
+/* Bytes of the copies of add_state(). */
+static size_t state_size(const struct lt_layout *layout, size_t ret_parts[2])
+{
+	ret_parts[0] = (size_t)lt_off(layout, LT_sizeof__gc_runtime_state);
+	ret_parts[1] = lt_fact(layout, LT_FACT_gc_stats_ring) != 0
+			       ? (size_t)lt_off(layout, LT_sizeof_gc_stats)
+			       : 0;
+	return rounded(ret_parts[0]) + rounded(ret_parts[1]);
+}
+
+bool lt_probe_state(const struct lt_view *view, const struct lt_probe_record *record, size_t size,
+		    struct lt_gc_state *ret_state)
+{
+	static const struct lt_memory_ops ops = {.read = copies_read};
+	lt_addr interpreter = record->slots[LT_SLOT_INTERPRETER];
+	size_t parts[2];
+	if (interpreter == 0 || size < sizeof(*record) + state_size(view->layout, parts))
+		return false;
+	const uint8_t *bytes = (const uint8_t *)(record + 1);
+	struct copies copies = {.base = {.ops = &ops}};
+	copies.parts[0].address = interpreter + lt_off(view->layout, LT_PyInterpreterState_gc);
+	copies.parts[0].bytes = bytes;
+	copies.parts[0].size = parts[0];
+	copies.parts[1].address = record->slots[LT_SLOT_STATISTICS];
+	copies.parts[1].bytes = bytes + rounded(parts[0]);
+	copies.parts[1].size = parts[1];
+	struct lt_view of_record = *view;
+	of_record.memory = &copies.base;
+	return lt_gc_state_read(&of_record, interpreter, ret_state);
+}
+
+void lt_probe_stack(const struct lt_view *view, const struct lt_probe_record *record, size_t size,
+		    struct lt_watch_event *event)
+{
+	const struct lt_layout *layout = view->layout;
+	bool objects = lt_fact(layout, LT_FACT_frame_object_chain) != 0;
+	int64_t shim = lt_fact(layout, LT_FACT_frame_owner_shim);
+	uint64_t mask = (uint64_t)lt_fact(layout, LT_FACT_stackref_mask);
+	size_t parts[2];
+	size_t at = sizeof(*record) + state_size(layout, parts);
+	event->frames_exact = true;
+	for (uint32_t i = 0;
+	     i < record->frame_count && i < LT_PROBE_FRAMES && event->frame_count < LT_WATCH_FRAMES;
+	     i++) {
+		uint64_t words[LT_PROBE_FRAME_WORDS];
+		if (size < at + (i + 1) * sizeof(words))
+			return;
+		memcpy(words, (const uint8_t *)record + at + i * sizeof(words), sizeof(words));
+		if (!objects && shim > 0 && (words[2] & 0xff) >= (uint64_t)shim)
+			continue;
+		struct lt_watch_frame *frame = &event->frames[event->frame_count];
+		frame->code = words[0] & ~mask;
+		frame->instruction = objects ? (lt_addr)(int64_t)(int32_t)words[1] : words[1];
+		if (frame->code != 0)
+			event->frame_count++;
+	}
+}
