@@ -24,7 +24,7 @@ const struct lt_option lt_options[LT_OPT_COUNT] = {
 		 .argument = "FORMAT",
 		 .choices = lt_format_names,
 		 .help = "The format, whatever the ending of FILE: text, json, csv, tide, "
-			 "html, dot or heapsnapshot"},
+			 "html, dot, heapsnapshot, trace or openmetrics"},
 	[LT_OPT_COLOR] =
 		{.name = "color",
 		 .argument = "WHEN",

@@ -10,14 +10,9 @@
 #define LT_REPORT_EXPORT_HEAPSNAPSHOT_H
 
 #include "analysis/expression.h"
+#include "report/sink.h"
 
 enum { LT_HEAPSNAPSHOT_NAMES = 4 * 1024 * 1024 };
-
-/* Takes each piece of the file in turn; a status other than LT_OK ends the work and is returned. */
-struct lt_sink {
-	enum lt_status (*add)(void *ctx, const char *bytes, size_t length);
-	void *ctx;
-};
 
 struct lt_heapsnapshot_options {
 	bool redact; /* no key and no name of an attribute or variable, as in a .tide file */

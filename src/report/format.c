@@ -5,10 +5,15 @@
 #include <strings.h>
 
 const char *const lt_format_names[LT_FORMAT_COUNT + 1] = {
-	[LT_FORMAT_TEXT] = "text", [LT_FORMAT_JSON] = "json",
-	[LT_FORMAT_CSV] = "csv",   [LT_FORMAT_HTML] = "html",
-	[LT_FORMAT_DOT] = "dot",   [LT_FORMAT_HEAPSNAPSHOT] = "heapsnapshot",
+	[LT_FORMAT_TEXT] = "text",
+	[LT_FORMAT_JSON] = "json",
+	[LT_FORMAT_CSV] = "csv",
+	[LT_FORMAT_HTML] = "html",
+	[LT_FORMAT_DOT] = "dot",
+	[LT_FORMAT_HEAPSNAPSHOT] = "heapsnapshot",
 	[LT_FORMAT_TIDE] = "tide",
+	[LT_FORMAT_TRACE] = "trace",
+	[LT_FORMAT_OPENMETRICS] = "openmetrics",
 };
 
 bool lt_format_of_file(const char *path, enum lt_format *ret_format)
@@ -17,6 +22,10 @@ bool lt_format_of_file(const char *path, enum lt_format *ret_format)
 		const char *ending;
 		enum lt_format format;
 	} endings[] = {
+		{".trace.json", LT_FORMAT_TRACE},
+		{".perfetto.json", LT_FORMAT_TRACE},
+		{".prom", LT_FORMAT_OPENMETRICS},
+		{".openmetrics", LT_FORMAT_OPENMETRICS},
 		{".txt", LT_FORMAT_TEXT},
 		{".csv", LT_FORMAT_CSV},
 		{".json", LT_FORMAT_JSON},

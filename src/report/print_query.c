@@ -1,5 +1,6 @@
 /* Rows of a query: as a table for people, as JSON, as CSV. */
 #include "analysis/query.h"
+#include "report/csv.h"
 #include "report/json.h"
 #include "report/print.h"
 #include "report/safe.h"
@@ -115,28 +116,11 @@ json_t *lt_json_query(const struct lt_query_result *result)
 	return json_pack("{s:o, s:o, s:b}", "columns", columns, "rows", rows, "cut", result->cut);
 }
 
-/* In quotes where the text needs them. What cannot be shown is escaped, as everywhere: this may go to a terminal. */
-static void csv_text(struct lt_text *out, const char *text)
-{
-	struct lt_text safe = {0};
-	lt_safe_add(&safe, text, LT_UTF8);
-	const char *bytes = lt_text_get(&safe);
-	bool quoted = *bytes == '\0' || strpbrk(bytes, ",\" ") != NULL;
-	if (quoted)
-		lt_text_add(out, "\"");
-	for (; *bytes != '\0'; bytes++)
-		lt_text_add_bytes(out, *bytes == '"' ? "\"\"" : bytes, *bytes == '"' ? 2 : 1);
-	if (quoted)
-		lt_text_add(out, "\"");
-	out->failed |= safe.failed;
-	lt_text_deinit(&safe);
-}
-
 void lt_csv_query(const struct lt_query_result *result, struct lt_text *out)
 {
 	for (size_t i = 0; i < result->column_count; i++) {
 		lt_text_add(out, i == 0 ? "" : ",");
-		csv_text(out, result->columns[i]);
+		lt_csv_text(out, result->columns[i]);
 	}
 	lt_text_add(out, "\r\n");
 	for (size_t row = 0; row < result->row_count; row++) {
@@ -149,7 +133,7 @@ void lt_csv_query(const struct lt_query_result *result, struct lt_text *out)
 			else if (value->type == LT_STORE_REAL)
 				lt_text_addf(out, "%.*g", REAL_DIGITS, value->real);
 			else if (value->type == LT_STORE_TEXT)
-				csv_text(out, value->text);
+				lt_csv_text(out, value->text);
 		}
 		lt_text_add(out, "\r\n");
 	}

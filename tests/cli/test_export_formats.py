@@ -10,7 +10,7 @@ from test_command_line import refused
     (["ps", "-o", "list.html"], "the command ps cannot write html", "It can write text or json"),
     (["ps", "--format", "dot"], "the command ps cannot write dot", "text or json"),
     (["types", "-o", "x.HeapSnapshot", "1"], "the command types cannot write heapsnapshot", None),
-    (["ps", "--format", "pdf"], "'pdf' is not an argument that --format takes", "dot or heapsnapshot"),
+    (["ps", "--format", "pdf"], "'pdf' is not an argument that --format takes", "trace or openmetrics"),
     (["ps", "--format"], "the option --format takes an argument", "--format=FORMAT"),
 ])
 def test_refused_formats(lowtide, tmp_path, monkeypatch, arguments, sentence, remedy):
