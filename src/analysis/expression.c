@@ -2,6 +2,7 @@
 
 #include "analysis/read.h"
 #include "analysis/tasks.h"
+#include "analysis/threads.h"
 #include "base/cleanup.h"
 
 #include <inttypes.h>
@@ -363,9 +364,10 @@ struct writing {
 	bool owner_type; /* then: what `text` says is a class */
 	bool in_locals;  /* the node may be a cell whose contents Python shows in its place */
 	bool of_threads; /* the node is the dict of the namespaces of what `text` says, one for each thread */
-	bool of_context; /* the node belongs to the context in which a thread runs */
-	bool one_thread; /* the expression holds in one thread only */
-	bool general;    /* [*] for every index and key but the names of modules */
+	bool of_context;              /* the node belongs to the context in which a thread runs */
+	bool one_thread;              /* the expression holds in one thread only */
+	const struct lt_root *thread; /* then: a root that names it, NULL: which one is not known */
+	bool general;                 /* [*] for every index and key but the names of modules */
 };
 
 static void wrap(struct lt_text *text, const char *before, const char *after)
@@ -521,6 +523,7 @@ static void add_step(struct lt_expressions *ex, struct writing *w, uint32_t from
 	if (w->of_threads && ref.kind == LT_REF_VALUE) {
 		w->of_threads = false;
 		w->pending = w->one_thread = true;
+		w->thread = lt_local_values_root(ex->picture, to);
 		return;
 	}
 	if (ref.kind == LT_REF_MEMBER && ref.index == LT_MEMBER_local_dicts) {
@@ -602,11 +605,7 @@ static void add_thread(const struct lt_picture *picture, const struct lt_frame *
 {
 	const struct lt_interpreter *interpreter =
 		&picture->roots.interpreters.data[frame->interpreter];
-	const struct lt_thread *thread = &interpreter->threads[frame->thread];
-	if (thread->native_id != 0)
-		lt_text_addf(text, "%d", (int)thread->native_id);
-	else
-		lt_text_addf(text, "%" PRIu64, thread->thread_id);
+	lt_thread_add(text, &interpreter->threads[frame->thread]);
 }
 
 /* "asyncio task 'Task-7' of fetch()", and what gives it in Python. */
@@ -646,8 +645,8 @@ static void begin(struct lt_expressions *ex, const struct lt_root *root, uint32_
 		return;
 	case LT_ROOT_LOCAL: {
 		const struct lt_frame *frame = &picture->roots.frames.data[root->frame];
-		lt_text_addf(prefix, "local variable '%s' of %s() at %s:%d in thread ",
-			     root->variable, frame->function, frame->file, frame->line);
+		lt_text_addf(prefix, "local variable '%s' of %s() at %s:%d in ", root->variable,
+			     frame->function, frame->file, frame->line);
 		add_thread(picture, frame, prefix);
 		lt_text_add(&w->text, root->variable);
 		w->in_locals = true;
@@ -657,7 +656,7 @@ static void begin(struct lt_expressions *ex, const struct lt_root *root, uint32_
 	}
 	case LT_ROOT_FRAME: {
 		const struct lt_frame *frame = &picture->roots.frames.data[root->frame];
-		lt_text_addf(prefix, "%s of %s() at %s:%d in thread ", root->name, frame->function,
+		lt_text_addf(prefix, "%s of %s() at %s:%d in ", root->name, frame->function,
 			     frame->file, frame->line);
 		add_thread(picture, frame, prefix);
 		if (where != NULL)
@@ -679,13 +678,25 @@ static void begin(struct lt_expressions *ex, const struct lt_root *root, uint32_
 	case LT_ROOT_ASYNCIO:
 		begin_at_task(ex, root, node, w, prefix, where);
 		return;
-	case LT_ROOT_CONTEXT:
-		w->of_context = true;
-		lt_text_addf(&w->text, "<%s>", root->name);
-		return;
 	default:
-		lt_text_addf(&w->text, "<%s>", root->name);
+		w->of_context = root->kind == LT_ROOT_CONTEXT;
+		lt_text_addf(&w->text, "<%s", root->name);
+		if (root->variable != NULL && !w->general)
+			lt_text_addf(&w->text, " '%s'", root->variable);
+		lt_text_add(&w->text, ">");
 	}
+}
+
+/* In which thread an expression holds: "in thread 1234 'worker'". */
+static void add_one_thread(const struct writing *w, struct lt_text *prefix)
+{
+	if (w->thread == NULL || w->general) {
+		lt_text_add(prefix, "in one of its threads");
+		return;
+	}
+	lt_text_addf(prefix, "in %s", w->thread->name);
+	if (w->thread->variable != NULL)
+		lt_text_addf(prefix, " '%s'", w->thread->variable);
 }
 
 /*
@@ -717,7 +728,7 @@ static void write_way(struct lt_expressions *ex, const uint32_t *nodes, size_t c
 	if (w.of_threads)
 		lt_text_add(&w.text, lt_member_spelling(LT_MEMBER_local_dicts));
 	if (w.one_thread && prefix.length == 0)
-		lt_text_add(&prefix, "in one of its threads");
+		add_one_thread(&w, &prefix);
 	uint64_t left = cut + (count - 1 - shown);
 	if (left > 0)
 		lt_text_addf(&w.text, "<%" PRIu64 " steps more>", left);

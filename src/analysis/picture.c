@@ -3,6 +3,7 @@
 #include "analysis/collectable.h"
 #include "analysis/source_live.h"
 #include "analysis/tasks.h"
+#include "analysis/threads.h"
 #include "base/cleanup.h"
 
 /*
@@ -104,10 +105,10 @@ enum lt_status lt_picture_place_roots(struct lt_picture *picture)
 		const struct lt_root *root = &picture->roots.list.data[i];
 		uint32_t node = lt_heap_graph_find(&picture->graph, root->address);
 		picture->root_node[i] = node;
-		if (root->kind != LT_ROOT_ASYNCIO)
+		if (lt_root_holds(root->kind))
 			continue;
 		picture->root_node[i] = LT_NO_NODE;
-		if (node != LT_NO_NODE && !lt_map_put(&picture->tasks, node, i))
+		if (node != LT_NO_NODE && !lt_map_put(&picture->named, node, i))
 			return lt_fail_memory(picture->session);
 	}
 	return LT_OK;
@@ -130,6 +131,7 @@ static enum lt_status take(struct lt_picture *picture)
 	LT_TRY(lt_source_live_create(picture->session, picture->heap, &picture->graph,
 				     &picture->source));
 	LT_TRY(lt_tasks_find(picture));
+	LT_TRY(lt_threads_find(picture));
 	return lt_picture_place_roots(picture);
 }
 
@@ -151,7 +153,7 @@ void lt_picture_deinit(struct lt_picture *picture)
 	lt_heap_close(picture->heap);
 	lt_loose_refs_deinit(&picture->scanned);
 	lt_unvisited_list_deinit(&picture->unvisited);
-	lt_map_deinit(&picture->tasks);
+	lt_map_deinit(&picture->named);
 	free(picture->root_node);
 	free(picture->alive);
 	free(picture->dominator);

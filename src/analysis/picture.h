@@ -24,7 +24,8 @@ struct lt_picture {
 	struct lt_heap_graph graph;
 	uint32_t *
 		root_node; /* node of each root, LT_NO_NODE when it is in no node, or holds nothing */
-	struct lt_map tasks; /* node of each root of kind LT_ROOT_ASYNCIO -> the root's index */
+	struct lt_map
+		named; /* node of each root that holds nothing (lt_root_holds()) -> the root's index */
 	/* References found by scans of the objects of C types that no other one accounts for. */
 	struct lt_loose_refs scanned;
 	struct lt_native native; /* how much memory of C code was searched for roots */

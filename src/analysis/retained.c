@@ -339,6 +339,7 @@ static const char *const root_names[LT_ROOT_KIND_COUNT] = {
 	[LT_ROOT_CONTEXT] = "<context variables>",
 	[LT_ROOT_TASK] = "<running event loops and tasks>",
 	[LT_ROOT_ASYNCIO] = "<pending asyncio tasks>",
+	[LT_ROOT_LOCAL_VALUES] = "<thread-local values>",
 	[LT_ROOT_ATEXIT] = "<functions registered with atexit>",
 	[LT_ROOT_TYPE] = "<static types>",
 	[LT_ROOT_STATE] = "<other state of the interpreter>",

@@ -51,23 +51,15 @@ static const struct member thread_members[] = {
 };
 
 static const char *const kind_names[LT_ROOT_KIND_COUNT] = {
-	[LT_ROOT_MODULES] = "modules",
-	[LT_ROOT_BUILTINS] = "builtins",
-	[LT_ROOT_LOCAL] = "local",
-	[LT_ROOT_FRAME] = "frame",
-	[LT_ROOT_NAMED] = "named",
-	[LT_ROOT_INTERPRETER] = "interpreter",
-	[LT_ROOT_THREAD] = "thread",
-	[LT_ROOT_THREAD_LOCAL] = "thread-local",
-	[LT_ROOT_CONTEXT] = "context",
-	[LT_ROOT_TASK] = "task",
-	[LT_ROOT_ASYNCIO] = "asyncio-task",
-	[LT_ROOT_ATEXIT] = "atexit",
-	[LT_ROOT_TYPE] = "type",
-	[LT_ROOT_STATE] = "state",
-	[LT_ROOT_STATIC] = "static",
-	[LT_ROOT_STACK] = "stack",
-	[LT_ROOT_EXTERNAL] = "unexplained",
+	[LT_ROOT_MODULES] = "modules",      [LT_ROOT_BUILTINS] = "builtins",
+	[LT_ROOT_LOCAL] = "local",          [LT_ROOT_FRAME] = "frame",
+	[LT_ROOT_NAMED] = "named",          [LT_ROOT_INTERPRETER] = "interpreter",
+	[LT_ROOT_THREAD] = "thread",        [LT_ROOT_THREAD_LOCAL] = "thread-local",
+	[LT_ROOT_CONTEXT] = "context",      [LT_ROOT_TASK] = "task",
+	[LT_ROOT_ASYNCIO] = "asyncio-task", [LT_ROOT_LOCAL_VALUES] = "thread-local-values",
+	[LT_ROOT_ATEXIT] = "atexit",        [LT_ROOT_TYPE] = "type",
+	[LT_ROOT_STATE] = "state",          [LT_ROOT_STATIC] = "static",
+	[LT_ROOT_STACK] = "stack",          [LT_ROOT_EXTERNAL] = "unexplained",
 };
 
 const char *lt_root_kind_name(enum lt_root_kind kind)
@@ -92,16 +84,23 @@ static bool add_member(const struct lt_view *view, struct lt_roots *roots, lt_ad
 	return add(roots, root);
 }
 
+void lt_thread_add(struct lt_text *text, const struct lt_thread *thread)
+{
+	lt_text_add(text, thread->ended ? "the ended thread " : "thread ");
+	if (thread->native_id != 0)
+		lt_text_addf(text, "%d", (int)thread->native_id);
+	else
+		lt_text_addf(text, "%" PRIu64, thread->thread_id);
+}
+
 /* "the context variables of thread 1234". */
 static const char *of_thread(struct lt_roots *roots, const char *what,
 			     const struct lt_thread *thread)
 {
-	char text[128];
-	int length = thread->native_id != 0 ? snprintf(text, sizeof(text), "%s of thread %d", what,
-						       (int)thread->native_id)
-					    : snprintf(text, sizeof(text), "%s of thread %" PRIu64,
-						       what, thread->thread_id);
-	const char *copy = lt_arena_copy(&roots->strings, text, (size_t)length);
+	LT_CLEANUP(lt_text_deinit) struct lt_text text = {0};
+	lt_text_addf(&text, "%s of ", what);
+	lt_thread_add(&text, thread);
+	const char *copy = lt_arena_copy(&roots->strings, lt_text_get(&text), text.length);
 	return copy != NULL ? copy : what;
 }
 
@@ -133,8 +132,9 @@ static bool add_exceptions(const struct lt_view *view, struct lt_roots *roots, l
 }
 
 static bool add_thread(const struct lt_view *view, struct lt_roots *roots, uint32_t interpreter,
-		       const struct lt_thread *thread)
+		       uint32_t index)
 {
+	const struct lt_thread *thread = &roots->interpreters.data[interpreter].threads[index];
 	static const struct {
 		enum lt_field field;
 		enum lt_root_kind kind;
@@ -152,6 +152,7 @@ static bool add_thread(const struct lt_view *view, struct lt_roots *roots, uint3
 		if (lt_read_pointer(view, thread->address, named[i].field) == 0)
 			continue;
 		root.name = of_thread(roots, named[i].what, thread);
+		root.index = index;
 		if (!add_member(view, roots, thread->address, named[i].field, root))
 			return false;
 	}
@@ -286,7 +287,7 @@ static bool add_interpreter(const struct lt_view *view, struct lt_roots *roots, 
 			return false;
 	}
 	for (size_t t = 0; t < interpreter->thread_count; t++) {
-		if (!add_thread(view, roots, index, &interpreter->threads[t]))
+		if (!add_thread(view, roots, index, (uint32_t)t))
 			return false;
 	}
 	return add_atexit(view, roots, index, address) &&

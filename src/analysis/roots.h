@@ -6,6 +6,7 @@
 #define LT_ANALYSIS_ROOTS_H
 
 #include "analysis/frames.h"
+#include "base/text.h"
 
 enum lt_root_kind {
 	LT_ROOT_MODULES,      /* the dict sys.modules */
@@ -19,6 +20,7 @@ enum lt_root_kind {
 	LT_ROOT_CONTEXT,      /* the context variables of a thread */
 	LT_ROOT_TASK,         /* asyncio's running loop and task of a thread */
 	LT_ROOT_ASYNCIO,      /* a task that asyncio lists as pending: it holds nothing (tasks.h) */
+	LT_ROOT_LOCAL_VALUES, /* a namespace of a threading.local(): it holds nothing (threads.h) */
 	LT_ROOT_ATEXIT,       /* registered with atexit */
 	LT_ROOT_TYPE,         /* dict or subclasses of a static type */
 	/*
@@ -36,16 +38,22 @@ enum lt_root_kind {
 /* "modules", "static", ...: as in JSON. */
 const char *lt_root_kind_name(enum lt_root_kind kind);
 
+/* False for a kind that only names its object: what is found through others. */
+static inline bool lt_root_holds(enum lt_root_kind kind)
+{
+	return kind != LT_ROOT_ASYNCIO && kind != LT_ROOT_LOCAL_VALUES;
+}
+
 struct lt_root {
 	lt_addr address;
 	enum lt_root_kind kind;
 	uint32_t interpreter; /* index */
 	uint32_t frame;       /* index into the frames, for LT_ROOT_LOCAL and LT_ROOT_FRAME */
-	uint32_t index;       /* of the local variable */
-	uint32_t count;       /* of references: 0 when none is owned here, as for a borrowed one */
-	lt_addr at;           /* the word that holds it, 0 when there is none of its own */
-	const char *name;     /* what it is, in words, or an expression for LT_ROOT_NAMED */
-	/* Of LT_ROOT_LOCAL its name, "<local 3>" when unknown; of LT_ROOT_ASYNCIO the task's, NULL when unknown. */
+	uint32_t index; /* of the local variable; of what belongs to a thread, that of the thread */
+	uint32_t count; /* of references: 0 when none is owned here, as for a borrowed one */
+	lt_addr at;     /* the word that holds it, 0 when there is none of its own */
+	const char *name; /* what it is, in words, or an expression for LT_ROOT_NAMED */
+	/* Of LT_ROOT_LOCAL its name, "<local 3>" when unknown; of a task or thread its own, NULL when unknown. */
 	const char *variable;
 };
 LT_VEC(lt_root_list, struct lt_root);
@@ -62,5 +70,8 @@ struct lt_roots {
  */
 LT_MUST_CHECK enum lt_status lt_roots_read(const struct lt_view *view, struct lt_roots *ret_roots);
 void lt_roots_deinit(struct lt_roots *roots);
+
+/* "thread 1234" by the kernel's id, else by that of pthread_self(); "the ended thread 1234". */
+void lt_thread_add(struct lt_text *text, const struct lt_thread *thread);
 
 #endif

@@ -13,7 +13,10 @@ struct tasks {
 const struct lt_root *lt_task_root(const struct lt_picture *picture, uint32_t node)
 {
 	uint64_t index;
-	return lt_map_get(&picture->tasks, node, &index) ? &picture->roots.list.data[index] : NULL;
+	if (!lt_map_get(&picture->named, node, &index))
+		return NULL;
+	const struct lt_root *root = &picture->roots.list.data[index];
+	return root->kind == LT_ROOT_ASYNCIO ? root : NULL;
 }
 
 static uint32_t member_of(const struct lt_picture *picture, uint32_t node, enum lt_member member)
@@ -51,10 +54,10 @@ bool lt_task_root_gap(const struct lt_root *root)
 bool lt_task_start(struct lt_expressions *expressions, const struct lt_picture *picture,
 		   const uint32_t *nodes, size_t within, const struct lt_root *root, size_t *ret_at)
 {
-	if (picture->tasks.count == 0 || within == 0)
+	if (picture->named.count == 0 || within == 0)
 		return false;
 	size_t at = within;
-	while (at > 0 && !lt_map_get(&picture->tasks, nodes[at - 1], NULL))
+	while (at > 0 && lt_task_root(picture, nodes[at - 1]) == NULL)
 		at--;
 	if (at == 0)
 		return false;
@@ -110,15 +113,14 @@ static bool has_ended(struct tasks *tasks, uint32_t node)
 static bool add(struct tasks *tasks, uint32_t node, uint32_t interpreter, const char *name)
 {
 	struct lt_picture *picture = tasks->picture;
-	if (node == LT_NO_NODE || lt_map_get(&picture->tasks, node, NULL) ||
-	    has_ended(tasks, node))
+	if (node == LT_NO_NODE || lt_map_get(&picture->named, node, NULL) || has_ended(tasks, node))
 		return true;
 	struct lt_root root = {.address = lt_picture_address(picture, node),
 			       .kind = LT_ROOT_ASYNCIO,
 			       .interpreter = interpreter,
 			       .name = name,
 			       .variable = name_of(tasks, node)};
-	return lt_map_put(&picture->tasks, node, picture->roots.list.count) &&
+	return lt_map_put(&picture->named, node, picture->roots.list.count) &&
 	       lt_root_list_push(&picture->roots.list, root);
 }
 

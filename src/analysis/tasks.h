@@ -10,7 +10,7 @@
 
 #include "analysis/expression.h"
 
-/* Appends a root for each task that asyncio lists, and sets lt_picture.tasks. For a picture of a process. */
+/* Appends a root for each task that asyncio lists, and sets lt_picture.named. For a picture of a process. */
 LT_MUST_CHECK enum lt_status lt_tasks_find(struct lt_picture *picture);
 
 /* The root of a listed task, NULL for any other node. */

@@ -62,7 +62,7 @@ enum lt_status lt_tide_redact_roots(struct lt_session *session, struct lt_roots 
 		struct lt_root *root = &roots->list.data[i];
 		char placeholder[32];
 		int length = snprintf(placeholder, sizeof(placeholder), "local#%u", root->index);
-		if (root->kind == LT_ROOT_ASYNCIO)
+		if (root->kind != LT_ROOT_LOCAL)
 			root->variable = NULL;
 		if (root->variable == NULL)
 			continue;
@@ -643,6 +643,7 @@ static enum lt_status take_root(struct lt_tide *tide, struct lt_store_cursor *cu
 		known++;
 	uint64_t frame = (uint64_t)lt_store_get_integer(cursor, 3);
 	uint64_t interpreter = (uint64_t)lt_store_get_integer(cursor, 2);
+	const char *variable = lt_store_get_text(cursor, 8);
 	bool of_frame = known == LT_ROOT_LOCAL || known == LT_ROOT_FRAME;
 	if (known == LT_ROOT_KIND_COUNT || (of_frame && frame >= roots->frames.count) ||
 	    frame > UINT32_MAX || (interpreter > 0 && interpreter >= roots->interpreters.count) ||
@@ -657,9 +658,7 @@ static enum lt_status take_root(struct lt_tide *tide, struct lt_store_cursor *cu
 		.count = (uint32_t)lt_store_get_integer(cursor, 5),
 		.at = (lt_addr)lt_store_get_integer(cursor, 6),
 		.name = keep(roots, lt_store_get_text(cursor, 7)),
-		.variable = known == LT_ROOT_LOCAL || known == LT_ROOT_ASYNCIO
-				    ? keep(roots, lt_store_get_text(cursor, 8))
-				    : NULL,
+		.variable = variable != NULL ? keep(roots, variable) : NULL,
 	};
 	return root.name != NULL && (known != LT_ROOT_LOCAL || root.variable != NULL) &&
 			       lt_root_list_push(&roots->list, root)

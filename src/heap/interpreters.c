@@ -254,6 +254,38 @@ static pid_t native_id(struct lt_memory *memory, const struct lt_view *view, lt_
 	return plausible_tid(view, tid);
 }
 
+/* The kernel's id of the thread as glibc keeps it, which is 0 once it has ended; 0 also when it cannot be read. */
+static uint32_t kept_tid(const struct lt_view *view, const struct lt_thread *thread)
+{
+	uint32_t tid = 0;
+	if (thread->thread_id < 4096 ||
+	    lt_memory_probe(view->memory, thread->thread_id + GLIBC_PTHREAD_TID, &tid,
+			    sizeof(tid)) != sizeof(tid))
+		return 0;
+	return tid;
+}
+
+/*
+ * Thread states whose thread has ended: C code that calls PyGILState_Ensure() once too often leaves one behind.
+ * Told only where the id that glibc keeps is right for some thread, so that it is where it should be. A new thread may
+ * have the place of an ended one, and its state comes first in the list.
+ */
+static void find_ended(const struct lt_view *view, struct lt_interpreter *interpreter)
+{
+	bool right = false;
+	for (size_t t = 0; t < interpreter->thread_count && !right; t++) {
+		const struct lt_thread *thread = &interpreter->threads[t];
+		right = thread->native_id != 0 &&
+			kept_tid(view, thread) == (uint32_t)thread->native_id;
+	}
+	for (size_t t = 0; right && t < interpreter->thread_count; t++) {
+		struct lt_thread *thread = &interpreter->threads[t];
+		thread->ended = thread->thread_id != 0 && !thread->holds_gil &&
+				(kept_tid(view, thread) == 0 ||
+				 kept_tid(view, thread) != (uint32_t)thread->native_id);
+	}
+}
+
 static enum lt_status read_threads(const struct lt_view *view, struct lt_interpreter *interpreter)
 {
 	const struct lt_layout *layout = view->layout;
@@ -289,6 +321,7 @@ static enum lt_status read_threads(const struct lt_view *view, struct lt_interpr
 		};
 		thread = pointer_at(view->memory, layout, thread, LT_PyThreadState_next);
 	}
+	find_ended(view, interpreter);
 	return LT_OK;
 }
 

@@ -37,6 +37,7 @@ struct lt_thread {
 	uint64_t thread_id; /* as pthread_self() gave it */
 	pid_t native_id;    /* kernel thread id as the target sees it, 0 when unknown */
 	bool holds_gil;
+	bool ended; /* surely: the kernel thread is gone, and nobody deleted its state */
 };
 
 struct lt_interpreter {

@@ -3,7 +3,7 @@ import threading
 
 from load import turns
 
-EXPECT = {"kind": ["thread-local"], "expression": ["in one of its threads: sys.modules['thread_local'].transaction.statements"]}
+EXPECT = {"kind": ["thread-local"], "pattern": r"in thread \d+ 'worker': sys\.modules\['thread_local'\]\.transaction\.statements"}
 
 transaction = threading.local()
 
