@@ -28,7 +28,6 @@ struct lt_gc_sink {
 };
 
 enum {
-	LT_GC_SECONDS_MAX = 31 * 24 * 3600,
 	LT_GC_EVENTS_MOST = 20000, /* kept in the recording */
 	LT_GC_SAMPLES_MOST = 7200, /* likewise */
 };

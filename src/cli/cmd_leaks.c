@@ -2,20 +2,11 @@
 
 #include "analysis/leaks.h"
 #include "analysis/subject.h"
+#include "cli/interrupt.h"
 
-#include <signal.h>
 #include <string.h>
 
 enum { SECONDS_DEFAULT = 30 };
-
-static volatile int interrupted;
-
-/* The first interrupt ends the watch early with what there is; a second one ends lowtide as always. */
-static void on_interrupt(int signal_number)
-{
-	(void)signal_number;
-	interrupted = 1;
-}
 
 static void take_identity(struct lt_run *run, struct lt_leaks *leaks)
 {
@@ -45,19 +36,16 @@ static enum lt_status examine(struct lt_run *run, const struct lt_leaks_options 
 enum lt_status lt_cmd_leaks(struct lt_run *run)
 {
 	const struct lt_request *request = run->request;
+	struct lt_interrupt interrupt;
 	const struct lt_leaks_options options = {
 		.look = {.mode = request->mode, .ignore_headroom = request->ignore_headroom},
 		.seconds = request->seconds > 0 ? request->seconds : SECONDS_DEFAULT,
 		.snapshots = request->snapshots,
-		.stop = &interrupted,
+		.stop = lt_interrupt_begin(&interrupt),
 	};
-	struct sigaction action = {.sa_handler = on_interrupt,
-				   .sa_flags = (int)SA_RESETHAND | SA_RESTART};
-	struct sigaction before;
 	struct lt_leaks leaks = {0};
-	sigaction(SIGINT, &action, &before);
 	enum lt_status status = examine(run, &options, &leaks);
-	sigaction(SIGINT, &before, NULL);
+	lt_interrupt_end(&interrupt);
 	if (status != LT_OK)
 		return status;
 	take_identity(run, &leaks);

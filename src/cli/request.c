@@ -149,6 +149,13 @@ static enum lt_status apply(struct parser *parser, enum lt_option_id id, const c
 	case LT_OPT_DURATION:
 		request->seconds = (unsigned)number;
 		break;
+	case LT_OPT_SOURCE:
+		request->has_source = true;
+		request->source = (enum lt_watch_source)choice;
+		break;
+	case LT_OPT_HZ:
+		request->hz = (unsigned)number;
+		break;
 	case LT_OPT_SNAPSHOTS:
 		request->snapshots = (unsigned)number;
 		break;

@@ -8,6 +8,7 @@
 #include "base/session.h"
 #include "report/format.h"
 #include "target/freeze.h"
+#include "watch/watch.h"
 
 enum lt_color { LT_COLOR_AUTO, LT_COLOR_ALWAYS, LT_COLOR_NEVER };
 
@@ -33,9 +34,12 @@ struct lt_request {
 	bool all;
 	bool redact;
 	bool retained;
-	uint64_t top;       /* rows; 0: the default of the command */
-	unsigned seconds;   /* -d; 0: the default of the command */
-	unsigned snapshots; /* 0: the default of the command */
+	uint64_t top;     /* rows; 0: the default of the command */
+	unsigned seconds; /* -d; 0: the default of the command */
+	bool has_source;
+	enum lt_watch_source source; /* the one that may be used, when has_source */
+	unsigned hz;                 /* 0: the default */
+	unsigned snapshots;          /* 0: the default of the command */
 	bool has_fail_on;
 	enum lt_severity fail_on;
 	pid_t pid;           /* 0: the command takes none, or was given a file */

@@ -8,6 +8,7 @@
 static const char *const colors[] = {"auto", "always", "never", NULL};
 static const char *const modes[] = {"fork", "stop", "live", NULL};
 static const char *const levels[] = {"info", "low", "medium", "high", "critical", NULL};
+static const char *const sources[] = {"probe", "ring", "poll", NULL};
 static const char *const generators[] = {"man", "bash", "zsh", "fish", NULL};
 
 const struct lt_option lt_options[LT_OPT_COUNT] = {
@@ -72,12 +73,25 @@ const struct lt_option lt_options[LT_OPT_COUNT] = {
 			     .argument = "SECONDS",
 			     .least = 1,
 			     .most = LT_LEAKS_SECONDS_MAX,
-			     .help = "Watch for SECONDS from the first look to the last (30)"},
+			     .help = "Watch for SECONDS: gc 10 unless given, leaks 30"},
 	[LT_OPT_SNAPSHOTS] = {.name = "snapshots",
 			      .argument = "N",
 			      .least = 2,
 			      .most = LT_LEAKS_LOOKS_MAX,
 			      .help = "Look N times in all (3)"},
+	[LT_OPT_SOURCE] =
+		{.name = "source",
+		 .argument = "SOURCE",
+		 .choices = sources,
+		 .help = "Watch through SOURCE only: probe (exact, takes privileges), ring "
+			 "(what 3.15 records itself) or poll (reads the counters); the best "
+			 "that is possible unless given"},
+	[LT_OPT_HZ] =
+		{.name = "hz",
+		 .argument = "N",
+		 .least = 1,
+		 .most = 1000,
+		 .help = "Read the counters N times a second where the source needs it (1000)"},
 	[LT_OPT_DEPTH] = {.name = "depth",
 			  .argument = "N",
 			  .least = 1,
@@ -131,6 +145,15 @@ static const char *const snapshot_examples[] = {
 static const char *const types_examples[] = {
 	"lowtide types 4242", "The kinds of object that take the most memory",
 	"lowtide types --all --top 100 4242", "Strings, numbers and other untracked objects too",
+	NULL};
+
+static const char *const gc_examples[] = {
+	"lowtide gc 4242",
+	"Every collection of process 4242 within 10 seconds, and why it ran",
+	"lowtide gc -d 300 --json -o gc.json 4242",
+	"Five minutes, as data",
+	"lowtide gc -d 60 --fail-on high 4242",
+	"For a check: exit code 1 when the collector stops the program too long or too often",
 	NULL};
 
 static const char *const leaks_examples[] = {
@@ -214,6 +237,28 @@ const struct lt_command lt_commands[] = {
 		 "its usual load meanwhile. An interrupt (Ctrl-C) takes the last look at once.",
 	 .examples = leaks_examples,
 	 .run = lt_cmd_leaks},
+	{.name = "gc",
+	 .operand = "PID",
+	 .completion = LT_COMPLETE_PID,
+	 .options = COMMON | LT_OPT_BIT(LT_OPT_DURATION) | LT_OPT_BIT(LT_OPT_SOURCE) |
+		    LT_OPT_BIT(LT_OPT_HZ) | LT_OPT_BIT(LT_OPT_FAIL_ON),
+	 .summary = "every collection as it happens: pause, generation, cause, file:line",
+	 .description =
+		 "Watches the collector of a live process and reports each collection: how long it "
+		 "stopped the program, what it found, and why it ran, with the evidence: which "
+		 "threshold was crossed and by how much, or who called gc.collect() and from which "
+		 "line. What matters most comes first, then pauses by generation, cause and place, "
+		 "the longest of them with their stacks, who changed the collector meanwhile, the "
+		 "curves of memory and pauses, and findings with the change to make.\n\n"
+		 "Nothing in the process is stopped or changed. The source in use is named: probes "
+		 "of "
+		 "the kernel (root or CAP_BPF and CAP_PERFMON) see every collection to the "
+		 "microsecond; the records of CPython 3.15 give exact times; reading the counters "
+		 "a "
+		 "thousand times a second needs no more rights than reading memory. An interrupt "
+		 "(Ctrl-C) ends the watch with what there is.",
+	 .examples = gc_examples,
+	 .run = lt_cmd_gc},
 	{.name = "ps",
 	 .options = COMMON,
 	 .summary = "which processes here are CPython; version, RSS, GC state",
@@ -365,7 +410,7 @@ const size_t lt_command_count = sizeof(lt_commands) / sizeof(lt_commands[0]);
 
 const struct lt_exit_code lt_exit_codes[] = {
 	{0, "Done."},
-	{1, "doctor or leaks found something at or above the level of --fail-on."},
+	{1, "doctor, gc or leaks found something at or above the level of --fail-on."},
 	{2, "The command line is wrong."},
 	{3, "The process is not CPython, or a build that is not supported."},
 	{4, "Not permitted; the message names the remedy."},

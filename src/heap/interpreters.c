@@ -171,7 +171,11 @@ bool lt_gc_state_read(const struct lt_view *view, lt_addr interpreter,
 			block_u64(&block, layout, 0, LT__gc_runtime_state_long_lived_total),
 		.long_lived_pending =
 			block_u64(&block, layout, 0, LT__gc_runtime_state_long_lived_pending),
+		.heap_size = -1,
 	};
+	if (lt_has(layout, LT__gc_runtime_state_heap_size))
+		state.heap_size =
+			(int64_t)block_u64(&block, layout, 0, LT__gc_runtime_state_heap_size);
 	if (lt_has(layout, LT__gc_runtime_state_permanent_generation)) {
 		uint64_t at = lt_off(layout, LT__gc_runtime_state_permanent_generation);
 		uint64_t first = block_u64(&block, layout, at, LT_PyGC_Head__gc_next);

@@ -30,6 +30,7 @@ struct lt_gc_state {
 	uint32_t debug;    /* gc.get_debug() */
 	uint64_t long_lived_total,
 		long_lived_pending; /* of the 25 % rule; 0 where it does not exist */
+	int64_t heap_size; /* objects that the collector tracks; -1 where the release does not count them */
 };
 
 struct lt_thread {

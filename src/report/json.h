@@ -22,6 +22,9 @@ json_t *lt_json_ps(const struct lt_ps *ps);
 json_t *lt_json_doctor(const struct lt_doctor *doctor);
 json_t *lt_json_leaks(const struct lt_leaks *leaks);
 
+json_t *lt_json_gc(const struct lt_gc_result *result);
+
+json_t *lt_json_finding(const struct lt_finding *finding);
 /* The evidence of a finding as an object. */
 json_t *lt_json_evidence(const struct lt_finding *finding);
 json_t *lt_json_query(const struct lt_query_result *result);

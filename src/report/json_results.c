@@ -114,7 +114,7 @@ json_t *lt_json_evidence(const struct lt_finding *finding)
 	return evidence;
 }
 
-static json_t *finding(const struct lt_finding *found)
+json_t *lt_json_finding(const struct lt_finding *found)
 {
 	return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "id", found->id, "severity",
 			 lt_severity_name(found->severity), "title", lt_json_string(found->title),
@@ -152,7 +152,7 @@ json_t *lt_json_doctor(const struct lt_doctor *doctor)
 {
 	json_t *findings = json_array();
 	for (size_t i = 0; i < doctor->finding_count; i++)
-		json_array_append_new(findings, finding(&doctor->findings[i]));
+		json_array_append_new(findings, lt_json_finding(&doctor->findings[i]));
 	json_t *collectors = json_array();
 	for (size_t i = 0; i < doctor->collector_count; i++)
 		json_array_append_new(collectors, collector(&doctor->collectors[i]));

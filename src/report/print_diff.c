@@ -63,7 +63,7 @@ static void add_holder(struct lt_screen *screen, const struct lt_diff_holder *ho
 
 static void add_types(struct lt_screen *screen, const struct lt_diff *diff, uint64_t top)
 {
-	static const struct lt_column columns[CELLS] = {
+	static const struct lt_table_column columns[CELLS] = {
 		{"BYTES", true, 0}, {"RETAINED", true, 0}, {"COUNT", true, 0}, {"TYPE", false, 0}};
 	size_t shown = top != 0 && top < diff->types.count ? (size_t)top : diff->types.count;
 	if (top == 0 && shown > ROWS)

@@ -134,11 +134,11 @@ static const char *container_name(struct lt_screen *screen, const struct lt_cont
 
 static void add_containers(struct lt_screen *screen, const struct lt_doctor *doctor)
 {
-	static const struct lt_column columns[CELLS] = {{"HELD", true, 0},
-							{"SHARE", true, 0},
-							{"ENTRIES", true, 0},
-							{"TYPE", false, 24},
-							{"EXPRESSION", false, 0}};
+	static const struct lt_table_column columns[CELLS] = {{"HELD", true, 0},
+							      {"SHARE", true, 0},
+							      {"ENTRIES", true, 0},
+							      {"TYPE", false, 24},
+							      {"EXPRESSION", false, 0}};
 	if (doctor->container_count == 0)
 		return;
 	const char **cells = calloc(doctor->container_count * CELLS, sizeof(*cells));
@@ -173,7 +173,7 @@ static void add_collector(struct lt_screen *screen, const struct lt_doctor *doct
 			  const struct lt_collector *gc)
 {
 	static const char *const names[LT_GENERATIONS] = {"young", "middle", "old"};
-	static const struct lt_column columns[] = {
+	static const struct lt_table_column columns[] = {
 		{"GENERATION", false, 0}, {"THRESHOLD", true, 0}, {"COUNT", true, 0},
 		{"COLLECTIONS", true, 0}, {"COLLECTED", true, 0}, {"UNCOLLECTABLE", true, 0}};
 	enum { COLUMNS = sizeof(columns) / sizeof(columns[0]) };

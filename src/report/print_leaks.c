@@ -41,9 +41,9 @@ static void add_suspects(struct lt_screen *screen, const struct lt_leaks *leaks)
 
 static void add_looks(struct lt_screen *screen, const struct lt_leaks *leaks)
 {
-	static const struct lt_column columns[] = {{"AFTER", true, 0},   {"STALL", true, 0},
-						   {"OBJECTS", true, 0}, {"HEAP", true, 0},
-						   {"GARBAGE", true, 0}, {"ANONYMOUS", true, 0}};
+	static const struct lt_table_column columns[] = {
+		{"AFTER", true, 0}, {"STALL", true, 0},   {"OBJECTS", true, 0},
+		{"HEAP", true, 0},  {"GARBAGE", true, 0}, {"ANONYMOUS", true, 0}};
 	enum { COLUMNS = sizeof(columns) / sizeof(columns[0]) };
 	const char *cells[LT_LEAKS_LOOKS_MAX * COLUMNS];
 	for (size_t i = 0; i < leaks->look_count; i++) {

@@ -51,11 +51,11 @@ static const char *count_of(struct lt_screen *screen, const struct lt_inspection
 static void add_neighbours(struct lt_screen *screen, const char *title, const char *note,
 			   const struct lt_neighbours *list, const char *first, bool expression)
 {
-	const struct lt_column columns[CELLS + 1] = {{"RETAINED", true, 0},
-						     {"ADDRESS", false, 0},
-						     {"TYPE", false, TYPE_MOST},
-						     {first, false, LABEL_MOST},
-						     {"EXPRESSION", false, 0}};
+	const struct lt_table_column columns[CELLS + 1] = {{"RETAINED", true, 0},
+							   {"ADDRESS", false, 0},
+							   {"TYPE", false, TYPE_MOST},
+							   {first, false, LABEL_MOST},
+							   {"EXPRESSION", false, 0}};
 	size_t width = expression ? CELLS + 1 : CELLS;
 	const char **cells = calloc(list->count * width + 1, sizeof(*cells));
 	if (cells == NULL) {

@@ -10,7 +10,7 @@ static const char *sentence_of(const char *kind, struct lt_screen *screen)
 
 static void add_steps(struct lt_screen *screen, const struct lt_path *path)
 {
-	static const struct lt_column columns[] = {
+	static const struct lt_table_column columns[] = {
 		{"STEP", false, LABEL_MOST}, {"ADDRESS", false, 0}, {"TYPE", false, 0}};
 	enum { COLUMNS = sizeof(columns) / sizeof(columns[0]) };
 	const char *cells[STEPS_SHOWN * COLUMNS];

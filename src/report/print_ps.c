@@ -23,7 +23,7 @@ static const char *last_cell(struct lt_screen *screen, const struct lt_ps_row *r
 
 void lt_print_ps(const struct lt_report *report, const struct lt_ps *ps, struct lt_text *out)
 {
-	static const struct lt_column columns[CELLS] = {
+	static const struct lt_table_column columns[CELLS] = {
 		{"PID", true, 0}, {"PYTHON", false, 12}, {"RSS", true, 0},  {"UP", true, 0},
 		{"THR", true, 0}, {"GC", false, 32},     {"FULL", true, 0}, {"COMMAND", false, 0}};
 	struct lt_screen screen;

@@ -48,7 +48,7 @@ void lt_print_query(const struct lt_report *report, const struct lt_query_result
 		    struct lt_text *out)
 {
 	struct lt_screen screen;
-	struct lt_column columns[LT_TABLE_COLUMNS] = {0};
+	struct lt_table_column columns[LT_TABLE_COLUMNS] = {0};
 	lt_screen_init(&screen, &report->style, out);
 	if (report->style.verbosity > 0)
 		lt_print_head(&screen, report);

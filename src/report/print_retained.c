@@ -57,11 +57,11 @@ static const char *name_of(struct lt_screen *screen, const struct lt_retained_en
 
 static void add_tree(struct lt_screen *screen, const struct lt_retained *retained)
 {
-	static const struct lt_column columns[CELLS] = {{"RETAINED", true, 0},
-							{"SHARE", true, 0},
-							{"", false, 0},
-							{"OWN", true, 0},
-							{"WHAT", false, 0}};
+	static const struct lt_table_column columns[CELLS] = {{"RETAINED", true, 0},
+							      {"SHARE", true, 0},
+							      {"", false, 0},
+							      {"OWN", true, 0},
+							      {"WHAT", false, 0}};
 	size_t count = retained->entries.count;
 	const char **cells = calloc(count * CELLS + 1, sizeof(*cells));
 	/* In the order of reading: a stack of what is still to come, with the depth of each. */

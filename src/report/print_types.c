@@ -72,11 +72,11 @@ static const char *full_name(struct lt_screen *screen, const struct lt_compositi
 void lt_print_kinds(struct lt_screen *screen, const struct lt_composition_row *rows, size_t count,
 		    uint64_t all_bytes, bool weighed)
 {
-	static const struct lt_column all_columns[CELLS] = {{"RETAINED", true, 0},
-							    {"BYTES", true, 0},
-							    {"SHARE", true, 0},
-							    {"COUNT", true, 0},
-							    {"TYPE", false, 0}};
+	static const struct lt_table_column all_columns[CELLS] = {{"RETAINED", true, 0},
+								  {"BYTES", true, 0},
+								  {"SHARE", true, 0},
+								  {"COUNT", true, 0},
+								  {"TYPE", false, 0}};
 	size_t width = weighed ? CELLS : CELLS - 1;
 	const char **cells = calloc(count * width + 1, sizeof(*cells));
 	if (cells == NULL) {

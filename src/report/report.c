@@ -43,6 +43,15 @@ void lt_report_leaks(const struct lt_report *report, const struct lt_leaks *leak
 		lt_print_leaks(report, leaks, out);
 }
 
+void lt_report_gc(const struct lt_report *report, const struct lt_gc_result *result,
+		  struct lt_text *out)
+{
+	if (report->json)
+		lt_json_write(report, "result", lt_json_gc(result), out);
+	else
+		lt_print_gc(report, result, out);
+}
+
 void lt_report_retained(const struct lt_report *report, const struct lt_retained *retained,
 			struct lt_text *out)
 {

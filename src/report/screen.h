@@ -60,7 +60,7 @@ const char *lt_screen_cut(struct lt_screen *screen, const char *text, unsigned c
 
 enum { LT_TABLE_COLUMNS = 64 };
 
-struct lt_column {
+struct lt_table_column {
 	const char *title;
 	bool right; /* figures */
 	unsigned
@@ -68,7 +68,7 @@ struct lt_column {
 };
 
 struct lt_table {
-	const struct lt_column *columns;
+	const struct lt_table_column *columns;
 	size_t column_count;
 	const char *const *cells; /* row after row */
 	size_t row_count;

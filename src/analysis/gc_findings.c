@@ -1,0 +1,549 @@
+#include "analysis/gc_findings.h"
+
+#include "analysis/findings.h"
+#include "analysis/gc_causes.h"
+#include "base/cleanup.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+enum {
+	OLDEST = LT_GC_GENERATIONS - 1,
+	DEBUG_SAVEALL = 32,      /* Include/internal/pycore_gc.h: _PyGC_DEBUG_SAVEALL */
+	STATIC_FULL = 2,         /* full collections that show how little changes */
+	STATIC_OBJECTS = 100000, /* long-lived objects that are worth freezing */
+	VAIN_FULL = 3,           /* full collections in vain before it is said */
+	WAIT_FACTOR = 10,       /* a count this many times over its threshold waited for one call */
+	GROWN_BYTES = 16 << 20, /* more memory, worth a word when no collection ran */
+	GROWN_OBJECTS = 10000,  /* new tracked objects while the collector is off */
+	USUAL_FACTOR = 10,      /* by how much to raise a threshold that is too low */
+};
+
+static const double BUDGET_MS = 100, BUDGET_HIGH_MS = 250;  /* of one pause */
+static const double CPU_SHARE = 0.05;                       /* of young collections */
+static const double HOT_SHARE = 0.01, HOT_HIGH_SHARE = 0.1; /* of the time, in explicit ones */
+static const double HOT_EVERY_S = 10;                       /* or more often than this */
+static const double STATIC_SHARE = 0.05; /* of long-lived objects that change in between */
+static const double WAIT_MS = 20;
+
+static const char *plural(uint64_t count)
+{
+	return count == 1 ? "" : "s";
+}
+
+static const char *kind_name(int generation)
+{
+	static const char *const names[] = {"young", "middle", "full"};
+	return generation >= 0 && generation <= OLDEST ? names[generation] : "";
+}
+
+/* "every 2.1 s", "12 a second", "once". */
+static const char *rate(struct lt_findings *findings, uint64_t count, double seconds)
+{
+	if (count == 1)
+		return "once";
+	if (count == 0 || seconds <= 0)
+		return "never";
+	double each = seconds / (double)count;
+	if (each >= 0.95)
+		return lt_finding_format(findings, "every %.1f s", each);
+	return lt_finding_format(findings, 1 / each < 9.95 ? "%.1f a second" : "%.0f a second",
+				 1 / each);
+}
+
+static const char *milliseconds(struct lt_findings *findings, double ms)
+{
+	return ms >= 1000 ? lt_finding_format(findings, "%.2f s", ms / 1000)
+	       : ms >= 10 ? lt_finding_format(findings, "%.0f ms", ms)
+			  : lt_finding_format(findings, "%.2g ms", ms);
+}
+
+/* "file:line:function" as "file:line in function()". */
+static const char *spot(struct lt_findings *findings, const char *where)
+{
+	const char *function = strrchr(where, ':');
+	if (function == NULL)
+		return where;
+	const char *file_end = function > where && function[-1] == ':' ? function - 1 : function;
+	return lt_finding_format(findings, "%.*s in %s%s", (int)(file_end - where), where,
+				 function + 1, function[1] == '<' ? "" : "()");
+}
+
+/* Those of one place, whatever their generation; the cause is that of `place`. */
+static struct lt_gc_place whole_place(const struct lt_gc_summary *summary,
+				      const struct lt_gc_place *place, bool *ret_mixed)
+{
+	struct lt_gc_place sum = {
+		.where = place->where, .cause = place->cause, .generation = place->generation};
+	*ret_mixed = false;
+	for (size_t i = 0; i < summary->place_count; i++) {
+		const struct lt_gc_place *other = &summary->places[i];
+		if (other->cause != place->cause || strcmp(other->where, place->where) != 0)
+			continue;
+		*ret_mixed |= other->generation != place->generation;
+		sum.count += other->count;
+		sum.collected += other->collected;
+		sum.total_ns += other->total_ns;
+		sum.max_ns = other->max_ns > sum.max_ns ? other->max_ns : sum.max_ns;
+	}
+	return sum;
+}
+
+static void point(struct lt_findings *findings, struct lt_finding *finding, const char *where)
+{
+	const char *function = strrchr(where, ':');
+	if (finding != NULL && function != NULL)
+		finding->where =
+			lt_finding_format(findings, "%.*s", (int)(function - where), where);
+}
+
+static void explicit_place(struct lt_findings *findings, const struct lt_gc_summary *summary,
+			   const struct lt_gc_place *place, bool mixed)
+{
+	double seconds = lt_gc_summary_seconds(summary);
+	double share = lt_gc_summary_share(summary, place->total_ns);
+	bool often = place->count >= 2 && seconds / (double)place->count <= HOT_EVERY_S;
+	if (place->cause != LT_CAUSE_EXPLICIT || (share < HOT_SHARE && !often))
+		return;
+	struct lt_finding *finding = lt_finding_begin(findings, "gc-explicit-collect",
+						      share >= HOT_HIGH_SHARE ? LT_HIGH
+						      : share >= HOT_SHARE    ? LT_MEDIUM
+									      : LT_LOW,
+						      (double)place->total_ns);
+	if (finding == NULL)
+		return;
+	lt_finding_int(findings, finding, "collections", place->count);
+	lt_finding_real(findings, finding, "per_second", (double)place->count / seconds);
+	lt_finding_real(findings, finding, "time_share", share);
+	lt_finding_real(findings, finding, "pause_max_ms", (double)place->max_ns / 1e6);
+	lt_finding_int(findings, finding, "collected", place->collected);
+	point(findings, finding, place->where);
+	bool known = *place->where != '\0';
+	finding->title = lt_finding_format(
+		findings, "%scollections are called %s%s%s: %.1f %% of the time",
+		mixed ? "" : lt_finding_format(findings, "%s ", kind_name(place->generation)),
+		rate(findings, place->count, seconds), known ? " at " : "",
+		known ? spot(findings, place->where) : "", share * 100);
+	finding->expression = "gc.collect()";
+	finding->explanation = lt_finding_format(
+		findings,
+		"Each call looks at every object of its generations, whatever the thresholds say; "
+		"the "
+		"longest took %s. Together they freed %s objects.%s",
+		milliseconds(findings, (double)place->max_ns / 1e6),
+		lt_findings_count(findings, place->collected),
+		known ? "" : " From where was not seen; the probe source (root) sees it.");
+	finding->fix =
+		"Take the call out of the path that runs so often: leave collections to the "
+		"thresholds, or call it when the service is idle, for example once after start-up.";
+}
+
+static void explicit_places(struct lt_findings *findings, const struct lt_gc_summary *summary)
+{
+	for (size_t i = 0; i < summary->place_count; i++) {
+		bool mixed, first = true;
+		for (size_t k = 0; k < i && first; k++)
+			first = summary->places[k].cause != summary->places[i].cause ||
+				strcmp(summary->places[k].where, summary->places[i].where) != 0;
+		struct lt_gc_place whole = whole_place(summary, &summary->places[i], &mixed);
+		if (first)
+			explicit_place(findings, summary, &whole, mixed);
+	}
+}
+
+static void long_pauses(struct lt_findings *findings, const struct lt_gc_recording *recording,
+			const struct lt_gc_summary *summary)
+{
+	const struct lt_gc_event *longest = NULL;
+	uint64_t over = 0;
+	for (size_t i = 0; i < recording->events.count; i++) {
+		const struct lt_gc_event *event = &recording->events.data[i];
+		if (event->seen.kind != LT_WATCH_COLLECTION)
+			continue;
+		uint64_t ns = event->seen.end_ns - event->seen.start_ns;
+		over += (double)ns / 1e6 >= BUDGET_MS;
+		if (longest == NULL || ns > longest->seen.end_ns - longest->seen.start_ns)
+			longest = event;
+	}
+	double ms = (double)summary->all.pauses.max_ns / 1e6;
+	if (longest == NULL || ms < BUDGET_MS)
+		return;
+	struct lt_finding *finding = lt_finding_begin(
+		findings, "gc-long-pauses", ms >= BUDGET_HIGH_MS ? LT_HIGH : LT_MEDIUM, ms * 1e6);
+	if (finding == NULL)
+		return;
+	lt_finding_int(findings, finding, "pauses_over_budget", over);
+	lt_finding_real(findings, finding, "budget_ms", BUDGET_MS);
+	lt_finding_real(findings, finding, "pause_max_ms", ms);
+	lt_finding_real(findings, finding, "pause_p99_ms",
+			lt_gc_pauses_ms(&summary->all.pauses, 0.99));
+	lt_finding_int(findings, finding, "generation", (uint64_t)longest->seen.generation);
+	lt_finding_string(findings, finding, "cause", lt_gc_cause_name(longest->cause));
+	point(findings, finding, longest->where);
+	finding->title =
+		lt_finding_format(findings,
+				  "The program stood still for %s in one collection, %" PRIu64
+				  " time%s for %.0f ms or more",
+				  milliseconds(findings, ms), over, plural(over), BUDGET_MS);
+	finding->explanation = lt_finding_format(
+		findings,
+		"The longest was a %s collection: %s. No thread of the program runs Python "
+		"meanwhile.",
+		kind_name(longest->seen.generation), longest->evidence);
+	finding->fix =
+		"See what other thresholds would give (lowtide gc --advise), call gc.freeze() "
+		"after start-up so that what stays is not looked at again, or keep fewer "
+		"containers: pauses follow the number of tracked objects, not bytes.";
+}
+
+static void in_vain(struct lt_findings *findings, const struct lt_gc_summary *summary)
+{
+	const struct lt_gc_group *full = &summary->by_generation[OLDEST];
+	double share = lt_gc_summary_share(summary, full->pauses.total_ns);
+	if (full->count < VAIN_FULL || summary->full_in_vain < full->count)
+		return;
+	struct lt_finding *finding = lt_finding_begin(findings, "gc-full-in-vain",
+						      share >= HOT_SHARE ? LT_MEDIUM : LT_LOW,
+						      (double)full->pauses.total_ns);
+	if (finding == NULL)
+		return;
+	lt_finding_int(findings, finding, "full_collections", full->count);
+	lt_finding_int(findings, finding, "collected", full->collected);
+	lt_finding_real(findings, finding, "time_share", share);
+	lt_finding_real(findings, finding, "pause_max_ms", (double)full->pauses.max_ns / 1e6);
+	finding->title = lt_finding_format(findings,
+					   "%s full collections freed nothing: %.1f %% of the time",
+					   lt_findings_count(findings, full->count), share * 100);
+	finding->explanation =
+		"None of them found an object in an unreachable cycle: all that lives is "
+		"reachable, or freed by its reference counts.";
+	finding->fix =
+		"Make full collections rarer: raise the third threshold, take out explicit calls, "
+		"or call gc.freeze() after start-up.";
+}
+
+static void too_often(struct lt_findings *findings, const struct lt_gc_recording *recording,
+		      const struct lt_gc_summary *summary)
+{
+	uint64_t young = summary->by_cause[LT_CAUSE_THRESHOLD_0].pauses.total_ns +
+			 summary->by_cause[LT_CAUSE_THRESHOLD_1].pauses.total_ns;
+	double share = lt_gc_summary_cpu_share(summary, young);
+	const struct lt_gc_generation *g = summary->last.state.generations;
+	if (share < CPU_SHARE || g[0].threshold <= 0)
+		return;
+	struct lt_finding *finding =
+		lt_finding_begin(findings, "gc-thresholds-low",
+				 share >= 2 * CPU_SHARE ? LT_HIGH : LT_MEDIUM, (double)young);
+	if (finding == NULL)
+		return;
+	uint64_t count = summary->by_generation[0].count + summary->by_generation[1].count;
+	lt_finding_real(findings, finding, "cpu_share", share);
+	lt_finding_int(findings, finding, "collections", count);
+	lt_finding_int(findings, finding, "threshold0", (uint64_t)g[0].threshold);
+	lt_finding_int(findings, finding, "default_threshold0",
+		       (uint64_t)recording->usual_thresholds[0]);
+	finding->title = lt_finding_format(findings,
+					   "Young collections take %.0f %% of the processor time: "
+					   "the first threshold is %" PRId64,
+					   share * 100, g[0].threshold);
+	finding->expression = "gc.get_threshold()";
+	finding->explanation = lt_finding_format(findings,
+						 "%s of them ran in %.0f s. Each looks at the "
+						 "newest objects, most of which are still in "
+						 "use so shortly after they were made.",
+						 lt_findings_count(findings, count),
+						 lt_gc_summary_seconds(summary));
+	finding->fix = lt_finding_format(findings,
+					 "Raise the first threshold: gc.set_threshold(%" PRId64
+					 "). lowtide gc --what-if says what that gives.",
+					 g[0].threshold * USUAL_FACTOR);
+}
+
+static void freezing_pays(struct lt_findings *findings, const struct lt_gc_recording *recording,
+			  const struct lt_gc_summary *summary)
+{
+	const struct lt_gc_group *full = &summary->by_generation[OLDEST];
+	const struct lt_gc_survival *old = &summary->survival[OLDEST];
+	uint64_t first = summary->first.state.long_lived_total;
+	uint64_t last = summary->last.state.long_lived_total;
+	if (!recording->quarter_rule || summary->frozen || full->count < STATIC_FULL ||
+	    last < STATIC_OBJECTS || old->examined == 0)
+		return;
+	double gone = 1 - (double)old->survived / (double)old->examined;
+	double grown = first > 0 ? (double)last / (double)first - 1 : 1;
+	if (gone > STATIC_SHARE || grown > STATIC_SHARE || grown < -STATIC_SHARE)
+		return;
+	double share = lt_gc_summary_share(summary, full->pauses.total_ns);
+	struct lt_finding *finding = lt_finding_begin(findings, "gc-freeze-pays",
+						      share >= HOT_SHARE ? LT_MEDIUM : LT_LOW,
+						      (double)full->pauses.total_ns);
+	if (finding == NULL)
+		return;
+	lt_finding_int(findings, finding, "long_lived", last);
+	lt_finding_int(findings, finding, "full_collections", full->count);
+	lt_finding_real(findings, finding, "freed_share", gone);
+	lt_finding_real(findings, finding, "pause_max_ms", (double)full->pauses.max_ns / 1e6);
+	lt_finding_real(findings, finding, "time_share", share);
+	finding->title = lt_finding_format(
+		findings,
+		"%s long-lived objects hardly change, and %s full collections went through them",
+		lt_findings_count(findings, last), lt_findings_count(findings, full->count));
+	finding->expression = "gc.get_freeze_count()";
+	finding->explanation = lt_finding_format(
+		findings,
+		"%.1f %% of what they looked at was garbage; the rest was looked at for nothing, "
+		"%s at "
+		"a time.",
+		gone * 100, milliseconds(findings, lt_gc_pauses_ms(&full->pauses, 0.5)));
+	finding->fix = "After start-up, before the service takes work (and before it forks): "
+		       "gc.collect(); gc.freeze(). No collection looks at those objects again.";
+}
+
+static void off(struct lt_findings *findings, const struct lt_gc_summary *summary)
+{
+	const struct lt_gc_state *state = &summary->last.state;
+	int64_t grown = state->generations[0].count - summary->first.state.generations[0].count;
+	bool zero = state->enabled && state->generations[0].threshold <= 0;
+	if (!summary->sampled || (state->enabled && !zero))
+		return;
+	struct lt_finding *finding = lt_finding_begin(
+		findings, "gc-off", grown >= GROWN_OBJECTS ? LT_MEDIUM : LT_LOW, (double)grown);
+	if (finding == NULL)
+		return;
+	lt_finding_bool(findings, finding, "enabled", state->enabled);
+	lt_finding_int(findings, finding, "threshold0",
+		       (uint64_t)(zero ? 0 : state->generations[0].threshold));
+	lt_finding_real(findings, finding, "tracked_per_second", lt_gc_summary_rate(summary));
+	lt_finding_int(findings, finding, "waiting_objects",
+		       state->generations[0].count > 0 ? (uint64_t)state->generations[0].count : 0);
+	finding->title = lt_finding_format(
+		findings,
+		"Automatic collection is off; %s tracked objects were made since the last "
+		"collection",
+		lt_findings_count(findings, state->generations[0].count > 0
+						    ? (uint64_t)state->generations[0].count
+						    : 0));
+	finding->expression = zero ? "gc.get_threshold()" : "gc.isenabled()";
+	finding->explanation = "Reference cycles among them stay until gc.collect() is called; all "
+			       "else is freed by its "
+			       "reference counts. How much of it is garbage now: lowtide doctor.";
+	finding->fix =
+		zero ? "Give the first threshold a value with gc.set_threshold(), or call "
+		       "gc.collect() where a pause does no harm."
+		     : "Call gc.enable() after the part that needed it off, or gc.collect() where "
+		       "a pause does no harm.";
+}
+
+static void kept_garbage(struct lt_findings *findings, const struct lt_gc_summary *summary)
+{
+	bool saveall = (summary->last.state.debug & DEBUG_SAVEALL) != 0;
+	uint64_t uncollectable = summary->all.uncollectable;
+	if (!saveall && uncollectable == 0)
+		return;
+	struct lt_finding *finding =
+		lt_finding_begin(findings, saveall ? "gc-saveall" : "gc-uncollectable",
+				 saveall ? LT_HIGH : LT_MEDIUM,
+				 (double)(saveall ? summary->all.collected : uncollectable));
+	if (finding == NULL)
+		return;
+	lt_finding_int(findings, finding, "debug_flags", summary->last.state.debug);
+	lt_finding_int(findings, finding, "collected", summary->all.collected);
+	lt_finding_int(findings, finding, "uncollectable", uncollectable);
+	finding->expression = "gc.garbage";
+	if (saveall) {
+		finding->title =
+			"gc.DEBUG_SAVEALL is set: what collections find is kept, not freed";
+		finding->explanation = lt_finding_format(
+			findings,
+			"Every object that a collection finds unreachable goes into gc.garbage: %s "
+			"in the "
+			"time watched.",
+			lt_findings_count(findings, summary->all.collected + uncollectable));
+		finding->fix = "Remove gc.set_debug(gc.DEBUG_SAVEALL) or gc.DEBUG_LEAK: "
+			       "gc.set_debug(0); gc.garbage.clear().";
+	} else {
+		finding->title = lt_finding_format(
+			findings, "gc.garbage grows: %s objects could not be collected",
+			lt_findings_count(findings, uncollectable));
+		finding->explanation =
+			"Objects in unreachable cycles with a tp_del finalizer of C are put "
+			"into gc.garbage and stay.";
+		finding->fix = "Look at the types in gc.garbage and break their cycles.";
+	}
+}
+
+static void waited(struct lt_findings *findings, const struct lt_gc_recording *recording,
+		   const struct lt_gc_summary *summary)
+{
+	int64_t threshold = summary->last.state.generations[0].threshold;
+	double ms = (double)summary->longest_wait_ns / 1e6;
+	if (!recording->at_eval_breaker || threshold <= 0 || ms < WAIT_MS ||
+	    summary->longest_wait < (uint64_t)threshold * WAIT_FACTOR)
+		return;
+	struct lt_finding *finding = lt_finding_begin(
+		findings, "gc-young-pause", ms >= BUDGET_MS ? LT_MEDIUM : LT_LOW, ms * 1e6);
+	if (finding == NULL)
+		return;
+	lt_finding_int(findings, finding, "count0", summary->longest_wait);
+	lt_finding_int(findings, finding, "threshold0", (uint64_t)threshold);
+	lt_finding_real(findings, finding, "pause_ms", ms);
+	finding->title = lt_finding_format(
+		findings,
+		"One collection took %s for %s new objects, although the threshold is %" PRId64,
+		milliseconds(findings, ms), lt_findings_count(findings, summary->longest_wait),
+		threshold);
+	finding->explanation =
+		"This release collects at the next bytecode, so everything that one call into "
+		"C makes (json.loads, a driver that fetches rows) is looked at in one go.";
+	finding->fix = "Have the call make fewer objects at a time (fetch in batches, parse a "
+		       "stream), or keep "
+		       "collections out of it with gc.disable() and gc.enable() around it.";
+}
+
+static void callbacks(struct lt_findings *findings, const struct lt_gc_recording *recording,
+		      const struct lt_gc_summary *summary)
+{
+	if (recording->callback_count == 0 || summary->all.count == 0)
+		return;
+	struct lt_finding *finding = lt_finding_begin(findings, "gc-callbacks", LT_INFO, 0);
+	if (finding == NULL)
+		return;
+	for (size_t i = 0; i < recording->callback_count && i < 8; i++)
+		lt_finding_string(findings, finding, "callback", recording->callbacks[i]);
+	lt_finding_int(findings, finding, "collections", summary->all.count);
+	finding->title =
+		lt_finding_format(findings, "%zu callback%s run%s before and after each collection",
+				  recording->callback_count, plural(recording->callback_count),
+				  recording->callback_count == 1 ? "s" : "");
+	finding->expression = "gc.callbacks";
+	finding->explanation = "Their time is part of every pause, also of the shortest young one.";
+	finding->fix =
+		"Keep them to a few operations on numbers, and remove those of tools that are no "
+		"longer in use.";
+}
+
+static void pressure(struct lt_findings *findings, const struct lt_gc_summary *summary)
+{
+	if (!summary->sampled || summary->all.count > 0 || !summary->last.state.enabled ||
+	    summary->last.rss_bytes < summary->first.rss_bytes + GROWN_BYTES)
+		return;
+	uint64_t grown = summary->last.rss_bytes - summary->first.rss_bytes;
+	struct lt_finding *finding =
+		lt_finding_begin(findings, "gc-no-pressure", LT_INFO, (double)grown);
+	if (finding == NULL)
+		return;
+	lt_finding_int(findings, finding, "grown_bytes", grown);
+	lt_finding_int(findings, finding, "collections", 0);
+	finding->title = lt_finding_format(findings, "Memory grew by %s and no collection ran",
+					   lt_findings_bytes(findings, grown));
+	finding->explanation =
+		"That is how CPython works: only the number of new tracked objects starts a "
+		"collection, never how much memory is in use or left. Large buffers, strings "
+		"and numbers do not count.";
+	finding->fix =
+		"Find what grows with lowtide leaks; a collection helps only against cycles.";
+}
+
+enum lt_status lt_findings_gc(struct lt_findings *findings, const struct lt_gc_recording *recording,
+			      const struct lt_gc_summary *summary)
+{
+	explicit_places(findings, summary);
+	long_pauses(findings, recording, summary);
+	in_vain(findings, summary);
+	too_often(findings, recording, summary);
+	freezing_pays(findings, recording, summary);
+	off(findings, summary);
+	kept_garbage(findings, summary);
+	waited(findings, recording, summary);
+	callbacks(findings, recording, summary);
+	pressure(findings, summary);
+	return findings->failed ? lt_fail_memory(findings->session) : LT_OK;
+}
+
+/* The place with the most time in it, when that is most of the time in pauses. */
+static const char *headline(struct lt_findings *findings, const struct lt_gc_recording *recording,
+			    const struct lt_gc_summary *summary)
+{
+	const struct lt_gc_group *all = &summary->all;
+	double seconds = lt_gc_summary_seconds(summary);
+	uint64_t total = all->pauses.total_ns;
+	if (all->count == 0)
+		return lt_finding_format(findings, "No collection ran in %.1f s%s.", seconds,
+					 !summary->sampled ? ""
+					 : !summary->last.state.enabled
+						 ? ": automatic collection is off"
+						 : "");
+	const char *share = lt_finding_format(findings, "%.1f %% of the time",
+					      lt_gc_summary_share(summary, total) * 100);
+	bool mixed = false;
+	struct lt_gc_place most = {0};
+	for (size_t i = 0; i < summary->place_count; i++) {
+		bool is_mixed;
+		struct lt_gc_place place = whole_place(summary, &summary->places[i], &is_mixed);
+		if (place.cause == LT_CAUSE_EXPLICIT && place.total_ns > most.total_ns) {
+			most = place;
+			mixed = is_mixed;
+		}
+	}
+	if (total > 0 && most.total_ns * 2 > total && *most.where != '\0')
+		return lt_finding_format(
+			findings, "%s%scollections %s called at %s: %.0f %% of the pause time.",
+			mixed ? "" : kind_name(most.generation), mixed ? "" : " ",
+			rate(findings, most.count, seconds), spot(findings, most.where),
+			(double)most.total_ns * 100 / (double)total);
+	int worst = 0;
+	for (int g = 1; g <= OLDEST; g++) {
+		if (summary->by_generation[g].pauses.total_ns >
+		    summary->by_generation[worst].pauses.total_ns)
+			worst = g;
+	}
+	const struct lt_gc_group *group = &summary->by_generation[worst];
+	(void)recording;
+	return lt_finding_format(findings,
+				 "Collections take %s; %s ones most of it: %s, the longest %s.",
+				 share, kind_name(worst), rate(findings, group->count, seconds),
+				 milliseconds(findings, (double)group->pauses.max_ns / 1e6));
+}
+
+static int worst_first(const void *left, const void *right)
+{
+	const struct lt_finding *a = left, *b = right;
+	if (a->severity != b->severity)
+		return a->severity < b->severity ? 1 : -1;
+	return (a->weight < b->weight) - (a->weight > b->weight);
+}
+
+enum lt_status lt_gc_result_judge(struct lt_session *session, struct lt_gc_result *result)
+{
+	struct lt_findings findings = {.session = session, .strings = &result->strings};
+	result->headline = headline(&findings, &result->recording, &result->summary);
+	enum lt_status status = lt_findings_gc(&findings, &result->recording, &result->summary);
+	if (status != LT_OK) {
+		lt_finding_list_deinit(&findings.list);
+		return status;
+	}
+	if (findings.list.count > 0)
+		qsort(findings.list.data, findings.list.count, sizeof(*findings.list.data),
+		      worst_first);
+	result->findings = findings.list.data;
+	result->finding_count = findings.list.count;
+	return LT_OK;
+}
+
+bool lt_gc_result_has(const struct lt_gc_result *result, enum lt_severity level)
+{
+	for (size_t i = 0; i < result->finding_count; i++) {
+		if (result->findings[i].severity >= level)
+			return true;
+	}
+	return false;
+}
+
+void lt_gc_result_deinit(struct lt_gc_result *result)
+{
+	lt_gc_recording_deinit(&result->recording);
+	lt_gc_summary_deinit(&result->summary);
+	free(result->findings);
+	lt_arena_deinit(&result->strings);
+	*result = (struct lt_gc_result){0};
+}

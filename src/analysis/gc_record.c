@@ -1,0 +1,353 @@
+#include "analysis/gc_record.h"
+
+#include "analysis/gc_callbacks.h"
+#include "analysis/gc_causes.h"
+#include "analysis/gc_stacks.h"
+#include "base/cleanup.h"
+#include "target/proc.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+enum {
+	SECOND_NS = 1000000000,
+	SLICE_NS = 100000000, /* how often the stop flag is looked at */
+	STAT_UTIME = 14,      /* fields of /proc/PID/stat, proc(5) */
+	STAT_STIME = 15,
+	STAT_THREADS = 20,
+	STAT_RSS = 24,
+};
+
+struct recorder {
+	struct lt_session *session;
+	const struct lt_gc_record_options *options;
+	struct lt_process *process;
+	struct lt_memory *live;
+	struct lt_python *python;
+	struct lt_view view;
+	struct lt_watch *watch;
+	struct lt_gc_stacks *stacks;
+	struct lt_watch_events batch;
+	struct lt_gc_recording recording;
+	uint64_t sample_step_ns;
+	uint64_t kept_sample_ns; /* when the last sample that was kept was taken */
+};
+
+static void deinit(struct recorder *recorder)
+{
+	lt_gc_stacks_destroy(recorder->stacks);
+	lt_watch_close(recorder->watch);
+	lt_watch_events_deinit(&recorder->batch);
+	lt_python_close(recorder->python);
+	lt_memory_close(recorder->live);
+	lt_process_close(recorder->process);
+	lt_gc_recording_deinit(&recorder->recording);
+}
+
+static enum lt_status identify(struct recorder *recorder, pid_t pid)
+{
+	struct lt_session *session = recorder->session;
+	LT_TRY(lt_process_open(session, pid, &recorder->process));
+	LT_TRY(lt_process_memory(session, recorder->process, &recorder->live));
+	LT_TRY(lt_python_find(session, recorder->process, recorder->live, &recorder->python));
+	const struct lt_process *process = recorder->process;
+	struct lt_identity *identity = &recorder->recording.identity;
+	*identity = (struct lt_identity){
+		.pid = pid,
+		.command_line = strdup(process->command_line != NULL ? process->command_line : ""),
+		.executable = strdup(process->executable),
+		.uptime_ms = process->uptime_ms,
+		.rss_bytes = process->rss_bytes,
+		.anonymous_bytes = process->anonymous_bytes,
+		.thread_count = process->thread_count,
+		.mode = LT_MODE_LIVE,
+	};
+	snprintf(identity->python, sizeof(identity->python), "%s", recorder->python->version);
+	if (identity->command_line == NULL || identity->executable == NULL)
+		return lt_fail_memory(session);
+	recorder->view = (struct lt_view){
+		.session = session,
+		.memory = recorder->live,
+		.python = recorder->python,
+		.layout = recorder->python->layout,
+		.process = recorder->process,
+	};
+	return LT_OK;
+}
+
+static int64_t unix_ms(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static enum lt_status begin(struct recorder *recorder)
+{
+	struct lt_gc_recording *recording = &recorder->recording;
+	const struct lt_layout *layout = recorder->view.layout;
+	struct lt_gc_state state;
+	LT_TRY(lt_watch_open(&recorder->view, &recorder->options->watch, &recorder->watch));
+	LT_TRY(lt_gc_stacks_create(&recorder->view, recording, &recorder->stacks));
+	recording->source = lt_watch_source(recorder->watch);
+	for (int better = 0; better < (int)recording->source && *recording->why_not == '\0';
+	     better++)
+		snprintf(recording->why_not, sizeof(recording->why_not), "%s",
+			 lt_watch_why_not(recorder->watch, (enum lt_watch_source)better));
+	recording->start_ns = recording->end_ns = lt_now_ns();
+	recording->start_unix_ms = unix_ms();
+	recording->usual_thresholds[0] = lt_fact(layout, LT_FACT_gc_threshold0);
+	recording->usual_thresholds[1] = lt_fact(layout, LT_FACT_gc_threshold1);
+	recording->usual_thresholds[2] = lt_fact(layout, LT_FACT_gc_threshold2);
+	recording->quarter_rule = lt_fact(layout, LT_FACT_gc_quarter_rule) != 0;
+	recording->incremental = lt_fact(layout, LT_FACT_gc_incremental) != 0;
+	recording->at_eval_breaker = lt_fact(layout, LT_FACT_gc_at_eval_breaker) != 0;
+	LT_TRY(lt_watch_state(recorder->watch, &state));
+	LT_TRY(lt_gc_callbacks_read(&recorder->view, state.callbacks, recording));
+	for (size_t i = 0; i < recorder->options->sink_count; i++) {
+		const struct lt_gc_sink *sink = &recorder->options->sinks[i];
+		if (sink->begin != NULL)
+			LT_TRY(sink->begin(sink->ctx, recording));
+	}
+	return LT_OK;
+}
+
+/*
+ * Objects that the collector tracks. Where no release keeps count of them: what survived the last full
+ * collection, what grew old since, and what is new; those in between are not counted anywhere.
+ */
+static int64_t tracked(const struct lt_gc_state *state)
+{
+	if (state->heap_size >= 0)
+		return state->heap_size;
+	int64_t young = state->generations[0].count > 0 ? state->generations[0].count : 0;
+	if (state->long_lived_total > INT64_MAX / 4 || state->long_lived_pending > INT64_MAX / 4)
+		return -1;
+	return (int64_t)(state->long_lived_total + state->long_lived_pending) + young;
+}
+
+/* False: the process is gone. */
+static bool take_sample(struct recorder *recorder, struct lt_gc_sample *sample)
+{
+	char path[64], text[1024];
+	uint64_t user = 0, system = 0, threads = 0, pages = 0;
+	long ticks = sysconf(_SC_CLK_TCK), page = sysconf(_SC_PAGESIZE);
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)recorder->process->pid);
+	*sample = (struct lt_gc_sample){.at_ns = lt_now_ns()};
+	if (!lt_process_alive(recorder->process) || !lt_proc_read(path, text, sizeof(text)) ||
+	    !lt_proc_stat_field(text, STAT_UTIME, &user) ||
+	    !lt_proc_stat_field(text, STAT_STIME, &system) ||
+	    !lt_proc_stat_field(text, STAT_THREADS, &threads) ||
+	    !lt_proc_stat_field(text, STAT_RSS, &pages))
+		return false;
+	if (lt_watch_state(recorder->watch, &sample->state) != LT_OK) {
+		lt_session_clear(recorder->session);
+		return false;
+	}
+	sample->rss_bytes = pages * (uint64_t)(page > 0 ? page : 4096);
+	sample->cpu_ns = (user + system) * (SECOND_NS / (uint64_t)(ticks > 0 ? ticks : 100));
+	sample->threads = threads > UINT32_MAX ? UINT32_MAX : (unsigned)threads;
+	sample->tracked = tracked(&sample->state);
+	return true;
+}
+
+static void thin_samples(struct recorder *recorder)
+{
+	struct lt_gc_samples *samples = &recorder->recording.samples;
+	size_t kept = 1;
+	for (size_t i = 2; i < samples->count; i += 2)
+		samples->data[kept++] = samples->data[i];
+	samples->count = kept;
+	recorder->sample_step_ns *= 2;
+}
+
+/* The sample at a full second, or the last one. */
+static enum lt_status sample(struct recorder *recorder, bool edge)
+{
+	struct lt_gc_recording *recording = &recorder->recording;
+	struct lt_gc_sample now;
+	if (!take_sample(recorder, &now))
+		return LT_OK;
+	recording->end_ns = now.at_ns;
+	for (size_t i = 0; i < recorder->options->sink_count; i++) {
+		const struct lt_gc_sink *sink = &recorder->options->sinks[i];
+		if (sink->sample != NULL)
+			LT_TRY(sink->sample(sink->ctx, recording, &now));
+	}
+	if (!edge && now.at_ns < recorder->kept_sample_ns + recorder->sample_step_ns -
+					 recorder->sample_step_ns / 4)
+		return LT_OK;
+	if (recording->samples.count >= LT_GC_SAMPLES_MOST)
+		thin_samples(recorder);
+	recorder->kept_sample_ns = now.at_ns;
+	return lt_gc_samples_push(&recording->samples, now) ? LT_OK
+							    : lt_fail_memory(recorder->session);
+}
+
+static enum lt_status tick(struct recorder *recorder, bool final)
+{
+	for (size_t i = 0; i < recorder->options->sink_count; i++) {
+		const struct lt_gc_sink *sink = &recorder->options->sinks[i];
+		if (sink->tick != NULL)
+			LT_TRY(sink->tick(sink->ctx, &recorder->recording, final));
+	}
+	return LT_OK;
+}
+
+static uint64_t duration_of(const struct lt_gc_event *event)
+{
+	return event->seen.end_ns - event->seen.start_ns;
+}
+
+/* What there are many of: collections that the first threshold started. */
+static bool common(const struct lt_gc_event *event)
+{
+	return event->seen.kind == LT_WATCH_MISSED ||
+	       (event->seen.kind == LT_WATCH_COLLECTION && event->cause == LT_CAUSE_THRESHOLD_0);
+}
+
+static int by_duration(const void *left, const void *right)
+{
+	uint64_t a = *(const uint64_t *)left, b = *(const uint64_t *)right;
+	return (a > b) - (a < b);
+}
+
+/* Half of the common events go, the shortest; when that is too little, the older half of all. */
+static enum lt_status make_room(struct recorder *recorder)
+{
+	struct lt_gc_recording *recording = &recorder->recording;
+	struct lt_gc_events *events = &recording->events;
+	LT_FREE uint64_t *durations = malloc(events->count * sizeof(*durations));
+	if (durations == NULL)
+		return lt_fail_memory(recorder->session);
+	size_t commons = 0, kept = 0, before = events->count;
+	for (size_t i = 0; i < events->count; i++) {
+		if (common(&events->data[i]))
+			durations[commons++] = duration_of(&events->data[i]);
+	}
+	qsort(durations, commons, sizeof(*durations), by_duration);
+	size_t excess = commons / 2;
+	uint64_t most = commons > 0 ? durations[excess] : 0;
+	for (size_t i = 0; i < events->count; i++) {
+		const struct lt_gc_event *event = &events->data[i];
+		bool drop = excess > 0 && common(event) && duration_of(event) <= most;
+		excess -= drop;
+		if (!drop)
+			events->data[kept++] = *event;
+	}
+	if (kept > before - before / 4) {
+		memmove(events->data, events->data + kept / 2,
+			(kept - kept / 2) * sizeof(*events->data));
+		kept -= kept / 2;
+	}
+	recording->left_out += before - kept;
+	events->count = kept;
+	return LT_OK;
+}
+
+static enum lt_status keep(struct recorder *recorder, struct lt_gc_event event)
+{
+	struct lt_gc_recording *recording = &recorder->recording;
+	event.where = lt_gc_stacks_string(recorder->stacks, event.where);
+	event.evidence = lt_gc_stacks_string(recorder->stacks, event.evidence);
+	if (event.where == NULL || event.evidence == NULL)
+		return lt_fail_memory(recorder->session);
+	if (recording->events.count >= LT_GC_EVENTS_MOST)
+		LT_TRY(make_room(recorder));
+	return lt_gc_events_push(&recording->events, event) ? LT_OK
+							    : lt_fail_memory(recorder->session);
+}
+
+static enum lt_status take(struct recorder *recorder, const struct lt_watch_event *seen)
+{
+	struct lt_gc_recording *recording = &recorder->recording;
+	LT_CLEANUP(lt_text_deinit) struct lt_text where = {0};
+	LT_CLEANUP(lt_text_deinit) struct lt_text evidence = {0};
+	struct lt_gc_event event = {.seen = *seen};
+	LT_TRY(lt_gc_stacks_resolve(recorder->stacks, &event));
+	event.cause = lt_gc_cause_decide(recording, &event, &where, &evidence);
+	if (where.failed || evidence.failed)
+		return lt_fail_memory(recorder->session);
+	event.where = lt_text_get(&where);
+	event.evidence = lt_text_get(&evidence);
+	for (size_t i = 0; i < recorder->options->sink_count; i++) {
+		const struct lt_gc_sink *sink = &recorder->options->sinks[i];
+		if (sink->event != NULL)
+			LT_TRY(sink->event(sink->ctx, recording, &event));
+	}
+	return keep(recorder, event);
+}
+
+static bool stopped(const struct recorder *recorder)
+{
+	return recorder->options->stop != NULL && *recorder->options->stop != 0;
+}
+
+/* Until `until_ns`, the stop flag or the end of the process, which sets recording.ended. */
+static enum lt_status watch_until(struct recorder *recorder, uint64_t until_ns)
+{
+	while (!stopped(recorder) && !recorder->recording.ended) {
+		uint64_t now = lt_now_ns();
+		if (now >= until_ns)
+			return LT_OK;
+		recorder->batch.count = 0;
+		uint64_t slice = until_ns - now < SLICE_NS ? until_ns : now + SLICE_NS;
+		enum lt_status status = lt_watch_wait(recorder->watch, slice, &recorder->batch);
+		if (status == LT_E_GONE) {
+			lt_session_clear(recorder->session);
+			recorder->recording.ended = true;
+		} else if (status != LT_OK) {
+			return status;
+		}
+		recorder->recording.end_ns = lt_now_ns();
+		lt_gc_stacks_round(recorder->stacks);
+		for (size_t i = 0; i < recorder->batch.count; i++)
+			LT_TRY(take(recorder, &recorder->batch.data[i]));
+	}
+	return LT_OK;
+}
+
+static enum lt_status record(struct recorder *recorder)
+{
+	const struct lt_gc_record_options *options = recorder->options;
+	struct lt_gc_recording *recording = &recorder->recording;
+	LT_TRY(begin(recorder));
+	LT_TRY(sample(recorder, true));
+	uint64_t end = recording->start_ns + (uint64_t)options->seconds * SECOND_NS;
+	for (uint64_t next = recording->start_ns + SECOND_NS;; next += SECOND_NS) {
+		lt_progress(recorder->session, "watching the collector",
+			    (next - recording->start_ns) / SECOND_NS - 1, options->seconds);
+		LT_TRY(watch_until(recorder, next < end ? next : end));
+		if (recording->ended || stopped(recorder) || next >= end)
+			break;
+		LT_TRY(sample(recorder, false));
+		LT_TRY(tick(recorder, false));
+	}
+	LT_TRY(sample(recorder, true));
+	return tick(recorder, true);
+}
+
+enum lt_status lt_gc_record(struct lt_session *session, pid_t pid,
+			    const struct lt_gc_record_options *options,
+			    struct lt_gc_recording *ret_recording)
+{
+	LT_CLEANUP(deinit)
+	struct recorder recorder = {
+		.session = session, .options = options, .sample_step_ns = SECOND_NS};
+	enum lt_status status = identify(&recorder, pid);
+	if (status == LT_OK)
+		status = record(&recorder);
+	if (status != LT_OK) {
+		if (recorder.process != NULL && status != LT_E_NO_MEMORY && status != LT_E_GONE &&
+		    !lt_process_alive(recorder.process)) {
+			lt_session_clear(session);
+			status = lt_fail(session, LT_E_GONE,
+					 "process %d ended before it could be watched", (int)pid);
+		}
+		return status;
+	}
+	*ret_recording = recorder.recording;
+	recorder.recording = (struct lt_gc_recording){0};
+	return LT_OK;
+}

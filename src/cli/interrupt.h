@@ -1,0 +1,17 @@
+/*
+ * interrupt.h: the first interrupt (Ctrl-C) ends a watch early with what there is; a second one ends lowtide as always.
+ */
+#ifndef LT_CLI_INTERRUPT_H
+#define LT_CLI_INTERRUPT_H
+
+#include <signal.h>
+
+struct lt_interrupt {
+	struct sigaction before;
+};
+
+/* The flag that is not 0 after an interrupt. */
+const volatile int *lt_interrupt_begin(struct lt_interrupt *interrupt);
+void lt_interrupt_end(struct lt_interrupt *interrupt);
+
+#endif

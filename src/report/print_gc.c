@@ -1,0 +1,366 @@
+#include "analysis/gc_findings.h"
+#include "report/print.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	OLDEST = LT_GC_GENERATIONS - 1,
+	PLACES = 8,       /* rows of that table */
+	LONGEST = 3,      /* pauses that are shown with their stack */
+	STACK_FRAMES = 6, /* of each, unless -v */
+	CHANGES = 10,
+	CURVE = 48, /* columns of a curve at most */
+	HANG = 14,
+};
+
+/* One column for each value, its height from 0 to the highest. */
+static const char *curve(struct lt_screen *screen, const double *values, size_t count)
+{
+	static const char *const blocks[] = {"\u2581", "\u2582", "\u2583", "\u2584",
+					     "\u2585", "\u2586", "\u2587", "\u2588"};
+	static const char *const signs[] = {"_", ".", ".", "-", "-", "=", "=", "#"};
+	enum { STEPS = sizeof(blocks) / sizeof(blocks[0]) };
+	double most = 0;
+	for (size_t i = 0; i < count; i++)
+		most = values[i] > most ? values[i] : most;
+	const char *line = "";
+	for (size_t i = 0; i < count; i++) {
+		size_t step = most > 0 && values[i] > 0
+				      ? (size_t)(values[i] / most * (STEPS - 1) + 0.5)
+				      : 0;
+		line = lt_screen_format(screen, "%s%s", line,
+					values[i] <= 0 ? " "
+					: screen->style->utf8
+						? blocks[step < STEPS ? step : STEPS - 1]
+						: signs[step < STEPS ? step : STEPS - 1]);
+	}
+	return line;
+}
+
+/* What a curve shows of a recording's samples, at most CURVE of them. */
+enum series { RSS, TRACKED };
+
+static size_t sampled(const struct lt_gc_recording *recording, enum series series,
+		      double values[CURVE], double *ret_least, double *ret_most)
+{
+	size_t all = recording->samples.count, count = all < CURVE ? all : (size_t)CURVE;
+	for (size_t i = 0; i < count; i++) {
+		const struct lt_gc_sample *sample =
+			&recording->samples.data[count > 1 ? i * (all - 1) / (count - 1) : 0];
+		values[i] = series == RSS ? (double)sample->rss_bytes : (double)sample->tracked;
+		*ret_least = i == 0 || values[i] < *ret_least ? values[i] : *ret_least;
+		*ret_most = i == 0 || values[i] > *ret_most ? values[i] : *ret_most;
+	}
+	return count;
+}
+
+static void add_line(struct lt_screen *screen, const char *label, const char *line,
+		     const char *note)
+{
+	lt_text_addf(screen->out, "  %-9s ", label);
+	lt_screen_ink(screen, LT_INK_CYAN, line);
+	lt_text_addf(screen->out, "  %s\n", note);
+}
+
+static void add_sampled(struct lt_screen *screen, const struct lt_gc_recording *recording,
+			enum series series)
+{
+	double values[CURVE], least = 0, most = 0;
+	size_t count = sampled(recording, series, values, &least, &most);
+	if (count == 0 || most <= 0)
+		return;
+	/* The lower half of the range from 0 would hide how it moves. */
+	double last = values[count - 1], floor = least > most / 2 ? least - (most - least) / 8 : 0;
+	for (size_t i = 0; i < count; i++)
+		values[i] = values[i] - floor > most / 1e6 ? values[i] - floor : most / 1e6;
+	bool bytes = series == RSS;
+	const char *from = bytes ? lt_screen_bytes(screen, (uint64_t)least)
+				 : lt_screen_count(screen, (uint64_t)least);
+	const char *to = bytes ? lt_screen_bytes(screen, (uint64_t)most)
+			       : lt_screen_count(screen, (uint64_t)most);
+	const char *now = bytes ? lt_screen_bytes(screen, (uint64_t)last)
+				: lt_screen_count(screen, (uint64_t)last);
+	bool exact = recording->samples.data[0].state.heap_size >= 0;
+	add_line(screen, bytes ? "RSS" : "tracked", curve(screen, values, count),
+		 lt_screen_format(screen, "%s to %s, now %s%s", from, to, now,
+				  bytes || exact ? "" : " (estimated)"));
+}
+
+static void add_timeline(struct lt_screen *screen, const struct lt_gc_result *result)
+{
+	const struct lt_gc_summary *summary = &result->summary;
+	double pauses[CURVE] = {0}, rates[CURVE] = {0};
+	size_t count = summary->slot_count < CURVE ? summary->slot_count : (size_t)CURVE;
+	uint64_t most = 0;
+	for (size_t i = 0; i < summary->slot_count && count > 0; i++) {
+		const struct lt_gc_slot *slot = &summary->slots[i];
+		size_t at = i * count / summary->slot_count;
+		rates[at] += (double)slot->count;
+		if ((double)slot->max_ns > pauses[at])
+			pauses[at] = (double)slot->max_ns;
+		most = slot->max_ns > most ? slot->max_ns : most;
+	}
+	lt_screen_heading(screen, "OVER TIME",
+			  lt_screen_format(screen, "%.0f s from left to right",
+					   lt_gc_summary_seconds(summary)));
+	add_sampled(screen, &result->recording, RSS);
+	add_sampled(screen, &result->recording, TRACKED);
+	if (summary->all.count == 0)
+		return;
+	add_line(screen, "runs", curve(screen, rates, count),
+		 lt_screen_format(screen, "%s collections",
+				  lt_screen_count(screen, summary->all.count)));
+	if (most > 0)
+		add_line(screen, "pauses", curve(screen, pauses, count),
+			 lt_screen_format(screen, "longest %s",
+					  lt_screen_milliseconds(screen, (double)most / 1e6)));
+}
+
+enum { CELLS = 8 };
+static const struct lt_table_column columns[CELLS] = {
+	{"", false, 0},   {"RUNS", true, 0}, {"A SECOND", true, 0}, {"P50", true, 0},
+	{"P99", true, 0}, {"MAX", true, 0},  {"TIME", true, 0},     {"COLLECTED", true, 0}};
+
+static const char *length(struct lt_screen *screen, double ms)
+{
+	if (ms <= 0)
+		return "-";
+	return ms < 1 ? lt_screen_format(screen, "%.2f ms", ms)
+		      : lt_screen_milliseconds(screen, ms);
+}
+
+static void fill_row(struct lt_screen *screen, const struct lt_gc_summary *summary,
+		     const char *name, const struct lt_gc_group *group, const char **row)
+{
+	const struct lt_gc_pauses *pauses = &group->pauses;
+	double seconds = lt_gc_summary_seconds(summary);
+	row[0] = name;
+	row[1] = lt_screen_count(screen, group->count);
+	row[2] = lt_screen_format(screen, "%.2f", seconds > 0 ? (double)group->count / seconds : 0);
+	row[3] = length(screen, lt_gc_pauses_ms(pauses, 0.5));
+	row[4] = length(screen, lt_gc_pauses_ms(pauses, 0.99));
+	row[5] = length(screen, (double)pauses->max_ns / 1e6);
+	row[6] = lt_screen_format(screen, "%.2f %%",
+				  lt_gc_summary_share(summary, pauses->total_ns) * 100);
+	row[7] = lt_screen_count(screen, group->collected);
+}
+
+static void add_groups(struct lt_screen *screen, const struct lt_gc_summary *summary)
+{
+	static const char *const generations[] = {"young (0)", "middle (1)", "full (2)"};
+	const char *cells[(LT_GC_GENERATIONS + LT_CAUSE_COUNT + 1) * CELLS];
+	size_t rows = 0;
+	for (int g = 0; g <= OLDEST; g++) {
+		if (summary->by_generation[g].count > 0)
+			fill_row(screen, summary, generations[g], &summary->by_generation[g],
+				 &cells[rows++ * CELLS]);
+	}
+	for (int cause = 0; cause < LT_CAUSE_COUNT; cause++) {
+		if (summary->by_cause[cause].count > 0)
+			fill_row(screen, summary, lt_gc_cause_name((enum lt_gc_cause)cause),
+				 &summary->by_cause[cause], &cells[rows++ * CELLS]);
+	}
+	fill_row(screen, summary, "all", &summary->all, &cells[rows++ * CELLS]);
+	lt_screen_heading(
+		screen, "COLLECTIONS",
+		"by generation and by cause; time: share in which the program stood still");
+	const struct lt_table table = {.columns = columns,
+				       .column_count = CELLS,
+				       .cells = cells,
+				       .row_count = rows,
+				       .indent = 2};
+	lt_screen_table(screen, &table);
+	if (summary->missed > 0)
+		lt_screen_paragraph(
+			screen, 2, "", 2,
+			lt_screen_format(
+				screen,
+				"%s of them were too short to be seen one by one: the counters of "
+				"the process tell of them, their time is not in the figures.",
+				lt_screen_count(screen, summary->missed)));
+}
+
+static void add_places(struct lt_screen *screen, const struct lt_gc_summary *summary)
+{
+	static const struct lt_table_column place_columns[] = {
+		{"RUNS", true, 0}, {"MAX", true, 0},    {"PAUSES", true, 0},
+		{"GEN", true, 0},  {"CAUSE", false, 0}, {"WHERE", false, 0}};
+	enum { PLACE_CELLS = sizeof(place_columns) / sizeof(place_columns[0]) };
+	const char *cells[PLACES * PLACE_CELLS];
+	size_t rows = 0;
+	for (size_t i = 0; i < summary->place_count && rows < PLACES; i++) {
+		const struct lt_gc_place *place = &summary->places[i];
+		if (*place->where == '\0')
+			continue;
+		const char **row = &cells[rows++ * PLACE_CELLS];
+		double all = (double)summary->all.pauses.total_ns;
+		row[0] = lt_screen_count(screen, place->count);
+		row[1] = length(screen, (double)place->max_ns / 1e6);
+		row[2] = lt_screen_share(screen, all > 0 ? (double)place->total_ns / all : 0);
+		row[3] = lt_screen_format(screen, "%d", place->generation);
+		row[4] = lt_gc_cause_name(place->cause);
+		row[5] = lt_screen_safe(screen, place->where);
+	}
+	if (rows == 0)
+		return;
+	lt_screen_heading(
+		screen, "PLACES",
+		"who called, or what ran when a threshold was crossed; share of all pauses");
+	const struct lt_table table = {.columns = place_columns,
+				       .column_count = PLACE_CELLS,
+				       .cells = cells,
+				       .row_count = rows,
+				       .indent = 2};
+	lt_screen_table(screen, &table);
+}
+
+static int longest_first(const void *left, const void *right)
+{
+	const struct lt_gc_event *a = *(const struct lt_gc_event *const *)left;
+	const struct lt_gc_event *b = *(const struct lt_gc_event *const *)right;
+	uint64_t a_ns = a->seen.end_ns - a->seen.start_ns, b_ns = b->seen.end_ns - b->seen.start_ns;
+	if (a_ns != b_ns)
+		return a_ns < b_ns ? 1 : -1;
+	return (a->seen.start_ns > b->seen.start_ns) - (a->seen.start_ns < b->seen.start_ns);
+}
+
+static void add_stack(struct lt_screen *screen, const struct lt_gc_recording *recording,
+		      const struct lt_gc_event *event)
+{
+	uint32_t most = screen->style->verbosity > 0 ? UINT32_MAX : STACK_FRAMES;
+	for (uint32_t i = 0; i < event->stack_count && i < most; i++) {
+		const struct lt_gc_frame *frame = &recording->frames.data[event->stack_first + i];
+		lt_text_addf(screen->out, "%*s%s:%d %s\n", HANG, "",
+			     lt_screen_safe(screen, frame->file), frame->line,
+			     lt_screen_safe(screen, frame->function));
+	}
+	if (event->stack_count > most)
+		lt_text_addf(screen->out, "%*s... %u more (-v)\n", HANG, "",
+			     event->stack_count - most);
+}
+
+static void add_longest(struct lt_screen *screen, const struct lt_gc_result *result)
+{
+	const struct lt_gc_recording *recording = &result->recording;
+	const struct lt_gc_event **events = calloc(recording->events.count + 1, sizeof(*events));
+	size_t count = 0;
+	if (events == NULL) {
+		screen->out->failed = true;
+		return;
+	}
+	for (size_t i = 0; i < recording->events.count; i++) {
+		const struct lt_gc_event *event = &recording->events.data[i];
+		if (event->seen.kind == LT_WATCH_COLLECTION &&
+		    event->seen.end_ns > event->seen.start_ns)
+			events[count++] = event;
+	}
+	qsort(events, count, sizeof(const struct lt_gc_event *), longest_first);
+	if (count > 0)
+		lt_screen_heading(screen, "LONGEST PAUSES", "with what ran, innermost first");
+	for (size_t i = 0; i < count && i < LONGEST; i++) {
+		const struct lt_watch_event *seen = &events[i]->seen;
+		const char *dot = lt_screen_dot(screen);
+		const char *head = lt_screen_format(
+			screen, "at %.2f s%sgeneration %d%s%s%scollected %lld",
+			(double)(seen->start_ns - recording->start_ns) / 1e9, dot, seen->generation,
+			dot, lt_gc_cause_name(events[i]->cause), dot, (long long)seen->collected);
+		lt_screen_paragraph(screen, 2,
+				    length(screen, (double)(seen->end_ns - seen->start_ns) / 1e6),
+				    HANG, head);
+		lt_screen_paragraph(screen, 2, "", HANG,
+				    lt_screen_safe(screen, events[i]->evidence));
+		add_stack(screen, recording, events[i]);
+	}
+	free(events);
+}
+
+static void add_changes(struct lt_screen *screen, const struct lt_gc_recording *recording)
+{
+	size_t shown = 0;
+	for (size_t i = 0; i < recording->events.count; i++) {
+		const struct lt_gc_event *event = &recording->events.data[i];
+		if (event->seen.kind != LT_WATCH_CALLED && event->seen.kind != LT_WATCH_CHANGED)
+			continue;
+		if (shown++ == 0)
+			lt_screen_heading(screen, "CHANGES", "what was done to the collector");
+		if (shown > CHANGES && screen->style->verbosity < 1)
+			continue;
+		lt_screen_paragraph(
+			screen, 2,
+			lt_screen_format(screen, "at %.2f s",
+					 (double)(event->seen.start_ns - recording->start_ns) /
+						 1e9),
+			HANG, lt_screen_safe(screen, event->evidence));
+	}
+	if (shown > CHANGES && screen->style->verbosity < 1)
+		lt_text_addf(screen->out, "  ... %zu more (-v)\n", shown - CHANGES);
+}
+
+static void add_state(struct lt_screen *screen, const struct lt_gc_result *result)
+{
+	const struct lt_gc_summary *summary = &result->summary;
+	const struct lt_gc_recording *recording = &result->recording;
+	const struct lt_gc_generation *g = summary->last.state.generations;
+	const char *dot = lt_screen_dot(screen);
+	lt_text_addf(screen->out, "Watched %.1f s%ssource %s%s%s\n", lt_gc_summary_seconds(summary),
+		     dot, lt_watch_source_name(recording->source),
+		     recording->ended ? lt_screen_format(screen, "%sthe process ended", dot) : "",
+		     recording->cut ? lt_screen_format(screen, "%sthe recording is cut off", dot)
+				    : "");
+	if (summary->sampled)
+		lt_text_addf(screen->out,
+			     "Collector %s%sthresholds %lld, %lld, %lld%s%s new tracked objects a "
+			     "second, less those freed at once\n",
+			     summary->last.state.enabled ? "on" : "OFF", dot,
+			     (long long)g[0].threshold, (long long)g[1].threshold,
+			     (long long)g[2].threshold, dot,
+			     lt_screen_format(screen, "%.0f", lt_gc_summary_rate(summary)));
+	if (*recording->why_not != '\0' && screen->style->verbosity >= 0)
+		lt_screen_paragraph(screen, 0, "", 0,
+				    lt_screen_format(screen, "No better source: %s.",
+						     lt_screen_safe(screen, recording->why_not)));
+	for (size_t i = 0; i < recording->callback_count; i++)
+		lt_screen_paragraph(
+			screen, 0, "", 0,
+			lt_screen_format(screen, "Each collection runs the callback %s",
+					 lt_screen_safe(screen, recording->callbacks[i])));
+}
+
+static void add_findings(struct lt_screen *screen, const struct lt_gc_result *result)
+{
+	if (result->finding_count == 0) {
+		lt_screen_heading(screen, "NO FINDINGS",
+				  "nothing that lowtide knows to be wrong with the collections");
+		return;
+	}
+	size_t counts[LT_CRITICAL + 1] = {0};
+	for (size_t i = 0; i < result->finding_count; i++)
+		counts[result->findings[i].severity]++;
+	lt_screen_heading(screen, result->finding_count == 1 ? "FINDING" : "FINDINGS",
+			  lt_print_severities(screen, counts));
+	for (size_t i = 0; i < result->finding_count; i++)
+		lt_print_finding(screen, &result->findings[i], "");
+}
+
+void lt_print_gc(const struct lt_report *report, const struct lt_gc_result *result,
+		 struct lt_text *out)
+{
+	struct lt_screen screen;
+	lt_screen_init(&screen, &report->style, out);
+	lt_print_head(&screen, report);
+	add_state(&screen, result);
+	lt_text_add(out, "\n");
+	lt_screen_ink(&screen, LT_INK_BOLD, lt_screen_safe(&screen, result->headline));
+	lt_text_add(out, "\n");
+	if (result->summary.all.count > 0)
+		add_groups(&screen, &result->summary);
+	add_places(&screen, &result->summary);
+	if (report->style.verbosity >= 0) {
+		add_longest(&screen, result);
+		add_changes(&screen, &result->recording);
+		add_timeline(&screen, result);
+	}
+	add_findings(&screen, result);
+	lt_screen_deinit(&screen);
+}

@@ -1,0 +1,71 @@
+"""`lowtide gc`: the collections of a live process, against the target's own gc."""
+import json
+import textwrap
+
+from harness import Target
+
+# Makes cycles and collects now and then, until it is told to say what it did.
+SCRIPT = textwrap.dedent('''
+    import gc, threading, time
+
+    def sweep():
+        for _ in range(50):
+            ring = []
+            ring.append(ring)
+        gc.collect()
+
+    def on_gc(phase, info):
+        pass
+
+    def totals():
+        return [one["collections"] for one in gc.get_stats()]
+
+    gc.callbacks.append(on_gc)
+    gc.set_threshold(100000, 10, 10)
+    held = [[i] for i in range(300000)]
+    ready()
+    done = threading.Event()
+
+    def work():
+        while not done.wait(0.05):
+            sweep()
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    wait_line()
+    done.set()
+    worker.join()
+''')
+
+
+def test_gc_tells_collections_causes_and_callbacks(interpreter, lowtide):
+    with Target(interpreter, SCRIPT) as target:
+        result = lowtide("gc", "--json", "-d", "2", "--source", "poll", target.pid)
+        assert result.code == 0, result
+        found = result.json["result"]
+        assert found["source"] == "poll"
+        assert found["summary"]["count"] > 0
+        causes = found["summary"]["by_cause"]
+        assert set(causes) == {"explicit"}, json.dumps(causes)
+        assert all(one["cause"] == "explicit" for one in found["collections"])
+        assert found["callbacks"] and "on_gc" in found["callbacks"][0]
+        assert found["timeline"][0]["thresholds"] == [100000, 10, 10]
+        assert found["timeline"][0]["rss_bytes"] > 0
+        target.send("end")
+
+
+def test_gc_of_a_process_that_ends_gives_what_there_was(interpreter, lowtide):
+    script = "import sys, time\nready()\ntime.sleep(1)\nsys.stdout.flush()\nimport os\nos._exit(0)"
+    with Target(interpreter, script) as target:
+        result = lowtide("gc", "--json", "-d", "60", "--source", "poll", target.pid)
+        assert result.code == 0, result
+        assert result.json["result"]["ended"] is True
+
+
+def test_gc_as_text_names_the_source_and_what_matters(interpreter, lowtide):
+    with Target(interpreter, SCRIPT) as target:
+        result = lowtide("gc", "-d", "1", "--source", "poll", target.pid)
+        assert result.code == 0, result
+        assert "source poll" in result.out
+        assert "COLLECTIONS" in result.out and "explicit" in result.out
+        target.send("end")
