@@ -1,0 +1,63 @@
+/*
+ * malloc.h: glibc's allocator, walked from outside: its arenas, and each chunk in them.
+ *
+ * Nothing is called in the target. Offsets and facts of the glibc releases are data in src/layout/glibc.*; the
+ * main arena and the parameters are found by their symbols where there are some, else by their structure (the bins
+ * of an arena that point to themselves, the ring of arenas). What does not agree with itself is counted and not used.
+ */
+#ifndef LT_HEAP_MALLOC_H
+#define LT_HEAP_MALLOC_H
+
+#include "base/vec.h"
+#include "heap/view.h"
+
+enum lt_chunk_state {
+	LT_CHUNK_USED,
+	LT_CHUNK_TCACHE,  /* free, in the cache of a thread: malloc itself counts it as used */
+	LT_CHUNK_FAST,    /* free, in a fast bin: not merged with its neighbours */
+	LT_CHUNK_FREE,    /* free, in a bin */
+	LT_CHUNK_TOP,     /* the free end of an arena's newest heap */
+	LT_CHUNK_MMAPPED, /* in use, a mapping of its own */
+	LT_CHUNK_STATES
+};
+
+struct lt_chunk {
+	lt_addr address; /* of the memory that the program sees: 16 bytes behind the header */
+	uint64_t size;   /* of the whole chunk, header included */
+	enum lt_chunk_state state;
+	uint32_t arena; /* index; of mmapped ones none: UINT32_MAX */
+};
+
+struct lt_malloc_arena {
+	lt_addr address; /* of its malloc_state */
+	bool main;
+	bool locked;           /* a thread was inside it: its chunks may be torn */
+	uint64_t system_bytes; /* malloc_info(): system */
+	uint64_t attached;     /* threads that use it */
+	uint64_t bytes[LT_CHUNK_STATES], chunks[LT_CHUNK_STATES];
+	uint64_t largest_free; /* bytes of its largest free chunk, top included */
+};
+LT_VEC(lt_malloc_arenas, struct lt_malloc_arena);
+
+/* All zero: no glibc allocator was found. */
+struct lt_malloc {
+	bool found;
+	char release[16];                       /* of glibc: "2.36" */
+	struct lt_malloc_arenas arenas;         /* the main one first */
+	uint64_t mmapped_bytes, mmapped_chunks; /* malloc_info(): mmap */
+	uint64_t mmap_threshold, trim_threshold, arena_max;
+	bool whole; /* every chunk of every arena was walked and agrees with the totals */
+};
+
+/* Finds and sums up. Another allocator (musl, jemalloc in front) is no failure: found is false. */
+LT_MUST_CHECK enum lt_status lt_malloc_find(const struct lt_view *view,
+					    struct lt_malloc *ret_malloc);
+
+/* Every chunk, by arena and ascending address; false from `visit` ends the walk. */
+typedef bool (*lt_chunk_visit)(void *ctx, const struct lt_chunk *chunk);
+LT_MUST_CHECK enum lt_status lt_malloc_walk(const struct lt_view *view,
+					    const struct lt_malloc *found, lt_chunk_visit visit,
+					    void *ctx);
+void lt_malloc_deinit(struct lt_malloc *found);
+
+#endif

@@ -1,0 +1,37 @@
+/*
+ * smaps.h: what of each mapping of a process is resident, as the kernel counts it (/proc/PID/smaps), and which pages
+ * (/proc/PID/pagemap).
+ */
+#ifndef LT_TARGET_SMAPS_H
+#define LT_TARGET_SMAPS_H
+
+#include "target/process.h"
+
+struct lt_smap {
+	struct lt_mapping mapping; /* its path lives as long as the list */
+	uint64_t rss, pss, private_clean, private_dirty, shared_clean, shared_dirty;
+	uint64_t anonymous, swap, huge; /* bytes; huge: transparent and hugetlb */
+	uint64_t locked, lazy_free;
+};
+LT_VEC(lt_smap_list, struct lt_smap);
+
+struct lt_smaps {
+	struct lt_smap_list list; /* ascending */
+	struct lt_arena *strings;
+	uint64_t rss, swap;   /* sums */
+	uint64_t page_tables; /* VmPTE: the kernel's memory, not in RSS */
+};
+
+LT_MUST_CHECK enum lt_status lt_smaps_read(struct lt_session *session,
+					   const struct lt_process *process,
+					   struct lt_smaps *ret_smaps);
+void lt_smaps_deinit(struct lt_smaps *smaps);
+
+/*
+ * Which pages of [start, end) are resident: bit i of `bits` is page i. False: the kernel does not say.
+ * `bits` has (end - start) / page size bits, rounded up to words.
+ */
+bool lt_smaps_resident(const struct lt_process *process, lt_addr start, lt_addr end,
+		       uint64_t *bits);
+
+#endif
