@@ -58,6 +58,21 @@ static int doom(const char *path)
 	return -1;
 }
 
+/* Between the making, naming or removing of a file and the note of it no signal ends the program. */
+static void hold_signals(sigset_t *ret_before)
+{
+	sigset_t held;
+	sigemptyset(&held);
+	for (size_t i = 0; i < sizeof(fatal) / sizeof(fatal[0]); i++)
+		sigaddset(&held, fatal[i]);
+	pthread_sigmask(SIG_BLOCK, &held, ret_before);
+}
+
+static void let_signals(const sigset_t *before)
+{
+	pthread_sigmask(SIG_SETMASK, before, NULL);
+}
+
 static void release(struct lt_unfinished *file)
 {
 	if (file->slot >= 0)
@@ -193,8 +208,12 @@ enum lt_status lt_unfinished_begin(struct lt_session *session, const char *path,
 {
 	struct lt_unfinished file = {.fd = -1, .slot = -1};
 	enum lt_status status = name_it(session, path, kind, &file);
-	if (status == LT_OK)
+	if (status == LT_OK) {
+		sigset_t before;
+		hold_signals(&before);
 		status = make(session, kind, &file);
+		let_signals(&before);
+	}
 	if (status == LT_OK)
 		*ret_file = file;
 	else
@@ -232,12 +251,18 @@ enum lt_status lt_unfinished_commit(struct lt_session *session, struct lt_unfini
 			       "cannot write %.200s: another program has removed %.200s",
 			       file->path, file->temporary);
 	}
-	if (rename(file->temporary, file->final) != 0)
-		return cannot(session, file, errno);
-	/* From here on the file has its name and stays. */
-	free(file->temporary);
-	file->temporary = NULL;
-	release(file);
+	sigset_t before;
+	hold_signals(&before);
+	int failure = rename(file->temporary, file->final) != 0 ? errno : 0;
+	if (failure == 0) {
+		/* From here on the file has its name and stays. */
+		free(file->temporary);
+		file->temporary = NULL;
+		release(file);
+	}
+	let_signals(&before);
+	if (failure != 0)
+		return cannot(session, file, failure);
 	int error = sync_folder(file->final);
 	return error == 0 ? LT_OK : cannot(session, file, error);
 }
@@ -255,7 +280,10 @@ void lt_unfinished_keep(struct lt_unfinished *file)
 
 void lt_unfinished_end(struct lt_unfinished *file)
 {
+	sigset_t before;
+	hold_signals(&before);
 	if (file->fd >= 0 && file->temporary != NULL && is_at(file->temporary, file->fd))
 		unlink(file->temporary);
 	lt_unfinished_keep(file);
+	let_signals(&before);
 }
