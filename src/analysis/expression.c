@@ -365,6 +365,7 @@ struct writing {
 	bool in_locals;  /* the node may be a cell whose contents Python shows in its place */
 	bool of_threads; /* the node is the dict of the namespaces of what `text` says, one for each thread */
 	bool of_context;              /* the node belongs to the context in which a thread runs */
+	bool of_state;                /* the node belongs to the interpreter itself */
 	bool one_thread;              /* the expression holds in one thread only */
 	const struct lt_root *thread; /* then: a root that names it, NULL: which one is not known */
 	bool general;                 /* [*] for every index and key but the names of modules */
@@ -402,8 +403,12 @@ static void add_attribute(struct lt_expressions *ex, struct writing *w, lt_addr 
 	}
 }
 
-/* A dict value: an attribute when the dict is a namespace, else by its key. */
-static void add_value(struct lt_expressions *ex, struct writing *w, uint32_t to, lt_addr key)
+/*
+ * A dict value: an attribute when the dict is a namespace, else by its key. `of_state`: the dict may be that of
+ * interned strings, each of which is its own key.
+ */
+static void add_value(struct lt_expressions *ex, struct writing *w, uint32_t to, lt_addr key,
+		      bool of_state)
 {
 	LT_CLEANUP(lt_text_deinit) struct lt_text name = {0};
 	enum lt_kind kind = kind_of(ex, to);
@@ -418,7 +423,7 @@ static void add_value(struct lt_expressions *ex, struct writing *w, uint32_t to,
 	if (w->pending)
 		lt_text_add(&w->text, ".__dict__");
 	LT_CLEANUP(lt_text_deinit) struct lt_text literal = {0};
-	if (literal_at(ex, key, &literal)) {
+	if (!(of_state && key == address_of(ex, to)) && literal_at(ex, key, &literal)) {
 		lt_text_addf(&w->text, "[%s]", lt_text_get(&literal));
 		return;
 	}
@@ -508,8 +513,8 @@ static void add_step(struct lt_expressions *ex, struct writing *w, uint32_t from
 		w->pending = w->in_locals = false;
 		return;
 	}
-	bool in_locals = w->in_locals;
-	w->in_locals = false;
+	bool in_locals = w->in_locals, of_state = w->of_state;
+	w->in_locals = w->of_state = false;
 	if (in_variables(ex, from, &ref)) {
 		add_variable(ex, w, from, &ref);
 		return;
@@ -531,7 +536,7 @@ static void add_step(struct lt_expressions *ex, struct writing *w, uint32_t from
 		return;
 	}
 	if (ref.kind == LT_REF_VALUE && (w->pending || !w->general || from == ex->modules_dict)) {
-		add_value(ex, w, to, ref.name);
+		add_value(ex, w, to, ref.name, of_state);
 		w->pending = false;
 		return;
 	}
@@ -669,6 +674,7 @@ static void begin(struct lt_expressions *ex, const struct lt_root *root, uint32_
 	case LT_ROOT_STACK:
 	case LT_ROOT_EXTERNAL: {
 		const struct lt_type *type = lt_picture_type(picture, node);
+		w->of_state = root->kind == LT_ROOT_STATE;
 		lt_text_addf(&w->text, "<%s", type != NULL ? type->name : "object");
 		if (!w->general)
 			lt_text_addf(&w->text, " at 0x%" PRIx64, address_of(ex, node));

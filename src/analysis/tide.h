@@ -9,7 +9,9 @@
 
 enum {
 	LT_TIDE_SCHEMA = 1,
-	LT_TIDE_KEYS = 1000, /* keys of one dict that are stored, unless it is a namespace */
+	LT_TIDE_KEYS = 1000, /* keys of one dict that are stored in any case */
+	LT_TIDE_KEY_BYTES =
+		12, /* of all keys of larger dicts, for each object: beyond that the heaviest only */
 };
 
 struct lt_subject;

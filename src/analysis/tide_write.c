@@ -5,7 +5,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { PROGRESS_EACH = 1 << 16 };
+enum {
+	PROGRESS_EACH = 1 << 16,
+	NUMBER_BYTES = 8, /* of a number as text, on average */
+};
 
 struct columns {
 	uint32_t address, type, size, flags, alive, external, targets, labels, names;
@@ -28,6 +31,9 @@ struct writing {
 	struct lt_label_names names;
 	struct lt_type_totals all, tracked;
 	uint64_t reference_count;
+	uint64_t key_room;   /* bytes of text that keys of large dicts may still take */
+	bool of_interpreter; /* the dict in `refs` is one of the interpreter's own */
+	uint64_t empty_str;  /* bytes of the smallest str */
 };
 
 static uint32_t node_of(const struct writing *w, lt_addr address)
@@ -117,9 +123,30 @@ static bool names_itself(struct writing *w, uint32_t value, const char *key)
 	return same;
 }
 
+/* True for the dict in which the interpreter keeps interned strings: each is its own key, and most are no names. */
+static bool is_interpreters_own(const struct writing *w, uint32_t dict)
+{
+	const struct lt_picture *picture = w->picture;
+	if (picture->parent[dict] != LT_GRAPH_NONE)
+		return false;
+	for (size_t r = 0; r < picture->roots.list.count; r++) {
+		if (picture->root_node[r] == dict &&
+		    picture->roots.list.data[r].kind == LT_ROOT_STATE)
+			return true;
+	}
+	return false;
+}
+
+static bool is_named(const struct writing *w, const struct lt_ref *ref)
+{
+	return ref->name != 0 && !(w->of_interpreter && ref->name == ref->to);
+}
+
 static void mark_name(struct writing *w, const struct lt_ref *ref, bool redact)
 {
-	uint32_t name = ref->name != 0 ? node_of(w, ref->name) : LT_NO_NODE;
+	if (!is_named(w, ref))
+		return;
+	uint32_t name = node_of(w, ref->name);
 	if (name == LT_NO_NODE)
 		return;
 	w->marks[name] |= LT_MARK_NAME;
@@ -131,7 +158,60 @@ static void mark_name(struct writing *w, const struct lt_ref *ref, bool redact)
 	lt_text_deinit(&key);
 }
 
-/* Of a dict of many entries that is no namespace: the keys whose values hold most. */
+/* About how many bytes of text a key takes, as one in a tuple or by itself. */
+static uint64_t part_bytes(const struct writing *w, uint32_t key)
+{
+	uint64_t length;
+	switch (kind_of(w, key)) {
+	case LT_KIND_STR:
+		length = lt_heap_graph_size(&w->picture->graph, key) - w->empty_str;
+		return length < LT_PREVIEW_CHARACTERS ? length : LT_PREVIEW_CHARACTERS;
+	case LT_KIND_INT:
+	case LT_KIND_FLOAT:
+	case LT_KIND_NONE:
+		return NUMBER_BYTES;
+	default:
+		return LT_PREVIEW_CHARACTERS;
+	}
+}
+
+static uint64_t key_bytes(struct writing *w, uint32_t key)
+{
+	if (kind_of(w, key) != LT_KIND_TUPLE)
+		return part_bytes(w, key);
+	uint64_t bytes = 0;
+	w->more.count = 0;
+	lt_picture_refs(w->picture, key, &w->more);
+	for (size_t i = 0; i < w->more.count; i++) {
+		if (w->more.data[i].kind == LT_REF_ITEM)
+			bytes += part_bytes(w, node_of(w, w->more.data[i].to));
+	}
+	return bytes;
+}
+
+/* The same of all keys of the dict in w->refs that are not in the file anyway. */
+static uint64_t keys_bytes(struct writing *w)
+{
+	uint64_t bytes = 0;
+	for (size_t i = 0; i < w->refs.count && bytes <= w->key_room; i++) {
+		const struct lt_ref *ref = &w->refs.data[i];
+		uint32_t key = ref->kind == LT_REF_VALUE && is_named(w, ref) ? node_of(w, ref->name)
+									     : LT_NO_NODE;
+		if (key != LT_NO_NODE && (w->marks[key] & LT_MARK_NAME) == 0)
+			bytes += key_bytes(w, key);
+	}
+	return bytes;
+}
+
+static void mark_keys(struct writing *w, bool redact)
+{
+	for (size_t i = 0; i < w->refs.count; i++) {
+		if (w->refs.data[i].kind == LT_REF_VALUE)
+			mark_name(w, &w->refs.data[i], redact);
+	}
+}
+
+/* Of a dict of many entries that is no namespace, when there is no room for all: the keys whose values hold most. */
 static enum lt_status mark_heaviest(struct writing *w, size_t entries, bool redact)
 {
 	LT_FREE struct weight *weights = calloc(entries + 1, sizeof(*weights));
@@ -139,7 +219,7 @@ static enum lt_status mark_heaviest(struct writing *w, size_t entries, bool reda
 		return lt_fail_memory(w->session);
 	size_t count = 0;
 	for (size_t i = 0; i < w->refs.count; i++) {
-		if (w->refs.data[i].kind == LT_REF_VALUE)
+		if (w->refs.data[i].kind == LT_REF_VALUE && is_named(w, &w->refs.data[i]))
 			weights[count++] = (struct weight){
 				w->picture->retained[node_of(w, w->refs.data[i].to)], i};
 	}
@@ -195,6 +275,7 @@ static enum lt_status mark_names_of(struct writing *w, uint32_t node, bool redac
 		return LT_OK;
 	}
 	size_t entries = 0;
+	w->of_interpreter = false;
 	for (size_t i = 0; i < w->refs.count; i++) {
 		if (w->refs.data[i].kind == LT_REF_ATTRIBUTE)
 			mark_name(w, &w->refs.data[i], redact);
@@ -202,18 +283,27 @@ static enum lt_status mark_names_of(struct writing *w, uint32_t node, bool redac
 	}
 	if (!dict_kind(kind) || entries == 0)
 		return LT_OK;
-	if (entries > LT_TIDE_KEYS && !is_namespace(w, node))
-		return mark_heaviest(w, entries, redact);
-	for (size_t i = 0; i < w->refs.count; i++) {
-		if (w->refs.data[i].kind == LT_REF_VALUE)
-			mark_name(w, &w->refs.data[i], redact);
+	w->of_interpreter = is_interpreters_own(w, node);
+	if (entries > LT_TIDE_KEYS && !is_namespace(w, node)) {
+		uint64_t bytes = keys_bytes(w);
+		if (bytes > w->key_room)
+			return mark_heaviest(w, entries, redact);
+		w->key_room -= bytes;
 	}
+	mark_keys(w, redact);
 	return LT_OK;
 }
 
 static enum lt_status mark_names(struct writing *w, bool redact)
 {
 	uint32_t nodes = w->picture->graph.graph.node_count, next = 0;
+	w->key_room = (uint64_t)nodes * LT_TIDE_KEY_BYTES;
+	w->empty_str = UINT64_MAX;
+	for (uint32_t node = 0; node < nodes; node++) {
+		if (kind_of(w, node) == LT_KIND_STR &&
+		    lt_heap_graph_size(&w->picture->graph, node) < w->empty_str)
+			w->empty_str = lt_heap_graph_size(&w->picture->graph, node);
+	}
 	for (uint32_t node = 0; node < nodes; node++) {
 		if (node == next)
 			next = lt_picture_walk(w->picture, node);

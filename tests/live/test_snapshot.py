@@ -25,6 +25,7 @@ SHOP = '''
             self.data = ["x" * 100 for i in range(20)]
     sessions = [Session(i) for i in range(2000)]
     large = {"key %d" % i: [i] * (i % 7) for i in range(5000)}
+    numbered = {i: [i] for i in range(3000)}
     @functools.lru_cache(maxsize=None)
     def price(article):
         return [article] * 30
@@ -68,7 +69,8 @@ SHOP = '''
 
 # Of each kind one that has details of its own.
 DETAILED = ["recent", "raw", "numbers", "price", "failing", "generator", "Order", "kept[0]", "kept[0].__traceback__", "local", "thread",
-            "failing.__code__", "sessions[5]", "Registry.entries"]
+            "failing.__code__", "sessions[5]", "Registry.entries", "large", "large['key 4997']", "numbered[2999]",
+            "Registry.entries[('order', 2999)].lines"]
 
 # What must not be in the file: each is built at run time, and in the source in two parts.
 SECRETS = '''
@@ -112,26 +114,21 @@ def doctor(lowtide, subject):
 
 
 def retained(lowtide, subject, *options):
-    """The tree without the examples: their keys may be among those that a file leaves out."""
     result = lowtide("retained", "--json", *options, subject)
     assert result.code == 0, result
     waiting = list(result.json["result"]["tree"])
     entries = []
     while waiting:
         entry = waiting.pop()
-        entry.pop("example")
         waiting += entry.pop("children")
         entries.append(entry)
     return entries
 
 
 def about(lowtide, subject, name):
-    """What `object` says, without what is found by keys that a file may leave out."""
     result = lowtide("object", "--json", subject, f"sys.modules['shop'].{name}")
     assert result.code == 0, result
-    said = result.json["result"]
-    return {key: said[key] for key in ("address", "type", "shallow", "retained", "expression", "where", "flags", "facts", "references",
-                                       "referrer_count", "referent_count")}
+    return result.json["result"]
 
 
 def everything(path):
@@ -217,3 +214,29 @@ def test_other_files_are_refused(lowtide, tmp_path, content, sentence):
         assert result.code == 6, result
         assert sentence in result.err
         assert result.out == ""
+
+
+# Keys that take more than the rest of the heap, and none of which tells of another one.
+KEYS = """
+import hashlib
+sessions = {hashlib.sha256(b"%d" % i).hexdigest(): [i] for i in range(60000)}
+heavy = hashlib.sha256(b"30000").hexdigest()
+sessions[heavy].append(list(range(10000)))
+few = {hashlib.sha256(b"other %d" % i).hexdigest(): [i] for i in range(2000)}
+light = hashlib.sha256(b"other 7").hexdigest()
+ready(sessions=id(sessions), few=id(few), heavy=[heavy, id(sessions[heavy])], light=[light, id(few[light])])
+"""
+
+
+def test_keys_do_not_make_a_file_large(lowtide, interpreter, tmp_path):
+    path = tmp_path / "keys.tide"
+    with Target(interpreter, KEYS) as target:
+        written = snapshot(lowtide, target, path)
+        facts = target.facts
+    assert written["bytes"] / written["objects"] <= 12
+    for name, (key, address) in (("sessions", facts["heavy"]), ("few", facts["light"])):
+        result = lowtide("object", "--json", path, hex(address))
+        assert result.json["result"]["expression"] == f"sys.modules['__main__'].{name}['{key}']"
+    for name, named in (("sessions", 1000), ("few", 2000)):
+        result = lowtide("sql", "--json", path, f"SELECT count(label) FROM refs WHERE kind = 'value' AND source = {facts[name]}")
+        assert result.json["result"]["rows"] == [{"count(label)": named}], name
