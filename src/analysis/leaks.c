@@ -162,6 +162,8 @@ static enum lt_status look_at(struct watch *watch, struct lt_subject *subject, b
 	figures->objects = picture->graph.graph.node_count;
 	figures->bytes = picture->graph.total_bytes;
 	figures->threads = subject->identity.thread_count;
+	memcpy(figures->region_bytes, subject->identity.region_bytes,
+	       sizeof(figures->region_bytes));
 	figures->uptime_ms = subject->identity.uptime_ms;
 	figures->anonymous_bytes = subject->identity.anonymous_bytes;
 	figures->garbage_objects = picture->garbage_count;

@@ -34,6 +34,7 @@ struct lt_leaks_look {
 	unsigned threads;
 	uint64_t
 		anonymous_bytes; /* private memory of no file, resident or swapped; 0 when unknown */
+	uint64_t region_bytes[LT_REGION_COUNT]; /* of struct lt_identity */
 };
 
 /* All zero is the empty result. The strings live in `strings`. */

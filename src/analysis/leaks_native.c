@@ -20,6 +20,67 @@ static const double OVERHEAD = 1.5;
 
 /* ---- Memory that no Python object explains ---- */
 
+/* By how much each region got longer, and the one that did most; false when that is not known. */
+static bool find_region(const struct lt_leaks *leaks, uint64_t grown[LT_REGION_COUNT],
+			enum lt_region *ret_most)
+{
+	const uint64_t *first = leaks->looks[0].region_bytes;
+	const uint64_t *last = leaks->looks[leaks->look_count - 1].region_bytes;
+	/* All of a stack is mapped at once: it says little of what is used. */
+	static const enum lt_region regions[] = {LT_REGION_HEAP, LT_REGION_ARENAS,
+						 LT_REGION_ANONYMOUS};
+	bool found = false;
+	for (size_t i = 0; i < sizeof(regions) / sizeof(regions[0]); i++) {
+		enum lt_region region = regions[i];
+		grown[region] = last[region] > first[region] ? last[region] - first[region] : 0;
+		if (grown[region] > 0 && (!found || grown[region] > grown[*ret_most])) {
+			*ret_most = region;
+			found = true;
+		}
+	}
+	/* What a snapshot file of before does not have. */
+	return found && first[LT_REGION_ANONYMOUS] > 0;
+}
+
+/* In which mappings it is, as far as the looks have them. */
+static void tell_region(struct lt_suspecting *suspecting, struct lt_finding *finding)
+{
+	static const struct {
+		const char *where, *words, *fix, *evidence;
+	} told[LT_REGION_COUNT] = {
+		[LT_REGION_HEAP] =
+			{"[heap]", "the heap of malloc ([heap])",
+			 "They are many small blocks: look for what is allocated for each "
+			 "call and never freed.",
+			 "heap_growth_bytes"},
+		[LT_REGION_ARENAS] =
+			{"arenas of threads", "the arenas that malloc makes for threads",
+			 "Try MALLOC_ARENA_MAX=2 first: when it stops, threads each kept "
+			 "memory that was freed.",
+			 "arena_growth_bytes"},
+		[LT_REGION_ANONYMOUS] =
+			{"anonymous mappings",
+			 "mappings of their own (blocks of malloc from 128 KiB on, mmap, "
+			 "the arenas of Python's objects)",
+			 "They are big blocks: look for buffers that are not released.",
+			 "mapping_growth_bytes"},
+	};
+	struct lt_findings *findings = &suspecting->findings;
+	uint64_t grown[LT_REGION_COUNT] = {0};
+	enum lt_region most = LT_REGION_HEAP;
+	if (!find_region(suspecting->leaks, grown, &most))
+		return;
+	for (int region = 0; region < LT_REGION_COUNT; region++) {
+		if (told[region].evidence != NULL)
+			lt_finding_int(findings, finding, told[region].evidence, grown[region]);
+	}
+	finding->where = told[most].where;
+	finding->explanation = lt_finding_format(
+		findings, "%s Most of what was mapped meanwhile, %s, is in %s.",
+		finding->explanation, lt_findings_bytes(findings, grown[most]), told[most].words);
+	finding->fix = lt_finding_format(findings, "%s %s", told[most].fix, finding->fix);
+}
+
 static void native(struct lt_suspecting *suspecting)
 {
 	struct lt_leaks *leaks = suspecting->leaks;
@@ -72,8 +133,8 @@ static void native(struct lt_suspecting *suspecting)
 		lt_findings_bytes(findings, python));
 	finding->fix =
 		"Look at what the C extensions are called for (a profile of malloc: heaptrack, "
-		"bcc memleak); free or close what ctypes or a library handed out. "
-		"MALLOC_ARENA_MAX=2 when it is only that many threads each keep an arena.";
+		"bcc memleak); free or close what ctypes or a library handed out.";
+	tell_region(suspecting, finding);
 }
 
 /* ---- Objects that only C code refers to ---- */

@@ -2,6 +2,7 @@
 
 #include "base/cleanup.h"
 #include "heap/interpreters.h"
+#include "target/maps.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -69,6 +70,7 @@ static enum lt_status open_steps(struct full_look *full, pid_t pid,
 	identity->uptime_ms = look->process->uptime_ms;
 	identity->rss_bytes = look->process->rss_bytes;
 	identity->anonymous_bytes = look->process->anonymous_bytes;
+	lt_maps_regions(&look->process->mappings, identity->region_bytes);
 	identity->thread_count = look->process->thread_count;
 
 	full->view = (struct lt_view){

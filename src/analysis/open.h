@@ -9,6 +9,7 @@
 
 #include "base/session.h"
 #include "target/freeze.h"
+#include "target/process.h"
 
 #include <sys/types.h>
 
@@ -29,8 +30,9 @@ struct lt_identity {
 	char *command_line; /* owned */
 	char *executable;   /* as the target sees it, "" when unknown; owned */
 	uint64_t uptime_ms;
-	uint64_t rss_bytes;       /* before the freeze */
-	uint64_t anonymous_bytes; /* of lt_process, before the freeze */
+	uint64_t rss_bytes;                     /* before the freeze */
+	uint64_t anonymous_bytes;               /* of lt_process, before the freeze */
+	uint64_t region_bytes[LT_REGION_COUNT]; /* mapped, before the freeze; all 0: unknown */
 	unsigned thread_count;
 	enum lt_mode mode;
 	bool stored; /* out of a snapshot file: nothing was stopped now */

@@ -84,6 +84,14 @@ static enum lt_status put_integer(struct lt_store_writer *writer, const char *ke
 				 lt_store_integer(value > INT64_MAX ? INT64_MAX : (int64_t)value));
 }
 
+enum { REGION_KEY = 32 };
+
+static const char *region_key(enum lt_region region, char key[REGION_KEY])
+{
+	snprintf(key, REGION_KEY, "region_%s", lt_region_name(region));
+	return key;
+}
+
 static enum lt_status put_meta(struct lt_store_writer *writer, const struct lt_subject *subject,
 			       bool redact)
 {
@@ -99,6 +107,11 @@ static enum lt_status put_meta(struct lt_store_writer *writer, const struct lt_s
 	LT_TRY(put_integer(writer, "uptime_ms", identity->uptime_ms));
 	LT_TRY(put_integer(writer, "rss_bytes", identity->rss_bytes));
 	LT_TRY(put_integer(writer, "anonymous_bytes", identity->anonymous_bytes));
+	for (int region = 0; region < LT_REGION_COUNT; region++) {
+		char key[REGION_KEY];
+		LT_TRY(put_integer(writer, region_key((enum lt_region)region, key),
+				   identity->region_bytes[region]));
+	}
 	LT_TRY(put_integer(writer, "threads", identity->thread_count));
 	LT_TRY(put_integer(writer, "mode", (uint64_t)identity->mode));
 	LT_TRY(put_integer(writer, "unreadable", subject->session->unreadable));
@@ -380,6 +393,11 @@ static enum lt_status get_identity(struct lt_tide *tide, struct lt_subject *subj
 	identity->uptime_ms = meta_number(tide, "uptime_ms");
 	identity->rss_bytes = meta_number(tide, "rss_bytes");
 	identity->anonymous_bytes = meta_number(tide, "anonymous_bytes");
+	for (int region = 0; region < LT_REGION_COUNT; region++) {
+		char key[REGION_KEY];
+		identity->region_bytes[region] =
+			meta_number(tide, region_key((enum lt_region)region, key));
+	}
 	identity->thread_count = (unsigned)meta_number(tide, "threads");
 	tide->session->unreadable += meta_number(tide, "unreadable");
 	if (identity->command_line == NULL || identity->executable == NULL)

@@ -18,15 +18,32 @@ static json_t *suspect(const struct lt_suspect *found, size_t rank)
 		"fix", lt_json_string(finding->fix));
 }
 
+/* Mapped bytes by region, null when they are not known. */
+static json_t *regions(const struct lt_leaks_look *taken)
+{
+	json_t *object = json_object();
+	uint64_t all = 0;
+	for (int region = 0; region < LT_REGION_COUNT; region++) {
+		all += taken->region_bytes[region];
+		json_object_set_new(object, lt_region_name((enum lt_region)region),
+				    lt_json_count(taken->region_bytes[region]));
+	}
+	if (all > 0)
+		return object;
+	json_decref(object);
+	return json_null();
+}
+
 static json_t *look(const struct lt_leaks_look *taken)
 {
-	return json_pack("{s:f, s:f, s:o, s:o, s:o, s:i, s:o}", "at_ms", taken->at_ms, "stall_ms",
-			 taken->stall_ms, "objects", lt_json_count(taken->objects), "bytes",
-			 lt_json_count(taken->bytes), "garbage_objects",
+	return json_pack("{s:f, s:f, s:o, s:o, s:o, s:i, s:o, s:o}", "at_ms", taken->at_ms,
+			 "stall_ms", taken->stall_ms, "objects", lt_json_count(taken->objects),
+			 "bytes", lt_json_count(taken->bytes), "garbage_objects",
 			 lt_json_count(taken->garbage_objects), "threads", (int)taken->threads,
 			 "anonymous_bytes",
 			 taken->anonymous_bytes > 0 ? lt_json_count(taken->anonymous_bytes)
-						    : json_null());
+						    : json_null(),
+			 "regions", regions(taken));
 }
 
 json_t *lt_json_leaks(const struct lt_leaks *leaks)

@@ -138,3 +138,49 @@ const struct lt_mapping *lt_maps_find(const struct lt_mappings *mappings, lt_add
 	}
 	return NULL;
 }
+
+const char *lt_region_name(enum lt_region region)
+{
+	static const char *const names[LT_REGION_COUNT] = {
+		[LT_REGION_HEAP] = "heap",
+		[LT_REGION_ARENAS] = "arenas",
+		[LT_REGION_STACKS] = "stacks",
+		[LT_REGION_ANONYMOUS] = "anonymous",
+	};
+	return names[region];
+}
+
+static bool no_access(const struct lt_mapping *mapping)
+{
+	return !mapping->readable && !mapping->writable && !mapping->executable &&
+	       !mapping->shared && mapping->inode == 0;
+}
+
+static enum lt_region region_of(const struct lt_mapping *mapping, const struct lt_mapping *before,
+				const struct lt_mapping *after)
+{
+	enum { ARENA = 64 << 20 };
+	if (strcmp(mapping->path, "[heap]") == 0)
+		return LT_REGION_HEAP;
+	if (strncmp(mapping->path, "[stack", 6) == 0)
+		return LT_REGION_STACKS;
+	if (mapping->start % ARENA == 0 && after != NULL && after->start == mapping->end &&
+	    no_access(after) && after->end - mapping->start >= ARENA)
+		return LT_REGION_ARENAS;
+	return before != NULL && before->end == mapping->start && no_access(before)
+		       ? LT_REGION_STACKS
+		       : LT_REGION_ANONYMOUS;
+}
+
+void lt_maps_regions(const struct lt_mappings *mappings, uint64_t ret_bytes[LT_REGION_COUNT])
+{
+	memset(ret_bytes, 0, LT_REGION_COUNT * sizeof(*ret_bytes));
+	for (size_t i = 0; i < mappings->count; i++) {
+		const struct lt_mapping *mapping = &mappings->data[i];
+		if (!mapping->writable || mapping->shared || mapping->inode != 0)
+			continue;
+		enum lt_region region = region_of(mapping, i > 0 ? mapping - 1 : NULL,
+						  i + 1 < mappings->count ? mapping + 1 : NULL);
+		ret_bytes[region] += mapping->end - mapping->start;
+	}
+}

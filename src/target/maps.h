@@ -18,4 +18,11 @@ bool lt_maps_parse(const char *text, size_t size, struct lt_mappings *mappings,
 /* The mapping that holds `addr` in an ascending vector, NULL for none. */
 const struct lt_mapping *lt_maps_find(const struct lt_mappings *mappings, lt_addr addr);
 
+/*
+ * Mapped bytes of each region. An arena of a thread begins at a multiple of 64 MiB and has that much reserved,
+ * what it does not use yet without access (glibc 2.3 to 2.41, malloc/arena.c: HEAP_MAX_SIZE); a thread's stack lies
+ * right above its guard pages. A mapping that happens to look the same counts as one.
+ */
+void lt_maps_regions(const struct lt_mappings *mappings, uint64_t ret_bytes[LT_REGION_COUNT]);
+
 #endif

@@ -27,6 +27,17 @@ struct lt_mapping {
 };
 LT_VEC(lt_mappings, struct lt_mapping);
 
+/* What private writable memory of no file is for. */
+enum lt_region {
+	LT_REGION_HEAP,   /* [heap]: of malloc, what brk(2) gave */
+	LT_REGION_ARENAS, /* glibc's malloc: the arenas that it makes for threads */
+	LT_REGION_STACKS,
+	LT_REGION_ANONYMOUS, /* all other: Python's arenas, big blocks of malloc, mmap(2) */
+	LT_REGION_COUNT
+};
+/* "heap", "arenas", ...: as in JSON. */
+const char *lt_region_name(enum lt_region region);
+
 struct lt_process {
 	pid_t pid;
 	uint64_t start_time; /* in clock ticks since boot: tells a reused PID */

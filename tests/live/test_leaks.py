@@ -134,13 +134,34 @@ def test_garbage_is_told_from_growth(interpreter, lowtide):
     assert suspects[0]["evidence"]["has_finalizer"] is True
 
 
-def test_memory_of_c_code(interpreter, lowtide):
-    lost = ("import ctypes\nlibc = ctypes.CDLL(None)\nlibc.malloc.restype = ctypes.c_void_p\n"
-            "libc.memset.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t]", "libc.memset(libc.malloc(4000), 1, 4000)")
-    with Target(interpreter, service(*lost)) as target:
+LIBC = """import ctypes, mmap, threading
+libc = ctypes.CDLL(None)
+libc.malloc.restype = libc.mmap.restype = ctypes.c_void_p
+libc.memset.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t]
+libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long]
+libc.mallopt(-3, 1 << 20)
+steps = threading.Semaphore(0)
+def small(count):
+    for _ in range(count): libc.memset(libc.malloc(4000), 1, 4000)
+def work():
+    while steps.acquire(): small(1)
+"""
+# Small blocks of the main thread, those of another thread, big blocks.
+LOST = {
+    "[heap]": (LIBC, "small(1)", "heap_growth_bytes"),
+    "arenas of threads": (LIBC + "threading.Thread(target=work, daemon=True).start()", "steps.release()", "arena_growth_bytes"),
+    "anonymous mappings": (LIBC, "if i % 50 == 0: libc.memset(libc.mmap(None, 200000, 3, 0x22, -1, 0), 1, 200000)", "mapping_growth_bytes"),
+}
+
+
+@pytest.mark.parametrize("where", LOST)
+def test_memory_of_c_code(interpreter, lowtide, where):
+    setup, step, evidence = LOST[where]
+    with Target(interpreter, service(setup, step)) as target:
         first = leaks(lowtide, target)[0]
     assert (first["kind"], first["expression"], first["type"]) == ("native-growth", None, None), first
     assert first["growth_bytes"] > 4 << 20
+    assert first["where"] == where and first["evidence"][evidence] > 4 << 20, first
 
 
 def catches(pid: int, number: int) -> bool:

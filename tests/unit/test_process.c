@@ -135,6 +135,43 @@ static void test_maps_of_random_bytes(void **state)
 	}
 }
 
+/* What private memory is for, by its place and its neighbours. */
+static void test_regions(void **state)
+{
+	(void)state;
+	struct lt_mappings mappings = {0};
+	struct lt_arena strings = {0};
+	uint64_t bytes[LT_REGION_COUNT];
+	lt_maps_regions(&mappings, bytes);
+	for (int region = 0; region < LT_REGION_COUNT; region++)
+		assert_int_equal(bytes[region], 0);
+	parse("00400000-00460000 rw-p 00000000 fe:0a 123 /usr/bin/python3\n"
+	      "01000000-01021000 rw-p 00000000 00:00 0 [heap]\n"
+	      "7f0000000000-7f0000005000 rw-p 00000000 00:00 0\n"
+	      "7f0000005000-7f0004000000 ---p 00000000 00:00 0\n"
+	      /* The next one is full but for a page. */
+	      "7f0004000000-7f0007fff000 rw-p 00000000 00:00 0\n"
+	      "7f0007fff000-7f0008000000 ---p 00000000 00:00 0\n"
+	      /* As an arena begins, but nothing is reserved behind it. */
+	      "7f0010000000-7f0010008000 rw-p 00000000 00:00 0\n"
+	      "7f0010008000-7f0010009000 ---p 00000000 00:00 0\n"
+	      /* The guard page below a stack. */
+	      "7f0010009000-7f0010809000 rw-p 00000000 00:00 0\n"
+	      "7f0020000000-7f0020001000 rw-s 00000000 00:00 0\n"
+	      "7f0020001000-7f0020003000 rw-p 00000000 00:00 0 [anon:name]\n"
+	      "7f0020003000-7f0020004000 r--p 00000000 00:00 0\n"
+	      "7ffc00000000-7ffc00021000 rw-p 00000000 00:00 0 [stack]\n",
+	      &mappings, &strings);
+	assert_int_equal(mappings.count, 13);
+	lt_maps_regions(&mappings, bytes);
+	assert_int_equal(bytes[LT_REGION_HEAP], 0x21000);
+	assert_int_equal(bytes[LT_REGION_ARENAS], 0x5000 + 0x3fff000);
+	assert_int_equal(bytes[LT_REGION_STACKS], 0x800000 + 0x21000);
+	assert_int_equal(bytes[LT_REGION_ANONYMOUS], 0x8000 + 0x2000);
+	lt_mappings_deinit(&mappings);
+	lt_arena_deinit(&strings);
+}
+
 static void test_stat_fields_behind_a_hostile_name(void **state)
 {
 	(void)state;
@@ -457,6 +494,7 @@ int main(void)
 		cmocka_unit_test(test_maps_lines),
 		cmocka_unit_test(test_maps_without_sense_are_left_out),
 		cmocka_unit_test(test_maps_of_random_bytes),
+		cmocka_unit_test(test_regions),
 		cmocka_unit_test(test_stat_fields_behind_a_hostile_name),
 		cmocka_unit_test(test_shown_text_has_no_control_bytes),
 		cmocka_unit_test(test_this_process),
