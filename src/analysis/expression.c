@@ -1,5 +1,6 @@
 #include "analysis/expression.h"
 
+#include "analysis/pick.h"
 #include "analysis/read.h"
 #include "analysis/tasks.h"
 #include "analysis/threads.h"
@@ -368,7 +369,8 @@ struct writing {
 	bool of_state;                /* the node belongs to the interpreter itself */
 	bool one_thread;              /* the expression holds in one thread only */
 	const struct lt_root *thread; /* then: a root that names it, NULL: which one is not known */
-	bool general;                 /* [*] for every index and key but the names of modules */
+	uint32_t weak; /* the weak reference whose callback `text` leads to, LT_NO_NODE: none */
+	bool general;  /* [*] for every index and key but the names of modules */
 };
 
 static void wrap(struct lt_text *text, const char *before, const char *after)
@@ -579,6 +581,8 @@ static void add_step(struct lt_expressions *ex, struct writing *w, uint32_t from
 		if (kind_of(ex, to) == LT_KIND_FRAME &&
 		    frame_attribute(kind_of(ex, from))[0] != '\0')
 			spelling = frame_attribute(kind_of(ex, from));
+		if (ref.index == LT_MEMBER_callback && kind_of(ex, from) == LT_KIND_WEAKREF)
+			w->weak = from;
 		if (ref.index == LT_MEMBER_coroutine && kind_of(ex, from) == LT_KIND_TASK)
 			spelling = ".get_coro()";
 		lt_text_add(&w->text, spelling);
@@ -705,6 +709,34 @@ static void add_one_thread(const struct writing *w, struct lt_text *prefix)
 		lt_text_addf(prefix, " '%s'", w->thread->variable);
 }
 
+/* "callback of a weak reference to shop.Order", before what else is said. */
+static void add_weak(const struct lt_expressions *ex, const struct writing *w,
+		     struct lt_text *prefix)
+{
+	const struct lt_picture *picture = ex->picture;
+	LT_CLEANUP(lt_text_deinit) struct lt_text text = {0};
+	int64_t referent = 0;
+	if (w->weak == LT_NO_NODE)
+		return;
+	lt_text_add(&text, "callback of a weak reference");
+	if (lt_picture_number(picture, w->weak, LT_DETAIL_REFERENT, &referent)) {
+		uint32_t node = node_of(ex, (lt_addr)referent);
+		const struct lt_type *type =
+			node != LT_NO_NODE ? lt_picture_type(picture, node) : NULL;
+		if (type != NULL && strcmp(type->name, "NoneType") == 0) {
+			lt_text_add(&text, " to what is gone");
+		} else if (node != LT_NO_NODE) {
+			lt_text_add(&text, " to ");
+			lt_node_type_add(&text, picture, node);
+		}
+	}
+	lt_text_add(&text, prefix->length > 0 ? ", in " : "");
+	lt_text_add(&text, lt_text_get(prefix));
+	lt_text_deinit(prefix);
+	*prefix = text;
+	text = (struct lt_text){0};
+}
+
 /*
  * `nodes` lead from a root to the node meant; `cut` more steps that are not among them lead on. Among the first
  * `within` of them a task may be where it begins.
@@ -715,7 +747,7 @@ static void write_way(struct lt_expressions *ex, const uint32_t *nodes, size_t c
 {
 	LT_CLEANUP(lt_text_deinit) struct lt_text prefix = {0};
 	LT_CLEANUP(lt_text_deinit) struct lt_text place = {0};
-	struct writing w = {.general = general};
+	struct writing w = {.general = general, .weak = LT_NO_NODE};
 	size_t first = 0;
 	/* The last class or function on the way that is at home in its module is where the expression starts. */
 	for (size_t i = count; i-- > 1 && first == 0;) {
@@ -735,6 +767,7 @@ static void write_way(struct lt_expressions *ex, const uint32_t *nodes, size_t c
 		lt_text_add(&w.text, lt_member_spelling(LT_MEMBER_local_dicts));
 	if (w.one_thread && prefix.length == 0)
 		add_one_thread(&w, &prefix);
+	add_weak(ex, &w, &prefix);
 	uint64_t left = cut + (count - 1 - shown);
 	if (left > 0)
 		lt_text_addf(&w.text, "<%" PRIu64 " steps more>", left);
@@ -779,7 +812,7 @@ void lt_expression_write_way(struct lt_expressions *ex, const uint32_t *nodes, s
 void lt_expression_label(struct lt_expressions *ex, uint32_t from, uint32_t to,
 			 struct lt_text *text)
 {
-	struct writing w = {0};
+	struct writing w = {.weak = LT_NO_NODE};
 	add_step(ex, &w, from, to);
 	if (w.pending)
 		lt_text_add(&w.text, ".__dict__");

@@ -257,6 +257,10 @@ static bool live_number(void *ctx, uint32_t node, enum lt_detail detail, int64_t
 		return code && int_at(&object, at, LT_PyCodeObject_co_firstlineno, ret_value);
 	case LT_DETAIL_ARGUMENT_COUNT:
 		return code && int_at(&object, at, LT_PyCodeObject_co_argcount, ret_value);
+	case LT_DETAIL_REFERENT:
+		return object.kind == LT_KIND_WEAKREF &&
+		       lt_read_pointer(object.view, at, LT_PyWeakReference_wr_callback) != 0 &&
+		       word_at(&object, at, LT_PyWeakReference_wr_object, ret_value);
 	case LT_DETAIL_LINE:
 		return line(&object, ret_value);
 	case LT_DETAIL_MEMBER_OFFSET:
