@@ -33,7 +33,7 @@ static const char *plural(uint64_t count)
 
 static const char *kind_name(int generation)
 {
-	static const char *const names[] = {"young", "middle", "full"};
+	static const char *const names[] = {"Young", "Middle", "Full"};
 	return generation >= 0 && generation <= OLDEST ? names[generation] : "";
 }
 
@@ -120,8 +120,9 @@ static void explicit_place(struct lt_findings *findings, const struct lt_gc_summ
 	point(findings, finding, place->where);
 	bool known = *place->where != '\0';
 	finding->title = lt_finding_format(
-		findings, "%scollections are called %s%s%s: %.1f %% of the time",
-		mixed ? "" : lt_finding_format(findings, "%s ", kind_name(place->generation)),
+		findings, "%s are called %s%s%s: %.1f %% of the time",
+		mixed ? "Collections"
+		      : lt_finding_format(findings, "%s collections", kind_name(place->generation)),
 		rate(findings, place->count, seconds), known ? " at " : "",
 		known ? spot(findings, place->where) : "", share * 100);
 	finding->expression = "gc.collect()";
@@ -187,9 +188,9 @@ static void long_pauses(struct lt_findings *findings, const struct lt_gc_recordi
 				  milliseconds(findings, ms), over, plural(over), BUDGET_MS);
 	finding->explanation = lt_finding_format(
 		findings,
-		"The longest was a %s collection: %s. No thread of the program runs Python "
+		"The longest was of generation %d: %s. No thread of the program runs Python "
 		"meanwhile.",
-		kind_name(longest->seen.generation), longest->evidence);
+		longest->seen.generation, longest->evidence);
 	finding->fix =
 		"See what other thresholds would give (lowtide gc --advise), call gc.freeze() "
 		"after start-up so that what stays is not looked at again, or keep fewer "
@@ -229,7 +230,8 @@ static void too_often(struct lt_findings *findings, const struct lt_gc_recording
 			 summary->by_cause[LT_CAUSE_THRESHOLD_1].pauses.total_ns;
 	double share = lt_gc_summary_cpu_share(summary, young);
 	const struct lt_gc_generation *g = summary->last.state.generations;
-	if (share < CPU_SHARE || g[0].threshold <= 0)
+	if (share < CPU_SHARE || lt_gc_summary_share(summary, young) < HOT_SHARE ||
+	    g[0].threshold <= 0)
 		return;
 	struct lt_finding *finding =
 		lt_finding_begin(findings, "gc-thresholds-low",
@@ -487,10 +489,10 @@ static const char *headline(struct lt_findings *findings, const struct lt_gc_rec
 	}
 	if (total > 0 && most.total_ns * 2 > total && *most.where != '\0')
 		return lt_finding_format(
-			findings, "%s%scollections %s called at %s: %.0f %% of the pause time.",
-			mixed ? "" : kind_name(most.generation), mixed ? "" : " ",
-			rate(findings, most.count, seconds), spot(findings, most.where),
-			(double)most.total_ns * 100 / (double)total);
+			findings, "%s%s %s, called at %s: %.0f %% of the pause time.",
+			mixed ? "" : kind_name(most.generation),
+			mixed ? "Collections" : " collections", rate(findings, most.count, seconds),
+			spot(findings, most.where), (double)most.total_ns * 100 / (double)total);
 	int worst = 0;
 	for (int g = 1; g <= OLDEST; g++) {
 		if (summary->by_generation[g].pauses.total_ns >
@@ -499,10 +501,10 @@ static const char *headline(struct lt_findings *findings, const struct lt_gc_rec
 	}
 	const struct lt_gc_group *group = &summary->by_generation[worst];
 	(void)recording;
-	return lt_finding_format(findings,
-				 "Collections take %s; %s ones most of it: %s, the longest %s.",
-				 share, kind_name(worst), rate(findings, group->count, seconds),
-				 milliseconds(findings, (double)group->pauses.max_ns / 1e6));
+	return lt_finding_format(
+		findings, "Collections take %s. %s ones take most of it: %s, the longest %s.",
+		share, kind_name(worst), rate(findings, group->count, seconds),
+		milliseconds(findings, (double)group->pauses.max_ns / 1e6));
 }
 
 static int worst_first(const void *left, const void *right)

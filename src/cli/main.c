@@ -26,7 +26,8 @@ static unsigned terminal_width(void)
 
 static struct lt_style choose_style(const struct lt_request *request)
 {
-	bool on_terminal = request->output == NULL && isatty(STDOUT_FILENO);
+	bool to_file = request->output != NULL && !request->file_is_own;
+	bool on_terminal = !to_file && isatty(STDOUT_FILENO);
 	const char *no_color = getenv("NO_COLOR");
 	const char *terminal = getenv("TERM");
 	bool wanted = (no_color == NULL || *no_color == '\0') &&
@@ -103,8 +104,7 @@ static enum lt_status fill_report(struct lt_run *run)
 
 static enum lt_status run_request(struct lt_run *run)
 {
-	const struct lt_command *command = run->request->command;
-	bool own = command != NULL && command->writes_file && !run->request->help;
+	bool own = run->request->file_is_own && !run->request->help;
 	LT_TRY(lt_output_check(run->session, run->request->output));
 	LT_TRY(fill_report(run));
 	if (run->out.failed)

@@ -321,7 +321,10 @@ static enum lt_status choose_format(struct parser *parser, const struct lt_comma
 				   : LT_FORMAT_BIT(LT_FORMAT_TEXT) | LT_FORMAT_BIT(LT_FORMAT_JSON);
 	bool chosen = (parser->seen & LT_OPT_BIT(LT_OPT_FORMAT)) != 0;
 	bool can_json = (formats & LT_FORMAT_BIT(LT_FORMAT_JSON)) != 0;
-	if (!chosen && request->json && can_json)
+	enum lt_format named;
+	bool beside = !chosen && lt_format_of_file(request->output, &named) &&
+		      (command->beside & LT_FORMAT_BIT(named)) != 0;
+	if (!chosen && request->json && can_json && !beside)
 		request->format = LT_FORMAT_JSON;
 	else if (!chosen && !lt_format_of_file(request->output, &request->format))
 		request->format = (enum lt_format)__builtin_ctz(formats);
@@ -344,7 +347,9 @@ static enum lt_status choose_format(struct parser *parser, const struct lt_comma
 		return lt_fail(parser->session, LT_E_USAGE, "the command %s cannot write %s",
 			       command->name, name);
 	}
-	if (request->json && can_json && request->format != LT_FORMAT_JSON) {
+	beside = request->output != NULL && (command->beside & LT_FORMAT_BIT(request->format)) != 0;
+	request->file_is_own = command->writes_file || beside;
+	if (request->json && can_json && request->format != LT_FORMAT_JSON && !beside) {
 		lt_remedy(parser->session, "Give one of the two.");
 		return lt_fail(parser->session, LT_E_USAGE,
 			       "--json and --format %s are two formats", name);

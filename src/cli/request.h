@@ -26,6 +26,7 @@ struct lt_request {
 
 	bool json;
 	const char *output; /* -o; NULL: standard output */
+	bool file_is_own; /* the command writes that file itself, its report goes to standard output */
 	enum lt_format format;
 	enum lt_color color;
 	int verbosity; /* -1 with -q, else the number of -v */

@@ -2,6 +2,7 @@
 
 #include "analysis/leaks.h"
 #include "cli/run.h"
+#include "report/export_gc.h"
 
 #include <string.h>
 
@@ -118,6 +119,7 @@ const struct lt_option lt_options[LT_OPT_COUNT] = {
 	 LT_OPT_BIT(LT_OPT_COLOR) | LT_OPT_BIT(LT_OPT_QUIET) | LT_OPT_BIT(LT_OPT_VERBOSE) |        \
 	 LT_OPT_BIT(LT_OPT_HELP))
 #define TEXT_AND_JSON (LT_FORMAT_BIT(LT_FORMAT_TEXT) | LT_FORMAT_BIT(LT_FORMAT_JSON))
+#define GC_FILES (LT_FORMAT_BIT(LT_FORMAT_TIDE) | LT_GC_EXPORTS)
 #define LOOK (LT_OPT_BIT(LT_OPT_MODE) | LT_OPT_BIT(LT_OPT_IGNORE_HEADROOM))
 
 static const char *const doctor_examples[] = {
@@ -150,8 +152,8 @@ static const char *const types_examples[] = {
 static const char *const gc_examples[] = {
 	"lowtide gc 4242",
 	"Every collection of process 4242 within 10 seconds, and why it ran",
-	"lowtide gc -d 300 --json -o gc.json 4242",
-	"Five minutes, as data",
+	"lowtide gc -d 3600 -o monday.tide 4242 && lowtide gc monday.tide",
+	"An hour in a file, which is there up to the last second should lowtide be killed",
 	"lowtide gc -d 60 --fail-on high 4242",
 	"For a check: exit code 1 when the collector stops the program too long or too often",
 	NULL};
@@ -238,10 +240,12 @@ const struct lt_command lt_commands[] = {
 	 .examples = leaks_examples,
 	 .run = lt_cmd_leaks},
 	{.name = "gc",
-	 .operand = "PID",
-	 .completion = LT_COMPLETE_PID,
+	 .operand = "PID|FILE",
+	 .completion = LT_COMPLETE_SUBJECT,
 	 .options = COMMON | LT_OPT_BIT(LT_OPT_DURATION) | LT_OPT_BIT(LT_OPT_SOURCE) |
 		    LT_OPT_BIT(LT_OPT_HZ) | LT_OPT_BIT(LT_OPT_FAIL_ON),
+	 .formats = TEXT_AND_JSON | GC_FILES,
+	 .beside = GC_FILES,
 	 .summary = "every collection as it happens: pause, generation, cause, file:line",
 	 .description =
 		 "Watches the collector of a live process and reports each collection: how long it "
@@ -256,7 +260,9 @@ const struct lt_command lt_commands[] = {
 		 "microsecond; the records of CPython 3.15 give exact times; reading the counters "
 		 "a "
 		 "thousand times a second needs no more rights than reading memory. An interrupt "
-		 "(Ctrl-C) ends the watch with what there is.",
+		 "(Ctrl-C) ends the watch with what there is.\n\n"
+		 "With -o FILE.tide the recording is written to a file, second by second, which gc "
+		 "reads back; -o FILE.trace.json, .csv and .prom write it for other programs.",
 	 .examples = gc_examples,
 	 .run = lt_cmd_gc},
 	{.name = "ps",

@@ -65,6 +65,8 @@ struct lt_command {
 	enum lt_completion completion;          /* of the first operand */
 	unsigned options;                       /* LT_OPT_BIT()s */
 	unsigned formats; /* LT_FORMAT_BIT()s that -o and --format may ask for; 0: text and JSON */
+	unsigned
+		beside; /* those of them that -o writes beside the report, which goes to standard output */
 	bool writes_file; /* -o is the command's own business, its report goes to standard output */
 	const char *summary;         /* one line for the list, no full stop */
 	const char *description;     /* paragraphs, a blank line between two */

@@ -34,8 +34,15 @@ const char *lt_print_evidence(struct lt_screen *screen, const struct lt_evidence
 void lt_print_leaks(const struct lt_report *report, const struct lt_leaks *leaks,
 		    struct lt_text *out);
 
+struct lt_gc_result;
 void lt_print_gc(const struct lt_report *report, const struct lt_gc_result *result,
 		 struct lt_text *out);
+
+struct lt_gc_recording;
+struct lt_gc_summary;
+/* A few lines while it is watched; the summary is finished. */
+void lt_print_gc_live(const struct lt_report *report, const struct lt_gc_recording *recording,
+		      const struct lt_gc_summary *summary, struct lt_text *out);
 
 /* One finding: severity, title, expression, place, `seen` and its evidence, why and fix. */
 void lt_print_finding(struct lt_screen *screen, const struct lt_finding *finding, const char *seen);

@@ -12,6 +12,7 @@ enum {
 	CHANGES = 10,
 	CURVE = 48, /* columns of a curve at most */
 	HANG = 14,
+	LIVE_PLACES = 4,
 };
 
 /* One column for each value, its height from 0 to the highest. */
@@ -87,7 +88,7 @@ static void add_sampled(struct lt_screen *screen, const struct lt_gc_recording *
 				  bytes || exact ? "" : " (estimated)"));
 }
 
-static void add_timeline(struct lt_screen *screen, const struct lt_gc_result *result)
+static void add_curves(struct lt_screen *screen, const struct lt_gc_result *result)
 {
 	const struct lt_gc_summary *summary = &result->summary;
 	double pauses[CURVE] = {0}, rates[CURVE] = {0};
@@ -101,9 +102,6 @@ static void add_timeline(struct lt_screen *screen, const struct lt_gc_result *re
 			pauses[at] = (double)slot->max_ns;
 		most = slot->max_ns > most ? slot->max_ns : most;
 	}
-	lt_screen_heading(screen, "OVER TIME",
-			  lt_screen_format(screen, "%.0f s from left to right",
-					   lt_gc_summary_seconds(summary)));
 	add_sampled(screen, &result->recording, RSS);
 	add_sampled(screen, &result->recording, TRACKED);
 	if (summary->all.count == 0)
@@ -115,6 +113,14 @@ static void add_timeline(struct lt_screen *screen, const struct lt_gc_result *re
 		add_line(screen, "pauses", curve(screen, pauses, count),
 			 lt_screen_format(screen, "longest %s",
 					  lt_screen_milliseconds(screen, (double)most / 1e6)));
+}
+
+static void add_timeline(struct lt_screen *screen, const struct lt_gc_result *result)
+{
+	lt_screen_heading(screen, "OVER TIME",
+			  lt_screen_format(screen, "%.0f s from left to right",
+					   lt_gc_summary_seconds(&result->summary)));
+	add_curves(screen, result);
 }
 
 enum { CELLS = 8 };
@@ -257,9 +263,21 @@ static void add_longest(struct lt_screen *screen, const struct lt_gc_result *res
 	}
 	qsort(events, count, sizeof(const struct lt_gc_event *), longest_first);
 	if (count > 0)
-		lt_screen_heading(screen, "LONGEST PAUSES", "with what ran, innermost first");
-	for (size_t i = 0; i < count && i < LONGEST; i++) {
+		lt_screen_heading(
+			screen, "LONGEST PAUSES",
+			"the longest of each cause and place, with what ran, innermost first");
+	size_t shown = 0;
+	for (size_t i = 0; i < count && shown < LONGEST; i++) {
 		const struct lt_watch_event *seen = &events[i]->seen;
+		/* Of those that ran for one reason at one place the longest is enough. */
+		bool again = false;
+		for (size_t k = 0; k < i && !again; k++)
+			again = events[k]->cause == events[i]->cause &&
+				events[k]->seen.generation == seen->generation &&
+				strcmp(events[k]->where, events[i]->where) == 0;
+		if (again)
+			continue;
+		shown++;
 		const char *dot = lt_screen_dot(screen);
 		const char *head = lt_screen_format(
 			screen, "at %.2f s%sgeneration %d%s%s%scollected %lld",
@@ -362,5 +380,32 @@ void lt_print_gc(const struct lt_report *report, const struct lt_gc_result *resu
 		add_timeline(&screen, result);
 	}
 	add_findings(&screen, result);
+	lt_screen_deinit(&screen);
+}
+
+void lt_print_gc_live(const struct lt_report *report, const struct lt_gc_recording *recording,
+		      const struct lt_gc_summary *summary, struct lt_text *out)
+{
+	struct lt_screen screen;
+	lt_screen_init(&screen, &report->style, out);
+	const struct lt_gc_result shown = {.recording = *recording, .summary = *summary};
+	const char *dot = lt_screen_dot(&screen);
+	lt_text_addf(out,
+		     "PID %d%s%.0f s%ssource %s%s%s collections%s%.2f %% of the time%s%.0f new "
+		     "tracked objects/s\n",
+		     (int)recording->identity.pid, dot, lt_gc_summary_seconds(summary), dot,
+		     lt_watch_source_name(recording->source), dot,
+		     lt_screen_count(&screen, summary->all.count), dot,
+		     lt_gc_summary_share(summary, summary->all.pauses.total_ns) * 100, dot,
+		     lt_gc_summary_rate(summary));
+	add_curves(&screen, &shown);
+	for (size_t i = 0; i < summary->place_count && i < LIVE_PLACES; i++) {
+		const struct lt_gc_place *place = &summary->places[i];
+		lt_text_addf(out, "  %s x%s%s%s, longest %s  %s\n", lt_gc_cause_name(place->cause),
+			     lt_screen_count(&screen, place->count), dot,
+			     lt_screen_format(&screen, "generation %d", place->generation),
+			     length(&screen, (double)place->max_ns / 1e6),
+			     lt_screen_safe(&screen, place->where));
+	}
 	lt_screen_deinit(&screen);
 }

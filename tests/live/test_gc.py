@@ -69,3 +69,20 @@ def test_gc_as_text_names_the_source_and_what_matters(interpreter, lowtide):
         assert "source poll" in result.out
         assert "COLLECTIONS" in result.out and "explicit" in result.out
         target.send("end")
+
+
+def test_gc_writes_a_recording_that_it_reads_back(interpreter, lowtide, tmp_path):
+    path = tmp_path / "app.tide"
+    with Target(interpreter, SCRIPT) as target:
+        watched = lowtide("gc", "--json", "-d", "1", "--source", "poll", "-o", path, target.pid)
+        target.send("end")
+    assert watched.code == 0, watched
+    read = lowtide("gc", "--json", path)
+    assert read.code == 0, read
+    for key in ("source", "summary", "collections", "headline", "callbacks", "findings"):
+        assert read.json["result"][key] == watched.json["result"][key], key
+    trace = lowtide("gc", "-q", path, "-o", tmp_path / "app.trace.json")
+    assert trace.code == 0, trace
+    assert json.loads((tmp_path / "app.trace.json").read_text())
+    rows = lowtide("gc", path, "--format", "csv")
+    assert rows.code == 0 and len(rows.out.splitlines()) == 1 + len(read.json["result"]["collections"]), rows
