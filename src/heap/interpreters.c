@@ -1,5 +1,7 @@
 #include "heap/interpreters.h"
 
+#include "heap/gc_rings.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -7,7 +9,7 @@
 /* glibc, nptl/descr.h: struct pthread.tid on x86-64, the same from 2.4 on. Only 3.9 and 3.10 need it. */
 enum { GLIBC_PTHREAD_TID = 0x2d0 };
 
-enum { STATS_RING_MAX = 64, BLOCK_MAX = 2048 };
+enum { BLOCK_MAX = LT_GC_RINGS_BYTES };
 
 static lt_addr pointer_at(struct lt_memory *memory, const struct lt_layout *layout, lt_addr base,
 			  enum lt_field field)
@@ -99,35 +101,19 @@ static void read_stats_record(const struct lt_layout *layout, const struct block
 		block_counter(block, layout, record, LT_gc_generation_stats_uncollectable);
 }
 
-/*
- * 3.15 (pycore_interp_structs.h, struct gc_stats): a ring of records for each generation, counters
- * cumulative; `index` is the newest record.
- */
+/* Of the newest record of the ring of generation `i`. */
 static void read_stats_ring(const struct lt_view *view, const struct block *stats, int i,
 			    struct lt_gc_generation *gen)
 {
-	const struct lt_layout *layout = view->layout;
-	int64_t length = lt_fact(layout, i == 0 ? LT_FACT_gc_young_ring : LT_FACT_gc_old_ring);
-	enum lt_field at = i == 0 ? LT_gc_stats_young : LT_gc_stats_old;
-	enum lt_field items =
-		i == 0 ? LT_gc_young_stats_buffer_items : LT_gc_old_stats_buffer_items;
-	enum lt_field index =
-		i == 0 ? LT_gc_young_stats_buffer_index : LT_gc_old_stats_buffer_index;
-	if (length <= 0 || length > STATS_RING_MAX || !lt_has(layout, at) ||
-	    !lt_has(layout, items) || !lt_has(layout, index))
+	struct lt_gc_ring_place place;
+	if (!lt_gc_ring_find(view->layout, i, &place))
 		return;
-	uint64_t ring = lt_off(layout, at);
-	if (i > 1)
-		ring += lt_off(layout, LT_sizeof_gc_old_stats_buffer) * (uint64_t)(i - 1);
-	uint64_t newest = block_value(stats, ring + lt_off(layout, index), 1);
-	if (newest >= (uint64_t)length) {
+	uint64_t newest = block_value(stats, place.index, 1);
+	if (newest >= place.length) {
 		view->session->unreadable++;
 		return;
 	}
-	read_stats_record(layout, stats,
-			  ring + lt_off(layout, items) +
-				  newest * lt_off(layout, LT_sizeof_gc_generation_stats),
-			  gen);
+	read_stats_record(view->layout, stats, place.items + newest * place.record_size, gen);
 }
 
 /* Where the lists of the generations lie in the collector's state; false: in none that is known. */
@@ -182,6 +168,8 @@ bool lt_gc_state_read(const struct lt_view *view, lt_addr interpreter,
 		state.permanent = gc + at;
 		state.frozen = first != 0 && first != state.permanent;
 	}
+	if (state.collecting)
+		state.frame = block_u64(&block, layout, 0, LT__gc_runtime_state_frame);
 
 	bool has_stats = lt_has(layout, LT__gc_runtime_state_generation_stats);
 	const struct block *rings = NULL;
@@ -290,6 +278,59 @@ static void find_ended(const struct lt_view *view, struct lt_interpreter *interp
 	}
 }
 
+bool lt_interpreter_running(const struct lt_view *view, lt_addr interpreter,
+			    struct lt_thread *ret_thread)
+{
+	lt_addr holder = gil_holder(view->memory, view, interpreter);
+	if (holder == 0 ||
+	    pointer_at(view->memory, view->layout, holder, LT_PyThreadState_interp) != interpreter)
+		return false;
+	*ret_thread = (struct lt_thread){
+		.address = holder,
+		.thread_id =
+			pointer_at(view->memory, view->layout, holder, LT_PyThreadState_thread_id),
+		.native_id = native_id(view->memory, view, holder),
+		.holds_gil = true,
+	};
+	return true;
+}
+
+bool lt_interpreter_finalizing(const struct lt_view *view, lt_addr interpreter, int64_t id)
+{
+	const struct lt_layout *layout = view->layout;
+	if (pointer_at(view->memory, layout, view->python->runtime,
+		       LT__PyRuntimeState_finalizing) != 0)
+		return true;
+	/* The flag of the main interpreter is set before its exit functions run: too early. */
+	if (lt_has(layout, LT_PyInterpreterState__finalizing))
+		return pointer_at(view->memory, layout, interpreter,
+				  LT_PyInterpreterState__finalizing) != 0;
+	return id != 0 &&
+	       int_at(view->memory, layout, interpreter, LT_PyInterpreterState_finalizing) != 0;
+}
+
+size_t lt_interpreters_list(const struct lt_view *view, lt_addr *ret_addresses, size_t capacity)
+{
+	size_t count = 0;
+	lt_addr address = first_interpreter(view->memory, view);
+	while (address != 0 && (address & 7) == 0 && count < capacity) {
+		for (size_t i = 0; i < count; i++) {
+			if (ret_addresses[i] == address)
+				return count;
+		}
+		ret_addresses[count++] = address;
+		address =
+			pointer_at(view->memory, view->layout, address, LT_PyInterpreterState_next);
+	}
+	return count;
+}
+
+int64_t lt_interpreter_id(const struct lt_view *view, lt_addr interpreter)
+{
+	return (int64_t)pointer_at(view->memory, view->layout, interpreter,
+				   LT_PyInterpreterState_id);
+}
+
 static enum lt_status read_threads(const struct lt_view *view, struct lt_interpreter *interpreter)
 {
 	const struct lt_layout *layout = view->layout;
@@ -359,8 +400,7 @@ enum lt_status lt_interpreters_read(const struct lt_view *view,
 		found.data = grown;
 		struct lt_interpreter *interpreter = &found.data[found.count++];
 		*interpreter = (struct lt_interpreter){.address = address};
-		interpreter->id = (int64_t)pointer_at(view->memory, view->layout, address,
-						      LT_PyInterpreterState_id);
+		interpreter->id = lt_interpreter_id(view, address);
 		interpreter->interned = pointer_at(view->memory, view->layout, address,
 						   LT_PyInterpreterState_interned_strings);
 		lt_gc_state_read(view, address, &interpreter->gc);

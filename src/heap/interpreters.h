@@ -25,6 +25,7 @@ struct lt_gc_state {
 	struct lt_gc_generation generations[LT_GC_GENERATIONS];
 	lt_addr permanent; /* head of the permanent generation's list */
 	bool frozen;       /* that list is not empty: gc.freeze() */
+	lt_addr frame; /* that the running collection began in, 0 where the release does not keep it */
 	lt_addr garbage;   /* the list gc.garbage, 0 for none */
 	lt_addr callbacks; /* the list gc.callbacks, 0 for none */
 	uint32_t debug;    /* gc.get_debug() */
@@ -73,6 +74,17 @@ void lt_interpreters_deinit(struct lt_interpreters *interpreters);
  */
 bool lt_gc_state_read(const struct lt_view *view, lt_addr interpreter,
 		      struct lt_gc_state *ret_state);
+
+/* Addresses of the interpreters, the newest first; how many, at most `capacity`. For a caller that looks often. */
+size_t lt_interpreters_list(const struct lt_view *view, lt_addr *ret_addresses, size_t capacity);
+int64_t lt_interpreter_id(const struct lt_view *view, lt_addr interpreter);
+
+/* The thread of the interpreter that holds the GIL at this moment. False: none of its threads does. */
+bool lt_interpreter_running(const struct lt_view *view, lt_addr interpreter,
+			    struct lt_thread *ret_thread);
+
+/* Whether the interpreter shuts down: its exit functions have run, its modules are being cleared. */
+bool lt_interpreter_finalizing(const struct lt_view *view, lt_addr interpreter, int64_t id);
 
 /* For struct lt_freeze_probe; ctx is a struct lt_view, whose own memory is not used. */
 bool lt_interpreters_collecting(void *ctx, struct lt_memory *live);

@@ -132,50 +132,12 @@ static bool collecting(const struct lt_guard *guard)
 	       guard->probe->collecting(guard->probe->ctx, guard->live);
 }
 
-/* The id of a process or thread in the innermost of its PID namespaces. */
-static pid_t inside_id(pid_t tid)
-{
-	char path[64], text[8192], value[256];
-	snprintf(path, sizeof(path), "/proc/%d/status", (int)tid);
-	if (!lt_proc_read(path, text, sizeof(text)) ||
-	    !lt_proc_field(text, "NSpid", value, sizeof(value)))
-		return tid;
-	const char *last = strrchr(value, '\t');
-	return (pid_t)strtol(last != NULL ? last + 1 : value, NULL, 10);
-}
-
-/*
- * The thread of the target that has the id `inside` in its own PID namespace; 0: it has none such. What a
- * target's memory says must never lead to a thread of another process.
- */
-static pid_t thread_outside(pid_t pid, pid_t inside)
-{
-	char path[80];
-	snprintf(path, sizeof(path), "/proc/%d/task/%d", (int)pid, (int)inside);
-	if (access(path, F_OK) == 0 && inside_id(inside) == inside)
-		return inside;
-	if (inside_id(pid) == pid)
-		return 0;
-	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
-	DIR *directory = opendir(path);
-	if (directory == NULL)
-		return 0;
-	pid_t found = 0;
-	for (struct dirent *entry; found == 0 && (entry = readdir(directory)) != NULL;) {
-		pid_t tid = (pid_t)strtol(entry->d_name, NULL, 10);
-		if (tid > 0 && inside_id(tid) == inside)
-			found = tid;
-	}
-	closedir(directory);
-	return found;
-}
-
 static pid_t gil_holder(const struct lt_guard *guard)
 {
 	if (guard->probe == NULL || guard->probe->gil_holder == NULL)
 		return 0;
 	pid_t inside = guard->probe->gil_holder(guard->probe->ctx, guard->live);
-	return inside > 0 ? thread_outside(guard->process->pid, inside) : 0;
+	return inside > 0 ? lt_proc_thread(guard->process->pid, inside) : 0;
 }
 
 /* Only the thread that holds the GIL: LT_E_BUSY when it did not hold it any more when it stood. */
@@ -313,7 +275,7 @@ static void kill_one(pid_t *pid, pid_t *ret_inside)
 	if (*pid == 0)
 		return;
 	if (*ret_inside == 0)
-		*ret_inside = inside_id(*pid);
+		*ret_inside = lt_proc_inside(*pid);
 	kill(*pid, SIGKILL);
 	while (waitpid(*pid, &status, __WALL) == *pid ? WIFSTOPPED(status) : errno == EINTR)
 		;
@@ -601,7 +563,7 @@ _Noreturn void lt_janitor_run(struct lt_session *session, struct lt_process *pro
 			continue;
 		}
 		char state = 'X';
-		pid_t inside = inside_id(copy);
+		pid_t inside = lt_proc_inside(copy);
 		if (lt_proc_state(copy, &state) && state != 'Z')
 			kill(copy,
 			     SIGKILL); /* the guard died before it could bind the copy to its own life */

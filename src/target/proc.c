@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 
 #include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -129,4 +130,37 @@ bool lt_proc_state(pid_t pid, char *ret_state)
 		return false;
 	*ret_state = (char)state;
 	return true;
+}
+
+pid_t lt_proc_inside(pid_t tid)
+{
+	char path[64], text[8192], value[256];
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)tid);
+	if (!lt_proc_read(path, text, sizeof(text)) ||
+	    !lt_proc_field(text, "NSpid", value, sizeof(value)))
+		return tid;
+	const char *last = strrchr(value, '\t');
+	return (pid_t)strtol(last != NULL ? last + 1 : value, NULL, 10);
+}
+
+pid_t lt_proc_thread(pid_t pid, pid_t inside)
+{
+	char path[80];
+	snprintf(path, sizeof(path), "/proc/%d/task/%d", (int)pid, (int)inside);
+	if (access(path, F_OK) == 0 && lt_proc_inside(inside) == inside)
+		return inside;
+	if (lt_proc_inside(pid) == pid)
+		return 0;
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+	DIR *directory = opendir(path);
+	if (directory == NULL)
+		return 0;
+	pid_t found = 0;
+	for (struct dirent *entry; found == 0 && (entry = readdir(directory)) != NULL;) {
+		pid_t tid = (pid_t)strtol(entry->d_name, NULL, 10);
+		if (tid > 0 && lt_proc_inside(tid) == inside)
+			found = tid;
+	}
+	closedir(directory);
+	return found;
 }

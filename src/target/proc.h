@@ -30,4 +30,13 @@ bool lt_proc_state(pid_t pid, char *ret_state);
 /* A field of /proc/PID/stat by its number in proc(5), from 3 on; the command's name may hold anything. */
 bool lt_proc_stat_field(const char *stat, unsigned number, uint64_t *ret_value);
 
+/* The id of a process or thread in the innermost of its PID namespaces; its own when that is not known. */
+pid_t lt_proc_inside(pid_t tid);
+
+/*
+ * The thread of process `pid` that has the id `inside` in its own PID namespace; 0: it has none such. What a
+ * target's memory says must never lead to a thread of another process.
+ */
+pid_t lt_proc_thread(pid_t pid, pid_t inside);
+
 #endif

@@ -1,25 +1,32 @@
-/* The source poll: the state of the collector read so many times a second. */
+/* The source poll, and what the source ring polls beside its records: the state of each interpreter's collector. */
 #include "base/cleanup.h"
+#include "watch/polled.h"
 #include "watch/watch_parts.h"
 
 #include <errno.h>
+#include <string.h>
 #include <time.h>
 
-enum { USUAL_HZ = 1000 };
-
-/* One interpreter that is watched, as it was at the last poll. */
-struct polled {
-	lt_addr address;
-	uint64_t id;
-	uint64_t at_ns;
-	struct lt_gc_state state;
+enum {
+	USUAL_HZ = 1000,
+	HIGHEST_HZ = 10000,    /* in a hurry: the rings fill */
+	LIST_NS = 10000000,    /* how often new interpreters are looked for */
+	GATHER_NS = 100000000, /* how long missed collections are gathered into one event */
+	SHORT_STEPS = 16,      /* polls of a collection that runs which come twice as often */
+	CROWDED = 40,
+	SPACIOUS = 10, /* per cent of a ring that is new at a poll */
 };
-LT_VEC(polled_list, struct polled);
+
+LT_VEC(polled_list, struct lt_polled *);
 
 struct poll {
 	struct lt_watch_feed feed;
-	uint64_t interval_ns;
-	uint64_t next_ns;
+	enum lt_watch_source source;
+	uint64_t usual_ns, shortest_ns; /* from poll to poll */
+	uint64_t interval_ns;           /* now */
+	uint64_t next_ns, next_list_ns, next_flush_ns;
+	unsigned short_steps;
+	bool ended;
 	struct polled_list interpreters;
 };
 
@@ -31,52 +38,216 @@ static void sleep_until(uint64_t at_ns)
 		continue;
 }
 
-static bool compare(struct poll *poll, struct polled *polled, const struct lt_gc_state *state,
-		    uint64_t now_ns, struct lt_watch_events *events)
+static bool read_sample(const struct lt_view *view, lt_addr interpreter,
+			struct lt_sample *ret_sample)
 {
-	(void)poll;
-	for (int i = 0; i < LT_GC_GENERATIONS; i++) {
-		const struct lt_gc_generation *before = &polled->state.generations[i];
-		const struct lt_gc_generation *after = &state->generations[i];
-		if (after->collections <= before->collections)
-			continue;
-		uint64_t count = after->collections - before->collections;
-		struct lt_watch_event event = lt_watch_event_of(
-			count == 1 ? LT_WATCH_COLLECTION : LT_WATCH_MISSED, LT_WATCH_POLL);
-		event.start_ns = event.end_ns = polled->at_ns + (now_ns - polled->at_ns) / 2;
-		event.error_ns = (now_ns - polled->at_ns + 1) / 2;
-		event.interpreter = polled->id;
-		event.generation = i;
-		event.missed = count == 1 ? 0 : count;
-		event.before = polled->state;
-		event.before_age_ns = event.start_ns - polled->at_ns;
-		event.after = *state;
-		event.collected = (int64_t)(after->collected - before->collected);
-		event.uncollectable = (int64_t)(after->uncollectable - before->uncollectable);
-		if (!lt_watch_events_push(events, event))
-			return false;
-	}
-	polled->state = *state;
-	polled->at_ns = now_ns;
+	uint64_t from_ns = lt_now_ns();
+	if (!lt_gc_state_read(view, interpreter, &ret_sample->state))
+		return false;
+	ret_sample->from_ns = from_ns;
+	ret_sample->to_ns = lt_now_ns();
 	return true;
 }
 
-static enum lt_status look(struct poll *poll, struct lt_watch_events *events)
+/* The memory of an interpreter that has ended may hold anything by now. */
+static bool still_there(const struct poll *poll, lt_addr address)
+{
+	lt_addr addresses[LT_INTERPRETERS_MAX];
+	size_t count = lt_interpreters_list(poll->feed.view, addresses, LT_INTERPRETERS_MAX);
+	for (size_t i = 0; i < count; i++) {
+		if (addresses[i] == address)
+			return true;
+	}
+	return false;
+}
+
+/* Whether a sample says anything new; at rest nothing of it does. */
+static bool differs(const struct lt_polled *polled, const struct lt_gc_state *b)
+{
+	const struct lt_gc_state *a = &polled->last.state;
+	if (a->enabled != b->enabled || a->collecting != b->collecting || a->debug != b->debug ||
+	    a->frozen != b->frozen)
+		return true;
+	for (int i = 0; i < LT_GC_GENERATIONS; i++) {
+		if (a->generations[i].threshold != b->generations[i].threshold ||
+		    polled->accounted[i].collections != b->generations[i].collections)
+			return true;
+	}
+	return false;
+}
+
+static enum lt_status remove_at(struct poll *poll, size_t at, struct lt_watch_events *events)
+{
+	struct lt_polled *polled = poll->interpreters.data[at];
+	enum lt_status status = lt_polled_end(polled, lt_now_ns(), events);
+	free(polled);
+	poll->interpreters.data[at] = poll->interpreters.data[--poll->interpreters.count];
+	return status;
+}
+
+static enum lt_status add(struct poll *poll, lt_addr address)
 {
 	const struct lt_view *view = poll->feed.view;
-	for (size_t i = 0; i < poll->interpreters.count; i++) {
-		struct polled *polled = &poll->interpreters.data[i];
-		struct lt_gc_state state;
-		if (!lt_gc_state_read(view, polled->address, &state)) {
-			if (view->process != NULL && !lt_process_alive(view->process))
-				return lt_fail(view->session, LT_E_GONE,
-					       "process %d ended while it was watched",
-					       (int)view->process->pid);
+	struct lt_sample sample;
+	if (!read_sample(view, address, &sample))
+		return LT_OK;
+	struct lt_polled *polled = malloc(sizeof(*polled));
+	if (polled == NULL || !polled_list_push(&poll->interpreters, polled)) {
+		free(polled);
+		return lt_fail_memory(view->session);
+	}
+	lt_polled_init(polled, view, poll->source, address,
+		       (uint64_t)lt_interpreter_id(view, address), &sample);
+	struct lt_gc_rings rings;
+	if (poll->source == LT_WATCH_RING && lt_gc_rings_read(view, address, &rings))
+		lt_polled_init_ring(polled, &rings);
+	return LT_OK;
+}
+
+/* Interpreters that are new or gone. */
+static enum lt_status list(struct poll *poll, struct lt_watch_events *events)
+{
+	lt_addr addresses[LT_INTERPRETERS_MAX];
+	size_t count = lt_interpreters_list(poll->feed.view, addresses, LT_INTERPRETERS_MAX);
+	for (size_t i = poll->interpreters.count; i-- > 0;) {
+		size_t at = 0;
+		while (at < count && addresses[at] != poll->interpreters.data[i]->address)
+			at++;
+		if (at == count)
+			LT_TRY(remove_at(poll, i, events));
+		else
+			addresses[at] = 0;
+	}
+	for (size_t i = 0; i < count; i++) {
+		if (addresses[i] != 0)
+			LT_TRY(add(poll, addresses[i]));
+	}
+	return LT_OK;
+}
+
+/* The end of the process, or of the program that it ran: what is known is given. */
+static enum lt_status end(struct poll *poll, struct lt_watch_events *events)
+{
+	const struct lt_view *view = poll->feed.view;
+	while (poll->interpreters.count > 0)
+		LT_TRY(remove_at(poll, poll->interpreters.count - 1, events));
+	poll->ended = true;
+	int pid = view->process != NULL ? (int)view->process->pid : 0;
+	if (view->process != NULL && lt_process_alive(view->process))
+		return lt_fail(view->session, LT_E_GONE,
+			       "process %d runs another program than the one that was watched",
+			       pid);
+	return lt_fail(view->session, LT_E_GONE, "process %d ended while it was watched", pid);
+}
+
+static bool gone(const struct poll *poll)
+{
+	const struct lt_view *view = poll->feed.view;
+	uint64_t word;
+	return (view->process != NULL && !lt_process_alive(view->process)) ||
+	       lt_memory_probe(view->memory, view->python->runtime, &word, sizeof(word)) !=
+		       sizeof(word);
+}
+
+/* More records than a ring has room for may come between two polls: then they have to be closer. */
+static void adapt(struct poll *poll, unsigned crowd)
+{
+	if (crowd >= CROWDED && poll->interval_ns > poll->shortest_ns)
+		poll->interval_ns /= 2;
+	else if (crowd <= SPACIOUS && poll->interval_ns < poll->usual_ns)
+		poll->interval_ns += poll->interval_ns / 8;
+	if (poll->interval_ns < poll->shortest_ns)
+		poll->interval_ns = poll->shortest_ns;
+	if (poll->interval_ns > poll->usual_ns)
+		poll->interval_ns = poll->usual_ns;
+}
+
+static enum lt_status look_closer(struct poll *poll, struct lt_polled *polled,
+				  const struct lt_sample *sample, struct lt_watch_events *events)
+{
+	const struct lt_view *view = poll->feed.view;
+	struct lt_running running = {.tstate = polled->run.seen.tstate,
+				     .inside = polled->run.seen.inside};
+	struct lt_sample after;
+	if (!lt_running_take(view, polled->address, (int64_t)polled->id, &sample->state,
+			     &running) ||
+	    !read_sample(view, polled->address, &after) || !still_there(poll, polled->address))
+		return LT_OK;
+	return lt_polled_looked(polled, &running, &after, events);
+}
+
+static enum lt_status poll_one(struct poll *poll, struct lt_polled *polled, bool *ret_gone,
+			       unsigned *ret_crowd, struct lt_watch_events *events)
+{
+	struct lt_sample sample;
+	*ret_crowd = 0;
+	*ret_gone = !read_sample(poll->feed.view, polled->address, &sample);
+	if (*ret_gone)
+		return LT_OK;
+	if (!polled->run.active && !differs(polled, &sample.state)) {
+		polled->last = sample;
+		return LT_OK;
+	}
+	*ret_gone = !still_there(poll, polled->address);
+	if (*ret_gone)
+		return LT_OK;
+	bool look = false;
+	if (poll->source == LT_WATCH_RING)
+		LT_TRY(lt_polled_take_ring(polled, &sample, events, &look, ret_crowd));
+	else
+		LT_TRY(lt_polled_take(polled, &sample, events, &look));
+	return look ? look_closer(poll, polled, &sample, events) : LT_OK;
+}
+
+static enum lt_status poll_all(struct poll *poll, struct lt_watch_events *events)
+{
+	unsigned crowd = 0;
+	bool running = false;
+	for (size_t i = poll->interpreters.count; i-- > 0;) {
+		bool missing;
+		unsigned one;
+		LT_TRY(poll_one(poll, poll->interpreters.data[i], &missing, &one, events));
+		if (missing) {
+			if (gone(poll))
+				return end(poll, events);
+			LT_TRY(remove_at(poll, i, events));
 			continue;
 		}
-		if (!compare(poll, polled, &state, lt_now_ns(), events))
-			return lt_fail_memory(view->session);
+		running |= poll->interpreters.data[i]->run.active;
+		if (one > crowd)
+			crowd = one;
 	}
+	if (poll->source == LT_WATCH_RING)
+		adapt(poll, crowd);
+	/* The end of a collection that runs is to be known as well as its start: the first polls come earlier. */
+	poll->short_steps = running ? poll->short_steps + 1 : 0;
+	return LT_OK;
+}
+
+static enum lt_status flush(struct poll *poll, uint64_t until_ns, struct lt_watch_events *events)
+{
+	for (size_t i = 0; i < poll->interpreters.count; i++)
+		LT_TRY(lt_polled_flush(poll->interpreters.data[i], until_ns, events));
+	return LT_OK;
+}
+
+static enum lt_status poll_step(struct poll *poll, uint64_t now, struct lt_watch_events *events)
+{
+	if (now >= poll->next_list_ns) {
+		if (poll->interpreters.count == 0 && gone(poll))
+			return end(poll, events);
+		LT_TRY(list(poll, events));
+		poll->next_list_ns = now + LIST_NS;
+	}
+	LT_TRY(poll_all(poll, events));
+	if (now >= poll->next_flush_ns) {
+		LT_TRY(flush(poll, now, events));
+		poll->next_flush_ns = now + GATHER_NS;
+	}
+	uint64_t interval = poll->interval_ns;
+	if (poll->short_steps > 0 && poll->short_steps <= SHORT_STEPS)
+		interval /= 2;
+	poll->next_ns = now - now % interval + interval;
 	return LT_OK;
 }
 
@@ -85,13 +256,16 @@ static enum lt_status poll_wait(struct lt_watch_feed *feed, uint64_t until_ns,
 {
 	struct poll *poll = (struct poll *)feed;
 	size_t before = events->count;
+	if (poll->ended)
+		return end(poll, events);
 	for (;;) {
 		uint64_t now = lt_now_ns();
-		if (now >= poll->next_ns) {
-			LT_TRY(look(poll, events));
-			poll->next_ns = now - now % poll->interval_ns + poll->interval_ns;
-		}
-		if (events->count > before || now >= until_ns)
+		/* The last look of a wait is at its end, so that everything until then is in it. */
+		if (now >= poll->next_ns || now >= until_ns)
+			LT_TRY(poll_step(poll, now, events));
+		if (now >= until_ns)
+			return flush(poll, UINT64_MAX, events);
+		if (events->count > before)
 			return LT_OK;
 		sleep_until(poll->next_ns < until_ns ? poll->next_ns : until_ns);
 	}
@@ -100,25 +274,39 @@ static enum lt_status poll_wait(struct lt_watch_feed *feed, uint64_t until_ns,
 static void poll_close(struct lt_watch_feed *feed)
 {
 	struct poll *poll = (struct poll *)feed;
+	for (size_t i = 0; i < poll->interpreters.count; i++)
+		free(poll->interpreters.data[i]);
 	polled_list_deinit(&poll->interpreters);
 	free(poll);
 }
 
 static const struct lt_watch_feed_ops poll_ops = {poll_wait, poll_close};
 
-static enum lt_status begin(struct poll *poll)
+enum lt_status lt_watch_open_polling(const struct lt_view *view,
+				     const struct lt_watch_options *options,
+				     enum lt_watch_source source, struct lt_watch_feed **ret_feed)
 {
-	const struct lt_view *view = poll->feed.view;
-	LT_CLEANUP(lt_interpreters_deinit) struct lt_interpreters interpreters = {0};
-	LT_TRY(lt_interpreters_read(view, &interpreters));
-	for (size_t i = 0; i < interpreters.count; i++) {
-		struct polled polled = {.address = interpreters.data[i].address,
-					.id = (uint64_t)interpreters.data[i].id,
-					.at_ns = lt_now_ns(),
-					.state = interpreters.data[i].gc};
-		if (!polled_list_push(&poll->interpreters, polled))
-			return lt_fail_memory(view->session);
+	struct poll *poll = calloc(1, sizeof(*poll));
+	if (poll == NULL)
+		return lt_fail_memory(view->session);
+	unsigned hz = options->poll_hz != 0 ? options->poll_hz : USUAL_HZ;
+	if (hz > HIGHEST_HZ)
+		hz = HIGHEST_HZ;
+	poll->feed = (struct lt_watch_feed){.ops = &poll_ops, .view = view};
+	poll->source = source;
+	poll->usual_ns = poll->interval_ns = 1000000000 / hz;
+	poll->shortest_ns = 1000000000 / HIGHEST_HZ;
+	uint64_t now = lt_now_ns();
+	poll->next_list_ns = now + LIST_NS;
+	poll->next_flush_ns = now + GATHER_NS;
+	struct lt_watch_events none = {0};
+	enum lt_status status = list(poll, &none);
+	lt_watch_events_deinit(&none);
+	if (status != LT_OK) {
+		poll_close(&poll->feed);
+		return status;
 	}
+	*ret_feed = &poll->feed;
 	return LT_OK;
 }
 
@@ -126,16 +314,5 @@ enum lt_status lt_watch_open_poll(const struct lt_view *view,
 				  const struct lt_watch_options *options,
 				  struct lt_watch_feed **ret_feed)
 {
-	struct poll *poll = calloc(1, sizeof(*poll));
-	if (poll == NULL)
-		return lt_fail_memory(view->session);
-	poll->feed = (struct lt_watch_feed){.ops = &poll_ops, .view = view};
-	poll->interval_ns = 1000000000 / (options->poll_hz != 0 ? options->poll_hz : USUAL_HZ);
-	enum lt_status status = begin(poll);
-	if (status != LT_OK) {
-		poll_close(&poll->feed);
-		return status;
-	}
-	*ret_feed = &poll->feed;
-	return LT_OK;
+	return lt_watch_open_polling(view, options, LT_WATCH_POLL, ret_feed);
 }

@@ -19,6 +19,7 @@ static enum lt_status (*const openers[LT_WATCH_SOURCES])(const struct lt_view *v
 							 const struct lt_watch_options *options,
 							 struct lt_watch_feed **ret_feed) = {
 	[LT_WATCH_PROBE] = lt_watch_open_probe,
+	[LT_WATCH_RING] = lt_watch_open_ring,
 	[LT_WATCH_POLL] = lt_watch_open_poll,
 };
 

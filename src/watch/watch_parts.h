@@ -37,6 +37,16 @@ LT_MUST_CHECK enum lt_status lt_watch_open_poll(const struct lt_view *view,
 						const struct lt_watch_options *options,
 						struct lt_watch_feed **ret_feed);
 
+LT_MUST_CHECK enum lt_status lt_watch_open_ring(const struct lt_view *view,
+						const struct lt_watch_options *options,
+						struct lt_watch_feed **ret_feed);
+
+/* The loop that these two share. */
+LT_MUST_CHECK enum lt_status lt_watch_open_polling(const struct lt_view *view,
+						   const struct lt_watch_options *options,
+						   enum lt_watch_source source,
+						   struct lt_watch_feed **ret_feed);
+
 /* An event with everything that is not known set so. */
 struct lt_watch_event lt_watch_event_of(enum lt_watch_kind kind, enum lt_watch_source source);
 

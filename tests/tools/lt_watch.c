@@ -7,6 +7,8 @@
  * at the end {"ended": BOOL, "unreadable": N, "cpu_ns": N, "elapsed_ns": N}. It ends with the process, after S seconds, or when
  * its standard input ends.
  */
+#include "analysis/frames.h"
+#include "analysis/read.h"
 #include "target/process.h"
 #include "watch/watch.h"
 
@@ -43,7 +45,22 @@ static void put_state(const char *name, const struct lt_gc_state *state)
 	printf("}");
 }
 
-static void put_event(const struct lt_watch_event *event)
+static void put_stack(const struct lt_view *view, const struct lt_watch_event *event)
+{
+	printf(", \"stack\": [");
+	for (uint32_t i = 0; i < event->frame_count; i++) {
+		const struct lt_watch_frame *frame = &event->frames[i];
+		struct lt_text name = {0};
+		lt_read_str(view, lt_read_pointer(view, frame->code, LT_PyCodeObject_co_name), 100,
+			    &name);
+		printf("%s[\"%s\", %d]", i > 0 ? ", " : "", lt_text_get(&name),
+		       lt_frame_line_at(view, frame->code, frame->instruction));
+		lt_text_deinit(&name);
+	}
+	printf("]");
+}
+
+static void put_event(const struct lt_view *view, const struct lt_watch_event *event)
 {
 	printf("{\"kind\": \"%s\", \"source\": \"%s\", \"start\": %" PRIu64 ", \"end\": %" PRIu64
 	       ", \"error\": %" PRIu64 ", \"interpreter\": %" PRIu64
@@ -59,6 +76,7 @@ static void put_event(const struct lt_watch_event *event)
 	       event->candidates, event->frames_exact ? "true" : "false");
 	put_state("before", &event->before);
 	put_state("after", &event->after);
+	put_stack(view, event);
 	printf("}\n");
 }
 
@@ -91,7 +109,7 @@ static enum lt_status watch(const struct lt_view *view, const struct lt_watch_op
 		uint64_t until = lt_now_ns() + (last ? 0 : 50000000);
 		status = lt_watch_wait(watch, until < end ? until : end, &events);
 		for (size_t i = 0; i < events.count; i++)
-			put_event(&events.data[i]);
+			put_event(view, &events.data[i]);
 		events.count = 0;
 		fflush(stdout);
 		struct pollfd input = {.fd = 0, .events = POLLIN};
