@@ -20,6 +20,7 @@ void lt_leaks_deinit(struct lt_leaks *leaks)
 {
 	lt_identity_deinit(&leaks->identity);
 	free(leaks->suspects);
+	lt_retained_deinit(&leaks->tree);
 	lt_arena_deinit(&leaks->strings);
 	*leaks = (struct lt_leaks){0};
 }
@@ -172,7 +173,11 @@ static enum lt_status look_at(struct watch *watch, struct lt_subject *subject, b
 		return lt_generation_take(picture, &watch->generations[watch->generation_count++]);
 	leaks->heap_objects = picture->graph.graph.node_count;
 	leaks->heap_bytes = picture->graph.total_bytes;
-	return judge(watch, subject);
+	LT_TRY(judge(watch, subject));
+	if (!watch->options->tree)
+		return LT_OK;
+	const struct lt_retained_options tree = LT_RETAINED_FINE;
+	return lt_retained_take(subject, &tree, &leaks->tree);
 }
 
 static enum lt_status finish_look(struct watch *watch, struct lt_subject *subject,

@@ -48,6 +48,7 @@ struct lt_leaks {
 	size_t suspect_count;
 	uint64_t heap_objects, heap_bytes; /* in the last look */
 	uint64_t new_objects, new_bytes;   /* of them, not in the first */
+	struct lt_retained tree; /* what holds the memory in the last look, when it was asked for */
 	struct lt_arena strings;
 };
 
@@ -55,6 +56,7 @@ struct lt_leaks_options {
 	struct lt_look_options look;
 	unsigned seconds;   /* from the first look to the last */
 	unsigned snapshots; /* 0: 3 */
+	bool tree;          /* make one */
 	/* Set, for example by a signal: the last look is taken at once. NULL: never. */
 	const volatile int *stop;
 };

@@ -41,6 +41,7 @@ enum lt_status lt_cmd_leaks(struct lt_run *run)
 		.look = {.mode = request->mode, .ignore_headroom = request->ignore_headroom},
 		.seconds = request->seconds > 0 ? request->seconds : SECONDS_DEFAULT,
 		.snapshots = request->snapshots,
+		.tree = run->report.format == LT_FORMAT_HTML,
 		.stop = lt_interrupt_begin(&interrupt),
 	};
 	struct lt_leaks leaks = {0};

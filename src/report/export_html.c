@@ -24,7 +24,9 @@ struct page {
 	const struct lt_report *report;
 	const struct lt_retained *tree;
 	json_t *root;
-	uint64_t all; /* bytes that are alive, when there is a tree */
+	json_t *tables;          /* of the root, in the order of the page */
+	struct lt_screen screen; /* for figures */
+	uint64_t all;            /* bytes that are alive, when there is a tree */
 	size_t left; /* bytes that names may still take in tables: a hostile target has long ones */
 };
 
@@ -85,21 +87,109 @@ static void cut_strings(struct page *page, json_t *object)
 	}
 }
 
-/* {"rows": the first of `rows`, "more": how many are left out}. NULL: there are none. */
-static json_t *table(struct page *page, json_t *rows, size_t most)
+enum form {
+	FORM_BYTES,
+	FORM_COUNT,
+	FORM_SHARE,
+	FORM_BAR,
+	FORM_MS,
+	FORM_WHOLE,
+	FORM_TEXT,
+	FORM_NAME
+};
+
+/* A column of a table: what of each row it shows, and how. */
+struct column {
+	const char *title;
+	const char *key;
+	enum form form;
+	const char *note; /* the key of a smaller text behind it, NULL for none */
+};
+
+static bool is_figure(enum form form)
+{
+	return form < FORM_TEXT && form != FORM_BAR;
+}
+
+static const char *figure(struct page *page, enum form form, const json_t *value)
+{
+	struct lt_screen *screen = &page->screen;
+	double real = json_number_value(value);
+	json_int_t whole = json_is_integer(value) ? json_integer_value(value) : 0;
+	uint64_t count = whole > 0 ? (uint64_t)whole : 0;
+	switch (form) {
+	case FORM_BYTES:
+		return lt_screen_bytes(screen, count);
+	case FORM_COUNT:
+		return lt_screen_count(screen, count);
+	case FORM_SHARE:
+		return lt_screen_share(screen, real);
+	case FORM_MS:
+		return lt_screen_milliseconds(screen, real);
+	default:
+		return lt_screen_format(screen, "%lld", (long long)whole);
+	}
+}
+
+static json_t *make_cell(struct page *page, const json_t *row, const struct column *column)
+{
+	const json_t *value = json_object_get(row, column->key);
+	json_t *cell = json_object();
+	if (is_figure(column->form)) {
+		set(cell, "class", json_string("n"));
+		if (json_is_number(value))
+			set(cell, "text", json_string(figure(page, column->form, value)));
+	} else if (column->form == FORM_BAR) {
+		set(cell, "class", json_string("bar"));
+		set(cell, "bar", json_real(json_number_value(value)));
+	} else if (json_is_string(value)) {
+		set(cell, "text", name(page, json_string_value(value)));
+	}
+	if (column->form == FORM_NAME) {
+		json_int_t depth = json_integer_value(json_object_get(row, "depth"));
+		char class[32];
+		snprintf(class, sizeof(class), depth > 0 ? "name d%d" : "name", (int)depth);
+		set(cell, "class", json_string(class));
+	}
+	const json_t *note = column->note != NULL ? json_object_get(row, column->note) : NULL;
+	if (json_is_string(note))
+		set(cell, "note", name(page, json_string_value(note)));
+	return cell;
+}
+
+/* Adds a table of the first rows; `rows` is borrowed. The table, NULL when there are no rows. */
+static json_t *add_table(struct page *page, const char *id, const char *heading, const char *lead,
+			 const struct column *columns, size_t column_count, const json_t *rows)
 {
 	size_t count = json_array_size(rows);
-	if (count == 0)
-		return NULL;
-	json_t *shown = json_array();
-	for (size_t i = 0; i < count && i < most; i++) {
-		json_t *row = json_array_get(rows, i);
-		cut_strings(page, row);
-		json_array_append(shown, row);
+	json_t *heads = json_array(), *shown = json_array();
+	for (size_t c = 0; c < column_count && count > 0; c++) {
+		json_t *head = json_object();
+		set(head, "title", json_string(columns[c].title));
+		if (is_figure(columns[c].form))
+			set(head, "class", json_string("n"));
+		json_array_append_new(heads, head);
 	}
-	return json_pack("{s:o, s:I}", "rows", shown, "more",
-			 (json_int_t)(count > most ? count - most : 0));
+	for (size_t i = 0; i < count && i < ROWS_MOST; i++) {
+		json_t *cells = json_array();
+		for (size_t c = 0; c < column_count; c++)
+			json_array_append_new(
+				cells, make_cell(page, json_array_get(rows, i), &columns[c]));
+		json_array_append_new(shown, cells);
+	}
+	json_t *table = json_pack("{s:s, s:s, s:s, s:o, s:o, s:I}", "id", id, "heading", heading,
+				  "lead", lead, "columns", heads, "rows", shown, "more",
+				  (json_int_t)(count > ROWS_MOST ? count - ROWS_MOST : 0));
+	if (count == 0 || table == NULL) {
+		json_decref(table);
+		return NULL;
+	}
+	json_array_append_new(page->tables, table);
+	return table;
 }
+
+#define ADD_TABLE(page, id, heading, lead, columns, rows)                                          \
+	add_table(page, id, heading, lead, columns, sizeof(columns) / sizeof((columns)[0]), rows)
 
 static void add_target(struct page *page, json_t *result)
 {
@@ -154,6 +244,11 @@ static double heap_bytes(const struct page *page)
 
 static void add_kinds(struct page *page, json_t *kinds)
 {
+	static const struct column columns[] = {{"Bytes", "bytes", FORM_BYTES, NULL},
+						{"Share", "share", FORM_SHARE, NULL},
+						{"", "share", FORM_BAR, NULL},
+						{"Objects", "count", FORM_COUNT, NULL},
+						{"Type", "type", FORM_NAME, "module"}};
 	double all = heap_bytes(page);
 	size_t index;
 	json_t *kind;
@@ -162,47 +257,103 @@ static void add_kinds(struct page *page, json_t *kinds)
 		double bytes = json_number_value(json_object_get(kind, "bytes"));
 		set(kind, "share", json_real(all > 0 ? bytes / all : 0));
 	}
-	json_t *rows = table(page, kinds, ROWS_MOST);
-	if (rows != NULL)
-		set(page->root, "kinds", rows);
+	(void)ADD_TABLE(page, "kinds", "Biggest types", "", columns, kinds);
 }
 
-static void add_collectors(struct page *page, json_t *collectors)
+static void add_containers(struct page *page, json_t *containers)
 {
-	static const char *const names[] = {"young", "middle", "old"};
+	static const struct column columns[] = {{"Held", "held", FORM_BYTES, NULL},
+						{"Share", "share", FORM_SHARE, NULL},
+						{"", "share", FORM_BAR, NULL},
+						{"Entries", "length", FORM_COUNT, NULL},
+						{"Type", "type", FORM_TEXT, NULL},
+						{"Expression", "expression", FORM_NAME, "where"}};
 	size_t index;
-	json_t *collector;
-	json_array_foreach(collectors, index, collector)
+	json_t *container;
+	json_array_foreach(containers, index, container)
 	{
-		json_t *rows = json_array();
-		json_t *generations = json_object_get(collector, "generations");
-		for (size_t i = 0; i < 3 && i < json_array_size(generations); i++) {
-			json_t *row = json_copy(json_array_get(generations, i));
-			set(row, "name", json_string(names[i]));
-			json_object_set(
-				row, "threshold",
-				json_array_get(json_object_get(collector, "thresholds"), i));
-			json_object_set(row, "at",
-					json_array_get(json_object_get(collector, "counts"), i));
-			json_array_append_new(rows, row);
-		}
-		set(collector, "generation_rows", rows);
+		const char *address = json_string_value(json_object_get(container, "address"));
+		if (!json_is_string(json_object_get(container, "expression")) && address != NULL)
+			set(container, "expression",
+			    json_string(lt_screen_format(&page->screen, "at %s", address)));
 	}
-	json_object_set(page->root, "collectors", collectors);
+	(void)ADD_TABLE(page, "containers", "Biggest containers", "", columns, containers);
+}
+
+/* The looks of leaks, one row each. */
+static void add_looks(struct page *page, const json_t *looks)
+{
+	static const struct column columns[] = {
+		{"After", "at_ms", FORM_MS, NULL},
+		{"Objects", "objects", FORM_COUNT, NULL},
+		{"Bytes", "bytes", FORM_BYTES, NULL},
+		{"Garbage", "garbage_objects", FORM_COUNT, NULL},
+		{"Private memory", "anonymous_bytes", FORM_BYTES, NULL},
+		{"Stood still", "stall_ms", FORM_MS, NULL}};
+	(void)ADD_TABLE(page, "looks", "The looks", "", columns, looks);
+}
+
+/* "; 120 objects are tracked", nothing when there are none or it is not known. */
+static const char *counted(struct page *page, const json_t *collector, const char *key,
+			   const char *before, const char *behind)
+{
+	json_int_t count = json_integer_value(json_object_get(collector, key));
+	return count > 0 ? lt_screen_format(&page->screen, "%s%s%s", before,
+					    lt_screen_count(&page->screen, (uint64_t)count), behind)
+			 : "";
+}
+
+static void add_collector(struct page *page, const json_t *collector, size_t number)
+{
+	static const struct column columns[] = {
+		{"Generation", "name", FORM_TEXT, NULL},
+		{"Threshold", "threshold", FORM_WHOLE, NULL},
+		{"Count", "at", FORM_WHOLE, NULL},
+		{"Collections", "collections", FORM_COUNT, NULL},
+		{"Collected", "collected", FORM_COUNT, NULL},
+		{"Uncollectable", "uncollectable", FORM_COUNT, NULL}};
+	static const char *const names[] = {"young", "middle", "old"};
+	struct lt_screen *screen = &page->screen;
+	json_t *rows = json_array();
+	json_t *generations = json_object_get(collector, "generations");
+	for (size_t i = 0; i < 3 && i < json_array_size(generations); i++) {
+		json_t *row = json_copy(json_array_get(generations, i));
+		set(row, "name", json_string(names[i]));
+		json_object_set(row, "threshold",
+				json_array_get(json_object_get(collector, "thresholds"), i));
+		json_object_set(row, "at", json_array_get(json_object_get(collector, "counts"), i));
+		json_array_append_new(rows, row);
+	}
+	json_int_t interpreter = json_integer_value(json_object_get(collector, "interpreter"));
+	const char *lead =
+		lt_screen_format(screen, "Automatic collection is %s%s%s%s%s.",
+				 json_is_true(json_object_get(collector, "enabled")) ? "on" : "off",
+				 counted(page, collector, "tracked", "; ", " objects are tracked"),
+				 counted(page, collector, "frozen", ", ", " of them frozen"),
+				 counted(page, collector, "garbage", "; ", " in gc.garbage"),
+				 counted(page, collector, "callbacks", "; ", " callbacks"));
+	(void)ADD_TABLE(page, lt_screen_format(screen, "collector-%zu", number),
+			interpreter > 0 ? lt_screen_format(screen, "Collector of interpreter %lld",
+							   (long long)interpreter)
+					: "Collector",
+			lead, columns, rows);
+	json_decref(rows);
 }
 
 /* Findings or suspects: the cards, worst first. */
-static void add_cards(struct page *page, const char *key, const char *known, json_t *cards)
+static void add_cards(struct page *page, const char *id, const char *heading, const char *quiet,
+		      json_t *cards)
 {
 	if (!json_is_array(cards))
 		return;
-	json_t *rows = json_array();
+	json_t *list = json_array();
 	for (size_t i = 0; i < json_array_size(cards) && i < FINDINGS_MOST; i++) {
 		cut_strings(page, json_array_get(cards, i));
-		json_array_append(rows, json_array_get(cards, i));
+		json_array_append(list, json_array_get(cards, i));
 	}
-	set(page->root, key, rows);
-	set(page->root, known, json_true());
+	set(page->root, "cards",
+	    json_pack("{s:s, s:s, s:s, s:o}", "id", id, "heading", heading, "quiet", quiet, "list",
+		      list));
 }
 
 /* ---- What holds the memory ---- */
@@ -271,8 +422,8 @@ static json_t *block_row(struct page *page, const struct block *block, size_t de
 				lt_json_count(block->retained), "share",
 				(double)block->retained / all, "own", lt_json_count(block->own),
 				"objects", lt_json_count(block->objects), "depth",
-				(json_int_t)depth, "name", name(page, block_name(block, &text)),
-				"note", named ? name(page, block->entry->type) : json_null());
+				(json_int_t)depth, "name", lt_json_string(block_name(block, &text)),
+				"note", named ? lt_json_string(block->entry->type) : json_null());
 	lt_text_deinit(&text);
 	return row;
 }
@@ -326,13 +477,35 @@ static void add_tree(struct page *page, struct block *blocks, size_t count)
 		if (rest || blocks[i].cut)
 			cut += blocks[i].retained - (rest ? 0 : blocks[i].own + blocks[i].shown);
 	}
-	json_t *rows = tree_rows(page, blocks, count);
-	size_t shown = json_array_size(rows);
+	static const struct column columns[] = {{"Held", "retained", FORM_BYTES, NULL},
+						{"Share", "share", FORM_SHARE, NULL},
+						{"", "share", FORM_BAR, NULL},
+						{"Own", "own", FORM_BYTES, NULL},
+						{"Objects", "objects", FORM_COUNT, NULL},
+						{"Object", "name", FORM_NAME, "note"}};
+	struct lt_screen *screen = &page->screen;
 	double all = page->all > 0 ? (double)page->all : 1;
-	set(page->root, "tree",
-	    json_pack("{s:o, s:f, s:o, s:o}", "cut_bytes", lt_json_count(cut), "cut_share",
-		      (double)cut / all, "tree_rows", rows, "tree_more",
-		      lt_json_count(count - shown)));
+	const char *left =
+		cut > 0 ? lt_screen_format(
+				  screen,
+				  "%s, %s of all that is alive, is seen as a part of a bigger "
+				  "block only",
+				  lt_screen_bytes(screen, cut),
+				  lt_screen_share(screen, (double)cut / all))
+			: "nothing is left out";
+	const char *lead = lt_screen_format(
+		screen,
+		"Each block is as tall as what would go with it: itself and all that only it keeps "
+		"alive. To its right is what it holds. Small objects are joined by type; %s.",
+		left);
+	json_t *rows = tree_rows(page, blocks, count);
+	json_t *table = ADD_TABLE(page, "holds", "What holds the memory", lead, columns, rows);
+	if (table != NULL) {
+		set(table, "map", json_true());
+		set(table, "more", lt_json_count(count - json_array_size(rows)));
+		set(page->root, "mapped", json_true());
+	}
+	json_decref(rows);
 }
 
 static int add_bytes(const char *bytes, size_t length, void *ctx)
@@ -382,14 +555,6 @@ static void add_data(const struct block *blocks, size_t count, struct lt_text *o
 	lt_text_add(out, "]");
 }
 
-/* The looks of leaks, one row each. */
-static void add_looks(struct page *page, json_t *looks)
-{
-	json_t *rows = table(page, looks, ROWS_MOST);
-	if (rows != NULL)
-		set(page->root, "looks", rows);
-}
-
 static void fill_page(struct page *page, json_t *result, struct lt_text *data)
 {
 	size_t count = 0;
@@ -402,27 +567,35 @@ static void fill_page(struct page *page, json_t *result, struct lt_text *data)
 	set(page->root, "script_hash", json_string(lt_asset_page_js.hash));
 	set(page->root, "style_hash", json_string(lt_asset_page_css.hash));
 	add_target(page, result);
-	add_cards(page, "findings", "findings_known", json_object_get(result, "findings"));
-	add_cards(page, "suspects", "suspects_known", json_object_get(result, "suspects"));
+	add_cards(page, "findings", "Findings", "Nothing that lowtide knows to be wrong.",
+		  json_object_get(result, "findings"));
+	add_cards(page, "suspects", "Leak suspects", "Nothing grows as a leak does.",
+		  json_object_get(result, "suspects"));
 	if (blocks != NULL) {
 		add_tree(page, blocks, count);
 		add_data(blocks, count, data);
 	}
 	free(blocks);
 	add_looks(page, json_object_get(result, "looks"));
-	json_t *containers = table(page, json_object_get(result, "containers"), ROWS_MOST);
-	if (containers != NULL)
-		set(page->root, "containers", containers);
+	add_containers(page, json_object_get(result, "containers"));
 	add_kinds(page, json_object_get(result, "kinds"));
-	add_collectors(page, json_object_get(result, "collectors"));
+	const json_t *collectors = json_object_get(result, "collectors");
+	for (size_t i = 0; i < json_array_size(collectors); i++)
+		add_collector(page, json_array_get(collectors, i), i);
 }
 
 void lt_html_write(const struct lt_report *report, json_t *result, const struct lt_retained *tree,
 		   struct lt_text *out)
 {
-	struct page page = {
-		.report = report, .tree = tree, .root = json_object(), .left = TABLES_MOST / 6};
+	static const struct lt_style style = {.utf8 = true};
+	struct page page = {.report = report,
+			    .tree = tree,
+			    .root = json_object(),
+			    .tables = json_array(),
+			    .left = TABLES_MOST / 6};
 	struct lt_text data = {0};
+	set(page.root, "tables", page.tables);
+	lt_screen_init(&page.screen, &style, out);
 	if (result != NULL)
 		fill_page(&page, result, &data);
 	const struct lt_template_part parts[] = {
@@ -435,40 +608,78 @@ void lt_html_write(const struct lt_report *report, json_t *result, const struct 
 		out->failed = true;
 	out->failed |= data.failed;
 	lt_text_deinit(&data);
+	lt_screen_deinit(&page.screen);
 	json_decref(page.root);
 	json_decref(result);
 }
 
-/* The figures under a finding, as they are printed. */
-static void add_seen(json_t *card, const struct lt_finding *finding, struct lt_text *out)
+/* Lines under the title of a card. */
+static void add_line(json_t *card, const char *line)
 {
-	static const struct lt_style style = {.utf8 = true};
-	struct lt_screen screen;
-	lt_screen_init(&screen, &style, out);
-	json_t *seen = json_array();
+	json_t *seen = json_object_get(card, "seen");
+	if (seen == NULL) {
+		seen = json_array();
+		set(card, "seen", seen);
+	}
+	json_array_append_new(seen, lt_json_string(line));
+}
+
+/* The figures under a finding, as they are printed. */
+static void add_seen(json_t *card, const struct lt_finding *finding, struct lt_screen *screen)
+{
 	for (size_t e = 0; e < finding->evidence_count; e++)
-		json_array_append_new(
-			seen, lt_json_string(lt_print_evidence(&screen, &finding->evidence[e])));
-	set(card, "seen", seen);
-	lt_screen_deinit(&screen);
+		add_line(card, lt_print_evidence(screen, &finding->evidence[e]));
+}
+
+static void add_growth(json_t *card, const struct lt_suspect *suspect, struct lt_screen *screen)
+{
+	const char *objects =
+		suspect->growth_objects > 0
+			? lt_screen_format(screen, " in %s objects",
+					   lt_screen_count(screen, suspect->growth_objects))
+			: "";
+	add_line(card, lt_screen_format(screen, "grew by %s%s",
+					lt_screen_bytes(screen, suspect->growth_bytes), objects));
+	if (suspect->bytes_per_second > 0)
+		add_line(card,
+			 lt_screen_format(
+				 screen, "%s a second",
+				 lt_screen_bytes(screen, (uint64_t)suspect->bytes_per_second)));
+	add_line(card, lt_screen_format(screen, "holds %s",
+					lt_screen_bytes(screen, suspect->retained_bytes)));
+	add_line(card, lt_screen_format(screen, "%s of the heap",
+					lt_screen_share(screen, suspect->share)));
+	if (suspect->type[0] != '\0')
+		add_line(card, suspect->type);
 }
 
 void lt_html_doctor(const struct lt_report *report, const struct lt_doctor *doctor,
 		    struct lt_text *out)
 {
+	static const struct lt_style style = {.utf8 = true};
+	struct lt_screen screen;
+	lt_screen_init(&screen, &style, out);
 	json_t *result = lt_json_doctor(doctor);
 	json_t *findings = json_object_get(result, "findings");
 	for (size_t i = 0; i < doctor->finding_count; i++)
-		add_seen(json_array_get(findings, i), &doctor->findings[i], out);
+		add_seen(json_array_get(findings, i), &doctor->findings[i], &screen);
+	lt_screen_deinit(&screen);
 	lt_html_write(report, result, &doctor->tree, out);
 }
 
 void lt_html_leaks(const struct lt_report *report, const struct lt_leaks *leaks,
 		   struct lt_text *out)
 {
+	static const struct lt_style style = {.utf8 = true};
+	struct lt_screen screen;
+	lt_screen_init(&screen, &style, out);
 	json_t *result = lt_json_leaks(leaks);
 	json_t *suspects = json_object_get(result, "suspects");
-	for (size_t i = 0; i < leaks->suspect_count; i++)
-		add_seen(json_array_get(suspects, i), &leaks->suspects[i].finding, out);
-	lt_html_write(report, result, NULL, out);
+	for (size_t i = 0; i < leaks->suspect_count; i++) {
+		json_t *card = json_array_get(suspects, i);
+		add_growth(card, &leaks->suspects[i], &screen);
+		add_seen(card, &leaks->suspects[i].finding, &screen);
+	}
+	lt_screen_deinit(&screen);
+	lt_html_write(report, result, &leaks->tree, out);
 }

@@ -226,6 +226,12 @@ def test_page_of_leaks(interpreter, lowtide, tmp_path):
     assert cards and "sys.modules['__main__'].kept" in cards[0][2], cards
     assert "grew by" in cards[0][2] and "of the heap" in cards[0][2]
     assert "The looks" in page.all("main")[0][2]
+    # What holds the memory, as in the other pages: the list that grows is in it.
+    blocks = tree_of(page)
+    check_tree(blocks)
+    kept = next(block for block in blocks if block["expression"] == "sys.modules['__main__'].kept")
+    assert kept["retained"] > 2000 * 600
+    assert page.text.count("<h2 ") == len(page.all("h2")) == 3  # suspects, the tree, the looks: each once
 
 
 HEAP = '''
