@@ -42,6 +42,8 @@ static enum lt_status write_heapsnapshot(struct lt_run *run, struct lt_subject *
 	struct piecewise piecewise = {.output = output};
 	const struct lt_sink sink = {.add = add, .ctx = &piecewise};
 	LT_TRY(lt_heapsnapshot_write(picture, expressions, &options, &sink));
+	/* What was found damaged on the way must not get the file's name. */
+	LT_TRY(lt_subject_status(subject, LT_OK));
 	LT_TRY(lt_output_commit(output));
 	*written = (struct lt_tide_written){.path = request->output,
 					    .redacted = request->redact,

@@ -14,7 +14,7 @@ import subprocess
 import textwrap
 
 import pytest
-from harness import Target, build_dir, interpreters, lowtide_path
+from harness import Target, build_dir, interpreters, lowtide_path, reset_signals
 
 PAGE, RESERVED = 16384, 16
 SCRIPT = textwrap.dedent('''
@@ -120,6 +120,37 @@ def test_foreign_files(lowtide, tmp_path):
     is_refused(ask(lowtide, tmp_path, QUESTIONS[0]), "it is a folder")
 
 
+def test_every_command_refuses_damage(lowtide, good, tmp_path):
+    bad, out = tmp_path / "bad.tide", tmp_path / "out.heapsnapshot"
+    commands = (["doctor", bad], ["path", bad, "__main__.Order"], ["object", bad, "sys.modules['__main__'].orders"],
+                ["retained", "--from", "__main__.Order", bad], ["types", "--retained", bad], ["snapshot", "-o", out, bad],
+                ["diff", good, bad], ["diff", bad, good], ["leaks", good, bad])
+    shutil.copy(good, bad)
+    content, chance = good.read_bytes(), random.Random(5)
+    right = [lowtide(*command, "--json") for command in commands]
+    assert all(answer.code == 0 for answer in right), right
+    found = dict.fromkeys(range(len(commands)), 0)
+    for damage in range(9):
+        damaged = bytearray(content)
+        if damage == 0:
+            del damaged[len(damaged) // 8192 * 4096:]
+        else:
+            damaged[chance.randrange(len(damaged))] ^= 1 << chance.randrange(8)
+        bad.write_bytes(damaged)
+        out.unlink(missing_ok=True)
+        for number, command in enumerate(commands):
+            result = lowtide(*command, "--json")
+            if result.code == 0 and damage > 0:
+                assert result.json["result"] == right[number].json["result"], (damage, command)
+                continue
+            is_refused(result, "" if damage else "it is cut off")
+            assert "result" not in result.json
+            assert command[0] != "snapshot" or os.listdir(tmp_path) == ["bad.tide"]
+            found[number] += 1
+    # Each met the cut, and many of the flipped bytes are where most of them read.
+    assert min(found.values()) >= 1 and sum(found.values()) > 2 * len(commands), found
+
+
 def xxh64(data: bytes, seed: int) -> int:
     """By the description of the algorithm, so that the format is what its documentation says."""
     ones = (1 << 64) - 1
@@ -198,6 +229,27 @@ def test_a_second_writer(lowtide, target, good, tmp_path):
     assert snapshot(lowtide, target, path).code == 0
     assert sorted(os.listdir(tmp_path)) == ["a.tide"]
     assert ask(lowtide, path, QUESTIONS[1]).code == 0
+
+
+def test_a_second_writer_while_the_first_is_at_work(lowtide, target, tmp_path):
+    path = tmp_path / "a.tide"
+    first = subprocess.Popen([lowtide_path(), "snapshot", "-o", str(path), str(target.pid)], stdout=subprocess.DEVNULL,
+                             preexec_fn=reset_signals)
+    try:
+        while first.poll() is None and not os.path.exists(f"{path}.unfinished"):
+            pass
+        first.send_signal(signal.SIGSTOP)
+        # It stands from here on; it may have been done just before.
+        os.waitid(os.P_PID, first.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+        if os.path.exists(f"{path}.unfinished"):
+            is_refused(snapshot(lowtide, target, path), "another lowtide is writing")
+            assert os.listdir(tmp_path) == ["a.tide.unfinished"]
+        first.send_signal(signal.SIGCONT)
+        assert first.wait(60) == 0
+    finally:
+        first.kill()
+        first.wait()
+    assert os.listdir(tmp_path) == ["a.tide"] and ask(lowtide, path, QUESTIONS[0]).code == 0
 
 
 def test_a_file_in_the_way_stays(lowtide, target, tmp_path):

@@ -151,7 +151,9 @@ COMMANDS = {
     "sql": ["sql", "{pid}", "SELECT type, count(*), sum(retained) FROM objects GROUP BY type ORDER BY 3"],
     "doctor": ["doctor", "-o", "{file}.html", "{pid}"],
     "diff": ["diff", "{before}", "{pid}"],
+    "gc": ["gc", "--json", "-d", "1", "{pid}"],
 }
+LASTS = {"leaks": 2.4, "gc": 1.3}  # seconds; the others 0.3
 # None: standard output closed by its reader.
 ENDS = [signal.SIGINT, signal.SIGTERM, signal.SIGKILL, None]
 OLD = "as it was before\n"
@@ -247,22 +249,24 @@ class Striker:
 
     def start(self, command: str, mode: str, stdout) -> subprocess.Popen:
         words = self.words(command)
-        return subprocess.Popen([str(lowtide_path()), words[0], "--mode", mode, *words[1:]], stdin=subprocess.DEVNULL,
+        words[1:1] = ["--mode", mode] if mode else []
+        return subprocess.Popen([str(lowtide_path()), *words], stdin=subprocess.DEVNULL,
                                 stdout=stdout, stderr=subprocess.PIPE, start_new_session=True, preexec_fn=reset_signals,
                                 env=clean_environment({"TMPDIR": str(self.folder)}), cwd=self.folder, text=True)
 
     def moment(self, command: str, mode: str, file: Path | None):
         """What to wait for before the strike, and how long after that."""
-        moments = ["any"] + (["frozen"] * 2 if mode != "live" else []) + (["writing"] if command == "snapshot" else [])
+        moments = ["any"] + (["frozen"] * 2 if mode in ("fork", "stop") else []) + (["writing"] if command == "snapshot" else [])
         which = self.chance.choice(moments)
         if which == "any":
-            return which, lambda process: True, self.chance.uniform(0, 2.4 if command == "leaks" else 0.3)
+            return which, lambda process: True, self.chance.uniform(0, LASTS.get(command, 0.3))
         if which == "frozen":
             return which, lambda process: has_child(process.pid), self.chance.uniform(0, 0.02)
         return which, lambda process: os.path.exists(f"{file}.unfinished"), self.chance.uniform(0, 0.02)
 
     def strike(self, command: str, end: int | None) -> None:
-        mode = self.chance.choice(["fork", "fork", "fork", "stop", "live"])
+        # What watches the collector freezes nothing.
+        mode = self.chance.choice(["fork", "fork", "fork", "stop", "live"]) if command != "gc" else ""
         file = next((Path(word) for word in self.words(command) if word.startswith(str(self.folder))), None)
         if file is not None and self.chance.random() < 0.5:
             file.write_text(OLD)
