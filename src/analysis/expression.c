@@ -269,6 +269,20 @@ static bool code_place(const struct lt_expressions *ex, uint32_t code, struct lt
 	return true;
 }
 
+/* The line at which a suspended generator or coroutine stands, else that of its function. */
+static bool suspended_place(struct lt_expressions *ex, uint32_t generator, struct lt_text *where)
+{
+	int64_t line = 0;
+	uint32_t code = member_of(ex, generator, LT_MEMBER_frame_code);
+	if (!is_kind(ex, code, LT_KIND_CODE) ||
+	    !lt_picture_number(ex->picture, generator, LT_DETAIL_LINE, &line))
+		return code_place(ex, code, where);
+	if (!lt_picture_text(ex->picture, code, LT_DETAIL_FILE, where))
+		return false;
+	lt_text_addf(where, ":%" PRId64, line);
+	return true;
+}
+
 bool lt_expression_function_place(struct lt_expressions *ex, uint32_t node, struct lt_text *where)
 {
 	uint32_t code = wrapped_function(ex, node);
@@ -633,8 +647,9 @@ static void begin_at_task(struct lt_expressions *ex, const struct lt_root *root,
 		lt_text_addf(prefix, " '%s'", root->variable);
 	if (code != LT_NO_NODE && lt_picture_text(ex->picture, code, LT_DETAIL_NAME, &function))
 		lt_text_addf(prefix, " of %s()", lt_text_get(&function));
-	if (where != NULL)
-		(void)code_place(ex, code, where);
+	uint32_t coroutine = member_of(ex, node, LT_MEMBER_coroutine);
+	if (where != NULL && coroutine != LT_NO_NODE)
+		(void)suspended_place(ex, coroutine, where);
 }
 
 /* How the way begins: `prefix` is the sentence before the expression itself. */
@@ -787,9 +802,8 @@ static void write_way(struct lt_expressions *ex, const uint32_t *nodes, size_t c
 	if (first == count - 1 || kind_of(ex, node) == LT_KIND_LRU_CACHE)
 		(void)lt_expression_function_place(ex, node, where);
 	for (size_t i = count; i-- > 0 && where->length == 0;) {
-		/* Local variables of a suspended generator or coroutine belong to its function. */
 		if (frame_attribute(kind_of(ex, nodes[i]))[0] != '\0')
-			(void)code_place(ex, code_of(ex, nodes[i]), where);
+			(void)suspended_place(ex, nodes[i], where);
 		else if (kind_of(ex, nodes[i]) == LT_KIND_MODULE)
 			(void)lt_picture_text(ex->picture, nodes[i], LT_DETAIL_FILE, where);
 	}

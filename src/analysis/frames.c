@@ -86,6 +86,22 @@ int lt_frame_line(const struct lt_view *view, lt_addr address)
 	return read_frame(view, address, &frame, &outer) ? frame.line : 0;
 }
 
+int lt_generator_line(const struct lt_view *view, lt_addr generator)
+{
+	const struct lt_layout *layout = view->layout;
+	uint8_t state;
+	if (!lt_has(layout, LT_PyGenObject_gi_iframe)) {
+		lt_addr frame = lt_read_pointer(view, generator, LT_PyGenObject_gi_frame);
+		return frame != 0 ? lt_frame_line(view, frame) : 0;
+	}
+	if (!lt_has(layout, LT_PyGenObject_gi_frame_state) ||
+	    !lt_memory_u8(view->memory, generator + lt_off(layout, LT_PyGenObject_gi_frame_state),
+			  &state) ||
+	    (int8_t)state >= lt_fact(layout, LT_FACT_gen_completed))
+		return 0;
+	return lt_frame_line(view, generator + lt_off(layout, LT_PyGenObject_gi_iframe));
+}
+
 enum lt_status lt_frames_read(const struct lt_view *view,
 			      const struct lt_interpreters *interpreters, struct lt_arena *strings,
 			      struct lt_frames *ret_frames)

@@ -42,6 +42,9 @@ int lt_frame_line_at(const struct lt_view *view, lt_addr code, lt_addr instructi
 /* The line that a frame (PyFrameObject up to 3.10, else _PyInterpreterFrame) stands at; 0 when not known. */
 int lt_frame_line(const struct lt_view *view, lt_addr address);
 
+/* The line at which a suspended generator, coroutine or asynchronous generator stands; 0 when it has ended. */
+int lt_generator_line(const struct lt_view *view, lt_addr generator);
+
 /*
  * The object in slot `index` < local_count + stack_count; 0 for none. Tags are taken off; *ret_counted
  * (may be NULL): the slot has a reference that is counted.

@@ -148,21 +148,9 @@ static bool line(const struct object *object, int64_t *ret_value)
 		break;
 	case LT_KIND_GENERATOR:
 	case LT_KIND_COROUTINE:
-	case LT_KIND_ASYNC_GENERATOR: {
-		uint8_t state;
-		if (!lt_has(view->layout, LT_PyGenObject_gi_iframe)) {
-			frame = lt_read_pointer(view, object->address, LT_PyGenObject_gi_frame);
-			break;
-		}
-		if (!lt_memory_u8(view->memory,
-				  object->address +
-					  lt_off(view->layout, LT_PyGenObject_gi_frame_state),
-				  &state) ||
-		    (int8_t)state >= lt_fact(view->layout, LT_FACT_gen_completed))
-			return false;
-		frame = object->address + lt_off(view->layout, LT_PyGenObject_gi_iframe);
-		break;
-	}
+	case LT_KIND_ASYNC_GENERATOR:
+		*ret_value = lt_generator_line(view, object->address);
+		return *ret_value != 0;
 	default:
 		return false;
 	}

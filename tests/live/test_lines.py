@@ -48,6 +48,91 @@ VALUES = textwrap.dedent('''
 ''')
 
 
+GENERATORS = textwrap.dedent('''
+    class Aw:
+        def __await__(self):
+            yield 1
+
+    def simple(n):
+        a = [n]
+        yield a
+        for i in range(3):
+            try:
+                x = yield (
+                    i
+                )
+            finally:
+                x = None
+
+    def outer(n):
+        yield from simple(n)
+
+    def unstarted():
+        yield 1
+
+    async def coro():
+        x = 1
+        await Aw()
+
+    async def coro2():
+        with memoryview(b"x") as m:
+            await coro()
+
+    async def agen():
+        y = 1
+        yield y
+        async with Ctx() as c:
+            await Aw()
+        yield 2
+
+    class Ctx:
+        async def __aenter__(self):
+            await Aw()
+        async def __aexit__(self, *a):
+            await Aw()
+
+    def done():
+        yield 1
+
+    kept = []
+    def keep(g, steps=0, attr="gi_frame"):
+        for _ in range(steps):
+            g.send(None)
+        kept.append((g, attr))
+    for s in range(4):
+        keep(simple(1), s)
+    for s in range(4):
+        keep(outer(1), s)
+    keep(unstarted())
+    d = done(); list(d); keep(d)
+    keep(coro(), 1, "cr_frame"); keep(coro2(), 1, "cr_frame"); keep(coro2(), 0, "cr_frame")
+    a = agen(); 
+    kept.append((a, "ag_frame"))
+    a2 = agen()
+    try: a2.asend(None).send(None)
+    except StopIteration: pass
+    kept.append((a2, "ag_frame"))
+    s3 = a2.asend(None); s3.send(None)
+    g = (x
+         for x in
+         [1, 2, 3])
+    keep(g, 1)
+    keep((y for y in "ab"), 0)
+    def thrown():
+        try:
+            yield 1
+        except ValueError:
+            z = 1
+            yield 2
+    t = thrown(); next(t); t.throw(ValueError()); keep(t)
+    rows = []
+    for gen, attr in kept:
+        f = getattr(gen, attr)
+        rows.append([id(gen), f.f_lineno if f else 0, gen.__qualname__])
+    ready(rows=rows)
+''')
+
+
 def ask(target, requests):
     result = run_command(build_dir() / "tests/tools/lt_lines", target.pid, stdin="".join(r + "\n" for r in requests))
     assert result.code == 0, result
@@ -87,3 +172,11 @@ def test_text_and_values(interpreter):
         assert answers == [value for _, value in facts["values"]]
         assert ask(target, ["v %x" % address for address in facts["unknown"]]) == ["?"] * len(facts["unknown"])
         assert ask(target, ["v 10", "s 10", "l 10 0", "n 10 0"]) == ["?", "?", "0", "?"]
+
+
+def test_lines_of_suspended_generators(interpreter):
+    with Target(interpreter, GENERATORS) as target:
+        rows = target.facts["rows"]
+        assert len(rows) == 18 and len({line for _, line, _ in rows}) > 12
+        answers = [int(a) for a in ask(target, ["g %x" % address for address, _, _ in rows])]
+        assert [(name, line, a) for (_, line, name), a in zip(rows, answers) if a != line] == []

@@ -9,21 +9,27 @@ gc.disable()
 class Payload:
     __slots__ = ("__weakref__",)
 
-payloads = {}
+payloads, lines = {}, {}
+
+def line_after(name):
+    lines[name] = sys._getframe(1).f_lineno + 1
 
 async def sleeps(name):
     held = Payload()
     payloads[name] = id(held)
+    line_after(name)
     await asyncio.sleep(3600)
 
 async def waits(future):
     held = Payload()
     payloads["waits"] = id(held)
+    line_after("waits")
     await future
 
 async def stored():
     held = Payload()
     payloads["stored"] = id(held)
+    line_after("stored")
     await asyncio.sleep(3600)
 
 async def nothing_holds():
@@ -78,7 +84,7 @@ async def main():
     tasks = listed(loop) + listed(next(l for l in gc.get_objects()
                                        if isinstance(l, asyncio.AbstractEventLoop) and l is not loop))
     ready(tasks=tasks, payloads=payloads, stored=id(sys.modules["asyncio"].stored_here[0]),
-          file=__file__)
+          file=__file__, lines=lines)
     await asyncio.sleep(3600)
 
 started = threading.Event()
@@ -104,7 +110,7 @@ def test_roots_are_the_tasks_that_the_target_lists(interpreter, lowtide, tmp_pat
 def test_expressions_begin_at_tasks(interpreter, lowtide):
     with Target(interpreter, SCRIPT) as target:
         target.wait_asleep()
-        payloads, stored, file = (target.facts[key] for key in ("payloads", "stored", "file"))
+        payloads, stored, file, lines = (target.facts[key] for key in ("payloads", "stored", "file", "lines"))
         names = dict(target.facts["tasks"])
         del payloads["lost"]
         assert set(payloads) == {"named", "unnamed", "own", "waits", "thread", "stored"}
@@ -127,7 +133,8 @@ def test_expressions_begin_at_tasks(interpreter, lowtide):
                 assert title == f"asyncio task '{names[task]}' of {function}()"
                 if name == "named":
                     assert names[task] == "sleeper"
-            assert first["where"].rpartition(":")[0] == file
+            # Where the coroutine waits.
+            assert first["where"] == f"{file}:{lines[name]}"
             assert "<" not in expression
             assert first["steps"][-1]["address"] == hex(address)
             if name != "thread":  # a task of another loop

@@ -9,6 +9,7 @@
  *     n CODE INDEX       the name of that local variable
  *     s STR              the text, at most 40 characters of it
  *     v OBJECT           the value as a literal
+ *     g GENERATOR        the line at which a suspended generator or coroutine stands, 0 when it has ended
  * "?" where there is no answer. The process is read as it runs: it has to sleep.
  */
 #include "analysis/frames.h"
@@ -29,6 +30,8 @@ static void answer(const struct lt_view *view, struct lt_types *types, char what
 	else if (what == 'n')
 		known = lt_read_str(view, lt_frame_local_name(view, address, (uint32_t)argument),
 				    40, &text);
+	else if (what == 'g')
+		lt_text_addf(&text, "%d", lt_generator_line(view, address));
 	else if (what == 's')
 		known = lt_read_str(view, address, 40, &text);
 	else
