@@ -175,6 +175,12 @@ void lt_polled_explain(struct lt_polled *polled, const struct lt_running *seen, 
 	memcpy(event->frames, seen->frames, seen->frame_count * sizeof(*event->frames));
 }
 
+/* Of figures that may be anything. */
+static int64_t sum(int64_t a, int64_t b)
+{
+	return (int64_t)((uint64_t)a + (uint64_t)b);
+}
+
 void lt_polled_miss(struct lt_polled *polled, const struct lt_watch_event *event, uint64_t from_ns,
 		    uint64_t to_ns, uint64_t collections)
 {
@@ -185,8 +191,8 @@ void lt_polled_miss(struct lt_polled *polled, const struct lt_watch_event *event
 		missed->start_ns = from_ns;
 		missed->before_age_ns = 0;
 	} else {
-		missed->collected += event->collected;
-		missed->uncollectable += event->uncollectable;
+		missed->collected = sum(missed->collected, event->collected);
+		missed->uncollectable = sum(missed->uncollectable, event->uncollectable);
 		missed->after = event->after;
 	}
 	missed->missed += collections;
@@ -246,6 +252,13 @@ void lt_polled_begin_run(struct lt_polled *polled, const struct lt_sample *sampl
 		polled->run.counts[i] = sample->state.generations[i].count;
 }
 
+/* A new collection moves the counts of the older generations at its start, and nothing else does. */
+static bool another_began(const struct lt_run *run, const struct lt_sample *sample)
+{
+	return run->doubtful && (run->counts[1] != sample->state.generations[1].count ||
+				 run->counts[2] != sample->state.generations[2].count);
+}
+
 void lt_polled_go_on(struct lt_run *run, const struct lt_sample *sample)
 {
 	run->last_ns = sample->from_ns;
@@ -291,15 +304,22 @@ static enum lt_status end_run(struct lt_polled *polled, struct lt_counted *count
 	struct lt_run run = polled->run;
 	if (counted->all > 0) {
 		LT_TRY(give_held(polled, events));
+		/* Seen once only, it may also have been the last part of one of those before it. */
+		bool unclear = run.pending.all > 0 && run.samples == 1;
 		LT_TRY(give_unseen(polled, &run.pending, &run.before, &run.before, run.lower_ns,
-				   run.first_ns, events));
+				   unclear ? sample->to_ns : run.first_ns, events));
 		struct lt_watch_event event = event_of_run(polled, counted, sample);
+		if (unclear)
+			event.error_ns = sample->to_ns - run.lower_ns;
 		polled->run.active = false;
 		if (still) {
+			/* With others after it, it cannot be the one that still runs. */
 			polled->held = event;
 			polled->has_held = true;
-			struct lt_counted rest = *counted;
-			lt_polled_begin_run(polled, sample, &rest);
+			if (counted->all > 0)
+				LT_TRY(give_held(polled, events));
+			lt_polled_begin_run(polled, sample, counted);
+			polled->run.doubtful = true;
 			return LT_OK;
 		}
 		LT_TRY(push(polled, &event, events));
@@ -368,7 +388,13 @@ enum lt_status lt_polled_take(struct lt_polled *polled, const struct lt_sample *
 	bool is = sample->state.collecting;
 	*ret_look = false;
 	if (polled->run.active) {
-		if (is && counted.all == 0)
+		if (is && counted.all == 0 && another_began(&polled->run, sample)) {
+			/* Where between the count and now the one ended and the other began is not known. */
+			uint64_t lower_ns = polled->run.last_ns = polled->run.lower_ns;
+			LT_TRY(end_run(polled, &counted, sample, false, events));
+			lt_polled_begin_run(polled, sample, &counted);
+			polled->run.lower_ns = lower_ns;
+		} else if (is && counted.all == 0)
 			lt_polled_go_on(&polled->run, sample);
 		else
 			LT_TRY(end_run(polled, &counted, sample, is, events));

@@ -40,7 +40,12 @@ enum lt_watch_kind {
 	LT_WATCH_COLLECTION, /* one collection from begin to end */
 	LT_WATCH_CALLED,     /* a call that changes the collector, without a collection */
 	LT_WATCH_CHANGED, /* the state changed, but nobody was seen doing it (sources other than probe) */
-	LT_WATCH_MISSED, /* collections that the counters tell of and no event: `missed` of them in `generation` */
+	/*
+	 * Collections that the counters tell of and no event: `missed` of them in `generation`, between start_ns and
+	 * end_ns. Its `collected` and `uncollectable` are those of all of them, and of the one collection or the ones
+	 * in the same time whose own are -1: sums over all events are what gc.get_stats() says.
+	 */
+	LT_WATCH_MISSED,
 };
 
 /* One frame of a Python stack, innermost first. */
