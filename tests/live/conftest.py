@@ -1,8 +1,8 @@
-"""At the end of a run that had the leak corpus in it: how many of its programs were answered right."""
+"""At the end of a run that had a corpus in it (leaks, causes of collections): how many of its questions were answered right."""
 
 
 def pytest_terminal_summary(terminalreporter):
-    for name in ("seeded leak", "healthy service"):
+    for name in ("seeded leak", "healthy service", "cause of a collection"):
         answers = [value for reports in terminalreporter.stats.values() for report in reports
                    if getattr(report, "when", "") == "call" for key, value in report.user_properties if key == name]
         if answers:

@@ -1,0 +1,153 @@
+"""Why each collection ran: a program that starts them in every way there is, and keeps its own log of why.
+
+The score (rightly explained of all that the log has) is printed at the end of a run.
+"""
+import json
+import os
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+from harness import Target, build_dir, end_session, lowtide_path
+from harness.extension import CannotBuild, extension_path
+from harness.target import clean_environment
+
+SCRIPT = Path(__file__).with_name("gc_causes_target.py")
+SERVER = """
+import gc
+LINE = 6
+def serve(hook):
+    hook(None)
+def clean():
+    gc.collect()
+"""
+LEAST_WAYS = 30
+# Of collections that polling is sure to see one by one.
+POLLED_NS = 3_000_000
+
+
+@pytest.fixture
+def folder():
+    """Below the build: there every interpreter at hand sees it, also one with a root of its own."""
+    with tempfile.TemporaryDirectory(prefix="gc-causes-", dir=build_dir()) as path:
+        yield Path(path)
+
+
+def extension(interpreter):
+    try:
+        return str(extension_path(interpreter, "collects"))
+    except CannotBuild:
+        return ""
+
+
+class Watcher:
+    """`lowtide gc` on a target, begun when the block is entered; `result()` once the target has ended."""
+
+    def __init__(self, pid, source, path):
+        self.path = path
+        self.process = subprocess.Popen([lowtide_path(), "gc", "--json", "-d", "600", "--source", source, "-o", path,
+                                         str(pid)], text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                        stderr=subprocess.PIPE, env=clean_environment(), start_new_session=True)
+
+    def __enter__(self):
+        # The first second is in the file: it watches.
+        unfinished = Path(str(self.path) + ".unfinished")
+        sizes = set()
+        for _ in range(1200):
+            if self.process.poll() is not None:
+                return self
+            if unfinished.exists():
+                sizes.add(unfinished.stat().st_size)
+            if len(sizes) >= 3:
+                return self
+            time.sleep(0.1)
+        raise AssertionError("lowtide did not begin to watch")
+
+    def __exit__(self, *_):
+        end_session(self.process.pid)
+        self.process.communicate()
+
+    def result(self):
+        out, err = self.process.communicate(timeout=300)
+        if self.process.returncode == 4:
+            pytest.skip("this source is not possible here: " + err.splitlines()[0])
+        assert self.process.returncode == 0, err
+        return json.loads(out)["result"]
+
+
+def run_corpus(interpreter, source, folder):
+    """The target's log, and what lowtide says."""
+    log = folder / "log"
+    library = folder / "site-packages"
+    library.mkdir()
+    (library / "server.py").write_text(SERVER.lstrip())
+    compiled = extension(interpreter)
+    path = os.pathsep.join(filter(None, [str(library), compiled]))
+    with Target(interpreter, SCRIPT, str(log), compiled, env={"PYTHONPATH": path}) as target:
+        with Watcher(target.pid, source, folder / "app.tide") as watcher:
+            target.send("go")
+            found = watcher.result()
+    assert found["ended"], "the watch ended before the program did"
+    return [json.loads(line) for line in log.read_text().splitlines()], found
+
+
+def match(truth, collections):
+    """The collection that ran between the two calls of the target's callback: the one that is most in there."""
+    best, most = None, 0
+    for one in collections:
+        error = one["error_ms"] * 1e6
+        start, end = one["monotonic_ns"] - error, one["monotonic_ns"] + one["duration_ms"] * 1e6 + error
+        common = min(end, truth["end"]) - max(start, truth["start"])
+        if common > most:
+            best, most = one, common
+    return best
+
+
+def verdict(truth, one):
+    """"right", or what is wrong."""
+    if one is None:
+        return "not seen"
+    if one["cause"] != truth["cause"]:
+        return f"{one['cause']} in place of {truth['cause']}: {one['evidence']}"
+    if truth["cause"] == "explicit" and truth["line"] is not None:
+        file, line, _ = (one["where"] or "::").rsplit(":", 2)
+        if truth["file"] is not None and os.path.basename(file) != truth["file"] or line != str(truth["line"]):
+            return f"at {one['where']} in place of {truth['file']}:{truth['line']}: {one['evidence']}"
+    elif truth["cause"] == "explicit" and truth["file"] is not None:
+        if not (one["where"] or "").split(":")[0].endswith("/" + truth["file"]):
+            return f"at {one['where']} in place of {truth['file']}"
+    return "right"
+
+
+def score(truths, found, interpreter, source, record_property):
+    answers = [(truth["way"], verdict(truth, match(truth, found["collections"]))) for truth in truths]
+    for way, answer in answers:
+        record_property("cause of a collection", f"{interpreter.label} {source} {way}: {answer}")
+    return answers
+
+
+def test_causes_seen_by_probes(interpreter, folder, record_property):
+    truths, found = run_corpus(interpreter, "probe", folder)
+    assert found["source"] == "probe"
+    assert len({truth["way"] for truth in truths}) >= LEAST_WAYS
+    answers = score(truths, found, interpreter, "probe", record_property)
+    wrong = [answer for answer in answers if answer[1] != "right"]
+    assert len(wrong) * 100 <= len(answers), "\n".join(map(str, wrong))
+    assert any(one["cause"] == "shutdown" for one in found["collections"])
+
+
+def test_causes_concluded_from_polling(interpreter, folder, record_property):
+    truths, found = run_corpus(interpreter, "poll", folder)
+    assert found["source"] == "poll"
+    # Of the short ones the counters tell only how many there were.
+    seen = [(truth, one) for truth in truths for one in [match(truth, found["collections"])]
+            if one is not None and one["duration_ms"] * 1e6 >= POLLED_NS]
+    answers = [(truth["way"], verdict(truth, one)) for truth, one in seen]
+    for way, answer in answers:
+        record_property("cause of a collection", f"{interpreter.label} poll {way}: {answer}")
+    assert len(answers) >= 10, "too few collections were seen one by one"
+    right = sum(answer == "right" for _, answer in answers)
+    assert right * 10 >= len(answers) * 8, "\n".join(map(str, answers))
