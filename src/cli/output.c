@@ -1,6 +1,7 @@
 #include "cli/output.h"
 
 #include "base/cleanup.h"
+#include "base/doomed.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -91,6 +92,7 @@ struct lt_output {
 	char *real;      /* what is replaced: not a symbolic link but the file that it leads to */
 	char *temporary; /* a name beside it; NULL: `path` is a device and written directly */
 	bool named;      /* the temporary name is there */
+	int slot;        /* of the files that a signal removes; -1: none */
 	mode_t mode;     /* of the file that will be replaced, 0: a new file */
 	int fd;
 	size_t filled;
@@ -115,9 +117,16 @@ static int open_file(struct lt_output *output, const char *folder)
 {
 	output->fd = open(folder, O_WRONLY | O_TMPFILE | O_CLOEXEC, FILE_MODE);
 	if (output->fd < 0) {
+		sigset_t before;
+		lt_doom_hold(&before);
 		output->fd =
 			open(output->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, FILE_MODE);
+		int error = errno;
 		output->named = output->fd >= 0;
+		if (output->named)
+			output->slot = lt_doom(output->temporary);
+		lt_doom_let(&before);
+		errno = error;
 	}
 	if (output->fd < 0)
 		return errno;
@@ -156,7 +165,7 @@ enum lt_status lt_output_begin(struct lt_session *session, const char *path,
 	/* Not the buffer: its pages are touched when they are filled. */
 	memset(output, 0, offsetof(struct lt_output, buffer));
 	output->session = session;
-	output->fd = -1;
+	output->fd = output->slot = -1;
 	output->path = strdup(path);
 	enum lt_status status = output->path != NULL ? begin(output) : lt_fail_memory(session);
 	if (status != LT_OK) {
@@ -219,6 +228,10 @@ enum lt_status lt_output_commit(struct lt_output *output)
 		error = give_name(output);
 	if (error != 0 && output->named && unlink(output->temporary) == 0)
 		output->named = false;
+	if (!output->named) {
+		lt_doom_release(output->slot);
+		output->slot = -1;
+	}
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	return error == 0 ? LT_OK : fail_write(output, error);
 }
@@ -229,8 +242,12 @@ void lt_output_end(struct lt_output *output)
 		return;
 	if (output->fd >= 0)
 		close(output->fd);
+	sigset_t before;
+	lt_doom_hold(&before);
 	if (output->named && output->temporary != NULL)
 		unlink(output->temporary);
+	lt_doom_release(output->slot);
+	lt_doom_let(&before);
 	free(output->temporary);
 	free(output->real);
 	free(output->path);

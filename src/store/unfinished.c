@@ -1,13 +1,11 @@
 #include "store/unfinished.h"
 
 #include "base/cleanup.h"
+#include "base/doomed.h"
 #include "store/journal.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <signal.h>
-#include <stdatomic.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -15,68 +13,11 @@
 enum {
 	OWNER_ONLY = 0600, /* a snapshot has names of the target in it */
 	TRIES = 8,
-	SLOTS = 4,
 };
-
-/*
- * Signals that end the program remove the temporary files first. The handlers are there from the first
- * file on, for the signals that have their default action then.
- */
-static const int fatal[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
-static struct {
-	atomic_bool used;
-	char path[PATH_MAX];
-} doomed[SLOTS];
-
-static void on_fatal(int number)
-{
-	for (size_t i = 0; i < SLOTS; i++)
-		if (atomic_load(&doomed[i].used))
-			unlink(doomed[i].path);
-	/* The default action came back with SA_RESETHAND; the signal waits until this handler returns. */
-	raise(number);
-}
-
-/* -1: no room; the file is then left behind when a signal ends the program. */
-static int doom(const char *path)
-{
-	static bool prepared;
-	for (size_t i = 0; !prepared && i < sizeof(fatal) / sizeof(fatal[0]); i++) {
-		struct sigaction action = {.sa_handler = on_fatal, .sa_flags = (int)SA_RESETHAND},
-				 before;
-		if (sigaction(fatal[i], NULL, &before) == 0 && before.sa_handler == SIG_DFL)
-			sigaction(fatal[i], &action, NULL);
-	}
-	prepared = true;
-	for (int i = 0; i < SLOTS; i++) {
-		if (atomic_load(&doomed[i].used) || strlen(path) >= sizeof(doomed[i].path))
-			continue;
-		memcpy(doomed[i].path, path, strlen(path) + 1);
-		atomic_store(&doomed[i].used, true);
-		return i;
-	}
-	return -1;
-}
-
-/* Between the making, naming or removing of a file and the note of it no signal ends the program. */
-static void hold_signals(sigset_t *ret_before)
-{
-	sigset_t held;
-	sigemptyset(&held);
-	for (size_t i = 0; i < sizeof(fatal) / sizeof(fatal[0]); i++)
-		sigaddset(&held, fatal[i]);
-	pthread_sigmask(SIG_BLOCK, &held, ret_before);
-}
-
-static void let_signals(const sigset_t *before)
-{
-	pthread_sigmask(SIG_SETMASK, before, NULL);
-}
 
 static void release(struct lt_unfinished *file)
 {
-	if (file->slot >= 0)
-		atomic_store(&doomed[file->slot].used, false);
+	lt_doom_release(file->slot);
 	file->slot = -1;
 }
 
@@ -194,7 +135,7 @@ static enum lt_status make(struct lt_session *session, enum lt_unfinished_kind k
 		}
 		if (is_at(file->temporary, file->fd)) {
 			if (kind != LT_UNFINISHED_JOURNAL)
-				file->slot = doom(file->temporary);
+				file->slot = lt_doom(file->temporary);
 			return LT_OK;
 		}
 		close(file->fd);
@@ -210,9 +151,9 @@ enum lt_status lt_unfinished_begin(struct lt_session *session, const char *path,
 	enum lt_status status = name_it(session, path, kind, &file);
 	if (status == LT_OK) {
 		sigset_t before;
-		hold_signals(&before);
+		lt_doom_hold(&before);
 		status = make(session, kind, &file);
-		let_signals(&before);
+		lt_doom_let(&before);
 	}
 	if (status == LT_OK)
 		*ret_file = file;
@@ -252,7 +193,7 @@ enum lt_status lt_unfinished_commit(struct lt_session *session, struct lt_unfini
 			       file->path, file->temporary);
 	}
 	sigset_t before;
-	hold_signals(&before);
+	lt_doom_hold(&before);
 	int failure = rename(file->temporary, file->final) != 0 ? errno : 0;
 	if (failure == 0) {
 		/* From here on the file has its name and stays. */
@@ -260,7 +201,7 @@ enum lt_status lt_unfinished_commit(struct lt_session *session, struct lt_unfini
 		file->temporary = NULL;
 		release(file);
 	}
-	let_signals(&before);
+	lt_doom_let(&before);
 	if (failure != 0)
 		return cannot(session, file, failure);
 	int error = sync_folder(file->final);
@@ -281,9 +222,9 @@ void lt_unfinished_keep(struct lt_unfinished *file)
 void lt_unfinished_end(struct lt_unfinished *file)
 {
 	sigset_t before;
-	hold_signals(&before);
+	lt_doom_hold(&before);
 	if (file->fd >= 0 && file->temporary != NULL && is_at(file->temporary, file->fd))
 		unlink(file->temporary);
 	lt_unfinished_keep(file);
-	let_signals(&before);
+	lt_doom_let(&before);
 }

@@ -2,6 +2,8 @@
 
 The damage itself is tried byte by byte in tests/unit/test_store_damage.c; here are the commands on a real snapshot.
 """
+import ctypes
+import errno
 import fcntl
 import os
 import random
@@ -299,6 +301,37 @@ def test_an_end_by_a_signal_leaves_nothing(target, tmp_path):
     code = process.wait(60)
     # It may have been done just before the signal came.
     assert (code == -signal.SIGTERM and os.listdir(tmp_path) == []) or (code == 0 and os.listdir(tmp_path) == ["a.tide"])
+
+
+def without_unnamed_files() -> None:
+    """O_TMPFILE fails from here on, as it does where the file system has no such files."""
+    steps = ((0x20, 0, 0, 0), (0x15, 0, 3, 257),  # the number of the call: openat
+             (0x20, 0, 0, 32), (0x45, 0, 1, 0o20000000),  # its flags
+             (0x06, 0, 0, 0x50000 | errno.EOPNOTSUPP), (0x06, 0, 0, 0x7fff0000))
+    code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in steps))
+    program = ctypes.create_string_buffer(struct.pack("HxxxxxxQ", len(steps), ctypes.addressof(code)))
+    libc = ctypes.CDLL(None)
+    reset_signals()
+    if libc.prctl(38, 1, 0, 0, 0) != 0 or libc.prctl(22, 2, program, 0, 0) != 0:  # PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP
+        os._exit(99)
+
+
+def test_an_end_by_a_signal_leaves_no_report(good, tmp_path):
+    path = tmp_path / "a.heapsnapshot"
+    ends = []
+    for number in (signal.SIGTERM, signal.SIGINT, 0):
+        process = subprocess.Popen([lowtide_path(), "snapshot", "-o", str(path), str(good)], stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.DEVNULL, preexec_fn=without_unnamed_files)
+        temporary = f"{path}.{process.pid}.tmp"
+        while process.poll() is None and not os.path.exists(temporary):
+            pass
+        seen = process.poll() is None
+        process.send_signal(number)
+        ends.append(process.wait(60))
+        # It may have been done just before the signal came.
+        assert ends[-1] in (0, -number) and os.listdir(tmp_path) == ([path.name] if ends[-1] == 0 else []), (ends, os.listdir(tmp_path))
+        path.unlink(missing_ok=True)
+    assert seen and ends[-1] == 0, "no name while it was written"
 
 
 def test_files_that_lie(good, tmp_path):
