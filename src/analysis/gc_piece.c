@@ -94,9 +94,9 @@ void lt_piece_writer_init(struct lt_piece_writer *writer)
 
 static struct lt_piece_part *part_at(struct lt_piece_writer *writer, size_t i)
 {
-	struct lt_piece_part *const parts[] = {&writer->fact_part,  &writer->string_part,
-					       &writer->frame_part, &writer->stack_part,
-					       &writer->event_part, &writer->sample_part};
+	struct lt_piece_part *const parts[] = {
+		&writer->fact_part,  &writer->string_part, &writer->frame_part, &writer->stack_part,
+		&writer->event_part, &writer->sample_part, &writer->point_part};
 	return i < sizeof(parts) / sizeof(parts[0]) ? parts[i] : NULL;
 }
 
@@ -214,11 +214,22 @@ void lt_piece_sample(struct lt_piece_writer *writer, const struct lt_gc_sample *
 		lt_piece_expect_sample);
 }
 
+void lt_piece_point(struct lt_piece_writer *writer, const struct lt_watch_point *point)
+{
+	struct lt_text *out = &writer->point_part.bytes;
+	put(out, point->kind);
+	put_signed(out, (int64_t)(point->at_ns - writer->point.at_ns));
+	put_signed(out, (int64_t)point->count - writer->point.count);
+	writer->point = *point;
+	writer->point_part.count++;
+}
+
 size_t lt_piece_length(const struct lt_piece_writer *writer)
 {
 	return writer->fact_part.bytes.length + writer->string_part.bytes.length +
 	       writer->frame_part.bytes.length + writer->stack_part.bytes.length +
-	       writer->event_part.bytes.length + writer->sample_part.bytes.length;
+	       writer->event_part.bytes.length + writer->sample_part.bytes.length +
+	       writer->point_part.bytes.length;
 }
 
 bool lt_piece_take(struct lt_piece_writer *writer, char **ret_bytes, size_t *ret_length)

@@ -1,5 +1,5 @@
 /*
- * gc_piece.h: a part of a recording as bytes: facts, events and samples, with the strings and stacks that are
+ * gc_piece.h: a part of a recording as bytes: facts, events, samples and points of the path, with the strings and stacks that are
  * new in them. Pieces are written and read in their order: each says only what differs from those before.
  */
 #ifndef LT_ANALYSIS_GC_PIECE_H
@@ -10,7 +10,7 @@
 #include "base/text.h"
 
 enum {
-	LT_PIECE_STATE_FIELDS = 20, /* of gc_fields.def */
+	LT_PIECE_STATE_FIELDS = 22, /* of gc_fields.def */
 	LT_PIECE_EVENT_FIELDS = 18,
 	LT_PIECE_SAMPLE_FIELDS = 5,
 	/* After the fields of an event: stack, where, evidence, then both states. */
@@ -40,7 +40,8 @@ struct lt_piece_writer {
 	uint64_t seed;                         /* of the hashes */
 	bool forget;                           /* this piece begins with nothing known */
 	struct lt_piece_part fact_part, string_part, frame_part, stack_part, event_part,
-		sample_part;
+		sample_part, point_part;
+	struct lt_watch_point point; /* the one before */
 };
 void lt_piece_writer_init(struct lt_piece_writer *writer);
 void lt_piece_writer_deinit(struct lt_piece_writer *writer);
@@ -51,6 +52,7 @@ void lt_piece_text(struct lt_piece_writer *writer, const char *key, const char *
 void lt_piece_event(struct lt_piece_writer *writer, const struct lt_gc_recording *recording,
 		    const struct lt_gc_event *event);
 void lt_piece_sample(struct lt_piece_writer *writer, const struct lt_gc_sample *sample);
+void lt_piece_point(struct lt_piece_writer *writer, const struct lt_watch_point *point);
 size_t lt_piece_length(const struct lt_piece_writer *writer); /* of what there is so far */
 
 /* The piece; the next one begins. False: no memory. Caller frees. */
@@ -67,6 +69,7 @@ LT_VEC(lt_piece_ids, uint32_t);
 
 struct lt_piece_reader {
 	int64_t event[LT_PIECE_EVENT_NUMBERS], sample[LT_PIECE_SAMPLE_NUMBERS];
+	struct lt_watch_point point;
 	struct lt_piece_strings strings;
 	struct lt_gc_frames frames;
 	struct lt_piece_stacks stacks;

@@ -9,7 +9,7 @@
 enum {
 	LT_PIECE_FORGET = 1,        /* flag of a piece: it begins with nothing known */
 	LT_PIECE_NUMBER_BYTES = 10, /* of a number, 7 bits each, the lowest first */
-	LT_PIECE_NUMBERS_MOST = 64, /* of a row: one bit each */
+	LT_PIECE_NUMBERS_MOST = 80, /* of a row: one bit each */
 };
 
 _Static_assert((int)LT_PIECE_EVENT_NUMBERS <= (int)LT_PIECE_NUMBERS_MOST,

@@ -263,6 +263,32 @@ static bool read_samples(struct input *in)
 	return true;
 }
 
+static bool read_points(struct input *in)
+{
+	struct lt_watch_point *point = &in->reader->point;
+	uint64_t count;
+	if (!get_count(in, &count))
+		return false;
+	for (uint64_t i = 0; i < count; i++) {
+		uint64_t kind;
+		int64_t later, more;
+		if (!get(in, &kind) || kind > LT_POINT_END || !get_signed(in, &later) ||
+		    !get_signed(in, &more) || in->recording->path.count >= LT_POINTS_MOST)
+			return false;
+		more = (int64_t)((uint64_t)more + (uint64_t)(int64_t)point->count);
+		if (more < INT32_MIN || more > INT32_MAX)
+			return false;
+		*point = (struct lt_watch_point){.at_ns = point->at_ns + (uint64_t)later,
+						 .count = (int32_t)more,
+						 .kind = (uint8_t)kind};
+		if (!lt_watch_points_push(&in->recording->path, *point)) {
+			in->no_memory = true;
+			return false;
+		}
+	}
+	return true;
+}
+
 /* The facts of a recording, each with its key. */
 static bool set_number(struct lt_gc_recording *recording, const char *key, int64_t value)
 {
@@ -404,7 +430,8 @@ bool lt_piece_read(struct lt_piece_reader *reader, const void *bytes, size_t len
 	if (sound && (flags & LT_PIECE_FORGET) != 0)
 		forget(reader);
 	sound = sound && read_facts(&in) && read_strings(&in) && read_frames(&in) &&
-		read_stacks(&in) && read_events(&in) && read_samples(&in) && in.at == in.end;
+		read_stacks(&in) && read_events(&in) && read_samples(&in) && read_points(&in) &&
+		in.at == in.end;
 	if (!sound && !in.no_memory)
 		*ret_what = "a second of it makes no sense";
 	return !in.no_memory;

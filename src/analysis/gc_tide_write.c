@@ -124,13 +124,27 @@ static enum lt_status put_sample(void *ctx, const struct lt_gc_recording *record
 	return LT_OK;
 }
 
+/* The path is known at the end only. */
+static enum lt_status put_path(struct lt_gc_tide_writer *writer,
+			       const struct lt_gc_recording *recording)
+{
+	for (size_t i = 0; i < recording->path.count; i++) {
+		lt_piece_point(&writer->piece, &recording->path.data[i]);
+		if (lt_piece_length(&writer->piece) >= LT_PIECE_BYTES)
+			LT_TRY(put_piece(writer));
+	}
+	return LT_OK;
+}
+
 static enum lt_status end_second(void *ctx, const struct lt_gc_recording *recording, bool final)
 {
 	struct lt_gc_tide_writer *writer = ctx;
 	writer->end_ns = number(recording->end_ns);
 	lt_piece_fact(&writer->piece, "end_ns", writer->end_ns);
-	if (final)
+	if (final) {
 		lt_piece_fact(&writer->piece, "ended", recording->ended);
+		LT_TRY(put_path(writer, recording));
+	}
 	return put_piece(writer);
 }
 

@@ -136,6 +136,13 @@ static enum lt_status show(struct gc_run *gc)
 
 enum lt_status lt_cmd_gc(struct lt_run *run)
 {
+	if (run->request->operand_count == 2)
+		return lt_cmd_gc_compare(run);
+	if (run->request->requests[0] != 0) {
+		lt_remedy(run->session, "Write 'lowtide gc --requests N[,M] BEFORE AFTER'.");
+		return lt_fail(run->session, LT_E_USAGE,
+			       "--requests is for the comparison of two recordings");
+	}
 	struct gc_run gc = {.run = run};
 	enum lt_status status = show(&gc);
 	deinit(&gc);

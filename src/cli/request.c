@@ -88,6 +88,19 @@ static enum lt_status bad_argument(struct parser *parser, const struct lt_option
 	return status;
 }
 
+/* "N" for both or "N,M". */
+static bool parse_requests(const char *argument, uint64_t requests[2])
+{
+	char first[24] = "";
+	const char *comma = strchr(argument, ',');
+	size_t length = comma != NULL ? (size_t)(comma - argument) : strlen(argument);
+	if (length >= sizeof(first))
+		return false;
+	memcpy(first, argument, length);
+	return parse_number(first, 1, INT64_MAX, &requests[0]) &&
+	       parse_number(comma != NULL ? comma + 1 : first, 1, INT64_MAX, &requests[1]);
+}
+
 static enum lt_status apply(struct parser *parser, enum lt_option_id id, const char *argument)
 {
 	const struct lt_option *option = &lt_options[id];
@@ -155,6 +168,16 @@ static enum lt_status apply(struct parser *parser, enum lt_option_id id, const c
 		break;
 	case LT_OPT_HZ:
 		request->hz = (unsigned)number;
+		break;
+	case LT_OPT_REQUESTS:
+		if (!parse_requests(argument, request->requests)) {
+			lt_remedy(parser->session,
+				  "Give how many requests were served in each recording: "
+				  "--requests=1200,4800, or one number for both.");
+			return lt_fail(parser->session, LT_E_USAGE,
+				       "'%.100s' is not an argument that --requests takes",
+				       argument);
+		}
 		break;
 	case LT_OPT_SNAPSHOTS:
 		request->snapshots = (unsigned)number;

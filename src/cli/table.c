@@ -93,6 +93,11 @@ const struct lt_option lt_options[LT_OPT_COUNT] = {
 		 .least = 1,
 		 .most = 1000,
 		 .help = "Read the counters N times a second where the source needs it (1000)"},
+	[LT_OPT_REQUESTS] =
+		{.name = "requests",
+		 .argument = "N[,M]",
+		 .help = "So many requests were served in the first recording and in the second: "
+			 "compare what one of them costs"},
 	[LT_OPT_DEPTH] = {.name = "depth",
 			  .argument = "N",
 			  .least = 1,
@@ -156,6 +161,10 @@ static const char *const gc_examples[] = {
 	"An hour in a file, which is there up to the last second should lowtide be killed",
 	"lowtide gc -d 60 --fail-on high 4242",
 	"For a check: exit code 1 when the collector stops the program too long or too often",
+	"lowtide gc before.tide after.tide",
+	"What changed between two recordings, and whether that is good",
+	"lowtide gc --requests 1200,4800 one.tide four.tide",
+	"What a request costs at one and at four at a time",
 	NULL};
 
 static const char *const leaks_examples[] = {
@@ -240,10 +249,13 @@ const struct lt_command lt_commands[] = {
 	 .examples = leaks_examples,
 	 .run = lt_cmd_leaks},
 	{.name = "gc",
-	 .operand = "PID|FILE",
+	 .operand = "PID|FILE [AFTER]",
+	 .operands_least = 1,
+	 .operands_most = 2,
 	 .completion = LT_COMPLETE_SUBJECT,
 	 .options = COMMON | LT_OPT_BIT(LT_OPT_DURATION) | LT_OPT_BIT(LT_OPT_SOURCE) |
-		    LT_OPT_BIT(LT_OPT_HZ) | LT_OPT_BIT(LT_OPT_FAIL_ON),
+		    LT_OPT_BIT(LT_OPT_HZ) | LT_OPT_BIT(LT_OPT_FAIL_ON) |
+		    LT_OPT_BIT(LT_OPT_REQUESTS),
 	 .formats = TEXT_AND_JSON | GC_FILES,
 	 .beside = GC_FILES,
 	 .summary = "every collection as it happens: pause, generation, cause, file:line",
@@ -262,7 +274,11 @@ const struct lt_command lt_commands[] = {
 		 "thousand times a second needs no more rights than reading memory. An interrupt "
 		 "(Ctrl-C) ends the watch with what there is.\n\n"
 		 "With -o FILE.tide the recording is written to a file, second by second, which gc "
-		 "reads back; -o FILE.trace.json, .csv and .prom write it for other programs.",
+		 "reads back; -o FILE.trace.json, .csv and .prom write it for other programs.\n\n"
+		 "Two recordings, or a recording and the process now, are compared: what changed in "
+		 "rates, pauses, settings and heap, and whether that is good, bad or needs a look. "
+		 "Fewer collections are good when less is allocated, and bad when garbage waits. "
+		 "With --fail-on, bad counts as high and what needs a look as medium.",
 	 .examples = gc_examples,
 	 .run = lt_cmd_gc},
 	{.name = "ps",

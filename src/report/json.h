@@ -23,6 +23,7 @@ json_t *lt_json_doctor(const struct lt_doctor *doctor);
 json_t *lt_json_leaks(const struct lt_leaks *leaks);
 
 json_t *lt_json_gc(const struct lt_gc_result *result);
+json_t *lt_json_gc_compare(const struct lt_gc_comparison *comparison);
 
 json_t *lt_json_finding(const struct lt_finding *finding);
 /* The evidence of a finding as an object. */

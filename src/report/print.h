@@ -34,6 +34,10 @@ const char *lt_print_evidence(struct lt_screen *screen, const struct lt_evidence
 void lt_print_leaks(const struct lt_report *report, const struct lt_leaks *leaks,
 		    struct lt_text *out);
 
+struct lt_gc_comparison;
+void lt_print_gc_compare(const struct lt_report *report, const struct lt_gc_comparison *comparison,
+			 struct lt_text *out);
+
 struct lt_gc_result;
 void lt_print_gc(const struct lt_report *report, const struct lt_gc_result *result,
 		 struct lt_text *out);

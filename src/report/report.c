@@ -43,6 +43,15 @@ void lt_report_leaks(const struct lt_report *report, const struct lt_leaks *leak
 		lt_print_leaks(report, leaks, out);
 }
 
+void lt_report_gc_compare(const struct lt_report *report,
+			  const struct lt_gc_comparison *comparison, struct lt_text *out)
+{
+	if (report->json)
+		lt_json_write(report, "result", lt_json_gc_compare(comparison), out);
+	else
+		lt_print_gc_compare(report, comparison, out);
+}
+
 void lt_report_gc(const struct lt_report *report, const struct lt_gc_result *result,
 		  struct lt_text *out)
 {

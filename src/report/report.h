@@ -45,6 +45,9 @@ void lt_report_doctor(const struct lt_report *report, const struct lt_doctor *do
 
 void lt_report_leaks(const struct lt_report *report, const struct lt_leaks *leaks,
 		     struct lt_text *out);
+struct lt_gc_comparison;
+void lt_report_gc_compare(const struct lt_report *report,
+			  const struct lt_gc_comparison *comparison, struct lt_text *out);
 struct lt_gc_result;
 void lt_report_gc(const struct lt_report *report, const struct lt_gc_result *result,
 		  struct lt_text *out);

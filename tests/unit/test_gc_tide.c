@@ -47,6 +47,8 @@ static struct lt_gc_state make_state(uint64_t i)
 		state.generations[g].uncollectable = i / 50;
 	}
 	state.long_lived_total = 100000 + i;
+	state.frozen = i % 3 == 0;
+	state.heap_size = i % 4 == 0 ? -1 : (int64_t)i * 1000;
 	state.long_lived_pending = noise(i) % 1000;
 	return state;
 }
@@ -129,6 +131,21 @@ static struct lt_gc_recording make_head(void)
 	return recording;
 }
 
+enum { POINTS = 70000 };
+
+static struct lt_watch_point make_point(uint64_t i)
+{
+	return (struct lt_watch_point){.at_ns = 1000000000 + i * 997,
+				       .count = (int32_t)(noise(i) % 900) - 100,
+				       .kind = (uint8_t)(noise(i) % 4)};
+}
+
+static void make_path(struct lt_gc_recording *recording)
+{
+	for (uint64_t i = 0; i < POINTS; i++)
+		assert_true(lt_watch_points_push(&recording->path, make_point(i)));
+}
+
 /* Tells a sink of the seconds from `from` to `to`; nothing is kept in memory. */
 static enum lt_status tell(const struct lt_gc_sink *sink, struct lt_gc_recording *recording,
 			   uint64_t from, uint64_t to, bool final)
@@ -142,6 +159,8 @@ static enum lt_status tell(const struct lt_gc_sink *sink, struct lt_gc_recording
 		struct lt_gc_sample sample = make_sample(second);
 		LT_TRY(sink->sample(sink->ctx, recording, &sample));
 		recording->end_ns = 1000000000 + (second + 1) * 1000000000;
+		if (final && second + 1 == to)
+			make_path(recording);
 		LT_TRY(sink->tick(sink->ctx, recording, final && second + 1 == to));
 	}
 	return LT_OK;
@@ -331,6 +350,12 @@ static void test_round_trip(void **state)
 	assert_recording(&recording, SECONDS);
 	assert_false(recording.cut);
 	assert_int_equal(warnings, 0);
+	assert_int_equal(recording.path.count, POINTS);
+	for (uint64_t i = 0; i < POINTS; i++) {
+		struct lt_watch_point due = make_point(i), *have = &recording.path.data[i];
+		assert_true(have->at_ns == due.at_ns && have->count == due.count &&
+			    have->kind == due.kind);
+	}
 	lt_gc_recording_deinit(&recording);
 }
 
