@@ -79,9 +79,14 @@ static const char *name_of(struct tasks *tasks, uint32_t node)
 {
 	const struct lt_picture *picture = tasks->picture;
 	LT_CLEANUP(lt_text_deinit) struct lt_text text = {0};
-	uint32_t name = member_of(picture, node, LT_MEMBER_name);
-	if (name == LT_NO_NODE)
-		name = lt_expression_attribute(tasks->expressions, node, "_name");
+	const struct lt_type *own = lt_picture_type(picture, node);
+	uint32_t name =
+		own != NULL && own->kind == LT_KIND_TASK
+			? lt_heap_graph_find(&picture->graph,
+					     lt_read_pointer(picture->view,
+							     lt_picture_address(picture, node),
+							     LT_TaskObj_task_name))
+			: lt_expression_attribute(tasks->expressions, node, "_name");
 	const struct lt_type *type = name != LT_NO_NODE ? lt_picture_type(picture, name) : NULL;
 	int64_t number;
 	if (type == NULL)
