@@ -249,6 +249,28 @@ static enum lt_gc_cause automatic(const struct lt_gc_recording *recording,
 				    : LT_CAUSE_THRESHOLD_0;
 }
 
+static double positive(int64_t count)
+{
+	return count > 0 ? (double)count : 0;
+}
+
+/*
+ * How many tracked objects had to be made between the look before and an automatic collection of `generation`: each
+ * count goes up by one with a collection of the generation below, and those begin with new objects.
+ */
+static double objects_until(const struct lt_gc_state *state, int generation)
+{
+	const struct lt_gc_generation *g = state->generations;
+	double step = (double)g[0].threshold + 1;
+	double young = 0; /* collections before this one */
+	double middle = generation == OLDEST ? positive(g[2].threshold + 1 - g[2].count) : 0;
+	if (generation >= 1)
+		young = positive(g[1].threshold + 1 - g[1].count);
+	if (middle > 0)
+		young += (middle - 1) * (positive(g[1].threshold) + 1) + middle;
+	return young * step + step - (double)g[0].count;
+}
+
 /* Why it cannot have been an automatic one, by the counters before it; NULL: it can. */
 static const char *not_automatic(const struct lt_gc_recording *recording,
 				 const struct lt_watch_event *seen)
@@ -259,19 +281,19 @@ static const char *not_automatic(const struct lt_gc_recording *recording,
 		return "automatic collection was off";
 	if (g[0].threshold <= 0)
 		return "the first threshold is 0: automatic collection was off";
-	int64_t missing = g[0].threshold - g[0].count;
-	if (missing > 0 &&
-	    (uint64_t)missing > (seen->before_age_ns + seen->error_ns) / ALLOCATION_NS)
+	/* Counters that are some milliseconds old may have changed since, but no faster than this. */
+	double possible = (double)(seen->before_age_ns + seen->error_ns) / ALLOCATION_NS;
+	if (objects_until(state, 0) > possible)
 		return "too few objects had been made for an automatic one";
 	if (recording->incremental)
 		return NULL;
-	for (int i = 1; i <= seen->generation; i++) {
-		if (!over(state, i))
-			return "the count of its generation was not over its threshold";
-	}
-	if (seen->generation == OLDEST && recording->quarter_rule && !quarter_full(state))
+	if (seen->generation > 0 && objects_until(state, seen->generation) > possible)
+		return "the count of its generation was not over its threshold";
+	if (seen->generation == OLDEST && recording->quarter_rule && !quarter_full(state) &&
+	    (double)(state->long_lived_total / 4 - state->long_lived_pending) > possible)
 		return "the 25 % rule would have put off an automatic full one";
-	if (seen->generation == 0 && over(state, 1))
+	if (seen->generation == 0 && over(state, 1) &&
+	    objects_until(state, 0) + (double)g[0].threshold + 1 > possible)
 		return "an automatic one would have collected generation 1 too";
 	return NULL;
 }
