@@ -640,7 +640,7 @@ static enum lt_status add_point(struct finding_growth *f, uint32_t node, bool ow
 	point.container = is_container(f, node);
 	point.spread = !own_only && (double)net < SPREAD_SHARE * (double)point.bytes;
 	point.retained = f->picture->retained[node];
-	if (point.shared)
+	if (owner != NULL && point.shared)
 		point.retained += owner->shared_bytes;
 	else if (owner != NULL && !point.spread)
 		point.kept = owner->kept;
