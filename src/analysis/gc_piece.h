@@ -74,18 +74,16 @@ struct lt_piece_reader {
 	struct lt_gc_frames frames;
 	struct lt_piece_stacks stacks;
 	struct lt_piece_ids ids;
-	struct lt_arena *arena; /* for strings; the recording's own when NULL */
-	struct lt_arena own;
+	struct lt_arena arena;
 };
 void lt_piece_reader_deinit(struct lt_piece_reader *reader);
 
 /*
- * Appends a piece to the recording. `streaming`: events, samples and frames that were in it are dropped first, and
- * strings live until a later call; else everything lives as long as the recording. *ret_what is set to what makes
- * no sense, else NULL. False: no memory.
+ * Puts the events, samples and frames of a piece in the place of those that were in the recording; facts and points of
+ * the path are added to it. Strings of events and frames live until the next call. *ret_what is set to what makes no
+ * sense, else NULL. False: no memory.
  */
 LT_MUST_CHECK bool lt_piece_read(struct lt_piece_reader *reader, const void *bytes, size_t length,
-				 bool streaming, struct lt_gc_recording *recording,
-				 const char **ret_what);
+				 struct lt_gc_recording *recording, const char **ret_what);
 
 #endif

@@ -89,9 +89,7 @@ static bool get_bytes(struct input *in, const char **ret_text, size_t *ret_lengt
 
 static char *keep(struct input *in, const char *text, size_t length)
 {
-	struct lt_arena *arena =
-		in->reader->arena != NULL ? in->reader->arena : &in->recording->strings;
-	char *copy = lt_arena_copy(arena, text, length);
+	char *copy = lt_arena_copy(&in->reader->arena, text, length);
 	in->no_memory |= copy == NULL;
 	return copy;
 }
@@ -401,17 +399,15 @@ static void forget(struct lt_piece_reader *reader)
 	lt_gc_frames_deinit(&reader->frames);
 	lt_piece_stacks_deinit(&reader->stacks);
 	lt_piece_ids_deinit(&reader->ids);
-	if (reader->arena != NULL)
-		lt_arena_deinit(reader->arena);
+	lt_arena_deinit(&reader->arena);
 }
 
 void lt_piece_reader_deinit(struct lt_piece_reader *reader)
 {
-	reader->arena = &reader->own;
 	forget(reader);
 }
 
-bool lt_piece_read(struct lt_piece_reader *reader, const void *bytes, size_t length, bool streaming,
+bool lt_piece_read(struct lt_piece_reader *reader, const void *bytes, size_t length,
 		   struct lt_gc_recording *recording, const char **ret_what)
 {
 	struct input in = {.at = bytes,
@@ -420,12 +416,9 @@ bool lt_piece_read(struct lt_piece_reader *reader, const void *bytes, size_t len
 			   .recording = recording};
 	uint64_t flags;
 	*ret_what = NULL;
-	reader->arena = streaming ? &reader->own : NULL;
-	if (streaming) {
-		recording->events.count = recording->samples.count = recording->frames.count = 0;
-		for (size_t i = 0; i < reader->stacks.count; i++)
-			reader->stacks.data[i].placed = 0;
-	}
+	recording->events.count = recording->samples.count = recording->frames.count = 0;
+	for (size_t i = 0; i < reader->stacks.count; i++)
+		reader->stacks.data[i].placed = 0;
 	bool sound = get(&in, &flags) && flags <= LT_PIECE_FORGET;
 	if (sound && (flags & LT_PIECE_FORGET) != 0)
 		forget(reader);

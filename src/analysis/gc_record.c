@@ -2,6 +2,7 @@
 
 #include "analysis/gc_callbacks.h"
 #include "analysis/gc_causes.h"
+#include "analysis/gc_keep.h"
 #include "analysis/gc_stacks.h"
 #include "base/cleanup.h"
 #include "target/proc.h"
@@ -30,8 +31,7 @@ struct recorder {
 	struct lt_gc_stacks *stacks;
 	struct lt_watch_events batch;
 	struct lt_gc_recording recording;
-	uint64_t sample_step_ns;
-	uint64_t kept_sample_ns; /* when the last sample that was kept was taken */
+	struct lt_gc_keep keep;
 };
 
 static void deinit(struct recorder *recorder)
@@ -152,16 +152,6 @@ static bool take_sample(struct recorder *recorder, struct lt_gc_sample *sample)
 	return true;
 }
 
-static void thin_samples(struct recorder *recorder)
-{
-	struct lt_gc_samples *samples = &recorder->recording.samples;
-	size_t kept = 1;
-	for (size_t i = 2; i < samples->count; i += 2)
-		samples->data[kept++] = samples->data[i];
-	samples->count = kept;
-	recorder->sample_step_ns *= 2;
-}
-
 /* The sample at a full second, or the last one. */
 static enum lt_status sample(struct recorder *recorder, bool edge)
 {
@@ -175,14 +165,7 @@ static enum lt_status sample(struct recorder *recorder, bool edge)
 		if (sink->sample != NULL)
 			LT_TRY(sink->sample(sink->ctx, recording, &now));
 	}
-	if (!edge && now.at_ns < recorder->kept_sample_ns + recorder->sample_step_ns -
-					 recorder->sample_step_ns / 4)
-		return LT_OK;
-	if (recording->samples.count >= LT_GC_SAMPLES_MOST)
-		thin_samples(recorder);
-	recorder->kept_sample_ns = now.at_ns;
-	return lt_gc_samples_push(&recording->samples, now) ? LT_OK
-							    : lt_fail_memory(recorder->session);
+	return lt_gc_keep_sample(recorder->session, &recorder->keep, recording, &now, edge);
 }
 
 static enum lt_status tick(struct recorder *recorder, bool final)
@@ -193,70 +176,6 @@ static enum lt_status tick(struct recorder *recorder, bool final)
 			LT_TRY(sink->tick(sink->ctx, &recorder->recording, final));
 	}
 	return LT_OK;
-}
-
-static uint64_t duration_of(const struct lt_gc_event *event)
-{
-	return event->seen.end_ns - event->seen.start_ns;
-}
-
-/* What there are many of: collections that the first threshold started. */
-static bool common(const struct lt_gc_event *event)
-{
-	return event->seen.kind == LT_WATCH_MISSED ||
-	       (event->seen.kind == LT_WATCH_COLLECTION && event->cause == LT_CAUSE_THRESHOLD_0);
-}
-
-static int by_duration(const void *left, const void *right)
-{
-	uint64_t a = *(const uint64_t *)left, b = *(const uint64_t *)right;
-	return (a > b) - (a < b);
-}
-
-/* Half of the common events go, the shortest; when that is too little, the older half of all. */
-static enum lt_status make_room(struct recorder *recorder)
-{
-	struct lt_gc_recording *recording = &recorder->recording;
-	struct lt_gc_events *events = &recording->events;
-	LT_FREE uint64_t *durations = malloc(events->count * sizeof(*durations));
-	if (durations == NULL)
-		return lt_fail_memory(recorder->session);
-	size_t commons = 0, kept = 0, before = events->count;
-	for (size_t i = 0; i < events->count; i++) {
-		if (common(&events->data[i]))
-			durations[commons++] = duration_of(&events->data[i]);
-	}
-	qsort(durations, commons, sizeof(*durations), by_duration);
-	size_t excess = commons / 2;
-	uint64_t most = commons > 0 ? durations[excess] : 0;
-	for (size_t i = 0; i < events->count; i++) {
-		const struct lt_gc_event *event = &events->data[i];
-		bool drop = excess > 0 && common(event) && duration_of(event) <= most;
-		excess -= drop;
-		if (!drop)
-			events->data[kept++] = *event;
-	}
-	if (kept > before - before / 4) {
-		memmove(events->data, events->data + kept / 2,
-			(kept - kept / 2) * sizeof(*events->data));
-		kept -= kept / 2;
-	}
-	recording->left_out += before - kept;
-	events->count = kept;
-	return LT_OK;
-}
-
-static enum lt_status keep(struct recorder *recorder, struct lt_gc_event event)
-{
-	struct lt_gc_recording *recording = &recorder->recording;
-	event.where = lt_gc_stacks_string(recorder->stacks, event.where);
-	event.evidence = lt_gc_stacks_string(recorder->stacks, event.evidence);
-	if (event.where == NULL || event.evidence == NULL)
-		return lt_fail_memory(recorder->session);
-	if (recording->events.count >= LT_GC_EVENTS_MOST)
-		LT_TRY(make_room(recorder));
-	return lt_gc_events_push(&recording->events, event) ? LT_OK
-							    : lt_fail_memory(recorder->session);
 }
 
 static enum lt_status take(struct recorder *recorder, const struct lt_watch_event *seen)
@@ -276,7 +195,7 @@ static enum lt_status take(struct recorder *recorder, const struct lt_watch_even
 		if (sink->event != NULL)
 			LT_TRY(sink->event(sink->ctx, recording, &event));
 	}
-	return keep(recorder, event);
+	return lt_gc_keep_event(recorder->session, recording, &event);
 }
 
 static bool stopped(const struct recorder *recorder)
@@ -333,8 +252,7 @@ enum lt_status lt_gc_record(struct lt_session *session, pid_t pid,
 			    struct lt_gc_recording *ret_recording)
 {
 	LT_CLEANUP(deinit)
-	struct recorder recorder = {
-		.session = session, .options = options, .sample_step_ns = SECOND_NS};
+	struct recorder recorder = {.session = session, .options = options};
 	enum lt_status status = identify(&recorder, pid);
 	if (status == LT_OK)
 		status = record(&recorder);

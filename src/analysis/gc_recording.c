@@ -33,5 +33,6 @@ void lt_gc_recording_deinit(struct lt_gc_recording *recording)
 	lt_watch_points_deinit(&recording->path);
 	lt_gc_frames_deinit(&recording->frames);
 	lt_arena_deinit(&recording->strings);
+	lt_arena_deinit(&recording->texts);
 	*recording = (struct lt_gc_recording){0};
 }

@@ -75,7 +75,7 @@ struct lt_gc_recording {
 	/* How the count of generation 0 moved in between, in stretches; none when nobody asked for it. */
 	struct lt_watch_points path;
 	struct lt_gc_frames frames;
-	struct lt_arena strings;
+	struct lt_arena strings, texts; /* texts: `where` and `evidence` of events */
 };
 void lt_gc_recording_deinit(struct lt_gc_recording *recording);
 

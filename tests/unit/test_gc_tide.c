@@ -359,6 +359,69 @@ static void test_round_trip(void **state)
 	lt_gc_recording_deinit(&recording);
 }
 
+static enum lt_status count_event(void *ctx, const struct lt_gc_recording *recording,
+				  const struct lt_gc_event *event)
+{
+	uint64_t *count = ctx;
+	assert_true(event->stack_first + event->stack_count <= recording->frames.count);
+	++*count;
+	return LT_OK;
+}
+
+/* Of a long recording the sinks see all; what stays in memory is what is most worth seeing. */
+static void test_long_recording(void **state)
+{
+	enum { MANY = 45000, LONGEST = 31234 };
+	struct lt_session session;
+	struct lt_gc_tide_writer *writer = NULL;
+	struct lt_gc_tide_written written;
+	struct lt_gc_recording head = make_head(), recording = {0};
+	uint64_t seen = 0, calls = 0;
+	(void)state;
+	lt_session_init(&session);
+	assert_int_equal(lt_gc_tide_create(&session, path, &writer), LT_OK);
+	struct lt_gc_sink sink = lt_gc_tide_sink(writer);
+	assert_int_equal(sink.begin(sink.ctx, &head), LT_OK);
+	for (uint64_t i = 0; i < MANY; i++) {
+		struct lt_gc_event event = make_event(&head, i);
+		char evidence[64];
+		snprintf(evidence, sizeof(evidence), "evidence of its own, number %llu",
+			 (unsigned long long)i);
+		event.evidence = evidence;
+		event.seen.kind = i % 1000 == 0 ? LT_WATCH_CALLED : LT_WATCH_COLLECTION;
+		event.cause = LT_CAUSE_THRESHOLD_0;
+		event.seen.end_ns = event.seen.start_ns + (i == LONGEST ? 1000000000 : i % 997);
+		assert_int_equal(sink.event(sink.ctx, &head, &event), LT_OK);
+		head.frames.count = 0;
+		if (i % 15000 == 14999)
+			assert_int_equal(sink.tick(sink.ctx, &head, i + 1 == MANY), LT_OK);
+	}
+	assert_int_equal(lt_gc_tide_finish(writer, &written), LT_OK);
+	assert_int_equal(written.events, MANY);
+	const struct lt_gc_sink counter = {.event = count_event, .ctx = &seen};
+	assert_int_equal(lt_gc_tide_read(&session, path, &counter, 1, &recording), LT_OK);
+	assert_int_equal(seen, MANY);
+	assert_true(recording.events.count <= LT_GC_EVENTS_MOST && recording.left_out > 0);
+	assert_int_equal(recording.events.count + recording.left_out, MANY);
+	bool longest = false;
+	for (size_t i = 0; i < recording.events.count; i++) {
+		const struct lt_gc_event *event = &recording.events.data[i];
+		uint64_t number = (event->seen.start_ns - 1000000000) / 100000000;
+		char evidence[64];
+		snprintf(evidence, sizeof(evidence), "evidence of its own, number %llu",
+			 (unsigned long long)number);
+		assert_string_equal(event->evidence, evidence);
+		assert_int_equal(event->stack_count, number % 5);
+		longest |= number == LONGEST;
+		calls += event->seen.kind == LT_WATCH_CALLED;
+	}
+	assert_true(longest);
+	assert_int_equal(calls, MANY / 1000);
+	lt_gc_recording_deinit(&recording);
+	lt_gc_recording_deinit(&head);
+	lt_session_deinit(&session);
+}
+
 static void test_writer_killed(void **state)
 {
 	struct lt_gc_recording recording;
@@ -662,6 +725,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(test_round_trip, clean),
+		cmocka_unit_test_teardown(test_long_recording, clean),
 		cmocka_unit_test_teardown(test_writer_killed, clean),
 		cmocka_unit_test_teardown(test_writer_left, clean),
 		cmocka_unit_test_teardown(test_killed_recording_is_not_replaced, clean),
