@@ -81,7 +81,7 @@ static uint32_t random_below(uint32_t bound)
 	state ^= state << 13;
 	state ^= state >> 7;
 	state ^= state << 17;
-	return (uint32_t)((state >> 16) % bound);
+	return bound > 0 ? (uint32_t)((state >> 16) % bound) : 0;
 }
 
 /* ---- A heap ---- */
@@ -260,9 +260,7 @@ static void make_edges(struct shot *shot, const uint32_t *node)
 /* The picture of the heap as it is now; object 0 and the `more` others are roots. */
 static void take(struct shot *shot, enum lt_root_kind kind, const uint32_t *more, size_t count)
 {
-	LT_FREE uint32_t *order = calloc(OBJECTS_MAX, sizeof(*order));
-	LT_FREE uint32_t *node = calloc(OBJECTS_MAX, sizeof(*node));
-	assert_true(order != NULL && node != NULL);
+	static uint32_t order[OBJECTS_MAX], node[OBJECTS_MAX];
 	*shot = (struct shot){.picture = {.session = &session, .types = types}};
 	struct lt_picture *picture = &shot->picture;
 	make_nodes(shot, order, number_objects(order, node));
@@ -680,7 +678,7 @@ static void test_places_of_c_code(void **ignored)
 		if (step == 2)
 			take(&looks.last, LT_ROOT_STATIC, roots, 60);
 		else
-			look_with(&looks, LT_ROOT_STATIC, roots, (size_t)(20 * (step + 1)));
+			look_with(&looks, LT_ROOT_STATIC, roots, 20 * ((size_t)step + 1));
 	}
 	uint64_t wanted[3] = {0}, middle = 0, before = 0;
 	for (size_t i = 0; i < 60; i++) {
@@ -856,7 +854,7 @@ static void test_a_leak_in_a_random_heap(void **ignored)
 		heap.next = BASE + 16 * 8 * RANDOM_OBJECTS;
 		uint32_t held = variable(LIST);
 		/* What variables of the module refer to, and so is alive. */
-		uint32_t known[RANDOM_OBJECTS + 1], known_count = 0;
+		uint32_t known[RANDOM_OBJECTS + 1] = {0}, known_count = 0;
 		for (uint32_t e = 0; e < heap.edge_count; e++) {
 			if (heap.edges[e].from == 0 && known_count <= RANDOM_OBJECTS)
 				known[known_count++] = heap.edges[e].to;
@@ -874,11 +872,12 @@ static void test_a_leak_in_a_random_heap(void **ignored)
 			added += more;
 		}
 		look_last(&looks);
-		const struct lt_growth_point *point = NULL;
-		for (size_t i = 0; i < looks.growth.points.count; i++)
-			if (looks.growth.points.data[i].node == node_of(&looks, held))
-				point = &looks.growth.points.data[i];
-		assert_non_null(point);
+		const struct lt_growth_points *points = &looks.growth.points;
+		size_t found = 0;
+		while (found < points->count && points->data[found].node != node_of(&looks, held))
+			found++;
+		assert_true(found < points->count);
+		const struct lt_growth_point *point = &points->data[found];
 		assert_int_equal(point->objects, added);
 		assert_true(point->bytes >= (uint64_t)added * SMALL);
 		assert_true(point->steadiness >= 0.5);
