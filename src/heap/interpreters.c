@@ -167,6 +167,7 @@ bool lt_gc_state_read(const struct lt_view *view, lt_addr interpreter,
 		uint64_t first = block_u64(&block, layout, at, LT_PyGC_Head__gc_next);
 		state.permanent = gc + at;
 		state.frozen = first != 0 && first != state.permanent;
+		state.frozen_last = block_u64(&block, layout, at, LT_PyGC_Head__gc_prev);
 	}
 	if (state.collecting)
 		state.frame = block_u64(&block, layout, 0, LT__gc_runtime_state_frame);

@@ -23,8 +23,9 @@ struct lt_gc_state {
 	bool enabled;
 	bool collecting; /* a collection runs: lists and links are not what they seem */
 	struct lt_gc_generation generations[LT_GC_GENERATIONS];
-	lt_addr permanent; /* head of the permanent generation's list */
-	bool frozen;       /* that list is not empty: gc.freeze() */
+	lt_addr permanent;   /* head of the permanent generation's list */
+	bool frozen;         /* that list is not empty: gc.freeze(), and 3.12 from its start */
+	lt_addr frozen_last; /* the last PyGC_Head in it: another one after each gc.freeze() */
 	lt_addr frame; /* that the running collection began in, 0 where the release does not keep it */
 	lt_addr garbage;   /* the list gc.garbage, 0 for none */
 	lt_addr callbacks; /* the list gc.callbacks, 0 for none */

@@ -75,6 +75,22 @@ static void take_one(struct lt_counted *counted, int generation, struct lt_watch
 	counted->all--;
 }
 
+uint64_t lt_polled_total(const struct lt_gc_generation generations[LT_GC_GENERATIONS])
+{
+	uint64_t total = 0;
+	for (int i = 0; i < LT_GC_GENERATIONS; i++)
+		total += generations[i].collections;
+	return total;
+}
+
+/* Nothing but this one collection lies between the two states of an event. */
+static bool alone(const struct lt_watch_event *event)
+{
+	return lt_polled_total(event->after.generations) -
+		       lt_polled_total(event->before.generations) ==
+	       1;
+}
+
 /* --- calls ------------------------------------------------------------------------------------ */
 
 /* The generation that an automatic collection takes at these counts: -1 for none. */
@@ -163,12 +179,6 @@ void lt_polled_explain(struct lt_polled *polled, const struct lt_running *seen, 
 	conclude_call(polled->view, seen, fresh, event);
 	if (!taken)
 		return;
-	if (seen->inside != polled->inside) {
-		polled->inside = seen->inside;
-		polled->outside = 0;
-		if (seen->inside > 0 && polled->view->process != NULL)
-			polled->outside = lt_proc_thread(polled->view->process->pid, seen->inside);
-	}
 	event->thread = polled->outside;
 	event->frames_exact = seen->exact;
 	event->frame_count = seen->frame_count;
@@ -217,7 +227,7 @@ static enum lt_status give_unseen(struct lt_polled *polled, const struct lt_coun
 			lt_polled_miss(polled, &event, from_ns, to_ns, counted->collections[i]);
 			continue;
 		}
-		lt_polled_explain(polled, NULL, counted->all == 1, &event);
+		lt_polled_explain(polled, NULL, alone(&event), &event);
 		LT_TRY(push(polled, &event, events));
 	}
 	return LT_OK;
@@ -281,7 +291,7 @@ static struct lt_watch_event event_of_run(struct lt_polled *polled, struct lt_co
 	event.error_ns = first > last ? first : last;
 	if (counted->collections[generation] > 0)
 		take_one(counted, generation, &event);
-	lt_polled_explain(polled, &run->seen, run->pending.all == 0, &event);
+	lt_polled_explain(polled, &run->seen, alone(&event), &event);
 	return event;
 }
 
@@ -357,6 +367,26 @@ static enum lt_status give_change(struct lt_polled *polled, const struct lt_samp
 	return push(polled, &event, events);
 }
 
+/*
+ * gc.freeze() where the permanent generation held objects already: others come last in it, and all counts are 0 without
+ * a collection. An object that goes away changes one of the two at most.
+ */
+static bool froze_more(const struct lt_polled *polled, const struct lt_gc_state *before,
+		       const struct lt_gc_state *after)
+{
+	const struct lt_gc_generation *then = before->generations, *now = after->generations;
+	if (!before->frozen || !after->frozen || before->frozen_last == after->frozen_last ||
+	    before->collecting || after->collecting || now[1].count != 0 || now[2].count != 0)
+		return false;
+	if (then[1].count == 0 && then[2].count == 0 && 2 * now[0].count > then[0].count)
+		return false;
+	for (int i = 0; i < LT_GC_GENERATIONS; i++) {
+		if (polled->accounted[i].collections != after->generations[i].collections)
+			return false;
+	}
+	return true;
+}
+
 /* Calls that must have been made for the state to have become what it is: which ones is concluded. */
 enum lt_status lt_polled_compare(struct lt_polled *polled, const struct lt_sample *sample,
 				 struct lt_watch_events *events)
@@ -372,9 +402,10 @@ enum lt_status lt_polled_compare(struct lt_polled *polled, const struct lt_sampl
 		LT_TRY(give_change(polled, sample, LT_CALL_SET_THRESHOLD, events));
 	if (before->debug != after->debug)
 		LT_TRY(give_change(polled, sample, LT_CALL_SET_DEBUG, events));
-	if (before->frozen != after->frozen)
-		LT_TRY(give_change(polled, sample,
-				   after->frozen ? LT_CALL_FREEZE : LT_CALL_UNFREEZE, events));
+	if (before->frozen && !after->frozen)
+		LT_TRY(give_change(polled, sample, LT_CALL_UNFREEZE, events));
+	else if ((!before->frozen && after->frozen) || froze_more(polled, before, after))
+		LT_TRY(give_change(polled, sample, LT_CALL_FREEZE, events));
 	return LT_OK;
 }
 
@@ -410,6 +441,17 @@ enum lt_status lt_polled_take(struct lt_polled *polled, const struct lt_sample *
 	return LT_OK;
 }
 
+/* While the thread lives: a moment later it may have ended. */
+static void find_thread(struct lt_polled *polled, pid_t inside)
+{
+	if (inside == polled->inside)
+		return;
+	polled->inside = inside;
+	polled->outside = inside > 0 && polled->view->process != NULL
+				  ? lt_proc_thread(polled->view->process->pid, inside)
+				  : 0;
+}
+
 enum lt_status lt_polled_looked(struct lt_polled *polled, const struct lt_running *running,
 				const struct lt_sample *sample, struct lt_watch_events *events)
 {
@@ -424,6 +466,7 @@ enum lt_status lt_polled_looked(struct lt_polled *polled, const struct lt_runnin
 		else
 			polled->run.seen = *running;
 		polled->run.looked_ns = sample->from_ns;
+		find_thread(polled, polled->run.seen.inside);
 	}
 	bool look;
 	unsigned crowd;

@@ -99,9 +99,15 @@ struct lt_watch_event lt_polled_event(const struct lt_polled *polled, int genera
 				      const struct lt_sample *before, const struct lt_sample *after,
 				      uint64_t start_ns, uint64_t end_ns);
 
-/* Puts the thread and its stack into an event, and concludes whether there was a call; `seen` may be NULL. */
+/*
+ * Puts the thread and its stack into an event, and concludes whether there was a call; `seen` may be NULL. `fresh`: no
+ * collection lies between event->before and its start.
+ */
 void lt_polled_explain(struct lt_polled *polled, const struct lt_running *seen, bool fresh,
 		       struct lt_watch_event *event);
+
+/* Collections of all generations, so far. */
+uint64_t lt_polled_total(const struct lt_gc_generation generations[LT_GC_GENERATIONS]);
 
 /* Adds what an event of LT_WATCH_COLLECTION says to those that are missed in its generation. */
 void lt_polled_miss(struct lt_polled *polled, const struct lt_watch_event *event, uint64_t from_ns,

@@ -66,7 +66,7 @@ static bool differs(const struct lt_polled *polled, const struct lt_gc_state *b)
 {
 	const struct lt_gc_state *a = &polled->last.state;
 	if (a->enabled != b->enabled || a->collecting != b->collecting || a->debug != b->debug ||
-	    a->frozen != b->frozen)
+	    a->frozen != b->frozen || a->frozen_last != b->frozen_last)
 		return true;
 	for (int i = 0; i < LT_GC_GENERATIONS; i++) {
 		if (a->generations[i].threshold != b->generations[i].threshold ||

@@ -80,11 +80,13 @@ static enum lt_status take_record(struct lt_polled *polled, int generation,
 		event.uncollectable = uncollectable;
 		event.candidates = (int64_t)(record->candidates - polled->candidates[generation]);
 	}
+	fresh = fresh && missed == 0 &&
+		lt_polled_total(before->state.generations) == lt_polled_total(polled->accounted);
 	accounted->collections = record->collections;
 	accounted->collected = record->collected;
 	accounted->uncollectable = record->uncollectable;
 	polled->candidates[generation] = record->candidates;
-	lt_polled_explain(polled, seen, fresh && missed == 0, &event);
+	lt_polled_explain(polled, seen, fresh, &event);
 	return lt_watch_events_push(events, event) ? LT_OK : lt_fail_memory(polled->view->session);
 }
 
