@@ -52,9 +52,11 @@ static size_t unescape(char *path, size_t length)
 	return out;
 }
 
-static bool parse_line(struct cursor line, struct lt_mapping *ret_mapping, struct cursor *ret_path)
+bool lt_maps_line(const char *text, size_t size, struct lt_mapping *ret_mapping,
+		  size_t *ret_path_at)
 {
-	struct lt_mapping mapping = {0};
+	struct cursor line = {text, text + size};
+	struct lt_mapping mapping = {.path = ""};
 	uint64_t major, minor;
 	if (!number(&line, 16, '-', &mapping.start) || !number(&line, 16, ' ', &mapping.end) ||
 	    mapping.start >= mapping.end)
@@ -83,8 +85,21 @@ static bool parse_line(struct cursor line, struct lt_mapping *ret_mapping, struc
 	while (line.at < line.end && *line.at == ' ')
 		line.at++;
 	*ret_mapping = mapping;
-	*ret_path = line;
+	*ret_path_at = (size_t)(line.at - text);
 	return true;
+}
+
+const char *lt_maps_path(const char *bytes, size_t length, const char *before,
+			 struct lt_arena *strings)
+{
+	if (length == 0)
+		return "";
+	if (before != NULL && strlen(before) == length && memcmp(before, bytes, length) == 0)
+		return before;
+	char *copy = lt_arena_copy(strings, bytes, length);
+	if (copy != NULL)
+		unescape(copy, length);
+	return copy;
 }
 
 bool lt_maps_parse(const char *text, size_t size, struct lt_mappings *mappings,
@@ -95,28 +110,20 @@ bool lt_maps_parse(const char *text, size_t size, struct lt_mappings *mappings,
 		const char *line_end = memchr(text, '\n', (size_t)(end - text));
 		if (line_end == NULL)
 			line_end = end;
-		struct cursor line = {text, line_end}, path;
 		struct lt_mapping mapping;
+		const char *line = text;
+		size_t size_of_line = (size_t)(line_end - line), path_at;
 		text = line_end + 1;
-		if (!parse_line(line, &mapping, &path))
+		if (!lt_maps_line(line, size_of_line, &mapping, &path_at))
 			continue;
 		const struct lt_mapping *last =
 			mappings->count > 0 ? &mappings->data[mappings->count - 1] : NULL;
 		if (last != NULL && mapping.start < last->end)
 			continue;
-		size_t length = (size_t)(path.end - path.at);
-		if (last != NULL && strlen(last->path) == length &&
-		    memcmp(last->path, path.at, length) == 0) {
-			mapping.path = last->path;
-		} else if (length == 0) {
-			mapping.path = "";
-		} else {
-			char *copy = lt_arena_copy(strings, path.at, length);
-			if (copy == NULL)
-				return false;
-			unescape(copy, length);
-			mapping.path = copy;
-		}
+		mapping.path = lt_maps_path(line + path_at, size_of_line - path_at,
+					    last != NULL ? last->path : NULL, strings);
+		if (mapping.path == NULL)
+			return false;
 		if (!lt_mappings_push(mappings, mapping))
 			return false;
 	}

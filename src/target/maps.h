@@ -15,6 +15,14 @@
 bool lt_maps_parse(const char *text, size_t size, struct lt_mappings *mappings,
 		   struct lt_arena *strings);
 
+/* One such line, without its line feed; its path, left "" here, begins at text[*ret_path_at]. False: it makes no sense. */
+bool lt_maps_line(const char *text, size_t size, struct lt_mapping *ret_mapping,
+		  size_t *ret_path_at);
+
+/* Such a path, its escapes undone: `before` when it is the same text, else a copy; NULL: no memory. */
+const char *lt_maps_path(const char *bytes, size_t length, const char *before,
+			 struct lt_arena *strings);
+
 /* The mapping that holds `addr` in an ascending vector, NULL for none. */
 const struct lt_mapping *lt_maps_find(const struct lt_mappings *mappings, lt_addr addr);
 

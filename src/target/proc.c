@@ -121,6 +121,16 @@ bool lt_proc_stat_field(const char *stat, unsigned number, uint64_t *ret_value)
 	return lt_proc_number(at, ret_value);
 }
 
+uint64_t lt_proc_bytes(const char *text, const char *name)
+{
+	char value[64];
+	uint64_t number;
+	return lt_proc_field(text, name, value, sizeof(value)) && lt_proc_number(value, &number) &&
+			       number <= UINT64_MAX / 4096
+		       ? number * 1024
+		       : 0;
+}
+
 bool lt_proc_state(pid_t pid, char *ret_state)
 {
 	char path[64], text[1024];

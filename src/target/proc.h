@@ -24,6 +24,9 @@ bool lt_proc_field(const char *text, const char *name, char *buffer, size_t capa
 /* A decimal number in a file by itself, as in cgroups. False: none, or it does not fit. */
 bool lt_proc_number(const char *text, uint64_t *ret_value);
 
+/* The same of a field in kB (VmRSS of /proc/PID/status), in bytes; 0 when it is not there. */
+uint64_t lt_proc_bytes(const char *text, const char *name);
+
 /* The state letter of a process (R, S, D, T, t, Z, X ...). False: no such process. */
 bool lt_proc_state(pid_t pid, char *ret_state);
 

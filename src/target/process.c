@@ -82,17 +82,6 @@ static uint64_t uptime_ms(uint64_t start_time)
 }
 
 /* Identity and size out of stat and status. False: the process is gone. */
-/* A field of /proc/PID/status in kB, in bytes; 0 when it is not there. */
-static uint64_t status_bytes(const char *status, const char *name)
-{
-	char value[64];
-	uint64_t number;
-	return lt_proc_field(status, name, value, sizeof(value)) &&
-			       lt_proc_number(value, &number) && number <= UINT64_MAX / 4096
-		       ? number * 1024
-		       : 0;
-}
-
 static bool read_identity(struct lt_process *process)
 {
 	char path[64], text[8192];
@@ -113,16 +102,12 @@ static bool read_identity(struct lt_process *process)
 	proc_path(process->pid, "status", path, sizeof(path));
 	if (!lt_proc_read(path, text, sizeof(text)))
 		return true;
-	process->rss_bytes = status_bytes(text, "VmRSS");
-	process->anonymous_bytes = status_bytes(text, "RssAnon") + status_bytes(text, "VmSwap");
+	process->rss_bytes = lt_proc_bytes(text, "VmRSS");
+	process->anonymous_bytes = lt_proc_bytes(text, "RssAnon") + lt_proc_bytes(text, "VmSwap");
 	return true;
 }
 
-/*
- * The kernel shows the paths of a target in a chroot as lowtide's root has them: from there on they are
- * cut to what the target itself sees.
- */
-static size_t read_root(pid_t pid, char *buffer, size_t capacity)
+size_t lt_process_root(pid_t pid, char *buffer, size_t capacity)
 {
 	char path[64];
 	proc_path(pid, "root", path, sizeof(path));
@@ -133,7 +118,7 @@ static size_t read_root(pid_t pid, char *buffer, size_t capacity)
 	return (size_t)length;
 }
 
-static const char *below_root(const char *path, const char *root, size_t length)
+const char *lt_process_below(const char *path, const char *root, size_t length)
 {
 	return length > 0 && strncmp(path, root, length) == 0 && path[length] == '/' ? path + length
 										     : path;
@@ -157,9 +142,9 @@ enum lt_status lt_process_refresh(struct lt_session *session, struct lt_process 
 		return lt_fail_memory(session);
 	}
 	char root[PATH_MAX];
-	size_t length = read_root(process->pid, root, sizeof(root));
+	size_t length = lt_process_root(process->pid, root, sizeof(root));
 	for (size_t i = 0; i < mappings.count; i++)
-		mappings.data[i].path = below_root(mappings.data[i].path, root, length);
+		mappings.data[i].path = lt_process_below(mappings.data[i].path, root, length);
 	lt_mappings_deinit(&process->mappings);
 	if (process->strings != NULL)
 		lt_arena_deinit(process->strings);
@@ -177,8 +162,8 @@ static bool read_executable(struct lt_process *process)
 	if (length <= 0)
 		return false;
 	executable[length] = '\0';
-	size_t root_length = read_root(process->pid, root, sizeof(root));
-	const char *seen = below_root(executable, root, root_length);
+	size_t root_length = lt_process_root(process->pid, root, sizeof(root));
+	const char *seen = lt_process_below(executable, root, root_length);
 	memcpy(process->executable, seen, strlen(seen) + 1);
 	return true;
 }

@@ -68,6 +68,13 @@ const struct lt_mapping *lt_process_mapping(const struct lt_process *process, lt
 /* True while the same process (PID and start time) lives and is no zombie. */
 bool lt_process_alive(const struct lt_process *process);
 
+/*
+ * The kernel shows the paths of a target in a chroot as lowtide's root has them. lt_process_root() is what they
+ * begin with, its length without the zero byte, 0 for none; lt_process_below() what the target itself sees of one.
+ */
+size_t lt_process_root(pid_t pid, char *buffer, size_t capacity);
+const char *lt_process_below(const char *path, const char *root, size_t length);
+
 /* Appends bytes that the target chose, control bytes made visible ("\n", "\x1b"), for a terminal. */
 void lt_process_show(struct lt_text *text, const char *bytes, size_t length);
 

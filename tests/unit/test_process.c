@@ -8,6 +8,7 @@
 #include "target/permission.h"
 #include "target/proc.h"
 #include "target/processes.h"
+#include "target/smaps.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
@@ -309,6 +310,128 @@ static void test_hostile_names(void **state)
 	rmdir(directory);
 }
 
+static bool parse_smaps(const char *text, size_t size, struct lt_smaps *smaps)
+{
+	LT_FCLOSE FILE *file = fmemopen((void *)(uintptr_t)text, size, "r");
+	assert_non_null(file);
+	return lt_smaps_parse(file, smaps);
+}
+
+static void test_smaps_lines(void **state)
+{
+	(void)state;
+	static const char text[] =
+		"Rss:                  99 kB\n"
+		"00400000-0045c000 r-xp 00002000 fe:0a 1234567                  /a\\012Rss: 8 kB\n"
+		"Size:                368 kB\n"
+		"Rss:                  12 kB\n"
+		"Pss:                   7 kB\n"
+		"Shared_Clean:          4 kB\n"
+		"Private_Clean:         8 kB\n"
+		"Swap:                  x kB\n"
+		"VmFlags: rd ex mr mw me \n"
+		"00300000-00400000 rw-p 00000000 00:00 0 \n"
+		"Rss:                1000 kB\n"
+		"7f0000000000-7f0000400000 rw-p 00000000 00:00 0 \n"
+		"Rss:                2052 kB\n"
+		"Private_Dirty:      2052 kB\n"
+		"AnonHugePages:      2048 kB\n"
+		"Private_Hugetlb:     100 kB\n"
+		"Swap:                 16 kB\n"
+		"LazyFree:              4 kB\n"
+		"Locked:             8 kB\n"
+		"Anonymous: 99999999999999999999 kB\n"
+		"7f0000400000-7f0000500000 rw-p 00000000 00:00 0 \n"
+		"Rss: 18014398509481983 kB\n"
+		"Rss";
+	struct lt_smaps smaps = {0};
+	assert_true(parse_smaps(text, sizeof(text) - 1, &smaps));
+	assert_int_equal(smaps.list.count, 3);
+	const struct lt_smap *file = &smaps.list.data[0], *huge = &smaps.list.data[1];
+	assert_string_equal(file->mapping.path, "/a\nRss: 8 kB");
+	assert_int_equal(file->rss, 12 << 10);
+	assert_int_equal(file->pss, 7 << 10);
+	assert_int_equal(file->shared_clean, 4 << 10);
+	assert_int_equal(file->private_clean, 8 << 10);
+	assert_int_equal(file->swap, 0);
+	assert_int_equal(huge->huge, 2148 << 10);
+	assert_int_equal(huge->hugetlb, 100 << 10);
+	assert_int_equal(huge->lazy_free, 4 << 10);
+	assert_int_equal(huge->locked, 8 << 10);
+	assert_int_equal(huge->anonymous, 0);
+	assert_int_equal(smaps.list.data[2].rss, 0);
+	assert_int_equal(smaps.rss, (12 + 2052) << 10);
+	assert_int_equal(smaps.swap, 16 << 10);
+	assert_ptr_equal(lt_smaps_find(&smaps, 0x45bfff), file);
+	assert_ptr_equal(lt_smaps_find(&smaps, 0x7f0000000000), huge);
+	assert_null(lt_smaps_find(&smaps, 0x45c000));
+	lt_smaps_deinit(&smaps);
+}
+
+static void test_smaps_of_random_bytes(void **state)
+{
+	(void)state;
+	static const char letters[] = "0123456789abcdef-rwxps :\nRskBwap\\/\0";
+	srand(12345);
+	for (int round = 0; round < 2000; round++) {
+		char text[512];
+		size_t size = 1 + (size_t)rand() % sizeof(text);
+		for (size_t i = 0; i < size; i++)
+			text[i] = letters[(size_t)rand() % sizeof(letters)];
+		struct lt_smaps smaps = {0};
+		assert_true(parse_smaps(text, size, &smaps));
+		for (size_t i = 1; i < smaps.list.count; i++)
+			assert_true(smaps.list.data[i - 1].mapping.end <=
+				    smaps.list.data[i].mapping.start);
+		lt_smaps_deinit(&smaps);
+	}
+}
+
+/* Of this process: pages that were written are resident, the others are not, and smaps counts the same. */
+static void test_resident_pages(void **state)
+{
+	(void)state;
+	enum { PAGES = 200 };
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	/* Without access around it, so that the kernel does not join it with a neighbour. */
+	char *around =
+		mmap(NULL, (PAGES + 2) * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	assert_true(around != MAP_FAILED);
+	char *start = around + page;
+	assert_int_equal(mprotect(start, PAGES * page, PROT_READ | PROT_WRITE), 0);
+	madvise(start, PAGES * page, MADV_NOHUGEPAGE);
+	size_t written = 0;
+	for (size_t i = 0; i < PAGES; i += i % 3 + 1, written++)
+		start[i * page] = 1;
+	struct lt_process *process = NULL;
+	assert_int_equal(lt_process_open(&session, getpid(), &process), LT_OK);
+	uint64_t bits[(PAGES + 63) / 64];
+	assert_true(lt_smaps_resident(process, (lt_addr)(uintptr_t)start,
+				      (lt_addr)(uintptr_t)start + PAGES * page, bits));
+	bool expected[PAGES] = {false};
+	for (size_t i = 0; i < PAGES; i += i % 3 + 1)
+		expected[i] = true;
+	for (size_t i = 0; i < PAGES; i++)
+		assert_int_equal(bits[i / 64] >> (i % 64) & 1, expected[i]);
+	assert_false(lt_smaps_resident(process, 4096, 4096, bits));
+
+	struct lt_smaps smaps = {0};
+	assert_int_equal(lt_smaps_read(&session, process, &smaps), LT_OK);
+	const struct lt_smap *smap = lt_smaps_find(&smaps, (lt_addr)(uintptr_t)start);
+	assert_non_null(smap);
+	assert_int_equal(smap->mapping.end - smap->mapping.start, PAGES * page);
+	assert_int_equal(smap->rss + smap->swap, written * page);
+	assert_true(smaps.rss > smap->rss && smaps.page_tables > 0);
+	lt_smaps_deinit(&smaps);
+	lt_process_close(process);
+	munmap(around, (PAGES + 2) * page);
+
+	struct lt_process gone = {.pid = INT32_MAX};
+	assert_false(lt_smaps_resident(&gone, 0, 64 * 4096, bits));
+	assert_int_equal(lt_smaps_read(&session, &gone, &smaps), LT_E_GONE);
+	lt_session_clear(&session);
+}
+
 static void test_command_lines(void **state)
 {
 	(void)state;
@@ -499,6 +622,9 @@ int main(void)
 		cmocka_unit_test(test_shown_text_has_no_control_bytes),
 		cmocka_unit_test(test_this_process),
 		cmocka_unit_test(test_hostile_names),
+		cmocka_unit_test(test_smaps_lines),
+		cmocka_unit_test(test_smaps_of_random_bytes),
+		cmocka_unit_test(test_resident_pages),
 		cmocka_unit_test(test_command_lines),
 		cmocka_unit_test(test_the_gone_and_the_dead),
 		cmocka_unit_test(test_permission_remedies),
