@@ -222,6 +222,19 @@ static double larger_of(double a, double b)
 	return a > b ? a : b;
 }
 
+/* The youngest objects come and go: so many of them are no growth. */
+static double young_most(const struct lt_gc_side side[LT_SIDES])
+{
+	return 2 * larger_of(side[LT_SIDE_BEFORE].figure[LT_FIGURE_THRESHOLD_0],
+			     side[LT_SIDE_AFTER].figure[LT_FIGURE_THRESHOLD_0]);
+}
+
+/* Tracked objects, within the recording. */
+static double grown(const struct lt_gc_side *side)
+{
+	return side->figure[LT_FIGURE_TRACKED_GROWTH] * side->figure[LT_FIGURE_SECONDS];
+}
+
 static bool is_changed(const struct lt_gc_side side[LT_SIDES], enum lt_gc_figure figure)
 {
 	double before = side[LT_SIDE_BEFORE].figure[figure];
@@ -257,11 +270,14 @@ static bool is_changed(const struct lt_gc_side side[LT_SIDES], enum lt_gc_figure
 	case LT_FIGURE_SURVIVAL_2:
 		return apart > 0.05;
 	case LT_FIGURE_TRACKED:
+		return apart > 0.1 * larger && apart > young_most(side);
 	case LT_FIGURE_RSS:
 		return apart > 0.1 * larger;
 	case LT_FIGURE_TRACKED_GROWTH:
-		return apart * side[LT_SIDE_AFTER].figure[LT_FIGURE_SECONDS] >
-		       0.05 * side[LT_SIDE_AFTER].figure[LT_FIGURE_TRACKED];
+	case LT_FIGURE_REQUEST_TRACKED:
+		apart = fabs(grown(&side[LT_SIDE_AFTER]) - grown(&side[LT_SIDE_BEFORE]));
+		return apart > 0.05 * side[LT_SIDE_AFTER].figure[LT_FIGURE_TRACKED] &&
+		       apart > young_most(side);
 	case LT_FIGURE_RSS_GROWTH:
 		return apart * side[LT_SIDE_AFTER].figure[LT_FIGURE_SECONDS] >
 		       0.05 * side[LT_SIDE_AFTER].figure[LT_FIGURE_RSS];
