@@ -1,6 +1,7 @@
 #include "analysis/doctor.h"
 
 #include "analysis/findings.h"
+#include "analysis/gc_findings.h"
 #include "analysis/subject.h"
 #include "base/cleanup.h"
 
@@ -118,6 +119,9 @@ static enum lt_status examine(struct lt_subject *subject, const struct lt_doctor
 				   &doctor->containers, &doctor->container_count);
 	if (status == LT_OK)
 		status = lt_findings_collector(&findings);
+	if (status == LT_OK && options != NULL && options->watched != NULL)
+		status = lt_findings_gc(&findings, &options->watched->recording,
+					&options->watched->summary);
 	if (status == LT_OK)
 		status = lt_findings_caches(&findings);
 	if (status == LT_OK)

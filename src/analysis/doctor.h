@@ -64,9 +64,13 @@ struct lt_doctor {
 	struct lt_arena strings;
 };
 
+struct lt_gc_result;
+
 struct lt_doctor_options {
-	bool tree;         /* make one */
-	size_t kinds;      /* rows of kinds, 0: 10 */
+	bool tree; /* make one */
+	const struct lt_gc_result *
+		watched; /* its collector was watched before: findings of that too; NULL: it was not */
+	size_t kinds;    /* rows of kinds, 0: 10 */
 	size_t containers; /* rows of containers, 0: 10 */
 };
 

@@ -454,8 +454,11 @@ enum lt_status lt_findings_gc(struct lt_findings *findings, const struct lt_gc_r
 	in_vain(findings, summary);
 	too_often(findings, recording, summary);
 	freezing_pays(findings, recording, summary);
-	off(findings, summary);
-	kept_garbage(findings, summary);
+	/* With a picture of the heap these are found in it, with what they hold. */
+	if (findings->picture == NULL) {
+		off(findings, summary);
+		kept_garbage(findings, summary);
+	}
 	waited(findings, recording, summary);
 	callbacks(findings, recording, summary);
 	pressure(findings, summary);

@@ -27,7 +27,10 @@ LT_MUST_CHECK enum lt_status lt_gc_result_judge(struct lt_session *session,
 bool lt_gc_result_has(const struct lt_gc_result *result, enum lt_severity level);
 void lt_gc_result_deinit(struct lt_gc_result *result);
 
-/* Adds the findings alone. Of `findings` session, strings and list are used. */
+/*
+ * Adds the findings alone. Of `findings` session, strings and list are used; with a picture those are left out that
+ * lt_findings_collector() makes of it.
+ */
 LT_MUST_CHECK enum lt_status lt_findings_gc(struct lt_findings *findings,
 					    const struct lt_gc_recording *recording,
 					    const struct lt_gc_summary *summary);

@@ -40,7 +40,7 @@ struct lt_request {
 	bool has_source;
 	enum lt_watch_source source; /* the one that may be used, when has_source */
 	unsigned hz;                 /* 0: the default */
-	uint64_t requests[2]; /* served before and after; 0: not known */
+	uint64_t requests[2];        /* served before and after; 0: not known */
 	unsigned snapshots;          /* 0: the default of the command */
 	bool has_fail_on;
 	enum lt_severity fail_on;

@@ -69,12 +69,13 @@ const struct lt_option lt_options[LT_OPT_COUNT] = {
 			    .choices = levels,
 			    .help = "Exit with 1 when a finding is at or above LEVEL: info, low, "
 				    "medium, high or critical"},
-	[LT_OPT_DURATION] = {.name = "duration",
-			     .letter = 'd',
-			     .argument = "SECONDS",
-			     .least = 1,
-			     .most = LT_LEAKS_SECONDS_MAX,
-			     .help = "Watch for SECONDS: gc 10 unless given, leaks 30"},
+	[LT_OPT_DURATION] =
+		{.name = "duration",
+		 .letter = 'd',
+		 .argument = "SECONDS",
+		 .least = 1,
+		 .most = LT_LEAKS_SECONDS_MAX,
+		 .help = "Watch for SECONDS: gc 10 unless given, leaks 30, doctor not at all"},
 	[LT_OPT_SNAPSHOTS] = {.name = "snapshots",
 			      .argument = "N",
 			      .least = 2,
@@ -130,6 +131,8 @@ const struct lt_option lt_options[LT_OPT_COUNT] = {
 static const char *const doctor_examples[] = {
 	"lowtide doctor 4242",
 	"What is wrong with process 4242",
+	"lowtide doctor -d 30 4242",
+	"With what is wrong with its collections, watched for 30 seconds",
 	"lowtide doctor -o report.html 4242",
 	"The same as a page for people who were not there",
 	"lowtide doctor --fail-on high --json -o report.json 4242",
@@ -215,7 +218,8 @@ const struct lt_command lt_commands[] = {
 	{.name = "doctor",
 	 .operand = "PID|FILE",
 	 .completion = LT_COMPLETE_SUBJECT,
-	 .options = COMMON | LOOK | LT_OPT_BIT(LT_OPT_TOP) | LT_OPT_BIT(LT_OPT_FAIL_ON),
+	 .options = COMMON | LOOK | LT_OPT_BIT(LT_OPT_TOP) | LT_OPT_BIT(LT_OPT_FAIL_ON) |
+		    LT_OPT_BIT(LT_OPT_DURATION),
 	 .formats = TEXT_AND_JSON | LT_FORMAT_BIT(LT_FORMAT_HTML),
 	 .summary = "what is wrong, ranked, with evidence and the change to make",
 	 .description =
@@ -227,7 +231,9 @@ const struct lt_command lt_commands[] = {
 		 "the state of the collector.\n\n"
 		 "The process stands still for about as long as a fork(2) takes. It runs nothing "
 		 "of "
-		 "lowtide's.",
+		 "lowtide's. With --duration its collector is watched for so long before, and what "
+		 "is "
+		 "wrong with the collections is among the findings.",
 	 .examples = doctor_examples,
 	 .run = lt_cmd_doctor},
 	{.name = "leaks",
@@ -275,7 +281,8 @@ const struct lt_command lt_commands[] = {
 		 "(Ctrl-C) ends the watch with what there is.\n\n"
 		 "With -o FILE.tide the recording is written to a file, second by second, which gc "
 		 "reads back; -o FILE.trace.json, .csv and .prom write it for other programs.\n\n"
-		 "Two recordings, or a recording and the process now, are compared: what changed in "
+		 "Two recordings, or a recording and the process now, are compared: what changed "
+		 "in "
 		 "rates, pauses, settings and heap, and whether that is good, bad or needs a look. "
 		 "Fewer collections are good when less is allocated, and bad when garbage waits. "
 		 "With --fail-on, bad counts as high and what needs a look as medium.",

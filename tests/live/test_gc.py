@@ -2,6 +2,8 @@
 import json
 import textwrap
 
+import pytest
+
 from harness import Target
 
 # Makes cycles and collects now and then, until it is told to say what it did.
@@ -86,3 +88,48 @@ def test_gc_writes_a_recording_that_it_reads_back(interpreter, lowtide, tmp_path
     assert json.loads((tmp_path / "app.trace.json").read_text())
     rows = lowtide("gc", path, "--format", "csv")
     assert rows.code == 0 and len(rows.out.splitlines()) == 1 + len(read.json["result"]["collections"]), rows
+
+
+def test_doctor_that_watches_finds_calls_in_hot_paths(interpreter, lowtide):
+    with Target(interpreter, SCRIPT) as target:
+        result = lowtide("doctor", "--json", "-d", "2", target.pid)
+        target.send("end")
+    assert result.code == 0, result
+    findings = {one["id"]: one for one in result.json["result"]["findings"]}
+    assert "gc-explicit-collect" in findings, sorted(findings)
+    assert findings["gc-explicit-collect"]["evidence"]["collections"] > 0
+    assert "gc-callbacks" in findings
+
+
+# Each program has one fault; by the id of the finding that should name it.
+FAULTS = {
+    "gc-off": "gc.disable()\nwork(lambda: held.append([]))",
+    "gc-saveall": "gc.set_debug(gc.DEBUG_SAVEALL)\nwork(lambda: (ring(), gc.collect(0)))",
+    "gc-full-in-vain": "gc.set_threshold(10**6)\nwork(lambda: gc.collect())",
+    "gc-thresholds-low": "gc.set_threshold(10, 10, 10**6)\nheld += [[i] for i in range(100000)]\n"
+                         "work(lambda: [[j] for j in range(1000)], 0)",
+}
+
+
+@pytest.mark.parametrize("fault", sorted(FAULTS))
+def test_gc_names_the_fault(interpreter, lowtide, fault):
+    script = textwrap.dedent('''
+        import gc, threading, time
+        held = []
+        def ring():
+            one = []
+            one.append(one)
+        def work(step, pause=0.02):
+            ready()
+            while True:
+                step()
+                time.sleep(pause)
+    ''') + FAULTS[fault]
+    with Target(interpreter, script) as target:
+        # Reading the counters is enough but for the time of short collections.
+        source = () if fault == "gc-thresholds-low" else ("--source", "poll")
+        result = lowtide("gc", "--json", "-d", "2", *source, target.pid)
+    if fault == "gc-thresholds-low" and result.json["result"]["source"] == "poll":
+        pytest.skip("the time of short collections is seen by no source that is possible here")
+    assert result.code == 0, result
+    assert fault in [one["id"] for one in result.json["result"]["findings"]], result.json["result"]["findings"]
