@@ -64,15 +64,27 @@ static void emit_missed(struct lt_probe_events *state, struct lt_probe_counters 
 	emit(state, &event, events);
 }
 
+/* The one that ran when the watch began is not missed: nobody said that its begin would be seen. */
+static void pass_over_first(struct lt_probe_counters *counters, int generation,
+			    uint64_t collections)
+{
+	if (!counters->in_flight || collections <= counters->told[generation])
+		return;
+	counters->in_flight = false;
+	counters->told[generation]++;
+}
+
 /* What the statistics count beyond the events. */
 static void check_missed(struct lt_probe_events *state, struct lt_probe_counters *counters,
 			 const struct lt_gc_state *before, uint64_t at_ns,
 			 struct lt_watch_events *events)
 {
-	for (int i = 0; i < LT_GC_GENERATIONS; i++)
-		if (before->generations[i].collections > counters->told[i])
-			emit_missed(state, counters, i, before->generations[i].collections, at_ns,
-				    events);
+	for (int i = 0; i < LT_GC_GENERATIONS; i++) {
+		uint64_t collections = before->generations[i].collections;
+		pass_over_first(counters, i, collections);
+		if (collections > counters->told[i])
+			emit_missed(state, counters, i, collections, at_ns, events);
+	}
 }
 
 static void drop(struct lt_probe_events *state, size_t index)
@@ -162,12 +174,8 @@ static void end_collection(struct lt_probe_events *state, const struct lt_probe_
 		counters_of(state, record->slots[LT_SLOT_INTERPRETER], record->slots[LT_SLOT_ID]);
 	if (at == SIZE_MAX) {
 		/* It began before it was watched; else its begin was lost, and the statistics tell. */
-		if (counters == NULL || !counters->in_flight)
-			return;
-		counters->in_flight = false;
-		for (int i = 0; i < LT_GC_GENERATIONS; i++)
-			if (after.generations[i].collections > counters->told[i])
-				counters->told[i] = after.generations[i].collections;
+		for (int i = 0; counters != NULL && i < LT_GC_GENERATIONS; i++)
+			pass_over_first(counters, i, after.generations[i].collections);
 		return;
 	}
 	struct lt_watch_event event = state->open.data[at].event;
@@ -269,10 +277,14 @@ void lt_probe_events_look(struct lt_probe_events *state, lt_addr interpreter, ui
 		return;
 	}
 	/* A collection is counted a moment before its end is seen: what the last look saw must have been told by now. */
+	bool runs = collects(state, interpreter);
 	for (int i = 0; i < LT_GC_GENERATIONS; i++) {
-		if (!collects(state, interpreter) && counters->looked_at[i] > counters->told[i])
-			emit_missed(state, counters, i, counters->looked_at[i], lt_now_ns(),
-				    events);
+		if (!runs) {
+			pass_over_first(counters, i, counters->looked_at[i]);
+			if (counters->looked_at[i] > counters->told[i])
+				emit_missed(state, counters, i, counters->looked_at[i], lt_now_ns(),
+					    events);
+		}
 		counters->looked_at[i] = now->generations[i].collections;
 	}
 }

@@ -173,3 +173,180 @@ def test_state_at_the_moment(interpreter):
         if generation < 2:
             assert after["counts"][generation + 1] == before["counts"][generation + 1] + 1, event
         assert after["collections"][generation] == before["collections"][generation] + 1
+
+
+CALLS = PRELUDE + textwrap.dedent('''
+    import ctypes, signal
+
+    def by_signal(number, frame):
+        gc.collect(0)
+
+    class Finalized:
+        def __del__(self):
+            gc.collect()
+
+    def in_main():
+        gc.collect(1)
+
+    def in_thread():
+        gc.collect()
+
+    def in_timer():
+        gc.collect(2)
+
+    def in_c():  # does nothing while the collector is disabled
+        gc.set_threshold(0)
+        gc.enable()
+        ctypes.pythonapi.PyGC_Collect()
+        gc.disable()
+
+    def by_threshold():
+        gc.enable()
+        gc.set_threshold(50)
+        held = [Cart() for _ in range(200)]
+        gc.set_threshold(700, 10, 10)
+        gc.disable()
+
+    def run_thread(thread):
+        thread.start()
+        thread.join()
+
+    signal.signal(signal.SIGUSR1, by_signal)
+    ready()
+    wait_line()
+    marks = []
+    for name, step in (
+            ("main", in_main), ("thread", lambda: run_thread(threading.Thread(target=in_thread))),
+            ("timer", lambda: run_thread(threading.Timer(0.001, in_timer))),
+            ("signal", lambda: os.kill(os.getpid(), signal.SIGUSR1)), ("c", in_c),
+            ("finalizer", lambda: Finalized()), ("keyword", lambda: gc.collect(generation=0)), ("threshold", by_threshold)):
+        begin = time.monotonic_ns()
+        step()
+        marks.append([name, begin, time.monotonic_ns()])
+    gc.set_debug(0)
+    frozen = gc.get_freeze_count() > 0  # 3.12 itself begins with some
+    gc.freeze()
+    gc.unfreeze()
+    ready(log=log, marks=marks, frozen=frozen)
+    wait_line()
+''')
+
+
+def test_calls_are_told_from_thresholds(interpreter):
+    wanted = {"main": ("gc.collect", "in_main"), "thread": ("gc.collect", "in_thread"), "timer": ("gc.collect", "in_timer"),
+              "signal": ("gc.collect", "by_signal"), "c": ("PyGC_Collect", "in_c"), "finalizer": ("gc.collect", "__del__"),
+              "keyword": ("gc.collect", "<lambda>")}
+
+    def run(way):
+        with Target(interpreter, CALLS) as target, Probe(target.pid, way) as probe:
+            if probe.way is None:
+                return False
+            target.send()
+            facts = target.wait_ready()
+            probe.wait_for(10, "called")
+            probe.wait_for(len(facts["log"]))
+            events = probe.stop()
+        assert seen(events) == found(facts["log"])
+        for name, begin, end in facts["marks"]:
+            inside = [event for event in of_kind(events, "collection") if begin <= event["end"] and event["start"] <= end]
+            assert inside, name
+            assert all(event["certain"] for event in inside), name
+            if name == "threshold":
+                assert len(inside) >= 2 and {event["call"] for event in inside} == {""}, inside
+                assert {event["stack"][0][1] for event in inside} <= {"<listcomp>", "by_threshold"}
+                continue
+            [event] = inside
+            call, function = wanted[name]
+            assert event["call"] == call, (name, event)
+            assert function in [frame[1] for frame in event["stack"]][:1 if name != "c" else 2], (name, event["stack"])
+            if name not in ("thread", "timer"):
+                assert event["thread"] == target.pid
+        called = [event["call"] for event in of_kind(events, "called")]
+        assert called == ["gc.set_threshold", "gc.enable", "gc.disable", "gc.enable", "gc.set_threshold", "gc.set_threshold",
+                          "gc.disable", "gc.set_debug", "gc.freeze", "gc.unfreeze"]
+        frozen = {event["call"]: event for event in of_kind(events, "called")}
+        assert frozen["gc.freeze"]["before"]["frozen"] == facts["frozen"] and frozen["gc.freeze"]["after"]["frozen"]
+        assert frozen["gc.unfreeze"]["before"]["frozen"] and not frozen["gc.unfreeze"]["after"]["frozen"]
+        assert frozen["gc.disable"]["before"]["enabled"] and not frozen["gc.disable"]["after"]["enabled"]
+        thresholds = [event["after"]["thresholds"] for event in of_kind(events, "called") if event["call"] == "gc.set_threshold"]
+        assert [row[0] for row in thresholds] == [0, 50, 700] and thresholds[2] == [700, 10, 10]
+        return True
+
+    each_way(run)
+
+
+def test_lines_of_the_stack(interpreter):
+    """File, function and line of each frame are those that the target's own traceback module tells."""
+    script = PRELUDE + textwrap.dedent('''
+        import traceback
+        told = []
+
+        def deep(level):
+            if level:
+                return deep(level - 1)
+            told.append([[f.filename, f.name, f.lineno] for f in traceback.extract_stack()]); gc.collect()
+
+        def generator():
+            deep(3)
+            yield
+
+        ready()
+        wait_line()
+        list(generator())
+        deep(70)
+        ready(told=told)
+    ''')
+    with Target(interpreter, script) as target, Probe(target.pid) as probe:
+        permitted(probe)
+        target.send()
+        told = target.wait_ready()["told"]
+        shallow, deep = of_kind(probe.stop(), "collection")
+    assert shallow["stack"] == told[0][::-1]
+    # Of a deep stack the inner part is kept.
+    assert 30 <= len(deep["stack"]) <= 48
+    assert deep["stack"] == told[1][::-1][:len(deep["stack"])]
+
+
+def test_shutdown(interpreter):
+    """What the interpreter collects as it ends, and an explicit call before that, are told apart."""
+    script = PRELUDE + textwrap.dedent('''
+        import atexit
+        atexit.register(gc.collect, 1)
+        make_cycles(50)
+        ready()
+        wait_line()
+        sys.exit()
+    ''')
+    with Target(interpreter, script) as target, Probe(target.pid) as probe:
+        permitted(probe)
+        target.send()
+        events = probe.stop(end_input=False)
+    collections = of_kind(events, "collection")
+    assert [event["call"] for event in collections if not event["finalizing"]] == ["gc.collect"]
+    last = [event for event in collections if event["finalizing"]]
+    assert last and all(event["generation"] == 2 and event["call"] != "gc.collect" for event in last)
+
+
+def test_a_watch_that_begins_within_a_collection(interpreter):
+    """Its end belongs to no begin: no event, and none is counted as missed."""
+    script = PRELUDE + textwrap.dedent('''
+        class Slow:
+            def __del__(self):
+                ready()
+                wait_line()
+
+        slow = Slow()
+        slow.self = slow
+        del slow
+        gc.collect()
+        gc.collect(0)
+        ready()
+    ''')
+    with Target(interpreter, script) as target, Probe(target.pid) as probe:
+        permitted(probe)
+        target.send()
+        target.wait_ready()
+        probe.wait_for(1)
+        time.sleep(0.6)  # two looks at the statistics
+        events = probe.stop()
+    assert [(event["kind"], event["generation"]) for event in events] == [("collection", 0)]

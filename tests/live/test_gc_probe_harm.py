@@ -1,0 +1,277 @@
+"""Probes do no harm: nothing of them stays when lowtide ends or is killed, and forks, exec and ends are met."""
+import json
+import os
+import shutil
+import signal
+import textwrap
+import time
+
+import pytest
+from harness import build_dir, run_command
+from test_gc_probe import PRELUDE, WAYS, Probe, Target, each_way, found, of_kind, permitted, seen
+
+# Collects all the time, by threshold and by call, in two threads; work is done as long as `steps` grows.
+BUSY = PRELUDE + textwrap.dedent('''
+    gc.callbacks.clear()
+    gc.enable()
+    gc.set_threshold(200, 5, 5)
+    state = {"steps": 0, "stop": False}
+
+    def work():
+        while not state["stop"]:
+            make_cycles(100)
+            gc.collect(0)
+            state["steps"] += 1
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    ready()
+    while wait_line() != "stop":
+        ready(steps=state["steps"])
+    state["stop"] = True
+    for thread in threads:
+        thread.join()
+    ready(steps=state["steps"])
+''')
+
+
+def mappings(pid):
+    """(start, end, permissions, path) of the mappings of a process."""
+    rows = []
+    with open(f"/proc/{pid}/maps") as lines:
+        for line in lines:
+            area, permissions, _, _, _, *path = line.split(None, 5)
+            start, end = (int(part, 16) for part in area.split("-"))
+            rows.append((start, end, permissions, path[0].strip() if path else ""))
+    return rows
+
+
+def is_interpreter(path):
+    return "python3" in os.path.basename(path) and (".so" not in path or "libpython3" in path)
+
+
+def code(pid):
+    """The bytes of the interpreter's code as they are in the process."""
+    parts = []
+    with open(f"/proc/{pid}/mem", "rb", 0) as memory:
+        for start, end, permissions, path in mappings(pid):
+            if permissions[2] == "x" and is_interpreter(path):
+                memory.seek(start)
+                parts.append(memory.read(end - start))
+    assert parts
+    return parts
+
+
+def steps(target):
+    target.send()
+    return target.wait_ready()["steps"]
+
+
+def until_code_is(pid, wanted, timeout=30):
+    """The kernel takes its breakpoints out a moment after the last descriptor is closed."""
+    deadline = time.monotonic() + timeout
+    while code(pid) != wanted and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert code(pid) == wanted
+
+
+def descriptors_of(target):
+    """What the open files of a target are, but for that through which it says that it is ready."""
+    found = []
+    for name in os.listdir(f"/proc/{target.pid}/fd"):
+        try:
+            found.append(os.readlink(f"/proc/{target.pid}/fd/{name}"))
+        except FileNotFoundError:
+            continue
+    return sorted(path for path in found if not path.endswith("/ready"))
+
+
+@pytest.mark.parametrize("end", ["killed", "ended"])
+def test_nothing_stays(interpreter, end):
+    def run(way):
+        with Target(interpreter, BUSY) as target:
+            before = code(target.pid)
+            steps(target)
+            descriptors = descriptors_of(target)
+            with Probe(target.pid, way) as probe:
+                if probe.way is None:
+                    return False
+                probe.wait_for(20)
+                if way != "write":
+                    assert code(target.pid) != before, "the comparison sees no breakpoints"
+                if end == "killed":
+                    probe.process.send_signal(signal.SIGKILL)
+                    assert probe.process.wait(30) == -signal.SIGKILL
+                else:
+                    probe.stop()
+            until_code_is(target.pid, before)
+            # It goes on, untraced, and gets to its end.
+            done = steps(target)
+            deadline = time.monotonic() + 30
+            while steps(target) == done and time.monotonic() < deadline:
+                time.sleep(0.01)
+            assert steps(target) > done
+            assert target.status("TracerPid") == 0
+            assert descriptors_of(target) == descriptors
+            target.send("stop")
+            target.wait_ready()
+        return True
+
+    each_way(run)
+
+
+def test_killed_at_any_moment(interpreter):
+    """Also while the probes are being put in place, and several times in a row."""
+    with Target(interpreter, BUSY) as target:
+        with Probe(target.pid) as probe:
+            way = permitted(probe).way
+            probe.process.kill()
+            probe.process.wait(30)
+        deadline = time.monotonic() + 30
+        before = code(target.pid)
+        while time.monotonic() < deadline:  # until what the first one left is gone
+            time.sleep(0.1)
+            now = code(target.pid)
+            if now == before:
+                break
+            before = now
+        for moment in (0.005, 0.02, 0.05, 0.1, 0.2):
+            done = run_command("timeout", "-s", "KILL", moment, build_dir() / "tests/tools/lt_gcprobe", way, target.pid)
+            assert done.code in (137, 0)
+        until_code_is(target.pid, before)
+        target.send("stop")
+        assert target.wait_ready()["steps"] > 0
+
+
+def test_children(interpreter):
+    """What a fork of the target collects is not the target's, and its code is whole too."""
+    script = PRELUDE + textwrap.dedent('''
+        import subprocess
+        before = None
+        ready()
+        wait_line()
+        gc.collect(1)
+        child = os.fork()
+        if child == 0:
+            for _ in range(5):
+                gc.collect()
+            gc.disable()
+            open(sys.argv[1], "w").write(str(os.getpid()))
+            time.sleep(600)
+        while not os.path.exists(sys.argv[1]) or not open(sys.argv[1]).read():
+            time.sleep(0.01)
+        subprocess.run([sys.executable, "-c", "import gc; gc.collect()"], check=True)
+        gc.collect(0)
+        ready(log=log, child=child)
+        wait_line()
+        os.kill(child, 9)
+        os.waitpid(child, 0)
+        ready()
+    ''')
+
+    def run(way):
+        with Target(interpreter, script, "child-is-done") as target, Probe(target.pid, way) as probe:
+            if probe.way is None:
+                return False
+            target.send()
+            facts = target.wait_ready()
+            probe.wait_for(2)
+            events = probe.stop()
+            assert seen(events) == found(facts["log"]) and not of_kind(events, "missed")
+            assert not of_kind(events, "called")
+            until_code_is(facts["child"], code(target.pid))
+            target.send()
+            target.wait_ready()
+        return True
+
+    each_way(run)
+
+
+def test_another_program(interpreter):
+    """exec() ends the watch, and the new program is not touched."""
+    script = PRELUDE + textwrap.dedent('''
+        ready()
+        wait_line()
+        gc.collect(1)
+        os.execv(sys.executable, [sys.executable, "-c", "import gc, time\\nwhile True: gc.collect(); time.sleep(0.01)"])
+    ''')
+
+    def run(way):
+        with Target(interpreter, script) as target, Probe(target.pid, way) as probe:
+            if probe.way is None:
+                return False
+            target.send()
+            events = probe.stop(end_input=False)
+            assert [event["generation"] for event in of_kind(events, "collection")][:1] == [1]
+            assert target.alive() and target.status("TracerPid") == 0
+        return True
+
+    each_way(run)
+
+
+def test_the_end_of_the_target(interpreter):
+    with Target(interpreter, BUSY) as target, Probe(target.pid) as probe:
+        permitted(probe)
+        probe.wait_for(20)
+        os.kill(target.pid, signal.SIGKILL)
+        events = probe.stop(end_input=False)
+    assert len(of_kind(events, "collection")) >= 20
+
+
+def test_more_than_the_ring_holds(interpreter):
+    """A reader that stands still loses records: the statistics tell how many collections they were of."""
+    script = PRELUDE + textwrap.dedent('''
+        gc.callbacks.clear()
+        ready()
+        wait_line()
+        before = [one["collections"] for one in gc.get_stats()]
+        for _ in range(12000):
+            gc.collect(0)
+        gc.collect(1)
+        ready(made=[one["collections"] - was for one, was in zip(gc.get_stats(), before)])
+    ''')
+    with Target(interpreter, script) as target, Probe(target.pid) as probe:
+        permitted(probe)
+        os.kill(probe.process.pid, signal.SIGSTOP)
+        target.send()
+        made = target.wait_ready()["made"]
+        os.kill(probe.process.pid, signal.SIGCONT)
+        probe.wait_for(1, "missed")
+        time.sleep(0.8)
+        events = probe.stop()
+    told = [0, 0, 0]
+    for event in events:
+        if event["kind"] in ("collection", "missed"):
+            told[event["generation"]] += event["missed"] if event["kind"] == "missed" else 1
+    assert told == made
+    assert 0 < len(of_kind(events, "collection")) < sum(made)
+
+
+def test_without_the_rights(interpreter):
+    """Without the capabilities the sentence says what it takes, and the next source is used."""
+    if os.geteuid() != 0 or shutil.which("setpriv") is None:
+        pytest.skip("takes root and setpriv to run without capabilities")
+    without = ("setpriv", "--bounding-set=-bpf,-perfmon,-sys_admin", "--inh-caps=-all", "--")
+    with Target(interpreter, "ready()") as target:
+        done = run_command(*without, build_dir() / "tests/tools/lt_gcprobe", "any", target.pid)
+        assert done.code == 4, done
+        sentence, remedy = done.err.strip().splitlines()
+        assert "CAP_BPF and CAP_PERFMON" in sentence
+        assert "sudo" in remedy or "--cap-add=BPF" in remedy
+        watch = run_command(*without, build_dir() / "tests/tools/lt_watch", "--seconds", "0.2", target.pid)
+        assert watch.code == 0, watch
+        first = json.loads(watch.out.splitlines()[0])
+        assert first["source"] in ("ring", "poll") and "CAP_BPF" in first["why_not"]["probe"]
+
+
+def test_ways_are_what_the_build_has(interpreter):
+    """At least one of USDT and symbol on every build here; which one is taken is the better one."""
+    with Target(interpreter, "ready()") as target:
+        possible = []
+        for way in WAYS:
+            with Probe(target.pid, way) as probe:
+                if probe.way is not None:
+                    possible.append(way)
+        with Probe(target.pid) as probe:
+            assert permitted(probe).way == possible[0]
