@@ -10,8 +10,8 @@ enum {
 	STACK_FRAME = -16, /* grows downwards from here */
 };
 
-/* r6 keeps the record, r7 and r8 what lives across calls. */
-enum { RECORD = BPF_REG_6, NODE = BPF_REG_7, HOLDER = BPF_REG_8 };
+/* r6 keeps the record, r7 to r9 what lives across calls. */
+enum { RECORD = BPF_REG_6, NODE = BPF_REG_7, HOLDER = BPF_REG_8, HELD = BPF_REG_9 };
 
 enum { JUMPS_MAX = 256 };
 
@@ -171,15 +171,20 @@ static void write_find(struct writer *writer, const struct lt_probe_find *find,
 {
 	struct label none = {0}, found = {0};
 	load(writer, NODE, RECORD, slot_at(step->from));
+	number(writer, HELD, 0);
 	for (int i = 0; i < LT_PROBE_NODES; i++) {
 		struct label next = {0};
 		jump_if(writer, BPF_JEQ, NODE, 0, &none);
 		read_word(writer, NODE, find->via);
 		load(writer, HOLDER, BPF_REG_10, STACK_WORD);
 		jump_if(writer, BPF_JEQ, HOLDER, 0, &next);
+		read_word(writer, HOLDER, find->held);
+		load_half(writer, BPF_REG_1, BPF_REG_10, STACK_WORD);
+		jump_if(writer, BPF_JEQ, BPF_REG_1, 0, &next);
 		read_word(writer, HOLDER, find->holder);
 		load(writer, HOLDER, BPF_REG_10, STACK_WORD);
 		jump_if(writer, BPF_JEQ, HOLDER, 0, &next);
+		put(writer, BPF_ALU64 | BPF_ADD | BPF_K, HELD, 0, 0, 1);
 		store(writer, RECORD, slot_at(step->slot), NODE);
 		store(writer, RECORD, slot_at(step->slot + 1u), HOLDER);
 		read_word(writer, HOLDER, find->thread);
@@ -193,6 +198,8 @@ static void write_find(struct writer *writer, const struct lt_probe_find *find,
 		load(writer, NODE, BPF_REG_10, STACK_WORD);
 	}
 	place(writer, &none);
+	/* A holder may bear the id of the thread that it began in. The only lock that is held is ours. */
+	jump_if(writer, BPF_JEQ, HELD, 1, &found);
 	store_number(writer, BPF_DW, RECORD, slot_at(step->slot), 0);
 	store_number(writer, BPF_DW, RECORD, slot_at(step->slot + 1u), 0);
 	place(writer, &found);

@@ -28,7 +28,7 @@ enum lt_probe_op {
 	LT_PROBE_SET, /* slot = offset */
 	LT_PROBE_LOAD, /* slot = the `size` bytes (1 to 8) at from + offset; 0 when `from` is 0 or they cannot be read */
 	LT_PROBE_COPY, /* `size` bytes at from + offset go to the record's data; zeros when they cannot be read */
-	LT_PROBE_FIND, /* slot, slot + 1 = the node of the list at `from`, and its holder, that runs: plan.find */
+	LT_PROBE_FIND, /* slot, slot + 1 = the node of the list at `from`, and who holds its lock: plan.find */
 	LT_PROBE_NEED, /* the record ends here when `from` is 0 */
 	LT_PROBE_WALK, /* frames of the chain at `from`: plan.walk; the last step */
 };
@@ -40,12 +40,13 @@ struct lt_probe_step {
 	uint64_t offset;
 };
 
-/* A list of nodes; the one is looked for whose holder (a pointer of a pointer) is the current thread, by kernel id. */
+/* A list of nodes, each with a lock; the one is looked for whose lock the current thread holds, by its kernel id. */
 struct lt_probe_find {
 	uint32_t next;   /* offset in a node of the next one */
-	uint32_t via;    /* offset in a node of a pointer */
-	uint32_t holder; /* offset there of the pointer to the holder */
-	uint32_t thread; /* offset in the holder of the thread's id, a word */
+	uint32_t via;    /* offset in a node of the pointer to its lock */
+	uint32_t held;   /* offset in the lock of 4 bytes that are not 0 while it is held */
+	uint32_t holder; /* offset in the lock of the pointer to who holds it, or did last */
+	uint32_t thread; /* offset there of the thread's id, a word */
 };
 
 struct lt_probe_walk {

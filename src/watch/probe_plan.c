@@ -44,7 +44,7 @@ static bool add_running(struct lt_probe_plan *plan, const struct lt_layout *layo
 	} else {
 		if (!HAS(layout, LT__PyRuntimeState_interpreters_head, LT_PyInterpreterState_next,
 			 LT_PyInterpreterState_ceval_gil, LT__gil_runtime_state_last_holder,
-			 LT_PyThreadState_native_thread_id))
+			 LT__gil_runtime_state_locked, LT_PyThreadState_native_thread_id))
 			return false;
 		/* Interpreters may have GILs of their own: the one that the current thread holds. */
 		add_load(plan, LT_SLOT_WORK, LT_SLOT_WORK,
@@ -53,6 +53,7 @@ static bool add_running(struct lt_probe_plan *plan, const struct lt_layout *layo
 		plan->find = (struct lt_probe_find){
 			.next = (uint32_t)lt_off(layout, LT_PyInterpreterState_next),
 			.via = (uint32_t)lt_off(layout, LT_PyInterpreterState_ceval_gil),
+			.held = (uint32_t)lt_off(layout, LT__gil_runtime_state_locked),
 			.holder = (uint32_t)lt_off(layout, LT__gil_runtime_state_last_holder),
 			.thread = (uint32_t)lt_off(layout, LT_PyThreadState_native_thread_id),
 		};

@@ -350,3 +350,76 @@ def test_a_watch_that_begins_within_a_collection(interpreter):
         time.sleep(0.6)  # two looks at the statistics
         events = probe.stop()
     assert [(event["kind"], event["generation"]) for event in events] == [("collection", 0)]
+
+
+def test_interpreters_of_their_own(interpreter):
+    """Collections of subinterpreters bear their id, and their stacks are theirs."""
+    script = PRELUDE + textwrap.dedent('''
+        try:
+            import _interpreters as interpreters
+        except ImportError:
+            import _xxsubinterpreters as interpreters
+
+        inside = "import gc\\ngc.disable()\\ngc.collect()\\ndef within():\\n    gc.collect(1)"
+        made = [interpreters.create() for _ in range(2)]
+        for one in made:
+            interpreters.run_string(one, inside)
+        ready(ids=[int(getattr(one, "id", one)) for one in made])
+        wait_line()
+        gc.collect(0)
+        interpreters.run_string(made[0], "within()")
+        interpreters.run_string(made[1], "within()")
+        thread = threading.Thread(target=interpreters.run_string, args=(made[1], "within()"))
+        thread.start()
+        thread.join()
+        gc.collect(2)
+        ready()
+        wait_line()
+    ''')
+
+    def run(way):
+        with Target(interpreter, script) as target, Probe(target.pid, way) as probe:
+            if probe.way is None:
+                return False
+            first, second = target.facts["ids"]
+            target.send()
+            target.wait_ready()
+            probe.wait_for(5)
+            events = [event for event in probe.stop() if event["kind"] != "called"]
+        assert [(event["kind"], event["interpreter"], event["generation"], event["call"]) for event in events] == [
+            ("collection", 0, 0, "gc.collect"), ("collection", first, 1, "gc.collect"), ("collection", second, 1, "gc.collect"),
+            ("collection", second, 1, "gc.collect"), ("collection", 0, 2, "gc.collect")], way
+        assert all(event["stack"][0][1] == "within" for event in events[1:4]), events
+        assert events[3]["thread"] != events[2]["thread"] == target.pid
+        return True
+
+    each_way(run)
+
+
+def test_in_a_container(interpreter):
+    """A process in a PID namespace of its own: its threads have the ids that they have outside."""
+    if interpreter.root is None:
+        pytest.skip("runs in no root of its own")
+    script = PRELUDE + textwrap.dedent('''
+        ready()
+        wait_line()
+        gc.collect(1)
+        thread = threading.Thread(target=gc.collect)
+        thread.start()
+        ready()
+        wait_line()
+    ''')
+
+    def run(way):
+        with Target(interpreter, script, container=True) as target, Probe(target.pid, way) as probe:
+            if probe.way is None:
+                return False
+            target.send()
+            probe.wait_for(2)
+            main, other = of_kind(probe.stop(), "collection")
+            assert main["thread"] == target.pid and main["generation"] == 1
+            assert other["thread"] not in (0, target.pid) and other["generation"] == 2
+            assert main["stack"][0][1] == "<module>" and other["stack"][0][1] == "run"
+        return True
+
+    each_way(run)
