@@ -40,6 +40,71 @@ def test_export_is_as_agreed(samples, form):
     assert out.encode() == path.read_bytes()
 
 
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory):
+    program = build_dir() / "tests" / "tools" / "gc_samples"
+    if not program.exists():
+        pytest.skip(f"{program} is not built")
+    before, after = (tmp_path_factory.mktemp("recordings") / name for name in ("before.tide", "after.tide"))
+    subprocess.run([program, before], check=True)
+    subprocess.run([program, after, "changed"], check=True)
+    return before, after
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_comparison_is_as_agreed(lowtide, recordings, form):
+    result = lowtide("gc", "--requests", "100,50", "--format", form, *recordings, env={"LC_ALL": "C.UTF-8"})
+    assert result.code == 0, result
+    out = result.out if form == "text" else json.dumps(result.json["result"], indent=2) + "\n"
+    path = GOLDEN / ("gc-compare.txt" if form == "text" else "gc-compare-json.txt")
+    if os.environ.get("LOWTIDE_GOLDEN") == "write":
+        path.write_text(out)
+    assert out == path.read_text()
+    assert "\x1b" not in out and "\u202e" not in out
+
+
+def test_a_recording_beside_itself_is_the_same(lowtide, recordings):
+    result = lowtide("gc", "--json", "--fail-on", "medium", recordings[1], recordings[1])
+    assert result.json["result"]["changed"] == []
+    assert all(one["verdict"] in ("same", "look") for one in result.json["result"]["reasons"]), result
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "foreign", "newer", "folder", "missing"])
+def test_damaged_recordings_are_refused(lowtide, recordings, tmp_path, damage):
+    path = tmp_path / "x.tide"
+    good = recordings[0].read_bytes()
+    places = range(0, len(good), 4096) if damage == "cut" else [len(good) - 9000] if damage == "flipped" else [0]
+    for place in places:
+        if damage == "cut":
+            path.write_bytes(good[:place])
+        elif damage == "flipped":
+            path.write_bytes(good[:place] + bytes([good[place] ^ 1]) + good[place + 1:])
+        elif damage == "newer":
+            # Where SQLite keeps user_version, the schema; the page has its checksum, so this is damage.
+            path.write_bytes(good[:63] + b"\x09" + good[64:])
+        elif damage == "folder":
+            path.mkdir()
+        elif damage != "missing":
+            path.write_bytes(b"" if damage == "empty" else b"x" * 40000)
+        for arguments in ([path], [recordings[0], path], [path, "--format", "csv"]):
+            result = lowtide("gc", *arguments)
+            assert result.code == 6 and result.err.startswith("lowtide: "), result
+            assert result.out == "", result
+
+
+def test_the_comparison_takes_two_recordings(lowtide, recordings, tmp_path):
+    for arguments, sentence in (
+        ([*recordings, "-o", tmp_path / "x.csv"], "a comparison of two recordings is written as text or json"),
+        (["--requests", "5", recordings[0]], "--requests is for the comparison of two recordings"),
+        (["--requests", "0,5", *recordings], "'0,5' is not an argument that --requests takes"),
+        (["--requests", "x", *recordings], "'x' is not an argument that --requests takes"),
+        ([*recordings, recordings[0]], "is one argument too many for gc"),
+    ):
+        result = lowtide("gc", *arguments)
+        assert result.code == 2 and sentence in result.err, result
+    assert list(tmp_path.iterdir()) == []
+
+
 # ---- CSV ----
 
 def test_csv_has_a_row_a_collection(samples):

@@ -3,7 +3,7 @@
  * it to a .tide file.
  *
  *     gc_samples csv|trace|openmetrics      the export
- *     gc_samples FILE.tide                  the file
+ *     gc_samples FILE.tide [changed]        the file; changed: another one to compare with it
  *
  * The recording has one event of each kind and what a hostile target may put into its strings.
  */
@@ -177,6 +177,25 @@ static enum lt_status write_it(struct lt_session *session, const char *path,
 	return status;
 }
 
+/* The same process later: its collector is off, DEBUG_SAVEALL is set, and the release is a hostile text. */
+static void change(struct lt_gc_recording *recording)
+{
+	snprintf(recording->identity.python, sizeof(recording->identity.python),
+		 "3.13\x1b[31m\u202e");
+	recording->start_unix_ms += 3600000;
+	for (size_t i = 0; i < COUNT(events); i++)
+		if (events[i].cause == LT_CAUSE_THRESHOLD_0 ||
+		    events[i].seen.kind == LT_WATCH_MISSED)
+			events[i].seen.kind = LT_WATCH_CHANGED;
+	for (size_t i = 0; i < COUNT(samples); i++) {
+		samples[i].state.enabled = false;
+		samples[i].state.debug = 32;
+		samples[i].rss_bytes *= 2;
+		samples[i].tracked += (int64_t)(1 + i) * 30000;
+		samples[i].state.generations[0].count += (int64_t)i * 40000;
+	}
+}
+
 int main(int argc, char **argv)
 {
 	static const char *callbacks[] = {"shop.metrics.on_gc"};
@@ -201,8 +220,10 @@ int main(int argc, char **argv)
 		.frames = {.data = frames, .count = COUNT(frames)},
 	};
 	enum lt_format format;
-	if (argc != 2)
+	if (argc != 2 && argc != 3)
 		return 2;
+	if (argc == 3)
+		change(&recording);
 	setlocale(LC_CTYPE, "");
 	lt_session_init(&session);
 	bool file = lt_format_of_file(argv[1], &format) && format == LT_FORMAT_TIDE;
