@@ -12,7 +12,9 @@ enum {
 	HIGHEST_HZ = 10000,    /* in a hurry: the rings fill */
 	LIST_NS = 10000000,    /* how often new interpreters are looked for */
 	GATHER_NS = 100000000, /* how long missed collections are gathered into one event */
-	SHORT_STEPS = 16,      /* polls of a collection that runs which come twice as often */
+	SHORT_STEPS =
+		40, /* polls of a collection that runs which come four times as often, then twice */
+	QUIET_STEPS = 250, /* polls without any change after which every second one is left out */
 	CROWDED = 40,
 	SPACIOUS = 10, /* per cent of a ring that is new at a poll */
 };
@@ -25,7 +27,8 @@ struct poll {
 	uint64_t usual_ns, shortest_ns; /* from poll to poll */
 	uint64_t interval_ns;           /* now */
 	uint64_t next_ns, next_list_ns, next_flush_ns;
-	unsigned short_steps;
+	unsigned short_steps, quiet_steps;
+	bool may_rest;
 	bool ended;
 	struct polled_list interpreters;
 };
@@ -74,6 +77,12 @@ static bool differs(const struct lt_polled *polled, const struct lt_gc_state *b)
 			return true;
 	}
 	return false;
+}
+
+/* Whether anything at all was allocated. */
+static bool counts_differ(const struct lt_polled *polled, const struct lt_gc_state *state)
+{
+	return polled->last.state.generations[0].count != state->generations[0].count;
 }
 
 static enum lt_status remove_at(struct poll *poll, size_t at, struct lt_watch_events *events)
@@ -184,10 +193,13 @@ static enum lt_status poll_one(struct poll *poll, struct lt_polled *polled, bool
 	*ret_gone = !read_sample(poll->feed.view, polled->address, &sample);
 	if (*ret_gone)
 		return LT_OK;
+	if (counts_differ(polled, &sample.state))
+		poll->quiet_steps = 0;
 	if (!polled->run.active && !differs(polled, &sample.state)) {
 		polled->last = sample;
 		return LT_OK;
 	}
+	poll->quiet_steps = 0;
 	*ret_gone = !still_there(poll, polled->address);
 	if (*ret_gone)
 		return LT_OK;
@@ -203,6 +215,7 @@ static enum lt_status poll_all(struct poll *poll, struct lt_watch_events *events
 {
 	unsigned crowd = 0;
 	bool running = false;
+	poll->quiet_steps++;
 	for (size_t i = poll->interpreters.count; i-- > 0;) {
 		bool missing;
 		unsigned one;
@@ -219,7 +232,7 @@ static enum lt_status poll_all(struct poll *poll, struct lt_watch_events *events
 	}
 	if (poll->source == LT_WATCH_RING)
 		adapt(poll, crowd);
-	/* The end of a collection that runs is to be known as well as its start: the first polls come earlier. */
+	/* The end of a collection that runs is to be known as well as can be: polls come more often. */
 	poll->short_steps = running ? poll->short_steps + 1 : 0;
 	return LT_OK;
 }
@@ -245,8 +258,11 @@ static enum lt_status poll_step(struct poll *poll, uint64_t now, struct lt_watch
 		poll->next_flush_ns = now + GATHER_NS;
 	}
 	uint64_t interval = poll->interval_ns;
-	if (poll->short_steps > 0 && poll->short_steps <= SHORT_STEPS)
-		interval /= 2;
+	if (poll->short_steps > 0)
+		interval /= poll->short_steps <= SHORT_STEPS ? 4 : 2;
+	/* Nothing is allocated, so the next collection is far: waking up costs more than looking. */
+	else if (poll->may_rest && poll->quiet_steps > QUIET_STEPS)
+		interval *= 2;
 	poll->next_ns = now - now % interval + interval;
 	return LT_OK;
 }
@@ -294,6 +310,7 @@ enum lt_status lt_watch_open_polling(const struct lt_view *view,
 		hz = HIGHEST_HZ;
 	poll->feed = (struct lt_watch_feed){.ops = &poll_ops, .view = view};
 	poll->source = source;
+	poll->may_rest = options->poll_hz == 0;
 	poll->usual_ns = poll->interval_ns = 1000000000 / hz;
 	poll->shortest_ns = 1000000000 / HIGHEST_HZ;
 	uint64_t now = lt_now_ns();

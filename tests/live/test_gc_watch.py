@@ -2,12 +2,11 @@
 import json
 import os
 import signal
-import subprocess
-import tempfile
 import textwrap
 import time
 
-from harness import Target, build_dir, end_session, run_command
+from harness import Target, build_dir, run_command
+from harness.watch import Watch
 
 # Keeps its own log of collections; `run` leaves how many of which generation there were since it began.
 PRELUDE = textwrap.dedent('''
@@ -37,46 +36,6 @@ PRELUDE = textwrap.dedent('''
     def totals():
         return [[one["collections"], one["collected"], one["uncollectable"]] for one in gc.get_stats()]
 ''')
-
-
-class Watch:
-    """lt_watch on a target: `events` once stop() was called."""
-
-    def __init__(self, target, *arguments):
-        self.out = tempfile.TemporaryFile("w+")  # a pipe would be full soon
-        self.process = subprocess.Popen([build_dir() / "tests/tools/lt_watch", *arguments, str(target.pid)], text=True,
-                                        stdin=subprocess.PIPE, stdout=self.out, stderr=subprocess.PIPE, start_new_session=True)
-        deadline = time.monotonic() + 60
-        while not self.lines() and self.process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.01)
-        assert self.lines(), self.process.stderr.read()
-        self.opened = json.loads(self.lines()[0])
-
-    @staticmethod
-    def refused(target, *arguments):
-        return run_command(build_dir() / "tests/tools/lt_watch", *arguments, target.pid)
-
-    def lines(self):
-        """What it has written so far, whole lines only."""
-        return [line for line in os.pread(self.out.fileno(), 1 << 30, 0).decode().splitlines(True) if line.endswith("\n")]
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        end_session(self.process.pid)
-        self.process.wait(30)
-        for file in (self.process.stdin, self.process.stderr, self.out):
-            file.close()
-
-    def stop(self, end_input=True):
-        """Ends the watch, or waits until it ends by itself; returns the events."""
-        if end_input:
-            self.process.stdin.close()
-        code = self.process.wait(120)
-        assert code == 0, self.process.stderr.read()
-        _, *events, self.last = [json.loads(line) for line in self.lines()]
-        return events
 
 
 def seen_totals(events, interpreter=0):
@@ -174,7 +133,7 @@ def test_polling_tells_the_totals_and_all_long_collections(interpreter):
 def test_records_tell_each_collection(interpreter):
     if interpreter.version < (3, 15):
         with Target(interpreter, MIXED) as target:
-            refused = Watch.refused(target, "--source", "ring")
+            refused = run_command(build_dir() / "tests/tools/lt_watch", "--source", "ring", target.pid)
             assert refused.code == 4 and "keeps no timed records" in refused.err
         return
     with Target(interpreter, MIXED) as target:

@@ -1,0 +1,188 @@
+#!/usr/bin/env python3
+"""Watching the collector: what each source tells of the target's own log of its collections, how far off, and what it costs.
+
+Complete and exact: a target with collections of microseconds to tens of milliseconds, its gc.callbacks log with time.monotonic_ns()
+beside the events. Cost: a target that makes and parses documents with automatic collection on; runs of the same work, watched and
+unwatched in turn, by the target's own processor time and by the clock. At rest: processor time of lowtide while the target sleeps.
+"""
+import os
+import statistics
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from common import result, skip  # noqa: E402
+
+from harness import Target, build_dir, interpreters  # noqa: E402
+from harness.watch import Watch  # noqa: E402
+
+SOURCES = ("probe", "ring", "poll")
+PAIRS = int(os.environ.get("LOWTIDE_BENCH_PAIRS", "12"))
+REST_SECONDS = 5
+# Bounds on the error of a duration, in milliseconds.
+WANTED = {"probe": 0.05, "ring": 0.05, "poll": 1.0}
+LONG_NS = 2_000_000
+
+LOGGED = r"""
+import gc, time
+gc.disable()
+log, started = [], [0]
+def note(phase, info):
+    if phase == "start":
+        started[0] = time.monotonic_ns()
+    else:
+        log.append([started[0], time.monotonic_ns(), info["generation"]])
+gc.callbacks.append(note)
+held = []
+def hold(count):
+    held.extend([] for _ in range(count))
+ready()
+wait_line()
+for size in (10_000, 30_000, 100_000, 300_000):
+    hold(size)
+    for _ in range(15):
+        gc.collect()
+        time.sleep(0.004)
+gc.set_threshold(700, 10, 10)
+gc.enable()
+for step in range(300):
+    hold(300)
+    ring = [[] for _ in range(200)]
+    ring.append(ring)
+    del ring
+    time.sleep(0.001)
+gc.disable()
+ready(log=log)
+"""
+
+WORK = r"""
+import gc, json, time
+document = json.dumps([{"id": i, "name": "name %d" % i, "tags": [str(j) for j in range(5)]} for i in range(50)])
+class Node:
+    def __init__(self, parent):
+        self.parent, self.children = parent, []
+def request():
+    data = json.loads(document)
+    root = Node(None)
+    for entry in data:
+        child = Node(root)
+        child.entry = entry
+        root.children.append(child)
+    return len(json.dumps(data))
+cache = [[str(i)] for i in range(200_000)]
+ready()
+while True:
+    count = int(wait_line())
+    wall, cpu = time.perf_counter(), time.process_time()
+    for _ in range(count):
+        request()
+    ready(wall=time.perf_counter() - wall, cpu=time.process_time() - cpu)
+"""
+
+
+def possible(interpreter, source: str) -> bool:
+    with Target(interpreter, "ready()") as target:
+        try:
+            with Watch(target, "--source", source) as watch:
+                watch.stop()
+        except AssertionError:
+            return False
+    return True
+
+
+def accuracy(interpreter, source: str) -> None:
+    with Target(interpreter, LOGGED) as target, Watch(target, "--source", source) as watch:
+        target.send()
+        log = target.wait_ready(120)["log"]
+        time.sleep(0.1)
+        events = watch.stop()
+    told = [e for e in events if e["kind"] == "collection"]
+    counted = len(told) + sum(e["missed"] for e in events if e["kind"] == "missed")
+    errors, found = [], 0
+    long = [entry for entry in log if entry[1] - entry[0] >= LONG_NS]
+    for start, end, generation in long:
+        near = [e for e in told if e["generation"] == generation and e["start"] < end and e["end"] > start and e["end"] > e["start"]]
+        if near:
+            best = max(near, key=lambda e: min(e["end"], end) - max(e["start"], start))
+            found += 1
+            errors.append(abs((best["end"] - best["start"]) - (end - start)) / 1e6)
+    name = f"{source}, CPython {interpreter.label}"
+    errors.sort()
+    if not errors:
+        print(f"{name}: no collection of 2 ms or longer was told")
+        return
+    # Longer than two intervals between two looks: somebody else had the processor.
+    late = sum(2 * e["error"] > 2_000_000 for e in told)
+    p99 = errors[min(len(errors) - 1, int(len(errors) * 0.99))]
+    print(f"{name}: {counted} of {len(log)} counted, {len(told)} told one by one; of {len(long)} of 2 ms and longer {found}; "
+          f"duration off by {statistics.median(errors):.3f} ms, p99 {p99:.3f}, most {errors[-1]:.3f}; {late} told by a look that came late")
+    result(f"{name}: collections counted", str(counted), str(len(log)), f"{counted / len(log):.4f}", ">= 1")
+    result(f"{name}: of 2 ms and longer", str(found), str(len(long)), f"{found / len(long):.4f}", ">= 1")
+    result(f"{name}: duration, p99 of the error", f"{p99:.3f} ms", f"{WANTED[source]} ms", f"{p99 / WANTED[source]:.3f}", "<= 1")
+
+
+def cost(interpreter, source: str) -> None:
+    name = f"{source}, CPython {interpreter.label}"
+    ratios = {"cpu": [], "wall": []}
+    shares = []
+    with Target(interpreter, WORK) as target:
+        def work(count: int) -> dict:
+            target.send(str(count))
+            return dict(target.wait_ready(120))
+
+        count = max(50, int(100 / work(100)["wall"]))  # about a second
+
+        def watched() -> dict:
+            with Watch(target, "--source", source) as watch:
+                time.sleep(0.2)
+                took = work(count)
+                watch.stop()
+                shares.append(watch.last["cpu_ns"] / watch.last["elapsed_ns"])
+            return took
+
+        for pair in range(PAIRS):
+            runs = [watched, lambda: work(count)]
+            took = [run() for run in (runs if pair % 2 == 0 else reversed(runs))]
+            if pair % 2 == 1:
+                took.reverse()
+            for clock, values in ratios.items():
+                values.append(took[1][clock] / took[0][clock])
+    for clock, values in ratios.items():
+        print(f"{name}: throughput watched, of unwatched, by {clock}: median {statistics.median(values):.4f}, "
+              f"{min(values):.4f} to {max(values):.4f}")
+    print(f"{name}: lowtide takes {100 * statistics.median(shares):.2f} % of a core beside this work")
+    result(f"{name}: throughput under watch", f"{statistics.median(ratios['cpu']):.4f}", "1", f"{statistics.median(ratios['cpu']):.4f}",
+           ">= 0.99")
+
+
+def rest(interpreter, source: str) -> None:
+    with Target(interpreter, "ready()") as target, Watch(target, "--source", source) as watch:
+        time.sleep(REST_SECONDS)
+        watch.stop()
+        share = watch.last["cpu_ns"] / watch.last["elapsed_ns"]
+    result(f"{source}, CPython {interpreter.label}: lowtide at rest", f"{100 * share:.2f} %", "2 %", f"{share / 0.02:.3f}", "<= 1")
+
+
+def main() -> int:
+    if not (build_dir() / "tests/tools/lt_watch").exists():
+        skip("lt_watch is not built")
+    chosen = [i for i in interpreters() if not sys.argv[1:] or i.label in sys.argv[1:] or i.minor in sys.argv[1:]]
+    if not chosen:
+        skip("no such interpreter here")
+    last = chosen[-1]
+    middle = [i for i in chosen if i.root is None][-1:]
+    for source in SOURCES:
+        for interpreter in chosen:
+            if not possible(interpreter, source):
+                print(f"{source}, CPython {interpreter.label}: not possible here")
+                continue
+            accuracy(interpreter, source)
+            if interpreter is last or interpreter in middle:
+                cost(interpreter, source)
+                rest(interpreter, source)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
