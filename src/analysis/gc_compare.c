@@ -106,8 +106,12 @@ struct lt_gc_sink lt_gc_side_sink(struct lt_gc_side_feed *feed)
 
 static void set(struct lt_gc_side *side, enum lt_gc_figure figure, bool known, double value)
 {
+	static const double most = 9e18; /* fits the integers that it may become */
 	side->known[figure] = known && isfinite(value);
-	side->figure[figure] = side->known[figure] ? value : 0;
+	side->figure[figure] = !side->known[figure] ? 0
+			       : value > most       ? most
+			       : value < -most      ? -most
+						    : value;
 }
 
 static double over(double value, double by)

@@ -56,7 +56,7 @@ static const char *show(struct judge *judge, double value)
 	char *text = next_text(judge), number[LT_NUMBER_MAX];
 	if (fabs(value) >= 100)
 		snprintf(text, sizeof(judge->texts[0]), "%s%s", value < 0 ? "-" : "",
-			 lt_number_count((uint64_t)fabs(value), number));
+			 lt_number_count((uint64_t)(fabs(value) + 0.5), number));
 	else
 		snprintf(text, sizeof(judge->texts[0]), "%.*f", fabs(value) >= 10 ? 1 : 2, value);
 	return text;
@@ -425,10 +425,9 @@ static void judge_requests(struct judge *judge)
 	if (rose(judge, LT_FIGURE_REQUEST_TRACKED) &&
 	    judge->after->figure[LT_FIGURE_REQUEST_TRACKED] >= 1)
 		add(judge, LT_VERDICT_BAD,
-		    "A request leaves more behind: the heap grew by %s tracked objects a request "
-		    "and "
-		    "grows by %s",
-		    was(judge, LT_FIGURE_REQUEST_TRACKED), is(judge, LT_FIGURE_REQUEST_TRACKED));
+		    "A request leaves more behind: the heap grows by %s tracked objects a request, "
+		    "where it was %s before",
+		    is(judge, LT_FIGURE_REQUEST_TRACKED), was(judge, LT_FIGURE_REQUEST_TRACKED));
 }
 
 bool lt_gc_judge(struct lt_gc_comparison *comparison,

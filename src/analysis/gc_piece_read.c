@@ -298,10 +298,6 @@ static bool set_number(struct lt_gc_recording *recording, const char *key, int64
 			return true;
 		}
 	}
-	if (strcmp(key, "start_unix_ms") == 0) {
-		recording->start_unix_ms = value;
-		return true;
-	}
 	if (value < 0)
 		return false;
 #define FACT(name, target, most)                                                                   \
@@ -319,6 +315,7 @@ static bool set_number(struct lt_gc_recording *recording, const char *key, int64
 	FACT("threads", identity->thread_count, INT32_MAX)
 	FACT("source", recording->source, LT_WATCH_SOURCES - 1)
 	FACT("start_ns", recording->start_ns, INT64_MAX)
+	FACT("start_unix_ms", recording->start_unix_ms, INT64_MAX / 1000000)
 	FACT("end_ns", recording->end_ns, INT64_MAX)
 	FACT("ended", recording->ended, 1)
 	FACT("quarter_rule", recording->quarter_rule, 1)

@@ -30,8 +30,7 @@ void lt_print_head(struct lt_screen *screen, const struct lt_report *report)
 		return;
 	const char *cost =
 		who->stored
-			? lt_screen_format(screen,
-					   "From a snapshot file; %s in all, %s of memory at most.",
+			? lt_screen_format(screen, "From a file; %s in all, %s of memory at most.",
 					   lt_screen_milliseconds(screen, report->cost.elapsed_ms),
 					   lt_screen_bytes(screen, report->cost.peak_bytes))
 		: who->mode == LT_MODE_LIVE

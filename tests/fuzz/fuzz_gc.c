@@ -72,6 +72,7 @@ static int set_up(void **state)
 	lt_piece_text(&writer, "python", "3.13.1");
 	lt_piece_text(&writer, "command_line", "python3 app.py");
 	lt_piece_fact(&writer, "start_ns", 1000000000);
+	lt_piece_fact(&writer, "start_unix_ms", 1790000000000);
 	lt_piece_text(&writer, "callback", "on_gc");
 	for (uint64_t piece = 0; piece < PIECES; piece++) {
 		for (uint64_t i = 0; i < EVENTS; i++)
