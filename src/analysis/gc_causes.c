@@ -228,9 +228,10 @@ static enum lt_gc_cause automatic(const struct lt_gc_recording *recording,
 			     "%.1f ms before)",
 			     signed_count(g[0].threshold, a), signed_count(g[0].count, b),
 			     (double)seen->before_age_ns / 1e6);
-	for (int i = 1; i <= generation; i++) {
+	/* The oldest generation that is due is collected, and those below it whatever their counts. */
+	if (generation > 0) {
 		lt_text_add(text, "; ");
-		add_over(g, i, text);
+		add_over(g, generation, text);
 	}
 	if (generation == OLDEST && recording->quarter_rule) {
 		lt_text_add(text, "; ");

@@ -16,7 +16,8 @@ enum {
 	WAIT_FACTOR = 10,       /* a count this many times over its threshold waited for one call */
 	GROWN_BYTES = 16 << 20, /* more memory, worth a word when no collection ran */
 	GROWN_OBJECTS = 10000,  /* new tracked objects while the collector is off */
-	USUAL_FACTOR = 10,      /* by how much to raise a threshold that is too low */
+	OFTEN = 5, /* young collections a second; rarer ones are not due to a low threshold */
+	USUAL_FACTOR = 10, /* by how much to raise a threshold that is too low */
 };
 
 static const double BUDGET_MS = 100, BUDGET_HIGH_MS = 250;  /* of one pause */
@@ -229,16 +230,16 @@ static void too_often(struct lt_findings *findings, const struct lt_gc_recording
 	uint64_t young = summary->by_cause[LT_CAUSE_THRESHOLD_0].pauses.total_ns +
 			 summary->by_cause[LT_CAUSE_THRESHOLD_1].pauses.total_ns;
 	double share = lt_gc_summary_cpu_share(summary, young);
+	uint64_t count = summary->by_generation[0].count + summary->by_generation[1].count;
 	const struct lt_gc_generation *g = summary->last.state.generations;
 	if (share < CPU_SHARE || lt_gc_summary_share(summary, young) < HOT_SHARE ||
-	    g[0].threshold <= 0)
+	    g[0].threshold <= 0 || lt_gc_summary_seconds(summary) * OFTEN > (double)count)
 		return;
 	struct lt_finding *finding =
 		lt_finding_begin(findings, "gc-thresholds-low",
 				 share >= 2 * CPU_SHARE ? LT_HIGH : LT_MEDIUM, (double)young);
 	if (finding == NULL)
 		return;
-	uint64_t count = summary->by_generation[0].count + summary->by_generation[1].count;
 	lt_finding_real(findings, finding, "cpu_share", share);
 	lt_finding_int(findings, finding, "collections", count);
 	lt_finding_int(findings, finding, "threshold0", (uint64_t)g[0].threshold);

@@ -11,11 +11,23 @@ static uint64_t duration_of(const struct lt_gc_event *event)
 	return event->seen.end_ns - event->seen.start_ns;
 }
 
-/* What there are many of: collections that the first threshold started. */
+/* What there are many of: collections that are not full. */
 static bool common(const struct lt_gc_event *event)
 {
 	return event->seen.kind == LT_WATCH_MISSED ||
-	       (event->seen.kind == LT_WATCH_COLLECTION && event->cause == LT_CAUSE_THRESHOLD_0);
+	       (event->seen.kind == LT_WATCH_COLLECTION &&
+		event->seen.generation < LT_GC_GENERATIONS - 1);
+}
+
+static bool collection(const struct lt_gc_event *event)
+{
+	return event->seen.kind == LT_WATCH_MISSED || event->seen.kind == LT_WATCH_COLLECTION;
+}
+
+static bool any(const struct lt_gc_event *event)
+{
+	(void)event;
+	return true;
 }
 
 static int by_duration(const void *left, const void *right)
@@ -55,34 +67,41 @@ static bool compact(struct lt_gc_recording *recording)
 	return true;
 }
 
+/* Half of those that `concerned` says go, the shortest ones. `durations` has room for all. */
+static void drop_half(struct lt_gc_events *events, bool (*concerned)(const struct lt_gc_event *),
+		      uint64_t *durations)
+{
+	size_t count = 0, kept = 0;
+	for (size_t i = 0; i < events->count; i++) {
+		if (concerned(&events->data[i]))
+			durations[count++] = duration_of(&events->data[i]);
+	}
+	qsort(durations, count, sizeof(*durations), by_duration);
+	size_t excess = count / 2;
+	uint64_t most = count > 0 ? durations[excess] : 0;
+	for (size_t i = 0; i < events->count; i++) {
+		const struct lt_gc_event *event = &events->data[i];
+		bool drop = excess > 0 && concerned(event) && duration_of(event) <= most;
+		excess -= drop;
+		if (!drop)
+			events->data[kept++] = *event;
+	}
+	events->count = kept;
+}
+
 static enum lt_status make_room(struct lt_session *session, struct lt_gc_recording *recording)
 {
 	struct lt_gc_events *events = &recording->events;
 	LT_FREE uint64_t *durations = malloc(events->count * sizeof(*durations));
 	if (durations == NULL)
 		return lt_fail_memory(session);
-	size_t commons = 0, kept = 0, before = events->count;
-	for (size_t i = 0; i < events->count; i++) {
-		if (common(&events->data[i]))
-			durations[commons++] = duration_of(&events->data[i]);
-	}
-	qsort(durations, commons, sizeof(*durations), by_duration);
-	size_t excess = commons / 2;
-	uint64_t most = commons > 0 ? durations[excess] : 0;
-	for (size_t i = 0; i < events->count; i++) {
-		const struct lt_gc_event *event = &events->data[i];
-		bool drop = excess > 0 && common(event) && duration_of(event) <= most;
-		excess -= drop;
-		if (!drop)
-			events->data[kept++] = *event;
-	}
-	if (kept > before - before / 4) {
-		memmove(events->data, events->data + kept / 2,
-			(kept - kept / 2) * sizeof(*events->data));
-		kept -= kept / 2;
-	}
-	recording->left_out += before - kept;
-	events->count = kept;
+	size_t before = events->count;
+	drop_half(events, common, durations);
+	if (events->count > before - before / 4)
+		drop_half(events, collection, durations);
+	if (events->count > before - before / 4)
+		drop_half(events, any, durations);
+	recording->left_out += before - events->count;
 	return compact(recording) ? LT_OK : lt_fail_memory(session);
 }
 

@@ -183,6 +183,9 @@ static enum lt_status take(struct recorder *recorder, const struct lt_watch_even
 	struct lt_gc_recording *recording = &recorder->recording;
 	LT_CLEANUP(lt_text_deinit) struct lt_text where = {0};
 	LT_CLEANUP(lt_text_deinit) struct lt_text evidence = {0};
+	/* The source is at work a little earlier than the recording begins. */
+	if (seen->start_ns < recording->start_ns)
+		return LT_OK;
 	struct lt_gc_event event = {.seen = *seen};
 	LT_TRY(lt_gc_stacks_resolve(recorder->stacks, &event));
 	event.cause = lt_gc_cause_decide(recording, &event, &where, &evidence);

@@ -2,8 +2,8 @@
  * gc_record.h: watches the collector of a live process for a while and makes a recording of it: stacks with
  * files and lines, causes with their evidence, samples of the process. Nothing in the process is stopped.
  *
- * Memory stays bounded however long it takes: of many events the longest and those with a cause other than
- * the youngest threshold are kept (gc_recording.h, left_out), samples become fewer and further apart. A sink sees all.
+ * Memory stays bounded however long it takes: of many events the longest are kept, full ones before others
+ * (gc_recording.h, left_out), samples become fewer and further apart. A sink sees all.
  */
 #ifndef LT_ANALYSIS_GC_RECORD_H
 #define LT_ANALYSIS_GC_RECORD_H

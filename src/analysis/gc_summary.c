@@ -317,8 +317,11 @@ double lt_gc_summary_cpu_share(const struct lt_gc_summary *summary, uint64_t pau
 {
 	if (!summary->sampled || summary->last.cpu_ns <= summary->first.cpu_ns)
 		return 0;
-	double share = (double)pause_ns / (double)(summary->last.cpu_ns - summary->first.cpu_ns);
-	return share < 1 ? share : 1;
+	/* Pauses are by the clock: on a busy machine they may be longer than the processor time in them. */
+	uint64_t cpu_ns = summary->last.cpu_ns - summary->first.cpu_ns;
+	if (cpu_ns < summary->all.pauses.total_ns)
+		cpu_ns = summary->all.pauses.total_ns;
+	return pause_ns < cpu_ns ? (double)pause_ns / (double)cpu_ns : 1;
 }
 
 static void free_group(struct lt_gc_group *group)

@@ -132,6 +132,9 @@ static const char *length(struct lt_screen *screen, double ms)
 {
 	if (ms <= 0)
 		return "-";
+	if (ms < 0.1)
+		return lt_screen_format(screen, screen->style->utf8 ? "%.1f \u00b5s" : "%.1f us",
+					ms * 1000);
 	return ms < 1 ? lt_screen_format(screen, "%.2f ms", ms)
 		      : lt_screen_milliseconds(screen, ms);
 }
@@ -281,8 +284,9 @@ static void add_longest(struct lt_screen *screen, const struct lt_gc_result *res
 		const char *dot = lt_screen_dot(screen);
 		const char *head = lt_screen_format(
 			screen, "at %.2f s%sgeneration %d%s%s%scollected %lld",
-			(double)(seen->start_ns - recording->start_ns) / 1e9, dot, seen->generation,
-			dot, lt_gc_cause_name(events[i]->cause), dot, (long long)seen->collected);
+			(double)(int64_t)(seen->start_ns - recording->start_ns) / 1e9, dot,
+			seen->generation, dot, lt_gc_cause_name(events[i]->cause), dot,
+			(long long)seen->collected);
 		lt_screen_paragraph(screen, 2,
 				    length(screen, (double)(seen->end_ns - seen->start_ns) / 1e6),
 				    HANG, head);
@@ -304,12 +308,12 @@ static void add_changes(struct lt_screen *screen, const struct lt_gc_recording *
 			lt_screen_heading(screen, "CHANGES", "what was done to the collector");
 		if (shown > CHANGES && screen->style->verbosity < 1)
 			continue;
-		lt_screen_paragraph(
-			screen, 2,
-			lt_screen_format(screen, "at %.2f s",
-					 (double)(event->seen.start_ns - recording->start_ns) /
-						 1e9),
-			HANG, lt_screen_safe(screen, event->evidence));
+		lt_screen_paragraph(screen, 2,
+				    lt_screen_format(screen, "at %.2f s",
+						     (double)(int64_t)(event->seen.start_ns -
+								       recording->start_ns) /
+							     1e9),
+				    HANG, lt_screen_safe(screen, event->evidence));
 	}
 	if (shown > CHANGES && screen->style->verbosity < 1)
 		lt_text_addf(screen->out, "  ... %zu more (-v)\n", shown - CHANGES);
