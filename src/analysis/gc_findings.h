@@ -6,6 +6,7 @@
 #define LT_ANALYSIS_GC_FINDINGS_H
 
 #include "analysis/doctor.h"
+#include "analysis/gc_advise.h"
 #include "analysis/gc_summary.h"
 
 struct lt_findings;
@@ -14,7 +15,9 @@ struct lt_findings;
 struct lt_gc_result {
 	struct lt_gc_recording recording;
 	struct lt_gc_summary summary;
-	const char *headline;        /* what matters most, in a sentence */
+	const char *headline; /* what matters most, in a sentence */
+	bool asked;           /* what other settings would do: */
+	struct lt_gc_what_if what_if;
 	struct lt_finding *findings; /* worst first */
 	size_t finding_count;
 	struct lt_arena strings;

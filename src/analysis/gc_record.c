@@ -28,6 +28,7 @@ struct recorder {
 	struct lt_python *python;
 	struct lt_view view;
 	struct lt_watch *watch;
+	struct lt_watch_path *path; /* NULL: not asked for */
 	struct lt_gc_stacks *stacks;
 	struct lt_watch_events batch;
 	struct lt_gc_recording recording;
@@ -37,6 +38,7 @@ struct recorder {
 static void deinit(struct recorder *recorder)
 {
 	lt_gc_stacks_destroy(recorder->stacks);
+	lt_watch_path_close(recorder->path, NULL);
 	lt_watch_close(recorder->watch);
 	lt_watch_events_deinit(&recorder->batch);
 	lt_python_close(recorder->python);
@@ -105,6 +107,10 @@ static enum lt_status begin(struct recorder *recorder)
 	recording->at_eval_breaker = lt_fact(layout, LT_FACT_gc_at_eval_breaker) != 0;
 	LT_TRY(lt_watch_state(recorder->watch, &state));
 	LT_TRY(lt_gc_callbacks_read(&recorder->view, state.callbacks, recording));
+	if (recorder->options->path) {
+		const struct lt_watch_path_options usual = {0};
+		LT_TRY(lt_watch_path_open(&recorder->view, &usual, &recorder->path));
+	}
 	for (size_t i = 0; i < recorder->options->sink_count; i++) {
 		const struct lt_gc_sink *sink = &recorder->options->sinks[i];
 		if (sink->begin != NULL)
@@ -246,6 +252,8 @@ static enum lt_status record(struct recorder *recorder)
 		LT_TRY(sample(recorder, false));
 		LT_TRY(tick(recorder, false));
 	}
+	lt_watch_path_close(recorder->path, &recording->path);
+	recorder->path = NULL;
 	LT_TRY(sample(recorder, true));
 	return tick(recorder, true);
 }

@@ -35,6 +35,7 @@ enum {
 struct lt_gc_record_options {
 	struct lt_watch_options watch;
 	unsigned seconds;
+	bool path; /* with the path of the count between collections: some percent of a processor */
 	const volatile int *stop;       /* not 0: end now with what there is; may be NULL */
 	const struct lt_gc_sink *sinks; /* each is told, in order */
 	size_t sink_count;

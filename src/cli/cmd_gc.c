@@ -81,6 +81,13 @@ static enum lt_status finish_file(struct gc_run *gc)
 	return gc->output != NULL ? lt_output_commit(gc->output) : LT_OK;
 }
 
+static bool asks(const struct lt_request *request)
+{
+	const struct lt_gc_question *question = &request->question;
+	return question->asked_count > 0 || question->advise || question->goal.share > 0 ||
+	       question->goal.pause_ms > 0;
+}
+
 static enum lt_status watch(struct gc_run *gc)
 {
 	struct lt_run *run = gc->run;
@@ -88,6 +95,7 @@ static enum lt_status watch(struct gc_run *gc)
 	struct lt_gc_record_options options = {
 		.watch = {.poll_hz = request->hz},
 		.seconds = request->seconds > 0 ? request->seconds : SECONDS_DEFAULT,
+		.path = asks(request),
 	};
 	if (request->has_source)
 		options.watch.only[request->source] = true;
@@ -127,6 +135,11 @@ static enum lt_status show(struct gc_run *gc)
 				       &gc->result.recording));
 	LT_TRY(finish_file(gc));
 	LT_TRY(lt_gc_result_judge(run->session, &gc->result));
+	if (asks(request)) {
+		gc->result.asked = true;
+		LT_TRY(lt_gc_ask(run->session, &gc->result.recording, &request->question,
+				 &gc->result.what_if));
+	}
 	take_identity(run, &gc->result);
 	if (gc->export == NULL || gc->output != NULL)
 		lt_report_gc(&run->report, &gc->result, &run->out);

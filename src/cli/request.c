@@ -101,6 +101,22 @@ static bool parse_requests(const char *argument, uint64_t requests[2])
 	       parse_number(comma != NULL ? comma + 1 : first, 1, INT64_MAX, &requests[1]);
 }
 
+static enum lt_status add_setting(struct parser *parser, const char *argument)
+{
+	struct lt_gc_question *question = &parser->request->question;
+	if (question->asked_count == LT_GC_ASKED_MOST)
+		return lt_fail(parser->session, LT_E_USAGE, "--what-if is given more than %d times",
+			       LT_GC_ASKED_MOST);
+	if (lt_gc_setting_parse(argument, &question->asked[question->asked_count])) {
+		question->asked_count++;
+		return LT_OK;
+	}
+	lt_remedy(parser->session, "Give thresholds (--what-if=10000,10,10), freeze, both with a "
+				   "comma between, or bound=64M.");
+	return lt_fail(parser->session, LT_E_USAGE,
+		       "'%.100s' is not a setting that --what-if takes", argument);
+}
+
 static enum lt_status apply(struct parser *parser, enum lt_option_id id, const char *argument)
 {
 	const struct lt_option *option = &lt_options[id];
@@ -178,6 +194,17 @@ static enum lt_status apply(struct parser *parser, enum lt_option_id id, const c
 				       "'%.100s' is not an argument that --requests takes",
 				       argument);
 		}
+		break;
+	case LT_OPT_WHAT_IF:
+		return add_setting(parser, argument);
+	case LT_OPT_ADVISE:
+		request->question.advise = true;
+		break;
+	case LT_OPT_GC_SHARE:
+		request->question.goal.share = (double)number / 100;
+		break;
+	case LT_OPT_GC_PAUSE:
+		request->question.goal.pause_ms = (double)number;
 		break;
 	case LT_OPT_SNAPSHOTS:
 		request->snapshots = (unsigned)number;

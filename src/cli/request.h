@@ -5,6 +5,7 @@
 #define LT_CLI_REQUEST_H
 
 #include "analysis/doctor.h"
+#include "analysis/gc_advise.h"
 #include "base/session.h"
 #include "report/format.h"
 #include "target/freeze.h"
@@ -38,10 +39,11 @@ struct lt_request {
 	uint64_t top;     /* rows; 0: the default of the command */
 	unsigned seconds; /* -d; 0: the default of the command */
 	bool has_source;
-	enum lt_watch_source source; /* the one that may be used, when has_source */
-	unsigned hz;                 /* 0: the default */
-	uint64_t requests[2];        /* served before and after; 0: not known */
-	unsigned snapshots;          /* 0: the default of the command */
+	enum lt_watch_source source;    /* the one that may be used, when has_source */
+	unsigned hz;                    /* 0: the default */
+	uint64_t requests[2];           /* served before and after; 0: not known */
+	unsigned snapshots;             /* 0: the default of the command */
+	struct lt_gc_question question; /* --what-if, --advise and its goals */
 	bool has_fail_on;
 	enum lt_severity fail_on;
 	pid_t pid;           /* 0: the command takes none, or was given a file */

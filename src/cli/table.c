@@ -99,6 +99,26 @@ const struct lt_option lt_options[LT_OPT_COUNT] = {
 		 .argument = "N[,M]",
 		 .help = "So many requests were served in the first recording and in the second: "
 			 "compare what one of them costs"},
+	[LT_OPT_WHAT_IF] =
+		{.name = "what-if",
+		 .argument = "SETTING",
+		 .help = "Predict what other settings would have done: thresholds "
+			 "(10000,10,10), freeze, or bound=64M for no automatic collection but "
+			 "one each time so much garbage may wait; may be given several times"},
+	[LT_OPT_ADVISE] = {.name = "advise",
+			   .help = "Name the thresholds that keep collections below a share of "
+				   "the time, 1 % unless given, at the least memory, with the "
+				   "curve behind it"},
+	[LT_OPT_GC_SHARE] = {.name = "max-share",
+			     .argument = "PERCENT",
+			     .least = 1,
+			     .most = 100,
+			     .help = "The share of the time that --advise keeps to"},
+	[LT_OPT_GC_PAUSE] = {.name = "max-pause",
+			     .argument = "MS",
+			     .least = 1,
+			     .most = 3600000,
+			     .help = "The longest pause in milliseconds that --advise keeps to"},
 	[LT_OPT_DEPTH] = {.name = "depth",
 			  .argument = "N",
 			  .least = 1,
@@ -261,7 +281,9 @@ const struct lt_command lt_commands[] = {
 	 .completion = LT_COMPLETE_SUBJECT,
 	 .options = COMMON | LT_OPT_BIT(LT_OPT_DURATION) | LT_OPT_BIT(LT_OPT_SOURCE) |
 		    LT_OPT_BIT(LT_OPT_HZ) | LT_OPT_BIT(LT_OPT_FAIL_ON) |
-		    LT_OPT_BIT(LT_OPT_REQUESTS),
+		    LT_OPT_BIT(LT_OPT_REQUESTS) | LT_OPT_BIT(LT_OPT_WHAT_IF) |
+		    LT_OPT_BIT(LT_OPT_ADVISE) | LT_OPT_BIT(LT_OPT_GC_SHARE) |
+		    LT_OPT_BIT(LT_OPT_GC_PAUSE),
 	 .formats = TEXT_AND_JSON | GC_FILES,
 	 .beside = GC_FILES,
 	 .summary = "every collection as it happens: pause, generation, cause, file:line",

@@ -22,6 +22,10 @@ json_t *lt_json_ps(const struct lt_ps *ps);
 json_t *lt_json_doctor(const struct lt_doctor *doctor);
 json_t *lt_json_leaks(const struct lt_leaks *leaks);
 
+struct lt_gc_what_if;
+/* The settings that were asked for, as a list; and what the model is, its curve and its advice. */
+json_t *lt_json_gc_what_if(const struct lt_gc_what_if *answer);
+json_t *lt_json_gc_model(const struct lt_gc_what_if *answer);
 json_t *lt_json_gc(const struct lt_gc_result *result);
 json_t *lt_json_gc_compare(const struct lt_gc_comparison *comparison);
 

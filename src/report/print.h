@@ -37,6 +37,9 @@ void lt_print_leaks(const struct lt_report *report, const struct lt_leaks *leaks
 struct lt_gc_comparison;
 void lt_print_gc_compare(const struct lt_report *report, const struct lt_gc_comparison *comparison,
 			 struct lt_text *out);
+struct lt_gc_what_if;
+/* The part of a report on the collector that says what other settings would do. */
+void lt_print_gc_what_if(struct lt_screen *screen, const struct lt_gc_what_if *answer);
 
 struct lt_gc_result;
 void lt_print_gc(const struct lt_report *report, const struct lt_gc_result *result,

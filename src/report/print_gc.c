@@ -383,6 +383,8 @@ void lt_print_gc(const struct lt_report *report, const struct lt_gc_result *resu
 		add_changes(&screen, &result->recording);
 		add_timeline(&screen, result);
 	}
+	if (result->asked)
+		lt_print_gc_what_if(&screen, &result->what_if);
 	add_findings(&screen, result);
 	lt_screen_deinit(&screen);
 }

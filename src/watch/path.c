@@ -9,8 +9,10 @@
 #include <time.h>
 
 enum {
-	USUAL_STRETCH_MS = 40,
-	USUAL_EVERY_MS = 1000,
+	USUAL_STRETCH_MS = 4,
+	USUAL_EVERY_MS = 100,
+	LONG_EVERY = 8, /* of so many stretches one is longer: */
+	LONG_TIMES = 6,
 	STATE_MOST = 1024,     /* bytes of the collector's state that are read at once */
 	PLAUSIBLE = 500000000, /* a larger count is a torn read */
 	GAP_NS =
@@ -131,15 +133,18 @@ static void read_stretch(struct lt_watch_path *path, uint64_t until_ns)
 			path->failed = true;
 			break;
 		}
+		bool collected = collected_between(&track.last, &look);
 		if (look.at_ns - track.last.at_ns > GAP_NS) {
+			bool lost = inside || look.collecting || collected;
 			if (!inside)
 				turn_here(path, &track);
-			add(path, look.at_ns, look.count[0], LT_POINT_START);
+			if (!inside && track.last.at_ns > track.turn.at_ns)
+				add(path, track.last.at_ns, track.last.count[0], LT_POINT_MOVE);
+			add(path, look.at_ns, look.count[0], lost ? LT_POINT_START : LT_POINT_GAP);
 			begin_at(&track, &look);
 			inside = look.collecting;
 			continue;
 		}
-		bool collected = collected_between(&track.last, &look);
 		if (!inside && (look.collecting || collected)) {
 			turn_here(path, &track);
 			add(path, track.last.at_ns, track.last.count[0], LT_POINT_BEGIN);
@@ -178,6 +183,7 @@ static void *run(void *argument)
 {
 	struct lt_watch_path *path = argument;
 	uint64_t next_ns = lt_now_ns();
+	unsigned stretches = 0;
 	pthread_mutex_lock(&path->lock);
 	while (!path->stop && !path->failed) {
 		if (lt_now_ns() < next_ns) {
@@ -187,7 +193,9 @@ static void *run(void *argument)
 			continue;
 		}
 		pthread_mutex_unlock(&path->lock);
-		read_stretch(path, lt_now_ns() + path->stretch_ns);
+		uint64_t length_ns =
+			path->stretch_ns * (++stretches % LONG_EVERY == 0 ? LONG_TIMES : 1);
+		read_stretch(path, lt_now_ns() + length_ns);
 		if (path->points.count > LT_POINTS_MOST / 2)
 			thin_out(path);
 		next_ns += path->every_ns;

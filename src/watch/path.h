@@ -1,6 +1,6 @@
 /*
  * path.h: how the count of generation 0 moves between collections, read from a running process in stretches:
- * for some milliseconds of each second as fast as memory can be read. One count at each collection says how much
+ * for some milliseconds of each tenth of a second as fast as memory can be read. One count at each collection says how much
  * was allocated in all; the path says in what bursts, which decides what another threshold would do.
  *
  * Reads memory only, in a thread of its own. Times are CLOCK_MONOTONIC in ns.
@@ -12,11 +12,11 @@
 #include "heap/interpreters.h"
 
 enum lt_point_kind {
-	LT_POINT_START, /* a stretch begins: nothing is known of the time before it;
-			    also after lowtide itself was kept from reading */
+	LT_POINT_START, /* a stretch begins: nothing is known of the time before it */
 	LT_POINT_MOVE, /* the count went straight from the point before to here, or was 0 all the time */
 	LT_POINT_BEGIN, /* the same, and here a collection begins */
 	LT_POINT_END, /* the collection is over; the count started at 0 again and has this value now */
+	LT_POINT_GAP, /* how the count came here was not seen: lowtide was kept from reading; no collection */
 };
 
 /* The path is straight between points but for what is smaller than LT_POINT_GRAIN. */
@@ -30,8 +30,11 @@ LT_VEC(lt_watch_points, struct lt_watch_point);
 enum { LT_POINT_GRAIN = 4, LT_POINTS_MOST = 1 << 19 };
 
 struct lt_watch_path_options {
-	unsigned stretch_ms; /* length of a stretch, 0: 40 */
-	unsigned every_ms;   /* from begin to begin, 0: 1,000 */
+	/*
+	 * Length of a stretch, 0: 4, and from begin to begin, 0: 100. One of eight is six times as long. Many short ones
+	 * are better than a long one: a thread that has slept is given the processor at once, but not for long.
+	 */
+	unsigned stretch_ms, every_ms;
 };
 
 struct lt_watch_path;

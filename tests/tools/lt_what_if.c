@@ -1,59 +1,245 @@
 /*
- * lt_what_if: the path of the count of generation 0 of a live process, for the live tests of src/watch/path.c.
+ * lt_what_if: the model of the collector on a live process whose own log of collections stands in for a source of events, and
+ * the path of the count of generation 0; for the live tests of src/watch/path.c and for tests/bench/bench_what_if.py.
  *
- *     lt_what_if [--stretch MS] [--every MS] PID
+ *     lt_what_if [--stretch MS] [--every MS] [--log FILE [--cpu 1] [--what-if A,B,C|freeze|bound=BYTES]...] PID
  *
- * Reads until its standard input ends. {"points": [[NS, COUNT, KIND], ...]}
+ * Reads until its standard input ends. Without a log: {"points": [[NS, COUNT, KIND], ...]}. With one, whose first line
+ * is {"start", "end"} and each other line {"start", "end", "cpu", "generation", "collected", "count"}:
+ * {"basis", "model", "itself", "what_if"}. --cpu: pauses are processor time, for machines with more to do.
  */
+#include "analysis/gc_model.h"
+#include "base/cleanup.h"
 #include "target/process.h"
-#include "watch/path.h"
 
 #include <inttypes.h>
+#include <jansson.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-static enum lt_status watch(const struct lt_view *view, const struct lt_watch_path_options *options)
+enum { SETTINGS_MOST = 32, SAMPLE_MS = 20 };
+
+struct options {
+	struct lt_watch_path_options path;
+	const char *log;
+	bool cpu;
+	const char *settings[SETTINGS_MOST];
+	size_t setting_count;
+	pid_t pid;
+};
+
+static uint64_t number(const json_t *object, const char *name)
+{
+	return (uint64_t)json_integer_value(json_object_get(object, name));
+}
+
+static void put_points(const struct lt_watch_points *points)
+{
+	printf("{\"points\": [");
+	for (size_t i = 0; i < points->count; i++)
+		printf("%s[%" PRIu64 ", %" PRId32 ", %u]", i > 0 ? ", " : "", points->data[i].at_ns,
+		       points->data[i].count, points->data[i].kind);
+	printf("]}\n");
+}
+
+static enum lt_status read_log(struct lt_session *session, const struct options *options,
+			       struct lt_gc_recording *recording)
+{
+	LT_FCLOSE FILE *file = fopen(options->log, "r");
+	if (file == NULL)
+		return lt_fail(session, LT_E_FILE, "cannot read %s", options->log);
+	char line[1024];
+	while (fgets(line, sizeof(line), file) != NULL) {
+		json_t *object = json_loads(line, 0, NULL);
+		if (recording->end_ns == 0) {
+			recording->start_ns = number(object, "start");
+			recording->end_ns = number(object, "end");
+			json_decref(object);
+			continue;
+		}
+		struct lt_gc_event event = {.where = "", .evidence = ""};
+		event.seen.start_ns = number(object, "start");
+		event.seen.end_ns = options->cpu ? event.seen.start_ns + number(object, "cpu")
+						 : number(object, "end");
+		event.seen.generation = (int)number(object, "generation");
+		event.seen.collected = (int64_t)number(object, "collected");
+		event.seen.candidates = -1;
+		event.seen.before.generations[0].count = (int64_t)number(object, "count");
+		json_decref(object);
+		if (!lt_gc_events_push(&recording->events, event))
+			return lt_fail_memory(session);
+	}
+	return LT_OK;
+}
+
+/* Samples of before the start and after the end go. */
+static void trim(struct lt_gc_recording *recording)
+{
+	struct lt_gc_samples *samples = &recording->samples;
+	size_t kept = 0;
+	for (size_t i = 0; i < samples->count; i++) {
+		bool before =
+			i + 1 < samples->count && samples->data[i + 1].at_ns < recording->start_ns;
+		bool after = i > 0 && samples->data[i - 1].at_ns > recording->end_ns;
+		if (!before && !after)
+			samples->data[kept++] = samples->data[i];
+	}
+	samples->count = kept;
+	size_t points = 0;
+	for (size_t i = 0; i < recording->path.count; i++) {
+		struct lt_watch_point point = recording->path.data[i];
+		if (point.at_ns < recording->start_ns || point.at_ns > recording->end_ns)
+			continue;
+		if (points == 0)
+			point.kind = LT_POINT_START;
+		recording->path.data[points++] = point;
+	}
+	recording->path.count = points;
+}
+
+static bool parse_setting(const char *text, const struct lt_gc_model *model,
+			  struct lt_gc_setting *ret_setting)
+{
+	struct lt_gc_setting setting = model->recorded;
+	if (strcmp(text, "freeze") == 0)
+		setting.freeze = true;
+	else if (strncmp(text, "bound=", 6) == 0)
+		setting.bound_bytes = strtoull(text + 6, NULL, 10);
+	else if (strcmp(text, "usual") != 0 &&
+		 sscanf(text, "%" SCNd64 ",%" SCNd64 ",%" SCNd64, &setting.thresholds[0],
+			&setting.thresholds[1], &setting.thresholds[2]) != 3)
+		return false;
+	*ret_setting = setting;
+	return true;
+}
+
+static json_t *prediction_json(const char *name, const struct lt_gc_prediction *prediction)
+{
+	return json_pack(
+		"{sss[III]sfs[fff]sfsfsfsIsI}", "setting", name, "collections",
+		(json_int_t)prediction->collections[0], (json_int_t)prediction->collections[1],
+		(json_int_t)prediction->collections[2], "gc_time_ms", prediction->gc_time_ms,
+		"gc_ms", prediction->gc_ms[0], prediction->gc_ms[1], prediction->gc_ms[2], "share",
+		prediction->share, "pause_max_ms", prediction->pause_max_ms, "garbage_peak",
+		prediction->garbage_peak, "garbage_peak_bytes",
+		(json_int_t)prediction->garbage_peak_bytes, "extra_bytes",
+		(json_int_t)prediction->extra_bytes);
+}
+
+static enum lt_status predict(struct lt_session *session, const struct options *options,
+			      const struct lt_gc_recording *recording)
+{
+	struct lt_gc_model model;
+	LT_TRY(lt_gc_model_fit(session, recording, &model));
+	json_t *list = json_array();
+	for (size_t i = 0; i < options->setting_count && model.basis != LT_BASIS_NONE; i++) {
+		struct lt_gc_setting setting;
+		struct lt_gc_prediction prediction;
+		if (!parse_setting(options->settings[i], &model, &setting))
+			continue;
+		lt_gc_model_predict(&model, &setting, &prediction);
+		json_array_append_new(list, prediction_json(options->settings[i], &prediction));
+	}
+	json_t *shown = json_pack(
+		"{sssssosos{sIsisfsfsfsfs[fff]s[fff]sfsbs[III]s[fff]sIsI}}", "basis",
+		lt_gc_basis_name(model.basis), "why", model.why, "itself",
+		prediction_json("usual", &model.itself), "what_if", list, "model", "run_ns",
+		(json_int_t)model.run_ns, "steps", (int)model.steps.count, "flow",
+		model.flow * (double)model.run_ns, "garbage_share", model.garbage_share, "held",
+		model.held[1], "total", model.long_lived_total, "cost_ns", model.cost_ns[0],
+		model.cost_ns[1], model.cost_ns[2], "work", model.objects[0], model.objects[1],
+		model.objects[2], "bytes", model.bytes_per_object, "delayed", model.delay_count > 0,
+		"seen", (json_int_t)model.seen_collections[0],
+		(json_int_t)model.seen_collections[1], (json_int_t)model.seen_collections[2],
+		"seen_ms", model.seen_ms[0], model.seen_ms[1], model.seen_ms[2], "points",
+		(json_int_t)recording->path.count, "samples", (json_int_t)recording->samples.count);
+	json_dumpf(shown, stdout, JSON_ENSURE_ASCII);
+	puts("");
+	json_decref(shown);
+	lt_gc_model_deinit(&model);
+	return LT_OK;
+}
+
+static enum lt_status sample(const struct lt_view *view, struct lt_gc_samples *samples)
+{
+	struct lt_interpreters interpreters = {0};
+	LT_TRY(lt_interpreters_read(view, &interpreters));
+	const struct lt_gc_sample one = {
+		.at_ns = lt_now_ns(), .tracked = -1, .state = interpreters.data[0].gc};
+	lt_interpreters_deinit(&interpreters);
+	return lt_gc_samples_push(samples, one) ? LT_OK : lt_fail_memory(view->session);
+}
+
+static enum lt_status watch(const struct lt_view *view, const struct options *options)
 {
 	struct lt_watch_path *path = NULL;
-	LT_TRY(lt_watch_path_open(view, options, &path));
+	struct lt_gc_recording recording = {0};
+	recording.quarter_rule = lt_fact(view->layout, LT_FACT_gc_quarter_rule) != 0;
+	recording.incremental = lt_fact(view->layout, LT_FACT_gc_incremental) != 0;
+	recording.at_eval_breaker = lt_fact(view->layout, LT_FACT_gc_at_eval_breaker) != 0;
+	LT_TRY(lt_watch_path_open(view, &options->path, &path));
 	puts("ready");
 	fflush(stdout);
-	char byte;
-	while (read(0, &byte, 1) > 0)
-		;
-	struct lt_watch_points points = {0};
-	lt_watch_path_close(path, &points);
-	printf("{\"points\": [");
-	for (size_t i = 0; i < points.count; i++)
-		printf("%s[%" PRIu64 ", %" PRId32 ", %u]", i > 0 ? ", " : "", points.data[i].at_ns,
-		       points.data[i].count, points.data[i].kind);
-	printf("]}\n");
-	lt_watch_points_deinit(&points);
-	return LT_OK;
+	enum lt_status status = LT_OK;
+	for (bool ended = false; !ended && status == LT_OK;) {
+		struct pollfd input = {.fd = 0, .events = POLLIN};
+		char byte;
+		if (options->log != NULL)
+			status = sample(view, &recording.samples);
+		ended = poll(&input, 1, SAMPLE_MS) > 0 && read(0, &byte, 1) <= 0;
+	}
+	lt_watch_path_close(path, &recording.path);
+	if (status == LT_OK && options->log == NULL)
+		put_points(&recording.path);
+	if (status == LT_OK && options->log != NULL)
+		status = read_log(view->session, options, &recording);
+	if (status == LT_OK && options->log != NULL) {
+		trim(&recording);
+		status = predict(view->session, options, &recording);
+	}
+	lt_gc_recording_deinit(&recording);
+	return status;
+}
+
+static bool parse(int argc, char **argv, struct options *options)
+{
+	int at = 1;
+	for (; at + 2 < argc; at += 2) {
+		const char *value = argv[at + 1];
+		if (strcmp(argv[at], "--stretch") == 0)
+			options->path.stretch_ms = (unsigned)atoi(value);
+		else if (strcmp(argv[at], "--every") == 0)
+			options->path.every_ms = (unsigned)atoi(value);
+		else if (strcmp(argv[at], "--log") == 0)
+			options->log = value;
+		else if (strcmp(argv[at], "--cpu") == 0)
+			options->cpu = atoi(value) != 0;
+		else if (strcmp(argv[at], "--what-if") == 0 &&
+			 options->setting_count < SETTINGS_MOST)
+			options->settings[options->setting_count++] = value;
+		else
+			return false;
+	}
+	if (at + 1 != argc)
+		return false;
+	options->pid = (pid_t)atoi(argv[at]);
+	return true;
 }
 
 int main(int argc, char **argv)
 {
-	struct lt_watch_path_options options = {0};
-	int at = 1;
-	for (; at + 2 < argc; at += 2) {
-		if (strcmp(argv[at], "--stretch") == 0)
-			options.stretch_ms = (unsigned)atoi(argv[at + 1]);
-		else if (strcmp(argv[at], "--every") == 0)
-			options.every_ms = (unsigned)atoi(argv[at + 1]);
-		else
-			return 2;
-	}
-	if (at + 1 != argc)
+	struct options options = {0};
+	if (!parse(argc, argv, &options))
 		return 2;
 	struct lt_session session;
 	lt_session_init(&session);
 	struct lt_process *process = NULL;
 	struct lt_memory *memory = NULL;
 	struct lt_python *python = NULL;
-	enum lt_status status = lt_process_open(&session, (pid_t)atoi(argv[at]), &process);
+	enum lt_status status = lt_process_open(&session, options.pid, &process);
 	if (status == LT_OK)
 		status = lt_process_memory(&session, process, &memory);
 	if (status == LT_OK)

@@ -1,0 +1,451 @@
+#include "analysis/gc_model_parts.h"
+
+#include <math.h>
+#include <string.h>
+
+enum {
+	USUAL_OBJECT_BYTES = 160,
+	BYTES_LEAST = 48,
+	BYTES_MOST = 65536,
+	GROWTH_TO_MEASURE =
+		100000, /* objects, below which resident memory says nothing of their size */
+};
+
+/* A larger figure out of a recording is none. */
+static const double PLAUSIBLE = 1e15;
+
+const char *lt_gc_basis_name(enum lt_gc_basis basis)
+{
+	static const char *const names[] = {"none", "counts", "path"};
+	return (unsigned)basis <= LT_BASIS_PATH ? names[basis] : names[0];
+}
+
+/* What the recording adds up to. */
+struct totals {
+	uint64_t automatic[LT_GC_GENERATIONS], all;
+	double collected[LT_GC_GENERATIONS], freed;
+	double candidates[LT_GC_GENERATIONS];
+	uint64_t candidates_of[LT_GC_GENERATIONS];
+	double time_ns[LT_GC_GENERATIONS], gc_ns, max_ns[LT_GC_GENERATIONS];
+	uint64_t timed[LT_GC_GENERATIONS];
+	double lost; /* counts when collections began */
+	uint64_t lost_of, delays;
+	double kept; /* growth of what lives */
+	bool kept_known, exact;
+	double aged; /* what a collection of generation 1 adds to long_lived_pending; -1: not known */
+};
+
+static bool is_explicit(const struct lt_gc_event *event)
+{
+	return event->cause == LT_CAUSE_EXPLICIT || event->seen.call == LT_CALL_COLLECT ||
+	       event->seen.call == LT_CALL_C_COLLECT;
+}
+
+static double bounded(double value, double low, double high)
+{
+	return value > low ? (value < high ? value : high) : low; /* NaN becomes low */
+}
+
+/* Of many delays every so manieth is kept. */
+static void note_delay(struct lt_gc_model *model, uint64_t number, double delay)
+{
+	size_t place = model->delay_count;
+	if (place < LT_GC_DELAYS)
+		model->delay_count++;
+	else
+		place = (number * 2654435761u >> 7) % LT_GC_DELAYS;
+	model->delays[place] = delay;
+}
+
+static void add_collection(const struct lt_gc_event *event, int64_t threshold,
+			   struct lt_gc_model *model, struct totals *totals)
+{
+	const struct lt_watch_event *seen = &event->seen;
+	int generation = seen->generation;
+	double took = seen->end_ns > seen->start_ns ? (double)(seen->end_ns - seen->start_ns) : 0;
+	took = bounded(took, 0, PLAUSIBLE);
+	totals->gc_ns += took;
+	if (generation < 0 || generation >= LT_GC_GENERATIONS)
+		return;
+	if (seen->collected >= 0)
+		totals->freed += bounded((double)seen->collected, 0, PLAUSIBLE);
+	if (is_explicit(event)) {
+		model->explicit_collections[generation]++;
+		model->explicit_ms += took / 1e6;
+		if (took / 1e6 > model->explicit_max_ms)
+			model->explicit_max_ms = took / 1e6;
+		return;
+	}
+	totals->automatic[generation]++;
+	totals->timed[generation]++;
+	totals->time_ns[generation] += took;
+	if (took > totals->max_ns[generation])
+		totals->max_ns[generation] = took;
+	if (seen->collected >= 0)
+		totals->collected[generation] += bounded((double)seen->collected, 0, PLAUSIBLE);
+	if (seen->candidates >= 0) {
+		totals->candidates[generation] += bounded((double)seen->candidates, 0, PLAUSIBLE);
+		totals->candidates_of[generation]++;
+	}
+	int64_t count = seen->before.generations[0].count;
+	if (count > 0 && seen->before_age_ns == 0) {
+		totals->lost += bounded((double)count, 0, PLAUSIBLE);
+		totals->lost_of++;
+		if (threshold > 0 && count > threshold)
+			note_delay(model, totals->delays++,
+				   bounded((double)(count - threshold - 1), 0, PLAUSIBLE));
+	}
+}
+
+/* Collections that no event tells of: the counters of first and last sample, and events of the kind "missed". */
+static void add_unseen(const struct lt_gc_recording *recording, const struct lt_gc_model *model,
+		       struct totals *totals)
+{
+	const struct lt_gc_samples *samples = &recording->samples;
+	if (samples->count < 2)
+		return;
+	const struct lt_gc_state *first = &samples->data[0].state;
+	const struct lt_gc_state *last = &samples->data[samples->count - 1].state;
+	double freed = 0;
+	for (int i = 0; i < LT_GC_GENERATIONS; i++) {
+		const struct lt_gc_generation *a = &first->generations[i],
+					      *b = &last->generations[i];
+		if (b->collections < a->collections || b->collected < a->collected)
+			return;
+		uint64_t all = b->collections - a->collections;
+		double collected = bounded((double)(b->collected - a->collected), 0, PLAUSIBLE);
+		freed += collected;
+		uint64_t known = totals->automatic[i] + model->explicit_collections[i];
+		if (all <= known)
+			continue;
+		double missing = (double)(all - known);
+		if (missing > PLAUSIBLE)
+			return;
+		/* They were the short ones: too short to be seen, or not worth keeping. */
+		double mean = totals->timed[i] > 0 ? totals->time_ns[i] / (double)totals->timed[i]
+						   : INFINITY;
+		double looked_at = bounded((double)a->threshold, 0, 1e6);
+		double usual = lt_gc_work(looked_at, collected / (double)all) * LT_GC_USUAL_COST_NS;
+		mean = mean < usual ? mean : usual;
+		totals->automatic[i] += (uint64_t)missing;
+		totals->timed[i] += (uint64_t)missing;
+		totals->time_ns[i] += mean * missing;
+		totals->gc_ns += mean * missing;
+		if (collected > totals->collected[i])
+			totals->collected[i] = collected;
+	}
+	if (freed > totals->freed)
+		totals->freed = freed;
+}
+
+/* Between samples with no full collection in between. */
+static void measure_aging(const struct lt_gc_recording *recording, struct totals *totals)
+{
+	double aged = 0, count = 0;
+	totals->aged = -1;
+	for (size_t i = 1; i < recording->samples.count; i++) {
+		const struct lt_gc_state *a = &recording->samples.data[i - 1].state;
+		const struct lt_gc_state *b = &recording->samples.data[i].state;
+		if (a->generations[2].collections != b->generations[2].collections ||
+		    a->long_lived_total != b->long_lived_total || a->collecting || b->collecting ||
+		    b->long_lived_pending < a->long_lived_pending ||
+		    b->generations[1].collections <= a->generations[1].collections)
+			continue;
+		aged += (double)(b->long_lived_pending - a->long_lived_pending);
+		count += (double)(b->generations[1].collections - a->generations[1].collections);
+	}
+	if (count > 0)
+		totals->aged = bounded(aged / count, 0, PLAUSIBLE);
+}
+
+/* How much what lives has grown: exact between full collections, else by what has become old. */
+static void measure_growth(const struct lt_gc_recording *recording, struct totals *totals)
+{
+	const struct lt_gc_samples *samples = &recording->samples;
+	if (samples->count < 2)
+		return;
+	const struct lt_gc_state *first = &samples->data[0].state;
+	size_t last_full = 0, first_full = 0;
+	for (size_t i = 1; i < samples->count; i++) {
+		const struct lt_gc_state *a = &samples->data[i - 1].state;
+		const struct lt_gc_state *b = &samples->data[i].state;
+		if (a->long_lived_total == b->long_lived_total &&
+		    a->generations[2].collections == b->generations[2].collections)
+			continue;
+		last_full = i;
+		if (first_full == 0)
+			first_full = i;
+	}
+	const struct lt_gc_sample *begin = &samples->data[0];
+	const struct lt_gc_sample *end = &samples->data[samples->count - 1];
+	double total = (double)first->long_lived_total, pending = (double)first->long_lived_pending;
+	if (last_full > first_full && pending > total / 20)
+		begin = &samples->data[first_full];
+	double from =
+		(double)begin->state.long_lived_total + (double)begin->state.long_lived_pending;
+	if (last_full > 0) {
+		end = &samples->data[last_full];
+		totals->exact = true;
+	}
+	double to = (double)end->state.long_lived_total + (double)end->state.long_lived_pending;
+	double all_ns = (double)(recording->end_ns - recording->start_ns);
+	double span_ns = end->at_ns > begin->at_ns ? (double)(end->at_ns - begin->at_ns) : 0;
+	/* Too short a part tells nothing of the rest. */
+	if (span_ns < all_ns / 4) {
+		end = &samples->data[samples->count - 1];
+		begin = &samples->data[0];
+		to = (double)end->state.long_lived_total + (double)end->state.long_lived_pending;
+		from = total + pending;
+		span_ns = end->at_ns > begin->at_ns ? (double)(end->at_ns - begin->at_ns) : 0;
+		totals->exact = false;
+	}
+	if (span_ns <= 0 || (total <= 0 && to <= 0))
+		return;
+	totals->kept = bounded((to - from) * all_ns / span_ns, 0, PLAUSIBLE);
+	totals->kept_known = true;
+}
+
+/*
+ * Garbage to be that is in use when a collection comes, or hangs on what is older, is found by a later collection of an
+ * older generation: what those find more than the young ones tells how much it is. What stays is known exactly
+ * between full collections; of the rest not all is counted as collected, some goes by reference counting with the first of it.
+ */
+static void fit_garbage(struct totals *totals, double passing, struct lt_gc_model *model)
+{
+	double n0 = (double)totals->automatic[0], n1 = (double)totals->automatic[1];
+	double n2 = (double)totals->automatic[2];
+	double all = model->flow * (double)model->run_ns, mean[LT_GC_GENERATIONS] = {0};
+	double held0 = 0, held1 = 0;
+	for (int i = 0; i < LT_GC_GENERATIONS; i++) {
+		if (totals->timed[i] > 0 && totals->automatic[i] > 0)
+			mean[i] = totals->collected[i] / (double)totals->automatic[i];
+	}
+	if (n2 > 0 && n1 > 0)
+		held1 = bounded((mean[2] - mean[1]) * n2 / n1, 0, PLAUSIBLE);
+	if (n0 > 0 && n1 > 0)
+		held0 = bounded((mean[1] - mean[0] + held1) * n1 / (n0 + n1), 0, PLAUSIBLE);
+	if (n2 == 0)
+		held1 = held0;
+	double garbage = totals->freed;
+	if (totals->kept_known && totals->exact)
+		garbage = bounded(all - totals->kept, garbage, 4 * garbage);
+	else
+		garbage += held1 * n1;
+	/* Measured: what stays, what is held and what passes, all add to long_lived_pending. */
+	if (totals->aged >= 0 && n1 > 0) {
+		double held = totals->aged - passing - (totals->exact ? totals->kept / n1 : 0);
+		held1 = bounded(held, 0, PLAUSIBLE);
+		/* Without a full collection nothing tells garbage that has become old from what stays. */
+		if (!totals->exact) {
+			held1 = held1 < held0 ? held1 : held0;
+			totals->kept = bounded((held - held1) * n1, 0, PLAUSIBLE);
+		}
+	}
+	double grown = totals->freed > 0 ? bounded(garbage / totals->freed, 1, 4) : 1;
+	model->garbage_share = all > 0 ? bounded(garbage / all, 0, 1) : 0;
+	model->held[0] = held0 * grown;
+	model->held[1] = totals->aged >= 0 ? held1 : held1 * grown;
+	model->held[2] = held0 * grown;
+}
+
+static void fit_costs(const struct totals *totals, struct lt_gc_model *model)
+{
+	struct lt_gc_prediction prediction;
+	struct lt_gc_averages averages;
+	lt_gc_replay(model, &model->recorded, &prediction, &averages);
+	for (int i = 0; i < LT_GC_GENERATIONS; i++) {
+		if (totals->timed[i] == 0)
+			continue;
+		double mean_ns = totals->time_ns[i] / (double)totals->timed[i];
+		double work = averages.work[i], objects = averages.candidates[i];
+		if (totals->candidates_of[i] > 0) {
+			double seen = totals->candidates[i] / (double)totals->candidates_of[i];
+			if (averages.candidates[i] > 0)
+				model->scale[i] = bounded(seen / averages.candidates[i], 0.1, 10);
+			objects = seen;
+			work = lt_gc_work(seen, averages.collected[i]);
+		}
+		if (work <= 0 || mean_ns <= 0 || objects <= 0)
+			continue;
+		model->objects[i] = objects;
+		model->cost_ns[i] = mean_ns / work;
+	}
+}
+
+static void fit_bytes(const struct lt_gc_recording *recording, const struct totals *totals,
+		      struct lt_gc_model *model)
+{
+	const struct lt_gc_samples *samples = &recording->samples;
+	model->bytes_per_object = USUAL_OBJECT_BYTES;
+	if (samples->count < 2 || !totals->kept_known || totals->kept < GROWTH_TO_MEASURE)
+		return;
+	double grown = (double)samples->data[samples->count - 1].rss_bytes -
+		       (double)samples->data[0].rss_bytes;
+	double each = grown / totals->kept;
+	if (each >= BYTES_LEAST && each <= BYTES_MOST) {
+		model->bytes_per_object = each;
+		model->bytes_known = true;
+	}
+}
+
+static void take_start(const struct lt_gc_recording *recording, struct lt_gc_model *model)
+{
+	const struct lt_gc_state *state = NULL;
+	if (recording->samples.count > 0)
+		state = &recording->samples.data[0].state;
+	else if (recording->events.count > 0)
+		state = &recording->events.data[0].seen.before;
+	for (int i = 0; i < LT_GC_GENERATIONS; i++) {
+		model->scale[i] = 1;
+		model->recorded.thresholds[i] = state != NULL ? state->generations[i].threshold : 0;
+		int64_t count = state != NULL ? state->generations[i].count : 0;
+		model->counts[i] = count > 0 && count < (1 << 30) ? count : 0;
+	}
+	if (state == NULL)
+		return;
+	model->long_lived_total = bounded((double)state->long_lived_total, 0, PLAUSIBLE);
+	model->long_lived_pending = bounded((double)state->long_lived_pending, 0, PLAUSIBLE);
+	model->long_lived = model->long_lived_total + model->long_lived_pending;
+}
+
+static const char *why_not(const struct lt_gc_recording *recording, const struct totals *totals,
+			   const struct lt_gc_model *model)
+{
+	if (recording->incremental)
+		return "the incremental collector of this release works by other rules";
+	if (recording->end_ns <= recording->start_ns)
+		return "the recording has no length";
+	if (model->recorded.thresholds[0] <= 0 && recording->path.count < 2)
+		return "automatic collection is off (threshold 0) and the path of the count was "
+		       "not recorded";
+	if (totals->all == 0 && recording->path.count < 2)
+		return "no automatic collection was seen";
+	return "";
+}
+
+/* Without the program having been watched in between. */
+static enum lt_status fit_even(struct lt_session *session, double lost, struct lt_gc_model *model)
+{
+	model->basis = LT_BASIS_COUNTS;
+	model->flow = lost / (double)model->run_ns;
+	if (!lt_gc_steps_even(lost, model->run_ns, &model->steps))
+		return lt_fail_memory(session);
+	return LT_OK;
+}
+
+/* How often the recorded settings would have collected, were the program to run for `run_ns` on this path. */
+static double collections_in(struct lt_gc_model *model, double run_ns, double *ret_passing)
+{
+	struct lt_gc_prediction prediction = {0};
+	struct lt_gc_averages averages;
+	model->run_ns = (uint64_t)bounded(run_ns, 1, PLAUSIBLE);
+	lt_gc_replay(model, &model->recorded, &prediction, &averages);
+	double count = 0;
+	for (int i = 0; i < LT_GC_GENERATIONS; i++)
+		count += (double)(prediction.collections[i] - model->explicit_collections[i]);
+	model->itself = prediction;
+	*ret_passing = averages.passing;
+	return count;
+}
+
+/*
+ * The stretches are a small part of the recording, and the machine may have been busier then or less so: the program
+ * goes on the path for so long that as many collections come out as there were. Returns what was passing then.
+ */
+static double fit_length(const struct totals *totals, struct lt_gc_model *model)
+{
+	enum { ROUNDS = 5 };
+	static const double close = 0.003, far = 50;
+	double wanted = (double)totals->all, length = model->program_ns, passing = 0;
+	for (int round = 0; round < ROUNDS && wanted > 0; round++) {
+		double got = collections_in(model, length, &passing);
+		if (got <= 0 || fabs(wanted / got - 1) < close)
+			break;
+		length = bounded(length * wanted / got, model->program_ns / far,
+				 model->program_ns * far);
+	}
+	model->run_ns = (uint64_t)bounded(length, 1, PLAUSIBLE);
+	return passing;
+}
+
+static enum lt_status fit_path(struct lt_session *session, const struct lt_gc_recording *recording,
+			       struct totals *totals, struct lt_gc_model *model)
+{
+	double lost = totals->lost_of > 0
+			      ? totals->lost * (double)totals->all / (double)totals->lost_of
+			      : (double)model->recorded.thresholds[0] * (double)totals->all;
+	lost = bounded(lost, 0, PLAUSIBLE);
+	for (int round = 0; round < 2; round++) {
+		double stayed = totals->kept_known ? totals->freed + totals->kept : lost;
+		double taken_back = lost > 0 ? 1 - bounded(stayed / lost, 0, 1) : 1;
+		if (!lt_gc_steps_build(&recording->path, taken_back, stayed / model->program_ns,
+				       &model->steps, &model->flow))
+			return lt_fail_memory(session);
+		if (model->steps.count < 2)
+			return fit_even(session, lost, model);
+		model->basis = LT_BASIS_PATH;
+		double passing = fit_length(totals, model);
+		if (totals->all > 0 && model->itself.all_collections == 0)
+			return fit_even(session, lost, model);
+		if (totals->exact || !totals->kept_known)
+			break;
+		/* What became old and was freed later stays in long_lived_pending until a full collection. */
+		if (round == 0)
+			totals->kept =
+				bounded(totals->kept - passing * (double)totals->automatic[1], 0,
+					PLAUSIBLE);
+	}
+	return LT_OK;
+}
+
+enum lt_status lt_gc_model_fit(struct lt_session *session, const struct lt_gc_recording *recording,
+			       struct lt_gc_model *ret_model)
+{
+	struct lt_gc_model model = {.why = "", .quarter_rule = recording->quarter_rule};
+	struct totals totals = {0};
+	take_start(recording, &model);
+	for (size_t i = 0; i < recording->events.count; i++) {
+		const struct lt_gc_event *event = &recording->events.data[i];
+		if (event->seen.kind == LT_WATCH_COLLECTION)
+			add_collection(event, model.recorded.thresholds[0], &model, &totals);
+	}
+	add_unseen(recording, &model, &totals);
+	for (int i = 0; i < LT_GC_GENERATIONS; i++) {
+		totals.all += totals.automatic[i];
+		model.seen_collections[i] = totals.automatic[i] + model.explicit_collections[i];
+		model.seen_ms[i] = totals.time_ns[i] / 1e6;
+		model.seen_max_ms[i] = totals.max_ns[i] / 1e6;
+	}
+	model.why = why_not(recording, &totals, &model);
+	if (*model.why != '\0') {
+		*ret_model = model;
+		return LT_OK;
+	}
+	double length_ns = (double)(recording->end_ns - recording->start_ns);
+	model.program_ns = bounded(length_ns - totals.gc_ns, length_ns / 20 + 1, length_ns);
+	model.run_ns = (uint64_t)bounded(model.program_ns, 1, PLAUSIBLE);
+	measure_growth(recording, &totals);
+	measure_aging(recording, &totals);
+	if (!recording->at_eval_breaker)
+		model.delay_count = 0;
+	fit_bytes(recording, &totals, &model);
+	enum lt_status status = fit_path(session, recording, &totals, &model);
+	if (status != LT_OK) {
+		lt_gc_model_deinit(&model);
+		return status;
+	}
+	struct lt_gc_averages averages;
+	lt_gc_replay(&model, &model.recorded, &model.itself, &averages);
+	fit_garbage(&totals, averages.passing, &model);
+	fit_costs(&totals, &model);
+	lt_gc_replay(&model, &model.recorded, &model.itself, NULL);
+	model.itself.extra_bytes = 0;
+	*ret_model = model;
+	return LT_OK;
+}
+
+void lt_gc_model_deinit(struct lt_gc_model *model)
+{
+	lt_gc_steps_deinit(&model->steps);
+	*model = (struct lt_gc_model){.why = ""};
+}

@@ -1,0 +1,37 @@
+/*
+ * gc_model_parts.h: what fitting (gc_model.c) and replaying (gc_predict.c) share.
+ */
+#ifndef LT_ANALYSIS_GC_MODEL_PARTS_H
+#define LT_ANALYSIS_GC_MODEL_PARTS_H
+
+#include "analysis/gc_model.h"
+
+enum { LT_GC_USUAL_COST_NS = 20 }; /* per unit of work, while no collection was seen */
+
+/*
+ * The path of a recording as steps: `taken_back` is the share of what was allocated before a collection that reference
+ * counting takes back once the count has come down to 0. `ret_flow`: what the level rises by in a ns, `usual_flow` where the stretches do not tell. No steps: there is
+ * no path. False: no memory.
+ */
+bool lt_gc_steps_build(const struct lt_watch_points *points, double taken_back, double usual_flow,
+		       struct lt_gc_steps *steps, double *ret_flow);
+/* Without a path: so many net allocations, evenly. */
+bool lt_gc_steps_even(double allocated, uint64_t run_ns, struct lt_gc_steps *steps);
+
+/* Of the collections of a replay, on average. */
+struct lt_gc_averages {
+	double passing; /* what reference counting takes back after the collection */
+	double candidates[LT_GC_GENERATIONS], collected[LT_GC_GENERATIONS], work[LT_GC_GENERATIONS];
+};
+
+/* Work of a collection in units of traversing one object; freeing one costs more. */
+double lt_gc_work(double candidates, double collected);
+
+/* What a unit of it takes in ns, in a collection that looks at so many objects. */
+double lt_gc_unit_cost(const struct lt_gc_model *model, int generation, double objects);
+
+/* `ret_averages`: NULL when not wanted. */
+void lt_gc_replay(const struct lt_gc_model *model, const struct lt_gc_setting *setting,
+		  struct lt_gc_prediction *ret_prediction, struct lt_gc_averages *ret_averages);
+
+#endif

@@ -1,0 +1,298 @@
+#include "analysis/gc_model_parts.h"
+
+#include <math.h>
+
+/* However long the recording and however low the threshold: a replay ends, and what is left is taken as alike. */
+enum { STEPS_MOST = 4000000, COLLECTIONS_MOST = 1000000 };
+
+/* The program and its collector while they are replayed. */
+struct replay {
+	const struct lt_gc_model *model;
+	int64_t thresholds[LT_GC_GENERATIONS];
+	double bound; /* 0: none */
+	int64_t older[LT_GC_GENERATIONS];
+	double count;
+	double base;                                                /* at the last collection */
+	double garbage[LT_GC_GENERATIONS], kept[LT_GC_GENERATIONS]; /* of generations 1 and 2 */
+	bool due;     /* the threshold was crossed, the collection has not begun */
+	double delay; /* and will not for so many allocations */
+	uint64_t delays_used;
+	double passing; /* objects in generation 1 that reference counting will take back */
+	double live, total, pending;
+	double all_passing;
+	double at_base; /* where the path ended */
+	double slowest_ns, time_ns[LT_GC_GENERATIONS], garbage_peak;
+	uint64_t collections[LT_GC_GENERATIONS], all;
+	double candidates[LT_GC_GENERATIONS], collected[LT_GC_GENERATIONS], work[LT_GC_GENERATIONS];
+};
+
+double lt_gc_work(double candidates, double collected)
+{
+	enum { EACH_TIME = 40, FREEING = 3 };
+	return EACH_TIME + candidates + FREEING * collected;
+}
+
+/* How much dearer an object is when what is looked at together does not fit the caches of the processor. */
+static double cache_factor(const struct lt_gc_model *model, double objects)
+{
+	static const double fits = 1 << 20, far_over = 8 << 20, dearer = 3;
+	double bytes = objects * model->bytes_per_object;
+	if (!(bytes > fits))
+		return 1;
+	double share = log(bytes / fits) / log(far_over / fits);
+	return 1 + (dearer - 1) * (share < 1 ? share : 1);
+}
+
+double lt_gc_unit_cost(const struct lt_gc_model *model, int generation, double objects)
+{
+	/* Of a generation that was not collected: as the next older or younger one. */
+	static const int in_place[LT_GC_GENERATIONS][LT_GC_GENERATIONS] = {
+		{0, 1, 2}, {1, 0, 2}, {2, 1, 0}};
+	for (int i = 0; i < LT_GC_GENERATIONS; i++) {
+		int seen = in_place[generation][i];
+		if (model->objects[seen] > 0)
+			return model->cost_ns[seen] * cache_factor(model, objects) /
+			       cache_factor(model, model->objects[seen]);
+	}
+	return LT_GC_USUAL_COST_NS * cache_factor(model, objects);
+}
+
+static double least(double a, double b)
+{
+	return a < b ? a : b;
+}
+
+static double most(double a, double b)
+{
+	return a > b ? a : b;
+}
+
+/* gc_collect_main(): the generation and those younger are looked at; what survives is one older. */
+static void collect(struct replay *replay, int generation, double level, double base)
+{
+	const struct lt_gc_model *model = replay->model;
+	double stayed = most(base - replay->base, 0), passing = most(level - base, 0);
+	double garbage = stayed * model->garbage_share, kept = stayed - garbage;
+	replay->base = most(base, replay->base);
+	double waiting = garbage + replay->garbage[1] + replay->garbage[2];
+	double candidates = most(replay->count, stayed);
+	for (int i = 1; i <= generation; i++) {
+		garbage += replay->garbage[i];
+		candidates += replay->garbage[i] + replay->kept[i];
+		kept += replay->kept[i];
+		replay->garbage[i] = replay->kept[i] = 0;
+	}
+	if (generation > 0) {
+		candidates += replay->passing;
+		replay->passing = 0;
+	}
+	if (generation == 2)
+		candidates += replay->live;
+	candidates *= model->scale[generation];
+	double held = least(garbage, model->held[generation]), collected = garbage - held;
+	replay->garbage_peak = most(replay->garbage_peak, waiting - least(waiting, model->held[0]));
+	if (generation == 2) {
+		replay->live += kept;
+		replay->garbage[2] = held;
+		replay->total = replay->live + held + passing;
+		replay->pending = 0;
+	} else {
+		replay->garbage[generation + 1] += held;
+		replay->kept[generation + 1] += kept;
+		if (generation == 0)
+			replay->passing = passing;
+		else
+			replay->pending += kept + held + passing;
+		replay->older[generation + 1]++;
+	}
+	for (int i = 0; i <= generation; i++)
+		replay->older[i] = 0;
+	replay->count = 0;
+
+	double work = lt_gc_work(candidates, collected);
+	double took = work * lt_gc_unit_cost(model, generation, candidates);
+	replay->time_ns[generation] += took;
+	replay->slowest_ns = most(replay->slowest_ns, took);
+	replay->collections[generation]++;
+	replay->all++;
+	replay->candidates[generation] += candidates;
+	replay->collected[generation] += collected;
+	replay->work[generation] += work;
+	replay->all_passing += passing;
+}
+
+/* gc_select_generation(): the oldest whose count is over its threshold. */
+static int choose(const struct replay *replay)
+{
+	for (int i = LT_GC_GENERATIONS - 1; i > 0; i--) {
+		if (replay->older[i] <= replay->thresholds[i])
+			continue;
+		if (i == 2 && replay->model->quarter_rule &&
+		    floor(replay->pending) < floor(floor(replay->total) / 4))
+			continue;
+		return i;
+	}
+	return 0;
+}
+
+/* How many more are allocated before the collection that is due now begins: as was seen, in an order without a pattern. */
+static double next_delay(struct replay *replay)
+{
+	const struct lt_gc_model *model = replay->model;
+	if (model->delay_count == 0)
+		return 0;
+	replay->delays_used += 2654435761u;
+	return model->delays[(replay->delays_used >> 12) % model->delay_count];
+}
+
+static void collect_due(struct replay *replay, double level, double base)
+{
+	replay->due = false;
+	collect(replay, replay->bound > 0 ? 2 : choose(replay), level, least(level, base));
+}
+
+/* Net allocations, straight from `from` to `to`. */
+static void rise(struct replay *replay, double from, const struct lt_gc_step *to)
+{
+	double limit = replay->bound > 0 ? replay->bound : (double)replay->thresholds[0];
+	double left = to->level - from;
+	if (limit <= 0) {
+		replay->count += left;
+		return;
+	}
+	limit = floor(limit);
+	while (replay->all < COLLECTIONS_MOST) {
+		if (!replay->due) {
+			/* The count is a whole number, and over the threshold by one. */
+			double part = most(limit + 1 - replay->count, 0);
+			if (part > left)
+				break;
+			replay->count += part;
+			left -= part;
+			replay->due = true;
+			replay->delay = next_delay(replay);
+		}
+		if (replay->delay > left) {
+			replay->delay -= left;
+			break;
+		}
+		replay->count += replay->delay;
+		left -= replay->delay;
+		collect_due(replay, to->level - left, to->base);
+	}
+	replay->count += left;
+}
+
+/* The call of C code is over when its objects go: the counts are looked at once more. */
+static void fall(struct replay *replay, const struct lt_gc_step *from, const struct lt_gc_step *to)
+{
+	if (replay->due)
+		collect_due(replay, from->level, from->base);
+	replay->count = most(replay->count - (from->level - to->level), 0);
+}
+
+static void set_up(struct replay *replay, const struct lt_gc_model *model,
+		   const struct lt_gc_setting *setting)
+{
+	*replay =
+		(struct replay){.model = model, .count = (double)most((double)model->counts[0], 0)};
+	for (int i = 0; i < LT_GC_GENERATIONS; i++) {
+		replay->thresholds[i] = setting->thresholds[i] > 0 ? setting->thresholds[i] : 0;
+		replay->older[i] = model->counts[i];
+	}
+	replay->live = model->long_lived;
+	replay->total = model->long_lived_total;
+	replay->pending = model->long_lived_pending;
+	if (setting->freeze) {
+		/* gc_freeze_impl(): the lists go, the counts are 0, long_lived_total stays. */
+		replay->live = 0;
+		replay->count = 0;
+		for (int i = 0; i < LT_GC_GENERATIONS; i++)
+			replay->older[i] = 0;
+	}
+	if (setting->bound_bytes > 0) {
+		replay->bound = most((double)setting->bound_bytes / model->bytes_per_object, 1);
+		replay->thresholds[0] = 0;
+	}
+}
+
+/* Walks the path again and again until the program has run as long as was recorded; the share that it got to. */
+static double walk(struct replay *replay)
+{
+	const struct lt_gc_steps *steps = &replay->model->steps;
+	const struct lt_gc_step *last = &steps->data[steps->count - 1];
+	double run_ns = 0, wanted_ns = (double)replay->model->run_ns, raised = 0;
+	uint64_t walked = 0;
+	struct lt_gc_step at = steps->data[0];
+	replay->base = at.base;
+	while (run_ns < wanted_ns) {
+		double before_ns = run_ns;
+		for (size_t i = 1; i < steps->count && run_ns < wanted_ns; i++) {
+			struct lt_gc_step to = steps->data[i];
+			to.level += raised;
+			to.base += raised;
+			if (to.level > at.level)
+				rise(replay, at.level, &to);
+			else
+				fall(replay, &at, &to);
+			run_ns += (double)to.run_ns;
+			at = to;
+		}
+		walked += steps->count;
+		raised += last->level - steps->data[0].level;
+		if (run_ns <= before_ns || walked > STEPS_MOST || replay->all >= COLLECTIONS_MOST)
+			break;
+	}
+	replay->at_base = at.base;
+	return wanted_ns > 0 && run_ns > 0 ? least(run_ns / wanted_ns, 1) : 1;
+}
+
+void lt_gc_replay(const struct lt_gc_model *model, const struct lt_gc_setting *setting,
+		  struct lt_gc_prediction *ret_prediction, struct lt_gc_averages *ret_averages)
+{
+	struct lt_gc_prediction prediction = {.setting = *setting};
+	struct lt_gc_averages averages = {0};
+	struct replay replay;
+	set_up(&replay, model, setting);
+	if (model->steps.count > 1) {
+		double share = walk(&replay);
+		double all_ns = 0;
+		for (int i = 0; i < LT_GC_GENERATIONS; i++) {
+			double count = (double)replay.collections[i];
+			prediction.collections[i] = (uint64_t)(count / share + 0.5);
+			prediction.collections[i] += model->explicit_collections[i];
+			prediction.all_collections += prediction.collections[i];
+			prediction.gc_ms[i] = replay.time_ns[i] / share / 1e6;
+			all_ns += replay.time_ns[i] / share;
+			if (count > 0) {
+				averages.candidates[i] = replay.candidates[i] / count;
+				averages.collected[i] = replay.collected[i] / count;
+				averages.work[i] = replay.work[i] / count;
+			}
+		}
+		averages.passing = replay.all > 0 ? replay.all_passing / (double)replay.all : 0;
+		/* What waits at the end waits too. */
+		double waiting = replay.garbage[1] + replay.garbage[2] +
+				 most(replay.at_base - replay.base, 0) * model->garbage_share;
+		prediction.garbage_peak =
+			most(replay.garbage_peak, waiting - least(waiting, model->held[0]));
+		all_ns += model->explicit_ms * 1e6;
+		prediction.gc_time_ms = all_ns / 1e6;
+		double time_ns = all_ns + model->program_ns;
+		prediction.share = time_ns > 0 ? all_ns / time_ns : 0;
+		prediction.pause_max_ms = most(replay.slowest_ns / 1e6, model->explicit_max_ms);
+		prediction.garbage_peak_bytes =
+			(uint64_t)least(prediction.garbage_peak * model->bytes_per_object, 1e18);
+		prediction.extra_bytes = (int64_t)prediction.garbage_peak_bytes -
+					 (int64_t)model->itself.garbage_peak_bytes;
+	}
+	*ret_prediction = prediction;
+	if (ret_averages != NULL)
+		*ret_averages = averages;
+}
+
+void lt_gc_model_predict(const struct lt_gc_model *model, const struct lt_gc_setting *setting,
+			 struct lt_gc_prediction *ret_prediction)
+{
+	lt_gc_replay(model, setting, ret_prediction, NULL);
+}

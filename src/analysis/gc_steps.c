@@ -1,0 +1,257 @@
+#include "analysis/gc_model_parts.h"
+
+#include <math.h>
+
+enum { STEPS_OF_COUNTS = 4 };
+
+static bool add_step(struct lt_gc_steps *steps, double level, uint64_t run_ns, bool joint)
+{
+	const struct lt_gc_step step = {.level = level, .run_ns = run_ns, .joint = joint};
+	return lt_gc_steps_push(steps, step);
+}
+
+/*
+ * The level is what the count would be without its floor at 0 and without collections. What is allocated before a
+ * collection and freed after it takes the count to its floor unseen: when the count has come down to 0, the share
+ * `taken_back` of what collections have reset it by is gone.
+ */
+static bool walk_points(const struct lt_watch_points *points, double taken_back,
+			struct lt_gc_steps *steps)
+{
+	double level = 0, debt = 0;
+	for (size_t i = 0; i < points->count; i++) {
+		const struct lt_watch_point *point = &points->data[i];
+		const struct lt_watch_point *before = i > 0 ? &points->data[i - 1] : point;
+		uint64_t passed = point->at_ns > before->at_ns ? point->at_ns - before->at_ns : 0;
+		double change = (double)point->count - (double)before->count;
+		bool joint = i == 0;
+		switch ((enum lt_point_kind)point->kind) {
+		case LT_POINT_START:
+			joint = true;
+			passed = 0;
+			debt = 0;
+			break;
+		case LT_POINT_GAP:
+			/* The same count: the program waited too. */
+			joint = fabs(change) > LT_POINT_GRAIN;
+			passed = 0;
+			break;
+		case LT_POINT_END:
+			level += (double)point->count;
+			passed = 0;
+			break;
+		case LT_POINT_MOVE:
+		case LT_POINT_BEGIN:
+			level += change;
+			if (point->count == 0) {
+				level -= taken_back * debt;
+				debt = 0;
+			}
+			if (point->kind == LT_POINT_BEGIN)
+				debt += (double)point->count;
+			break;
+		}
+		if (!add_step(steps, level, passed, joint))
+			return false;
+	}
+	return true;
+}
+
+/* The end of the stretch that begins at `first`, and how long the program ran in it. */
+static size_t stretch_end(const struct lt_gc_steps *steps, size_t first, double *ret_run_ns)
+{
+	size_t end = first + 1;
+	double run_ns = 0;
+	for (; end < steps->count && !steps->data[end].joint; end++)
+		run_ns += (double)steps->data[end].run_ns;
+	*ret_run_ns = run_ns;
+	return end;
+}
+
+/* Stretches too short to tell a low from a high go, unless they are most of what there is. */
+static void drop_short(struct lt_gc_steps *steps)
+{
+	static const double short_ns = 300000;
+	double all_ns = 0, short_all_ns = 0, run_ns;
+	for (size_t i = 0; i < steps->count; i = stretch_end(steps, i, &run_ns)) {
+		stretch_end(steps, i, &run_ns);
+		all_ns += run_ns;
+		short_all_ns += run_ns < short_ns ? run_ns : 0;
+	}
+	if (short_all_ns > all_ns / 2)
+		return;
+	size_t kept = 0;
+	for (size_t i = 0; i < steps->count;) {
+		size_t end = stretch_end(steps, i, &run_ns);
+		for (; i < end; i++) {
+			if (run_ns >= short_ns)
+				steps->data[kept++] = steps->data[i];
+		}
+	}
+	steps->count = kept;
+}
+
+/* What the level rises by in a ns of the stretches. */
+static double rate_of(const struct lt_gc_steps *steps)
+{
+	double rise = 0, run_ns = 0;
+	for (size_t i = 1; i < steps->count; i++) {
+		if (steps->data[i].joint)
+			continue;
+		rise += steps->data[i].level - steps->data[i - 1].level;
+		run_ns += (double)steps->data[i].run_ns;
+	}
+	return run_ns > 0 && rise > 0 ? rise / run_ns : 0;
+}
+
+static double largest_fall(const struct lt_gc_steps *steps, size_t first, size_t end)
+{
+	double high = steps->data[first].level, fall = 0;
+	for (size_t i = first; i < end; i++) {
+		high = steps->data[i].level > high ? steps->data[i].level : high;
+		fall = high - steps->data[i].level > fall ? high - steps->data[i].level : fall;
+	}
+	return fall;
+}
+
+static int compare(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+	return (x > y) - (x < y);
+}
+
+LT_VEC(falls, double);
+
+/* How far the level usually falls at most: the height of a burst. -1: no memory. */
+static double usual_fall(const struct lt_gc_steps *steps)
+{
+	struct falls falls = {0};
+	double run_ns, middle = 0;
+	for (size_t i = 0; i < steps->count;) {
+		size_t end = stretch_end(steps, i, &run_ns);
+		if (!falls_push(&falls, largest_fall(steps, i, end))) {
+			falls_deinit(&falls);
+			return -1;
+		}
+		i = end;
+	}
+	if (falls.count > 0) {
+		qsort(falls.data, falls.count, sizeof(*falls.data), compare);
+		middle = falls.data[falls.count / 2];
+	}
+	falls_deinit(&falls);
+	return middle;
+}
+
+/* How high over its base a stretch ends: what it rose by since the last fall, a burst at most. */
+static double height_at_end(const struct lt_gc_steps *steps, size_t first, size_t end, double burst)
+{
+	double high = steps->data[first].level, low = high;
+	for (size_t i = first; i < end; i++) {
+		double level = steps->data[i].level;
+		if (level < low || high - level > burst / 2) {
+			low = level;
+			high = level;
+		}
+		high = level > high ? level : high;
+	}
+	double height = steps->data[end - 1].level - low;
+	return height < burst ? height : burst;
+}
+
+/* How high over its base a stretch begins; `height`, that of the end of the one before, when it does not say. */
+static double height_at_start(const struct lt_gc_steps *steps, size_t first, size_t end,
+			      double burst, double height)
+{
+	if (largest_fall(steps, first, end) < burst / 2)
+		return height;
+	double low = steps->data[first].level;
+	for (size_t i = first; i < end; i++)
+		low = steps->data[i].level < low ? steps->data[i].level : low;
+	return steps->data[first].level - low;
+}
+
+/*
+ * Stretches that were seen apart are put one behind the other, their bases joined: what stays does not jump, what bursts
+ * are doing at the time does.
+ */
+static bool join_stretches(struct lt_gc_steps *steps)
+{
+	double burst = usual_fall(steps), base = 0, height = 0, run_ns;
+	if (burst < 0)
+		return false;
+	for (size_t i = 0; i < steps->count;) {
+		size_t end = stretch_end(steps, i, &run_ns);
+		height = height_at_start(steps, i, end, burst, height);
+		double raise = base + height - steps->data[i].level;
+		for (size_t k = i; k < end; k++)
+			steps->data[k].level += raise;
+		height = height_at_end(steps, i, end, burst);
+		base = steps->data[end - 1].level - height;
+		i = end;
+	}
+	return true;
+}
+
+/* The whole path rises as the stretches did: what is over is a slip of the joints, taken out evenly. */
+static void tilt(struct lt_gc_steps *steps, double flow)
+{
+	double run_ns = 0, at_ns = 0;
+	for (size_t i = 1; i < steps->count; i++)
+		run_ns += (double)steps->data[i].run_ns;
+	double rise = steps->data[steps->count - 1].level - steps->data[0].level;
+	for (size_t i = 1; i < steps->count && run_ns > 0; i++) {
+		at_ns += (double)steps->data[i].run_ns;
+		steps->data[i].level += (flow * run_ns - rise) * at_ns / run_ns;
+	}
+}
+
+/* The lowest level that is still to come, the path being walked again and again. */
+static void find_base(struct lt_gc_steps *steps)
+{
+	double rise = steps->data[steps->count - 1].level - steps->data[0].level;
+	double low = INFINITY;
+	for (size_t i = steps->count; i-- > 0;)
+		low = low < steps->data[i].level + rise ? low : steps->data[i].level + rise;
+	for (size_t i = steps->count; i-- > 0;) {
+		low = low < steps->data[i].level ? low : steps->data[i].level;
+		steps->data[i].base = low;
+	}
+}
+
+bool lt_gc_steps_build(const struct lt_watch_points *points, double taken_back, double usual_flow,
+		       struct lt_gc_steps *steps, double *ret_flow)
+{
+	double run_ns = 0;
+	steps->count = 0;
+	*ret_flow = 0;
+	if (!walk_points(points, taken_back, steps))
+		return false;
+	drop_short(steps);
+	for (size_t i = 0; i < steps->count; i++)
+		run_ns += (double)steps->data[i].run_ns;
+	if (steps->count < 2 || run_ns <= 0) {
+		steps->count = 0;
+		return true;
+	}
+	*ret_flow = rate_of(steps);
+	if (*ret_flow <= 0)
+		*ret_flow = usual_flow;
+	if (!join_stretches(steps))
+		return false;
+	tilt(steps, *ret_flow);
+	find_base(steps);
+	return true;
+}
+
+bool lt_gc_steps_even(double allocated, uint64_t run_ns, struct lt_gc_steps *steps)
+{
+	steps->count = 0;
+	for (int i = 0; i <= STEPS_OF_COUNTS; i++) {
+		double level = allocated * i / STEPS_OF_COUNTS;
+		if (!add_step(steps, level, i > 0 ? run_ns / STEPS_OF_COUNTS : 0, i == 0))
+			return false;
+		steps->data[i].base = level;
+	}
+	return true;
+}

@@ -1,0 +1,127 @@
+#!/usr/bin/env python3
+"""What other settings of the collector would do: predicted from one recording with the usual thresholds, against the same work
+really done with each setting.
+
+Five workloads (what_if_service.py) in five settings. The truth is the target's own log through gc.callbacks. Memory is
+garbage that waits, at most: the blocks allocated between units of work, less what the units leave for good (measured with the
+collector off), as objects of the collector; resident memory would measure the allocator's arenas, too. Times are wall-clock times, or, with
+--cpu (for a machine that has more to do), processor time of the thread.
+
+    bench_what_if.py [--cpu] [--python LABEL] [--only WORKLOAD] [--runs N] [--scale X]
+"""
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from common import build_dir, interpreters, newest, result  # noqa: E402
+from harness import Target  # noqa: E402
+
+SERVICE = Path(__file__).resolve().parent / "what_if_service.py"
+TOOL = build_dir() / "tests/tools/lt_what_if"
+UNITS = {"web": 20000, "parse": 12000, "cache": 20000, "orm": 20000, "async": 4000}
+SETTINGS = ("300,10,10", "5000,10,10", "20000,5,5", "50000,20,20", "freeze")
+# Least differences that count: below them a figure is too small to be told from nothing.
+WANTED = {"collections": (0.10, 2), "gc_time_ms": (0.20, 1), "pause_max_ms": (0.25, 0.2), "garbage": (0.20, 500)}
+
+
+def read_log(path: Path, cpu: bool, garbage_of_unit: float) -> dict:
+    """Figures of one run, from its own log."""
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    events = lines[1:]
+    took = [(e["cpu"] if cpu else e["end"] - e["start"]) / 1e6 for e in events]
+    return {"collections": len(events), "by_generation": [sum(e["generation"] == g for e in events) for g in range(3)],
+            "ms_by_generation": [sum(ms for e, ms in zip(events, took) if e["generation"] == g) for g in range(3)],
+            "gc_time_ms": sum(took), "pause_max_ms": max(took, default=0), "garbage": lines[0]["garbage"] if garbage_of_unit >= 1 else 0,
+            "seconds": (lines[0]["cpu"] if cpu else lines[0]["end"] - lines[0]["start"]) / 1e9}
+
+
+def run_once(interpreter, workload: str, units: int, setting: str, log: Path, cpu: bool, watch=None) -> dict:
+    log.unlink(missing_ok=True)
+    with Target(interpreter, SERVICE, workload, str(units), setting, str(log), timeout=300) as target:
+        garbage = target.facts["garbage_of_unit"]
+        tool = watch(target.pid) if watch else None
+        target.send()
+        target.wait_ready()
+        figures = read_log(log, cpu, garbage)
+        if tool is not None:
+            out, _ = tool.communicate(timeout=120)
+            assert tool.returncode == 0
+            figures["model"] = json.loads(out.splitlines()[-1])
+    return figures
+
+
+def median_run(runs: list[dict]) -> dict:
+    return {key: statistics.median(run[key] for run in runs) for key in WANTED} | {
+        name: [statistics.median(run[name][g] for run in runs) for g in range(3)] for name in ("by_generation", "ms_by_generation")}
+
+
+def met(name: str, predicted: float, real: float) -> bool:
+    share, least = WANTED[name]
+    return abs(predicted - real) <= max(share * real, least)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--cpu", action="store_true")
+    parser.add_argument("--python")
+    parser.add_argument("--only")
+    parser.add_argument("--runs", type=int, default=1)
+    parser.add_argument("--scale", type=float, default=1)
+    parser.add_argument("-v", action="store_true")
+    options = parser.parse_args()
+    if not TOOL.exists():
+        print("lt_what_if is not built")
+        return 77
+    chosen = next((i for i in interpreters() if i.label == options.python), None) or newest()
+    print(f"CPython {chosen.label}; {'processor' if options.cpu else 'wall-clock'} time")
+    counts = {name: [0, 0] for name in WANTED}
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory).chmod(0o777)
+        log = Path(directory) / "log"
+
+        def watch(pid: int):
+            settings = [word for setting in SETTINGS for word in ("--what-if", setting)]
+            tool = subprocess.Popen([TOOL, "--log", log, "--cpu", str(int(options.cpu)), *settings,
+                                     str(pid)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            assert tool.stdout.readline() == "ready\n"
+            return tool
+
+        for workload, units in UNITS.items():
+            if options.only and workload not in options.only.split(","):
+                continue
+            units = int(units * options.scale)
+            recorded = run_once(chosen, workload, units, "usual", log, options.cpu, watch)
+            model = recorded.pop("model")
+            print(f"{workload}: recorded {recorded['by_generation']} collections, {recorded['gc_time_ms']:.0f} ms of "
+                  f"{recorded['seconds']:.1f} s, worst {recorded['pause_max_ms']:.2f} ms, garbage {recorded['garbage']:.0f}; "
+                  f"replayed {model['itself']['collections']}, {model['itself']['gc_time_ms']:.0f} ms, "
+                  f"{model['itself']['pause_max_ms']:.2f} ms, {model['itself']['garbage_peak']:.0f}")
+            if options.v:
+                print("   ", json.dumps(model["model"]))
+            for setting, predicted in zip(SETTINGS, model["what_if"]):
+                real = median_run([run_once(chosen, workload, units, setting, log, options.cpu) for _ in range(options.runs)])
+                pairs = {"collections": (sum(predicted["collections"]), real["collections"]),
+                         "gc_time_ms": (predicted["gc_time_ms"], real["gc_time_ms"]),
+                         "pause_max_ms": (predicted["pause_max_ms"], real["pause_max_ms"]),
+                         "garbage": (predicted["garbage_peak"], real["garbage"])}
+                cells = []
+                for name, (a, b) in pairs.items():
+                    good = met(name, a, b)
+                    counts[name][0] += good
+                    counts[name][1] += 1
+                    cells.append(f"{a:.5g}/{b:.5g}{'' if good else ' *'}")
+                print(f"  {setting:14} {'  '.join(f'{cell:>22}' for cell in cells)}   {predicted['collections']} {real['by_generation']} "
+                      f"{[round(ms) for ms in predicted['gc_ms']]} {[round(ms) for ms in real['ms_by_generation']]}",
+                      flush=True)
+    for name, (good, all_of) in counts.items():
+        print(f"RESULT what-if {name} within {WANTED[name][0]:.0%} | {good} of {all_of} | | {good / max(all_of, 1):.2f} | 1.0")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,196 @@
+"""Five small services that do a fixed amount of work, for bench_what_if.py: web requests, parsing, a growing cache, objects
+of an ORM, asyncio.
+
+    what_if_service.py WORKLOAD UNITS THRESHOLDS|freeze|usual LOG
+
+Keeps a log of its own collections through gc.callbacks: the truth that predictions are measured by.
+"""
+import array
+import gc
+import json
+import sys
+import time
+
+workload, units, setting, log_path = sys.argv[1:5]
+units = int(units)
+
+BASE = [{"id": i, "tags": [i]} for i in range(60000)]  # what a service has after its start
+events = array.array("q")
+done = 0
+STATE = {"begun": 0, "cpu": 0}
+
+
+def note(phase, info, now=time.perf_counter_ns, cpu=time.thread_time_ns, count=gc.get_count):
+    if phase == "start":
+        STATE["count"] = count()[0]
+        STATE["cpu"] = cpu()
+        STATE["begun"] = now()
+    else:
+        ended = now()
+        events.extend((STATE["begun"], ended, cpu() - STATE["cpu"], info["generation"], info["collected"], STATE["count"]))
+
+
+class Request:
+    def __init__(self, path):
+        self.path = path
+        self.headers = {"host": ["example"], "accept": ["*/*"], "cookie": [("id", path)]}
+        self.response = Response(self)
+
+
+class Response:
+    def __init__(self, request):
+        self.request = request
+        self.parts = []
+
+
+sessions = {}
+
+
+def web(i):
+    request = Request(i)
+    rows = [{"id": k, "price": [k, i], "labels": [[k], [i]]} for k in range(150)]
+    request.response.parts = [[row["id"], row["price"]] for row in rows]
+    text = json.dumps(rows[:20])
+    if i % 4 == 0:
+        sessions[i] = {"user": [i], "seen": [text[:10]]}
+
+
+class Node:
+    __slots__ = ("parent", "children", "name")
+
+    def __init__(self, parent, name):
+        self.parent, self.name, self.children = parent, name, []
+        if parent is not None:
+            parent.children.append(self)
+
+
+DOCUMENT = json.dumps([{"id": i, "items": [[i, k] for k in range(4)], "of": {"a": [i]}} for i in range(120)])
+
+
+def parse(i):
+    document = json.loads(DOCUMENT)
+    root = Node(None, "root")
+    for entry in document:
+        node = Node(root, entry["id"])
+        if entry["id"] % 4 == 0:
+            for item in entry["items"]:
+                Node(node, item)
+
+
+cache = {}
+
+
+def grow(i):
+    for k in range(40):
+        key = (i, k)
+        row = [[key], {"value": [k]}]
+        parts = [[k, j] for j in range(6)]
+        cache[key] = row
+        del parts
+
+
+class Entity:
+    def __init__(self, session, key):
+        self.session, self.key = session, key
+        self.related = []
+        self.owner = None
+
+
+class Session:
+    def __init__(self):
+        self.identity = {}
+        self.dirty = []
+
+    def load(self, key):
+        entity = self.identity[key] = Entity(self, key)
+        self.dirty.append(entity)
+        return entity
+
+
+def orm(i):
+    session = Session()
+    owner = session.load((i, 0))
+    for k in range(1, 60):
+        entity = session.load((i, k))
+        entity.owner = owner
+        owner.related.append(entity)
+    rows = [[entity.key, [entity]] for entity in session.dirty]
+    rows.sort(key=lambda row: row[0][1])
+
+
+def make_async():
+    import asyncio
+    loop = asyncio.new_event_loop()
+    queue = []
+
+    async def step(n):
+        await asyncio.sleep(0)
+        return [n]
+
+    async def fails(n):
+        try:
+            await asyncio.sleep(0)
+            raise KeyError(n)
+        except KeyError as error:
+            kept = error  # a cycle: the traceback holds the frame that holds the error
+            return [repr(kept)]
+
+    async def call(n):
+        part = [await step(n), await step(n + 1)]
+        if n % 8 == 0:
+            part.append(await fails(n))
+        return part
+
+    async def unit(i):
+        queue.append(loop.create_task(call(i)))
+        got = await asyncio.gather(*(call(i + n) for n in range(24)))
+        if len(queue) > 30:
+            await queue.pop(0)
+        return len(got)
+
+    return lambda i: loop.run_until_complete(unit(i))
+
+
+WORK = {"web": web, "parse": parse, "cache": grow, "orm": orm}
+one = WORK[workload] if workload in WORK else make_async()
+
+for i in range(20):
+    one(-i * 100 - 1)
+gc.collect()
+gc.disable()
+blocks = sys.getallocatedblocks
+before = blocks()
+for i in range(50):
+    one(-i * 100 - 7)
+with_garbage = blocks()
+garbage_of_unit = gc.collect() / 50
+garbage_blocks_of_unit, blocks_of_unit = (with_garbage - blocks()) / 50, (blocks() - before) / 50
+gc.callbacks.append(note)
+ready(thresholds=gc.get_threshold(), garbage_of_unit=garbage_of_unit)
+wait_line()
+gc.collect()
+del events[:]
+every = max(1, units // 300)
+waiting = array.array("q", bytes(8 * (units // every + 1)))
+blocks_at_start = blocks()
+if setting == "freeze":
+    gc.freeze()
+elif setting != "usual":
+    gc.set_threshold(*map(int, setting.split(",")))
+gc.enable()
+begun, begun_cpu = time.perf_counter_ns(), time.thread_time_ns()
+for done in range(units):
+    one(done)
+    if done % every == 0:
+        waiting[done // every] = blocks() - blocks_at_start
+ended, ended_cpu = time.perf_counter_ns(), time.thread_time_ns()
+gc.disable()
+gc.callbacks.remove(note)
+# What is there beyond what the units leave for good, in objects that the collector would count.
+garbage = max(w - blocks_of_unit * k * every for k, w in enumerate(waiting)) * garbage_of_unit / max(garbage_blocks_of_unit, 0.02)
+with open(log_path, "w") as log:
+    log.write(json.dumps({"start": begun, "end": ended, "cpu": ended_cpu - begun_cpu, "garbage": garbage}) + "\n")
+    for k in range(0, len(events), 6):
+        keys = ("start", "end", "cpu", "generation", "collected", "count")
+        log.write(json.dumps(dict(zip(keys, events[k:k + 6]))) + "\n")
+ready()
