@@ -340,6 +340,166 @@ static void test_nonsense_does_no_harm(void **state)
 	assert_true(world->session.unreadable > 0);
 }
 
+/* --- the records of 3.15 ------------------------------------------------------------------------- */
+
+enum { INTERPRETER = 0x100000, STATS = 0x200000, RINGS = 4096 };
+
+/* An interpreter of 3.15 with rings, no record in them. */
+static void make_rings(struct world *world)
+{
+	int column = lt_column_find(0x030f00f0);
+	assert_true(column >= 0);
+	lt_column_layout((unsigned)column, &world->layout);
+	lt_addr gc = INTERPRETER + lt_off(&world->layout, LT_PyInterpreterState_gc);
+	assert_int_equal(lt_image_add(&world->session, world->image, gc, NULL, 512), LT_OK);
+	assert_int_equal(lt_image_add(&world->session, world->image, STATS, NULL, RINGS), LT_OK);
+	uint64_t stats = STATS;
+	memcpy(lt_image_at(world->image,
+			   gc + lt_off(&world->layout, LT__gc_runtime_state_generation_stats), 8),
+	       &stats, 8);
+	memcpy(lt_image_at(world->image, gc + lt_off(&world->layout, LT__gc_runtime_state_enabled),
+			   4),
+	       &(int){1}, 4);
+}
+
+static void put(struct world *world, lt_addr at, enum lt_field field, uint64_t value)
+{
+	memcpy(lt_image_at(world->image, at + lt_off(&world->layout, field), 8), &value, 8);
+}
+
+/* The collection number `number` of a generation, as the collector would store it. */
+static lt_addr put_record(struct world *world, int generation, uint64_t number, uint64_t start_ns,
+			  uint64_t end_ns)
+{
+	struct lt_gc_ring_place place;
+	assert_true(lt_gc_ring_find(&world->layout, generation, &place));
+	unsigned slot = (unsigned)(number % place.length);
+	lt_addr at = STATS + place.items + slot * place.record_size;
+	put(world, at, LT_gc_generation_stats_ts_start, start_ns);
+	put(world, at, LT_gc_generation_stats_collections, number);
+	put(world, at, LT_gc_generation_stats_collected, 10 * number);
+	put(world, at, LT_gc_generation_stats_uncollectable, number);
+	put(world, at, LT_gc_generation_stats_candidates, 100 * number);
+	put(world, at, LT_gc_generation_stats_ts_stop, end_ns);
+	*(uint8_t *)lt_image_at(world->image, STATS + place.index, 1) = (uint8_t)slot;
+	return at;
+}
+
+static void look(struct world *world, struct lt_polled *polled, uint64_t at)
+{
+	struct lt_sample sample = {.from_ns = at, .to_ns = at + 500};
+	bool wants;
+	unsigned crowd;
+	assert_true(lt_gc_state_read(&world->view, INTERPRETER, &sample.state));
+	assert_int_equal(lt_polled_take_ring(polled, &sample, &world->events, &wants, &crowd),
+			 LT_OK);
+}
+
+static void start(struct world *world, struct lt_polled *polled, uint64_t at)
+{
+	struct lt_sample sample = {.from_ns = at, .to_ns = at + 500};
+	struct lt_gc_rings rings;
+	assert_true(lt_gc_state_read(&world->view, INTERPRETER, &sample.state));
+	assert_true(lt_gc_rings_read(&world->view, INTERPRETER, &rings));
+	lt_polled_init(polled, &world->view, LT_WATCH_RING, INTERPRETER, 0, &sample);
+	lt_polled_init_ring(polled, &rings);
+}
+
+static void test_each_record_is_told_once(void **state)
+{
+	struct world *world = *state;
+	struct lt_polled polled;
+	make_rings(world);
+	for (uint64_t n = 1; n <= 5; n++)
+		put_record(world, 0, n, n * MS, n * MS + 100);
+	start(world, &polled, 6 * MS);
+	uint64_t number = 6;
+	for (uint64_t step = 0; step < 40; step++) {
+		for (uint64_t n = 0; n < step % 5; n++, number++)
+			put_record(world, 0, number, number * MS, number * MS + 100 + number);
+		size_t before = world->events.count;
+		look(world, &polled, (number + 1) * MS);
+		assert_int_equal(world->events.count - before, step % 5);
+	}
+	for (size_t i = 0; i < world->events.count; i++) {
+		const struct lt_watch_event *event = &world->events.data[i];
+		assert_int_equal(event->kind, LT_WATCH_COLLECTION);
+		assert_int_equal(event->start_ns, (i + 6) * MS);
+		assert_int_equal(event->end_ns, (i + 6) * MS + 100 + i + 6);
+		assert_int_equal(event->error_ns, 0);
+		assert_int_equal(event->collected, 10);
+		assert_int_equal(event->uncollectable, 1);
+		assert_int_equal(event->candidates, 100);
+	}
+}
+
+static void test_records_that_were_overwritten_are_missed(void **state)
+{
+	struct world *world = *state;
+	struct lt_polled polled;
+	make_rings(world);
+	put_record(world, 0, 1, MS, MS + 100);
+	start(world, &polled, 2 * MS);
+	for (uint64_t n = 2; n <= 40; n++)
+		put_record(world, 0, n, n * MS, n * MS + 100);
+	look(world, &polled, 50 * MS);
+	assert_int_equal(world->events.count, 11);
+	assert_int_equal(lt_polled_flush(&polled, UINT64_MAX, &world->events), LT_OK);
+	assert_int_equal(world->events.count, 12);
+	int64_t collected = 0;
+	uint64_t told = 0;
+	for (size_t i = 0; i < 12; i++) {
+		const struct lt_watch_event *event = &world->events.data[i];
+		collected += event->collected > 0 ? event->collected : 0;
+		told += event->kind == LT_WATCH_MISSED ? event->missed : 1;
+	}
+	assert_int_equal(world->events.data[0].collected, -1);
+	assert_int_equal(world->events.data[11].kind, LT_WATCH_MISSED);
+	assert_int_equal(world->events.data[11].missed, 28);
+	assert_int_equal(told, 39);
+	assert_int_equal(collected, 390);
+}
+
+/* ts_stop is stored last: until then the record bears its number and, perhaps, times of the one before. */
+static void test_records_that_are_being_written_wait(void **state)
+{
+	struct world *world = *state;
+	struct lt_polled polled;
+	make_rings(world);
+	put_record(world, 2, 1, MS, 2 * MS);
+	start(world, &polled, 3 * MS);
+	put_record(world, 2, 2, 5 * MS, 2 * MS); /* ts_stop is of the first one still */
+	look(world, &polled, 6 * MS);
+	assert_int_equal(world->events.count, 0);
+	put_record(world, 2, 2, MS, 2 * MS); /* both are */
+	look(world, &polled, 7 * MS);
+	assert_int_equal(world->events.count, 0);
+	put_record(world, 2, 2, 5 * MS, 9 * MS);
+	look(world, &polled, 10 * MS);
+	assert_int_equal(world->events.count, 1);
+	assert_int_equal(world->events.data[0].start_ns, 5 * MS);
+	assert_int_equal(world->events.data[0].end_ns, 9 * MS);
+}
+
+static void test_rings_full_of_nonsense(void **state)
+{
+	struct world *world = *state;
+	struct lt_polled polled;
+	make_rings(world);
+	world->random = 5;
+	start(world, &polled, MS);
+	uint8_t *bytes = lt_image_at(world->image, STATS, RINGS);
+	for (uint64_t i = 0; i < 5000; i++) {
+		for (int b = 0; b < 200; b++)
+			bytes[next(world) % RINGS] = (uint8_t)next(world);
+		look(world, &polled, (i + 2) * MS);
+		for (size_t e = 0; e < world->events.count; e++)
+			assert_true(world->events.data[e].start_ns <= world->events.data[e].end_ns);
+		world->events.count = 0;
+	}
+	assert_int_equal(lt_polled_end(&polled, 10000ull * MS, &world->events), LT_OK);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -350,6 +510,12 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_collections_that_no_count_calls_for, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_nonsense_does_no_harm, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_each_record_is_told_once, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_records_that_were_overwritten_are_missed,
+						set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_records_that_are_being_written_wait, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(test_rings_full_of_nonsense, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
