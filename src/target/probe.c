@@ -9,6 +9,7 @@
 #include <bpf/libbpf.h>
 #include <dirent.h>
 #include <errno.h>
+#include <linux/capability.h>
 #include <linux/hw_breakpoint.h>
 #include <linux/perf_event.h>
 #include <stdio.h>
@@ -43,6 +44,17 @@ struct lt_probe {
 	void *sink_ctx;
 };
 
+static bool has_capabilities(void)
+{
+	char status[4096], value[64];
+	if (!lt_proc_read("/proc/self/status", status, sizeof(status)) ||
+	    !lt_proc_field(status, "CapEff", value, sizeof(value)))
+		return false;
+	uint64_t own = strtoull(value, NULL, 16);
+	return (own >> CAP_SYS_ADMIN & 1) != 0 ||
+	       ((own >> CAP_BPF & 1) != 0 && (own >> CAP_PERFMON & 1) != 0);
+}
+
 static enum lt_status refused(struct lt_session *session, int error, const char *what)
 {
 	struct lt_permission facts;
@@ -55,20 +67,22 @@ static enum lt_status refused(struct lt_session *session, int error, const char 
 		lt_remedy(session, "boot with lockdown=integrity or without lockdown");
 		return LT_E_PERMISSION;
 	}
+	if ((error == EPERM || error == EACCES) && !has_capabilities()) {
+		lt_fail(session, LT_E_PERMISSION,
+			"probes take CAP_BPF and CAP_PERFMON, which lowtide does not have%s",
+			facts.in_container ? " in this container" : "");
+		if (facts.in_container)
+			lt_remedy(session, "docker run --cap-add=BPF --cap-add=PERFMON "
+					   "--cap-add=SYS_PTRACE, or run lowtide as root on the "
+					   "host");
+		else
+			lt_remedy(session, "run it with sudo");
+		return LT_E_PERMISSION;
+	}
 	if (error == EPERM || error == EACCES) {
 		lt_fail_errno(session, LT_E_PERMISSION, error,
-			      "probes take CAP_BPF and CAP_PERFMON, which lowtide %s (%s)",
-			      facts.in_container ? "does not have in this container"
-						 : "does not have",
-			      what);
-		if (facts.in_container)
-			lt_remedy(session,
-				  "docker run --cap-add=BPF --cap-add=PERFMON "
-				  "--cap-add=SYS_PTRACE --security-opt seccomp=unconfined, "
-				  "or run lowtide as root on the host");
-		else
-			lt_remedy(session, "run it with sudo, or: sudo setcap "
-					   "cap_bpf,cap_perfmon,cap_sys_ptrace+ep on lowtide");
+			      "a security policy of this system forbids probes (%s)", what);
+		lt_remedy(session, "look for a seccomp profile or a denial of AppArmor or SELinux");
 		return LT_E_PERMISSION;
 	}
 	lt_fail_errno(session, LT_E_PERMISSION, error, "the kernel does not offer probes (%s)",

@@ -11,7 +11,7 @@ struct lt_watch {
 	struct lt_watch_feed *feed;
 	enum lt_watch_source source;
 	lt_addr main_interpreter;
-	char why_not[LT_WATCH_SOURCES][512];
+	char why_not[LT_WATCH_SOURCES][1040];
 };
 
 /* NULL: not built in. */
@@ -89,8 +89,8 @@ static enum lt_status open_best(struct lt_watch *watch, const struct lt_watch_op
 		}
 		if (status == LT_E_NO_MEMORY || status == LT_E_GONE)
 			return status;
-		snprintf(watch->why_not[source], sizeof(watch->why_not[source]), "%s",
-			 session->message);
+		snprintf(watch->why_not[source], sizeof(watch->why_not[source]), "%s%s%s",
+			 session->message, session->remedy[0] != 0 ? ": " : "", session->remedy);
 		lt_session_clear(session);
 	}
 	enum lt_status status =

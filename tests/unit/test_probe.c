@@ -1,0 +1,403 @@
+/* Programs of probes: what they copy, run by a small machine of their instructions on memory made by hand. */
+#include "target/image.h"
+#include "target/probe_program.h"
+
+#include <linux/bpf.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static const lt_addr BASE = 0x7f0000100000;
+
+enum { SIZE = 65536, RING = 7, PID = 41, THREAD = 43, STEPS_MAX = 100000 };
+
+struct machine {
+	struct lt_session session;
+	struct lt_memory *image;
+	struct bpf_insn code[LT_PROBE_PROGRAM_MAX];
+	size_t count;
+	uint8_t stack[512];
+	uint8_t *record; /* reserved */
+	size_t size;
+	bool submitted, full;
+	uint32_t pid;
+	uint64_t now;
+};
+
+static void put(struct machine *machine, lt_addr address, uint64_t value)
+{
+	memcpy(lt_image_at(machine->image, address, 8), &value, 8);
+}
+
+/* Memory that a program may touch: its stack and its record. */
+static uint8_t *allowed(struct machine *machine, uint64_t address, size_t size)
+{
+	uint64_t stack = (uintptr_t)machine->stack, record = (uintptr_t)machine->record;
+	bool in_stack = address >= stack && address + size <= stack + sizeof(machine->stack);
+	bool in_record = machine->record != NULL && address >= record &&
+			 address + size <= record + machine->size;
+	assert_true(in_stack || in_record);
+	assert_true(address % (size > 8 ? 1 : size) == 0);
+	return (uint8_t *)(uintptr_t)address;
+}
+
+static uint64_t run_call(struct machine *machine, int32_t function, const uint64_t *r)
+{
+	uint32_t ids[2] = {THREAD, machine->pid};
+	switch (function) {
+	case BPF_FUNC_get_ns_current_pid_tgid:
+		assert_int_equal(r[1], 4);
+		assert_int_equal(r[2], 0xf0000001);
+		memcpy(allowed(machine, r[3], r[4]), ids, sizeof(ids));
+		return 0;
+	case BPF_FUNC_ktime_get_ns:
+		return machine->now++;
+	case BPF_FUNC_ringbuf_reserve:
+		assert_int_equal(r[1], RING);
+		assert_null(machine->record);
+		if (machine->full)
+			return 0;
+		machine->size = r[2];
+		machine->record = malloc(machine->size);
+		memset(machine->record, 0xa5, machine->size);
+		return (uintptr_t)machine->record;
+	case BPF_FUNC_get_current_pid_tgid:
+		return (uint64_t)1001 << 32 | 1003;
+	case BPF_FUNC_probe_read_user: {
+		uint8_t *to = allowed(machine, r[1], 1);
+		allowed(machine, r[1] + r[2] - 1, 1);
+		if (lt_memory_probe(machine->image, r[3], to, r[2]) == r[2])
+			return 0;
+		memset(to, 0, r[2]);
+		return (uint64_t)-14;
+	}
+	case BPF_FUNC_ringbuf_submit:
+		assert_ptr_equal((void *)(uintptr_t)r[1], machine->record);
+		machine->submitted = true;
+		return 0;
+	default:
+		fail();
+		return 0;
+	}
+}
+
+/* One instruction; the place of the next one, SIZE_MAX at the end. */
+static size_t step(struct machine *machine, size_t at, uint64_t *r)
+{
+	const struct bpf_insn *insn = &machine->code[at];
+	uint64_t *to = &r[insn->dst_reg];
+	uint64_t from = r[insn->src_reg], value = (uint64_t)(int64_t)insn->imm;
+	uint32_t half;
+	bool jump = false;
+	switch (insn->code) {
+	case BPF_LD | BPF_DW | BPF_IMM:
+		*to = (uint32_t)insn->imm | (uint64_t)(uint32_t)machine->code[at + 1].imm << 32;
+		return at + 2;
+	case BPF_ALU64 | BPF_MOV | BPF_K:
+		*to = value;
+		break;
+	case BPF_ALU64 | BPF_MOV | BPF_X:
+		*to = from;
+		break;
+	case BPF_ALU64 | BPF_ADD | BPF_K:
+		*to += value;
+		break;
+	case BPF_ALU64 | BPF_ADD | BPF_X:
+		*to += from;
+		break;
+	case BPF_ALU64 | BPF_RSH | BPF_K:
+		*to >>= value;
+		break;
+	case BPF_LDX | BPF_MEM | BPF_DW:
+		memcpy(to, allowed(machine, from + (uint64_t)insn->off, 8), 8);
+		break;
+	case BPF_LDX | BPF_MEM | BPF_W:
+		memcpy(&half, allowed(machine, from + (uint64_t)insn->off, 4), 4);
+		*to = half;
+		break;
+	case BPF_STX | BPF_MEM | BPF_DW:
+		memcpy(allowed(machine, *to + (uint64_t)insn->off, 8), &from, 8);
+		break;
+	case BPF_STX | BPF_MEM | BPF_W:
+		memcpy(allowed(machine, *to + (uint64_t)insn->off, 4), &from, 4);
+		break;
+	case BPF_ST | BPF_MEM | BPF_DW:
+		memcpy(allowed(machine, *to + (uint64_t)insn->off, 8), &value, 8);
+		break;
+	case BPF_ST | BPF_MEM | BPF_W:
+		memcpy(allowed(machine, *to + (uint64_t)insn->off, 4), &value, 4);
+		break;
+	case BPF_JMP | BPF_JEQ | BPF_K:
+		jump = *to == value;
+		break;
+	case BPF_JMP | BPF_JNE | BPF_K:
+		jump = *to != value;
+		break;
+	case BPF_JMP | BPF_JEQ | BPF_X:
+		jump = *to == from;
+		break;
+	case BPF_JMP | BPF_CALL:
+		r[0] = run_call(machine, insn->imm, r);
+		/* What a call leaves in these nobody may use. */
+		for (int i = 1; i <= 5; i++)
+			r[i] = 0xdeaddeaddeaddead;
+		break;
+	case BPF_JMP | BPF_EXIT:
+		return SIZE_MAX;
+	default:
+		fail();
+	}
+	return at + 1 + (jump ? (size_t)insn->off : 0);
+}
+
+static const struct lt_probe_record *run(struct machine *machine, const struct lt_probe_plan *plan)
+{
+	struct lt_probe_plan own = *plan;
+	own.namespace_device = 4;
+	own.namespace_inode = 0xf0000001;
+	own.namespace_pid = PID;
+	machine->count = lt_probe_program(&own, 0x503, RING, machine->code);
+	assert_int_not_equal(machine->count, 0);
+	free(machine->record);
+	machine->record = NULL;
+	machine->submitted = false;
+	uint64_t r[11] = {0};
+	r[10] = (uintptr_t)machine->stack + sizeof(machine->stack);
+	size_t at = 0;
+	for (int steps = 0; at != SIZE_MAX; steps++) {
+		assert_true(at < machine->count && steps < STEPS_MAX);
+		at = step(machine, at, r);
+	}
+	/* A record that was reserved is handed in, always. */
+	assert_true(machine->submitted == (machine->record != NULL));
+	assert_int_equal(r[0], 0);
+	return (const struct lt_probe_record *)machine->record;
+}
+
+static int setup(void **state)
+{
+	struct machine *machine = calloc(1, sizeof(*machine));
+	lt_session_init(&machine->session);
+	assert_int_equal(lt_image_create(&machine->session, &machine->image), LT_OK);
+	assert_int_equal(lt_image_add(&machine->session, machine->image, BASE, NULL, SIZE), LT_OK);
+	machine->pid = PID;
+	machine->now = 1000;
+	*state = machine;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct machine *machine = *state;
+	lt_memory_close(machine->image);
+	lt_session_deinit(&machine->session);
+	free(machine->record);
+	free(machine);
+	return 0;
+}
+
+static void test_words_and_copies(void **state)
+{
+	struct machine *machine = *state;
+	put(machine, BASE + 0x100, BASE + 0x1000);
+	for (unsigned i = 0; i < 8; i++)
+		put(machine, BASE + 0x1000 + i * 8, 0x1111111111111111ull * (i + 1));
+	const struct lt_probe_plan plan = {
+		.steps = {{.op = LT_PROBE_SET, .slot = 1, .offset = BASE},
+			  {.op = LT_PROBE_LOAD, .slot = 2, .from = 1, .offset = 0x100, .size = 8},
+			  {.op = LT_PROBE_LOAD, .slot = 3, .from = 2, .offset = 8, .size = 2},
+			  {.op = LT_PROBE_COPY, .from = 2, .offset = 4, .size = 13},
+			  {.op = LT_PROBE_COPY, .from = 2, .offset = 56, .size = 8},
+			  {.op = LT_PROBE_LOAD, .slot = 4, .from = 0, .offset = BASE, .size = 8},
+			  {.op = LT_PROBE_LOAD, .slot = 5, .from = 1, .offset = 1 << 20, .size = 8},
+			  {.op = LT_PROBE_COPY, .from = 1, .offset = SIZE - 4, .size = 8}},
+		.step_count = 8,
+	};
+	size_t size, frames;
+	assert_true(lt_probe_plan_size(&plan, &size, &frames));
+	assert_int_equal(size, sizeof(struct lt_probe_record) + 32);
+	const struct lt_probe_record *record = run(machine, &plan);
+	assert_non_null(record);
+	assert_int_equal(machine->size, size);
+	assert_int_equal(record->site, 0x503);
+	assert_int_equal(record->frame_count, 0);
+	assert_true(record->start_ns < record->end_ns);
+	assert_int_equal(record->thread, 1003);
+	assert_int_equal(record->process, 1001);
+	assert_int_equal(record->namespace_thread, THREAD);
+	assert_int_equal(record->slots[0], 0);
+	assert_int_equal(record->slots[1], BASE);
+	assert_int_equal(record->slots[2], BASE + 0x1000);
+	assert_int_equal(record->slots[3], 0x2222);
+	assert_int_equal(record->slots[4], 0); /* nothing to read from */
+	assert_int_equal(record->slots[5], 0); /* not mapped */
+	const uint8_t *data = (const uint8_t *)(record + 1);
+	assert_memory_equal(data, lt_image_at(machine->image, BASE + 0x1004, 13), 13);
+	assert_memory_equal(data + 16, lt_image_at(machine->image, BASE + 0x1038, 8), 8);
+	const uint64_t zero = 0;
+	assert_memory_equal(data + 24, &zero, 8);
+}
+
+static void test_no_record(void **state)
+{
+	struct machine *machine = *state;
+	const struct lt_probe_plan plan = {.steps = {{.op = LT_PROBE_SET, .slot = 1, .offset = 5}},
+					   .step_count = 1};
+	machine->pid = PID + 1; /* a child */
+	assert_null(run(machine, &plan));
+	machine->pid = PID;
+	machine->full = true;
+	assert_null(run(machine, &plan));
+	machine->full = false;
+	assert_non_null(run(machine, &plan));
+}
+
+/* A node at BASE + n * 0x100, its lock 0x40 behind it, the lock's holder 0x80 behind it. */
+static void put_node(struct machine *machine, unsigned n, bool last, bool held, uint64_t thread)
+{
+	lt_addr node = BASE + 0x100 * (lt_addr)(n + 1);
+	put(machine, node + 8, last ? 0 : node + 0x100);
+	put(machine, node + 16, node + 0x40);
+	put(machine, node + 0x40, held ? 0xffff00000001 : 0xffff00000000);
+	put(machine, node + 0x48, node + 0x80);
+	put(machine, node + 0x90, thread);
+}
+
+static void test_who_holds_the_lock(void **state)
+{
+	struct machine *machine = *state;
+	const struct lt_probe_plan plan = {
+		.steps = {{.op = LT_PROBE_SET, .slot = 1, .offset = BASE + 0x100},
+			  {.op = LT_PROBE_FIND, .slot = 2, .from = 1}},
+		.step_count = 2,
+		.find = {.next = 8, .via = 16, .held = 0, .holder = 8, .thread = 16},
+	};
+	const struct {
+		bool held[3];
+		uint64_t thread[3];
+		int found; /* -1: none */
+	} cases[] = {
+		{{true, true, true}, {1, 2, THREAD}, 2},
+		{{true, true, true}, {THREAD, 2, 3}, 0},
+		{{false, true, true}, {THREAD, THREAD, 3}, 1}, /* held before, by this thread too */
+		{{false, true, false}, {THREAD, 99, THREAD}, 1}, /* the only one that is held */
+		{{true, true, false}, {98, 99, THREAD}, -1},
+		{{false, false, false}, {THREAD, THREAD, THREAD}, -1},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		for (unsigned n = 0; n < 3; n++)
+			put_node(machine, n, n == 2, cases[i].held[n], cases[i].thread[n]);
+		const struct lt_probe_record *record = run(machine, &plan);
+		lt_addr node =
+			cases[i].found < 0 ? 0 : BASE + 0x100 * (lt_addr)(cases[i].found + 1);
+		assert_int_equal(record->slots[2], node);
+		assert_int_equal(record->slots[3], node == 0 ? 0 : node + 0x80);
+	}
+	/* A list without an end. */
+	put(machine, BASE + 0x308, BASE + 0x100);
+	assert_int_equal(run(machine, &plan)->slots[2], 0);
+}
+
+static const struct lt_probe_plan walking = {
+	.steps = {{.op = LT_PROBE_SET, .slot = 1, .offset = BASE + 0x1000},
+		  {.op = LT_PROBE_LOAD, .slot = 2, .from = 1, .offset = 0, .size = 8},
+		  {.op = LT_PROBE_NEED, .from = 2},
+		  {.op = LT_PROBE_COPY, .from = 1, .offset = 0, .size = 8},
+		  {.op = LT_PROBE_WALK, .from = 2}},
+	.step_count = 5,
+	.walk = {.next = 24, .words = {16, 40, 46}},
+};
+
+static void put_frames(struct machine *machine, unsigned count, bool cycle)
+{
+	put(machine, BASE + 0x1000, BASE + 0x2000);
+	for (unsigned i = 0; i < count; i++) {
+		lt_addr frame = BASE + 0x2000 + (lt_addr)i * 64;
+		put(machine, frame + 16, 0x100 + i);
+		put(machine, frame + 40, 0x0123000000000200 + i);
+		put(machine, frame + 24, i + 1 < count ? frame + 64 : cycle ? BASE + 0x2000 : 0);
+	}
+}
+
+static void test_frames(void **state)
+{
+	struct machine *machine = *state;
+	static const struct {
+		unsigned count, seen;
+		bool cycle;
+	} cases[] = {{1, 1, false},
+		     {5, 5, false},
+		     {LT_PROBE_FRAMES, LT_PROBE_FRAMES, false},
+		     {200, LT_PROBE_FRAMES, false},
+		     {3, LT_PROBE_FRAMES, true}};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		put_frames(machine, cases[i].count, cases[i].cycle);
+		const struct lt_probe_record *record = run(machine, &walking);
+		assert_int_equal(record->frame_count, cases[i].seen);
+		const uint64_t *words = (const uint64_t *)(record + 1) + 1;
+		for (unsigned f = 0; f < cases[i].seen; f++, words += LT_PROBE_FRAME_WORDS) {
+			unsigned frame = f % cases[i].count;
+			assert_int_equal(words[0], 0x100 + frame);
+			assert_int_equal(words[1], 0x0123000000000200 + frame);
+			assert_int_equal(words[2], 0x0123); /* from there to the end of its word */
+		}
+	}
+	/* A frame that cannot be read ends the chain. */
+	put_frames(machine, 3, false);
+	put(machine, BASE + 0x2000 + 64 + 24, 0x1000);
+	assert_int_equal(run(machine, &walking)->frame_count, 2);
+	/* The record ends before the copy and the frames. */
+	put(machine, BASE + 0x1000, 0);
+	assert_int_equal(run(machine, &walking)->frame_count, 0);
+}
+
+static void test_plans_without_sense(void **state)
+{
+	struct machine *machine = *state;
+	static const struct lt_probe_step wrong[] = {
+		{.op = LT_PROBE_SET, .slot = LT_PROBE_SLOTS},
+		{.op = LT_PROBE_LOAD, .from = LT_PROBE_SLOTS, .size = 8},
+		{.op = LT_PROBE_LOAD, .size = 0},
+		{.op = LT_PROBE_LOAD, .size = 9},
+		{.op = LT_PROBE_COPY, .size = 0},
+		{.op = LT_PROBE_COPY, .size = LT_PROBE_DATA_MAX + 1},
+		{.op = LT_PROBE_FIND, .slot = LT_PROBE_SLOTS - 1},
+		{.op = LT_PROBE_WALK}, /* not the last */
+		{.op = (enum lt_probe_op)99},
+	};
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
+		const struct lt_probe_plan plan = {.steps = {wrong[i], {.op = LT_PROBE_SET}},
+						   .step_count = 2};
+		assert_int_equal(lt_probe_program(&plan, 1, RING, machine->code), 0);
+	}
+	struct lt_probe_plan plan = walking;
+	plan.walk.words[1] = 16 + LT_PROBE_SPAN_MAX;
+	assert_int_equal(lt_probe_program(&plan, 1, RING, machine->code), 0);
+	plan = walking;
+	plan.walk.next = 20;
+	assert_int_equal(lt_probe_program(&plan, 1, RING, machine->code), 0);
+	plan.step_count = LT_PROBE_STEPS + 1;
+	assert_int_equal(lt_probe_program(&plan, 1, RING, machine->code), 0);
+	/* Copies that are too much together. */
+	plan = (struct lt_probe_plan){.step_count = 3};
+	for (size_t i = 0; i < plan.step_count; i++)
+		plan.steps[i] = (struct lt_probe_step){.op = LT_PROBE_COPY, .size = 4000};
+	assert_int_equal(lt_probe_program(&plan, 1, RING, machine->code), 0);
+	plan.step_count = 2;
+	assert_int_not_equal(lt_probe_program(&plan, 1, RING, machine->code), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_words_and_copies, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_no_record, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_who_holds_the_lock, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_frames, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_plans_without_sense, setup, teardown),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
