@@ -330,11 +330,11 @@ static enum lt_status open_source(struct source *source, const bool *ways)
 			break;
 	}
 	LT_TRY(status);
-	struct lt_watch_events none = {0};
-	source->events = &none;
+	/* Putting probes in place takes a while: what ended meanwhile is before the watch, what goes on is in it. */
+	LT_CLEANUP(lt_watch_events_deinit) struct lt_watch_events before = {0};
+	status = drain(source, &before);
 	look(source); /* what the statistics count from here on */
-	lt_watch_events_deinit(&none);
-	return LT_OK;
+	return status;
 }
 
 enum lt_status lt_watch_open_probe_ways(const struct lt_view *view, const bool *ways,
