@@ -69,6 +69,11 @@ const struct lt_view *lt_heap_view(const struct lt_heap *heap)
 	return &heap->track.view;
 }
 
+const struct lt_pymalloc *lt_heap_pymalloc(const struct lt_heap *heap)
+{
+	return &heap->pymalloc;
+}
+
 const struct lt_interpreters *lt_heap_interpreters(struct lt_heap *heap)
 {
 	return &heap->interpreters;

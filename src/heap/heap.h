@@ -25,6 +25,8 @@ struct lt_decoder *lt_heap_decoder(struct lt_heap *heap);
 /* The view that the heap reads through: what is in its window costs no system call. */
 const struct lt_view *lt_heap_view(const struct lt_heap *heap);
 const struct lt_interpreters *lt_heap_interpreters(struct lt_heap *heap);
+struct lt_pymalloc;
+const struct lt_pymalloc *lt_heap_pymalloc(const struct lt_heap *heap);
 
 /*
  * gc.get_objects() leaves out the permanent generation (gc.freeze; some releases start with a few

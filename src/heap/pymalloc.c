@@ -1,5 +1,7 @@
 #include "heap/pymalloc.h"
 
+#include "base/cleanup.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,10 +12,15 @@ enum {
 	BATCH = 512, /* arena objects read at once */
 	SHIFT_DEBUG = 16,
 	SAMPLES = 64, /* pools that are asked whether debug hooks wrote their blocks */
+	WITNESSES = 16,
+	STATIC_WORDS = 4096,
+	STATIC_MAX = 16 << 20,
+	WALK_BYTES = 1 << 20,
 };
 
 void lt_pymalloc_deinit(struct lt_pymalloc *pymalloc)
 {
+	lt_pymalloc_arenas_deinit(&pymalloc->arenas);
 	lt_ranges_deinit(&pymalloc->pools);
 	lt_pageset_deinit(&pymalloc->pages);
 	*pymalloc = (struct lt_pymalloc){0};
@@ -142,7 +149,17 @@ static enum lt_status read_table(const struct lt_view *view, struct lt_pymalloc 
 				view->session->unreadable++;
 				continue;
 			}
-			if (!add_range(pymalloc, start, end))
+			/* Objects/obmalloc.c, new_arena(): one pool less fits where the start is not aligned. */
+			uint64_t mapped = (total + (start != address)) * pymalloc->pool_size;
+			const struct lt_pymalloc_arena found = {
+				.start = address,
+				.end = address + mapped,
+				.pools = start,
+				.untouched = end,
+				.total_pools = total,
+			};
+			if (!add_range(pymalloc, start, end) ||
+			    !lt_pymalloc_arenas_push(&pymalloc->arenas, found))
 				return lt_fail_memory(view->session);
 		}
 	}
@@ -203,6 +220,114 @@ bool lt_mapping_may_hold_heap(const struct lt_mapping *mapping)
 		strncmp(mapping->path, "[anon", 5) == 0);
 }
 
+/* A pool that was found, and the number of its arena in the table that it must be in. */
+struct witness {
+	lt_addr pool;
+	uint32_t arena;
+};
+
+struct witnesses {
+	struct witness list[WITNESSES];
+	size_t count;
+	uint64_t seen;
+	uint32_t arenas; /* one more than the highest number; an arena without a used pool is given back */
+};
+
+static void witness_pool(struct witnesses *witnesses, lt_addr pool, uint32_t arena)
+{
+	/* The first ones, then ever more rarely one of the others in place of an earlier one. */
+	uint64_t seen = witnesses->seen++;
+	const struct witness witness = {pool, arena};
+	if (witnesses->count < WITNESSES)
+		witnesses->list[witnesses->count++] = witness;
+	else if ((seen & (seen - 1)) == 0)
+		witnesses->list[(unsigned)__builtin_ctzll(seen) % WITNESSES] = witness;
+	if (arena < ARENAS_MAX && arena >= witnesses->arenas)
+		witnesses->arenas = arena + 1;
+}
+
+static bool is_table(const struct lt_view *view, const struct lt_pymalloc *pymalloc, lt_addr table,
+		     const struct witnesses *witnesses)
+{
+	const struct lt_layout *layout = view->layout;
+	uint64_t size = lt_off(layout, LT_sizeof_arena_object);
+	uint64_t arena_size = (uint64_t)lt_fact(layout, LT_FACT_arena_size);
+	unsigned char arena[HEADER_MAX];
+	for (size_t i = 0; i < witnesses->count; i++) {
+		const struct witness *witness = &witnesses->list[i];
+		if (lt_memory_probe(view->memory, table + witness->arena * size, arena, size) !=
+		    size)
+			return false;
+		lt_addr address = u64_of(arena, lt_off(layout, LT_arena_object_address));
+		uint64_t total = u32_of(arena, lt_off(layout, LT_arena_object_ntotalpools));
+		uint64_t most = arena_size / pymalloc->pool_size;
+		if (address == 0 || witness->pool < address ||
+		    witness->pool - address >= arena_size || total > most || total + 1 < most)
+			return false;
+	}
+	return witnesses->count > 0;
+}
+
+/* The file's own writable data, and what lies right behind it: its .bss. */
+static bool is_static_data(const struct lt_mappings *mappings, size_t i, const char *file)
+{
+	const struct lt_mapping *mapping = &mappings->data[i];
+	if (!mapping->readable || !mapping->writable || mapping->shared)
+		return false;
+	if (mapping->inode == 0)
+		return mapping->path[0] == '\0' && i > 0 &&
+		       mappings->data[i - 1].end == mapping->start &&
+		       strcmp(mappings->data[i - 1].path, file) == 0;
+	return strcmp(mapping->path, file) == 0;
+}
+
+/* The file that has the interpreter's static data: that of the runtime, which may lie in its .bss. */
+static const char *interpreter_file(const struct lt_view *view)
+{
+	const struct lt_mappings *mappings = &view->process->mappings;
+	for (size_t i = 0; i < mappings->count; i++) {
+		const struct lt_mapping *mapping = &mappings->data[i];
+		if (view->python->runtime < mapping->start || view->python->runtime >= mapping->end)
+			continue;
+		if (mapping->inode == 0 && i > 0)
+			mapping--;
+		return mapping->path;
+	}
+	return "";
+}
+
+/* 0: there is none. */
+static lt_addr search_table(const struct lt_view *view, const struct lt_pymalloc *pymalloc,
+			    const struct witnesses *witnesses)
+{
+	const struct lt_mappings *mappings = &view->process->mappings;
+	const char *file = interpreter_file(view);
+	uint64_t words[STATIC_WORDS];
+	if (file[0] != '/')
+		return 0;
+	for (size_t i = 0; i < mappings->count; i++) {
+		if (!is_static_data(mappings, i, file))
+			continue;
+		lt_addr end = mappings->data[i].end;
+		if (end - mappings->data[i].start > STATIC_MAX)
+			end = mappings->data[i].start + STATIC_MAX;
+		for (lt_addr at = mappings->data[i].start; at < end; at += sizeof(words)) {
+			size_t wanted = end - at < sizeof(words) ? end - at : sizeof(words);
+			size_t got = lt_memory_probe(view->memory, at, words, wanted) / 8;
+			for (size_t w = 0; w < got; w++) {
+				const struct lt_mapping *to =
+					(words[w] & 15) == 0 && words[w] != 0
+						? lt_process_mapping(view->process, words[w])
+						: NULL;
+				if (to != NULL && lt_mapping_may_hold_heap(to) &&
+				    is_table(view, pymalloc, words[w], witnesses))
+					return words[w];
+			}
+		}
+	}
+	return 0;
+}
+
 static enum lt_status find_by_search(const struct lt_view *view, struct lt_pymalloc *pymalloc)
 {
 	if (view->process == NULL)
@@ -210,6 +335,7 @@ static enum lt_status find_by_search(const struct lt_view *view, struct lt_pymal
 	const struct lt_mappings *mappings = &view->process->mappings;
 	unsigned char header[HEADER_MAX];
 	size_t size = lt_off(view->layout, LT_sizeof_pool_header);
+	struct witnesses witnesses = {0};
 	if (size > sizeof(header))
 		return LT_OK;
 	for (size_t i = 0; i < mappings->count; i++) {
@@ -222,15 +348,24 @@ static enum lt_status find_by_search(const struct lt_view *view, struct lt_pymal
 		     pool += pymalloc->pool_size) {
 			struct lt_pool parsed;
 			lt_addr freeblock;
-			if (lt_memory_probe(view->memory, pool, header, size) == size &&
-			    parse_header(view->layout, pymalloc->pool_size, pool, header, &parsed,
-					 &freeblock) &&
-			    !add_range(pymalloc, pool, pool + pymalloc->pool_size))
+			if (lt_memory_probe(view->memory, pool, header, size) != size ||
+			    !parse_header(view->layout, pymalloc->pool_size, pool, header, &parsed,
+					  &freeblock))
+				continue;
+			if (!add_range(pymalloc, pool, pool + pymalloc->pool_size))
 				return lt_fail_memory(view->session);
+			witness_pool(&witnesses, pool,
+				     u32_of(header,
+					    lt_off(view->layout, LT_pool_header_arenaindex)));
 		}
 		lt_progress(view->session, "finding arenas", i + 1, mappings->count);
 	}
-	return LT_OK;
+	lt_addr table = search_table(view, pymalloc, &witnesses);
+	pymalloc->by_search = table == 0;
+	if (table == 0)
+		return LT_OK;
+	pymalloc->pools.count = 0;
+	return read_table(view, pymalloc, table, witnesses.arenas);
 }
 
 /*
@@ -279,6 +414,13 @@ static int by_start(const void *left, const void *right)
 	return (a > b) - (a < b);
 }
 
+static int by_arena(const void *left, const void *right)
+{
+	lt_addr a = ((const struct lt_pymalloc_arena *)left)->start,
+		b = ((const struct lt_pymalloc_arena *)right)->start;
+	return (a > b) - (a < b);
+}
+
 /* Ascending and disjoint: ranges that overlap are made one, since a table may be damaged. */
 static void normalize(struct lt_ranges *ranges)
 {
@@ -297,6 +439,20 @@ static void normalize(struct lt_ranges *ranges)
 	ranges->count = kept + 1;
 }
 
+/* Ascending; of arenas that overlap, in a damaged table, the first stays. */
+static void order(struct lt_pymalloc_arenas *arenas)
+{
+	if (arenas->count == 0)
+		return;
+	qsort(arenas->data, arenas->count, sizeof(*arenas->data), by_arena);
+	size_t kept = 0;
+	for (size_t i = 1; i < arenas->count; i++) {
+		if (arenas->data[i].start >= arenas->data[kept].end)
+			arenas->data[++kept] = arenas->data[i];
+	}
+	arenas->count = kept + 1;
+}
+
 enum lt_status lt_pymalloc_find(const struct lt_view *view,
 				const struct lt_interpreters *interpreters,
 				struct lt_pymalloc *ret_pymalloc)
@@ -308,11 +464,10 @@ enum lt_status lt_pymalloc_find(const struct lt_view *view,
 			       view->layout->name);
 	bool by_table = false;
 	enum lt_status status = find_by_table(view, interpreters, &found, &by_table);
-	if (status == LT_OK && !by_table) {
-		found.by_search = true;
+	if (status == LT_OK && !by_table)
 		status = find_by_search(view, &found);
-	}
 	normalize(&found.pools);
+	order(&found.arenas);
 	for (size_t i = 0; i < found.pools.count && status == LT_OK; i++) {
 		const struct lt_range *range = &found.pools.data[i];
 		found.bytes += range->end - range->start;
@@ -327,4 +482,89 @@ enum lt_status lt_pymalloc_find(const struct lt_view *view,
 	find_shift(view, &found);
 	*ret_pymalloc = found;
 	return LT_OK;
+}
+
+/* ---- The walk ---- */
+
+static void see(const struct lt_view *view, const struct lt_pymalloc *pymalloc,
+		struct lt_pool_seen *pool)
+{
+	struct lt_pool parsed;
+	lt_addr freeblock;
+	if (pool->bytes == NULL || !parse_header(view->layout, pymalloc->pool_size, pool->address,
+						 pool->bytes, &parsed, &freeblock))
+		return;
+	pool->in_use = true;
+	pool->block_size = parsed.block_size;
+	pool->first = parsed.first;
+	pool->capacity = (uint32_t)(pymalloc->pool_size - parsed.first) / parsed.block_size;
+	pool->used = parsed.used;
+	pool->handed_out = parsed.count;
+}
+
+enum lt_status lt_pymalloc_walk(const struct lt_view *view, const struct lt_pymalloc *pymalloc,
+				lt_pool_visit visit, void *ctx)
+{
+	uint64_t step = pymalloc->pool_size > WALK_BYTES ? pymalloc->pool_size : WALK_BYTES;
+	LT_FREE unsigned char *bytes = malloc(step);
+	if (bytes == NULL)
+		return lt_fail_memory(view->session);
+	for (size_t i = 0; i < pymalloc->pools.count; i++) {
+		const struct lt_range *range = &pymalloc->pools.data[i];
+		for (lt_addr at = range->start; at < range->end; at += step) {
+			size_t wanted = range->end - at < step ? range->end - at : step;
+			size_t got = lt_memory_read(view->memory, at, bytes, wanted);
+			for (size_t offset = 0; offset + pymalloc->pool_size <= wanted;
+			     offset += pymalloc->pool_size) {
+				struct lt_pool_seen pool = {.address = at + offset};
+				if (offset + pymalloc->pool_size <= got)
+					pool.bytes = bytes + offset;
+				see(view, pymalloc, &pool);
+				if (!visit(ctx, &pool))
+					return LT_OK;
+			}
+		}
+	}
+	return LT_OK;
+}
+
+void lt_pymalloc_stats_begin(const struct lt_view *view, const struct lt_pymalloc *pymalloc,
+			     struct lt_pymalloc_stats *ret_stats)
+{
+	const struct lt_layout *layout = view->layout;
+	uint32_t alignment = (uint32_t)lt_fact(layout, LT_FACT_block_alignment);
+	size_t classes = (size_t)lt_fact(layout, LT_FACT_small_request_max) / alignment;
+	struct lt_pymalloc_stats stats = {.arenas = pymalloc->arenas.count};
+	stats.class_count = classes < LT_SIZE_CLASSES_MAX ? classes : LT_SIZE_CLASSES_MAX;
+	for (size_t i = 0; i < stats.class_count; i++)
+		stats.classes[i].size = (uint32_t)(i + 1) * alignment;
+	for (size_t i = 0; i < pymalloc->arenas.count; i++) {
+		const struct lt_pymalloc_arena *arena = &pymalloc->arenas.data[i];
+		stats.arena_bytes += arena->end - arena->start;
+		if (arena->pools != arena->start)
+			stats.alignment_bytes += pymalloc->pool_size;
+		stats.pools_free += arena->total_pools -
+				    (arena->untouched - arena->pools) / pymalloc->pool_size;
+	}
+	*ret_stats = stats;
+}
+
+void lt_pymalloc_stats_add(struct lt_pymalloc_stats *stats, const struct lt_pymalloc *pymalloc,
+			   const struct lt_pool_seen *pool)
+{
+	if (!pool->in_use) {
+		stats->pools_free++;
+		return;
+	}
+	struct lt_size_class *class =
+		&stats->classes[pool->block_size / stats->classes[0].size - 1];
+	class->pools++;
+	class->used += pool->used;
+	class->free += pool->capacity - pool->used;
+	stats->pools_used++;
+	stats->used_bytes += (uint64_t)pool->used * pool->block_size;
+	stats->free_bytes += (uint64_t)(pool->capacity - pool->used) * pool->block_size;
+	stats->header_bytes += pool->first;
+	stats->tail_bytes += pymalloc->pool_size - pool->first -
+			     (uint64_t)pool->capacity * pool->block_size;
 }

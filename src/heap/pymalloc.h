@@ -1,10 +1,10 @@
 /*
- * pymalloc.h: CPython's allocator of small objects: which memory is its arenas, and the blocks in use
- * of one of its pools.
+ * pymalloc.h: CPython's allocator of small objects: which memory is its arenas, what is in use and free in them
+ * by size class, and the blocks in use of one of its pools.
  *
- * The arenas come from the allocator's own table. Where the table cannot be found (a stripped binary of
- * 3.11 or older keeps it in unnamed statics), anonymous mappings are searched for pool headers whose
- * members agree with each other.
+ * The arenas come from the allocator's own table. A stripped binary of 3.11 or older keeps it in unnamed statics:
+ * there anonymous mappings are searched for pool headers whose members agree with each other, and then the static
+ * data of the interpreter for the one word that is a table in which each of these pools has its arena.
  */
 #ifndef LT_HEAP_PYMALLOC_H
 #define LT_HEAP_PYMALLOC_H
@@ -19,7 +19,17 @@ struct lt_range {
 };
 LT_VEC(lt_ranges, struct lt_range);
 
+/* One arena of the allocator's table. */
+struct lt_pymalloc_arena {
+	lt_addr start, end;    /* what was mapped for it */
+	lt_addr pools;         /* the first pool: `start` rounded up to the size of pools */
+	lt_addr untouched;     /* pools from here on were never in use */
+	uint64_t total_pools;
+};
+LT_VEC(lt_pymalloc_arenas, struct lt_pymalloc_arena);
+
 struct lt_pymalloc {
+	struct lt_pymalloc_arenas arenas; /* ascending; none with `by_search` */
 	struct lt_ranges
 		pools; /* ascending, disjoint, aligned to pools: pools that were ever in use */
 	struct lt_pageset pages; /* the same as a set */
@@ -27,7 +37,7 @@ struct lt_pymalloc {
 	uint64_t bytes; /* sum of the ranges */
 	unsigned
 		shift; /* bytes of a block before the requested memory: 16 under PYTHONMALLOC=debug */
-	bool by_search; /* found by their headers, not through the table */
+	bool by_search; /* found by their headers: the table was not found */
 };
 
 /* Finds the arenas of all interpreters. None at all (PYTHONMALLOC=malloc) is no failure. */
@@ -54,5 +64,45 @@ struct lt_pool {
 /* Parses the pool in `bytes` (pool_size of them) at `address`. False: no pool in use is here. */
 bool lt_pool_parse(const struct lt_view *view, const struct lt_pymalloc *pymalloc, lt_addr address,
 		   const unsigned char *bytes, struct lt_pool *ret_pool);
+
+enum { LT_SIZE_CLASSES_MAX = 64 };
+
+struct lt_size_class {
+	uint32_t size; /* of a block */
+	uint64_t pools;
+	uint64_t used, free; /* blocks */
+};
+
+/* What sys._debugmallocstats() prints, of the allocators of all interpreters together. */
+struct lt_pymalloc_stats {
+	struct lt_size_class classes[LT_SIZE_CLASSES_MAX];
+	size_t class_count;
+	uint64_t arenas, arena_bytes;
+	uint64_t pools_used, pools_free; /* free ones: of no size class now, most never touched */
+	uint64_t used_bytes, free_bytes; /* of blocks in pools that are in use */
+	uint64_t header_bytes, tail_bytes, alignment_bytes;
+};
+
+/* A pool of an arena, as a walk finds it. */
+struct lt_pool_seen {
+	lt_addr address;
+	const unsigned char *bytes; /* pool_size of them; NULL: it could not be read */
+	bool in_use;
+	uint32_t block_size, first, capacity; /* of one in use: blocks that fit into it */
+	uint32_t used;
+	uint32_t handed_out; /* blocks ever handed out: those behind were never written */
+};
+
+/* Every pool from the first to the last that was ever in use, by ascending address; false ends the walk. */
+typedef bool (*lt_pool_visit)(void *ctx, const struct lt_pool_seen *pool);
+LT_MUST_CHECK enum lt_status lt_pymalloc_walk(const struct lt_view *view,
+					      const struct lt_pymalloc *pymalloc,
+					      lt_pool_visit visit, void *ctx);
+
+/* For one walk: all zero but for lt_pymalloc_stats_begin(), then each pool. */
+void lt_pymalloc_stats_begin(const struct lt_view *view, const struct lt_pymalloc *pymalloc,
+			     struct lt_pymalloc_stats *ret_stats);
+void lt_pymalloc_stats_add(struct lt_pymalloc_stats *stats, const struct lt_pymalloc *pymalloc,
+			   const struct lt_pool_seen *pool);
 
 #endif
