@@ -7,10 +7,11 @@
 #ifndef LT_ANALYSIS_RSS_H
 #define LT_ANALYSIS_RSS_H
 
-#include "analysis/open.h"
+#include "analysis/subject.h"
 #include "base/arena.h"
 #include "base/vec.h"
 #include "heap/malloc.h"
+#include "heap/pymalloc.h"
 
 enum lt_rss_layer {
 	LT_RSS_OBJECTS, /* live Python objects, wherever they lie, with what they own (list arrays, dict keys, buffers) */
@@ -51,14 +52,21 @@ struct lt_rss {
 	uint64_t swap_bytes, page_table_bytes, huge_bytes, untouched_bytes; /* beside RSS */
 	const char
 		*allocator; /* "glibc 2.36", "jemalloc 5.3.0", "mimalloc", "musl", "debug hooks" */
-	struct lt_rss_parts parts; /* largest first within its layer */
-	uint64_t trim_gain_bytes;  /* what malloc_trim(0) would give back, predicted */
-	struct lt_rss_pins pins;   /* largest first */
+	struct lt_rss_parts parts;         /* largest first within its layer */
+	uint64_t trim_gain_bytes;          /* what malloc_trim(0) would give back, predicted */
+	struct lt_rss_pins pins;           /* largest first */
+	struct lt_pymalloc_stats pymalloc; /* all zero: the table of arenas was not found */
 	struct lt_malloc malloc;
 	struct lt_arena strings;
 };
 
-LT_MUST_CHECK enum lt_status lt_rss_read(struct lt_look *look, struct lt_rss *ret_rss);
+/*
+ * `subject` is a process. It lets go of the target at the end (lt_subject_end()): what is shared with other processes
+ * shows only when the frozen copy is gone.
+ */
+LT_MUST_CHECK enum lt_status lt_rss_read(struct lt_subject *subject, struct lt_rss *ret_rss);
+/* "objects", "pymalloc", ...: as in JSON. */
+const char *lt_rss_layer_name(enum lt_rss_layer layer);
 void lt_rss_deinit(struct lt_rss *rss);
 
 #endif

@@ -34,6 +34,7 @@ LT_MUST_CHECK enum lt_status lt_cmd_gc(struct lt_run *run);
 LT_MUST_CHECK enum lt_status lt_cmd_gc_compare(struct lt_run *run);
 LT_MUST_CHECK enum lt_status lt_cmd_leaks(struct lt_run *run);
 LT_MUST_CHECK enum lt_status lt_cmd_ps(struct lt_run *run);
+LT_MUST_CHECK enum lt_status lt_cmd_rss(struct lt_run *run);
 LT_MUST_CHECK enum lt_status lt_cmd_snapshot(struct lt_run *run);
 LT_MUST_CHECK enum lt_status lt_cmd_sql(struct lt_run *run);
 LT_MUST_CHECK enum lt_status lt_cmd_types(struct lt_run *run);

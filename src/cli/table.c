@@ -221,6 +221,10 @@ static const char *const retained_examples[] = {
 	"lowtide retained --from \"sys.modules['shop'].cache\" --depth 3 4242",
 	"What one container holds, three levels deep", NULL};
 
+static const char *const rss_examples[] = {
+	"lowtide rss 4242", "Where the resident memory of process 4242 is, part by part",
+	"lowtide rss -v 4242", "With the size classes of Python's allocator", NULL};
+
 static const char *const sql_examples[] = {
 	"lowtide sql 4242 \"SELECT type, count, bytes FROM types ORDER BY bytes DESC LIMIT 10\"",
 	"The ten kinds of object that take the most memory",
@@ -426,6 +430,23 @@ const struct lt_command lt_commands[] = {
 		 "otherwise.",
 	 .examples = retained_examples,
 	 .run = lt_cmd_retained},
+	{.name = "rss",
+	 .operand = "PID",
+	 .completion = LT_COMPLETE_PID,
+	 .options = COMMON | LOOK | LT_OPT_BIT(LT_OPT_TOP),
+	 .summary = "where resident memory is, part by part",
+	 .description =
+		 "Puts every resident byte of the process into a named part: live Python objects "
+		 "by kind, with what belongs to them (the array of a list, the keys of a dict, the "
+		 "data of an array); what Python's allocator holds free in blocks, pools and "
+		 "arenas; what the C allocator has in use for no Python object, and free; stacks; "
+		 "mapped files. The parts add up to RSS; what nobody accounts for is said to be "
+		 "not explained. Swap, page tables and memory that was never touched stand "
+		 "beside.\n\n"
+		 "Resident pages are the kernel's own count (smaps, pagemap). With --verbose the "
+		 "size classes of Python's allocator follow.",
+	 .examples = rss_examples,
+	 .run = lt_cmd_rss},
 	{.name = "sql",
 	 .operand = "PID|FILE QUERY",
 	 .operands_least = 2,

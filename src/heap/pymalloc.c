@@ -230,7 +230,8 @@ struct witnesses {
 	struct witness list[WITNESSES];
 	size_t count;
 	uint64_t seen;
-	uint32_t arenas; /* one more than the highest number; an arena without a used pool is given back */
+	uint32_t
+		arenas; /* one more than the highest number; an arena without a used pool is given back */
 };
 
 static void witness_pool(struct witnesses *witnesses, lt_addr pool, uint32_t arena)
@@ -354,9 +355,9 @@ static enum lt_status find_by_search(const struct lt_view *view, struct lt_pymal
 				continue;
 			if (!add_range(pymalloc, pool, pool + pymalloc->pool_size))
 				return lt_fail_memory(view->session);
-			witness_pool(&witnesses, pool,
-				     u32_of(header,
-					    lt_off(view->layout, LT_pool_header_arenaindex)));
+			witness_pool(
+				&witnesses, pool,
+				u32_of(header, lt_off(view->layout, LT_pool_header_arenaindex)));
 		}
 		lt_progress(view->session, "finding arenas", i + 1, mappings->count);
 	}
@@ -565,6 +566,6 @@ void lt_pymalloc_stats_add(struct lt_pymalloc_stats *stats, const struct lt_pyma
 	stats->used_bytes += (uint64_t)pool->used * pool->block_size;
 	stats->free_bytes += (uint64_t)(pool->capacity - pool->used) * pool->block_size;
 	stats->header_bytes += pool->first;
-	stats->tail_bytes += pymalloc->pool_size - pool->first -
-			     (uint64_t)pool->capacity * pool->block_size;
+	stats->tail_bytes +=
+		pymalloc->pool_size - pool->first - (uint64_t)pool->capacity * pool->block_size;
 }

@@ -21,9 +21,9 @@ LT_VEC(lt_ranges, struct lt_range);
 
 /* One arena of the allocator's table. */
 struct lt_pymalloc_arena {
-	lt_addr start, end;    /* what was mapped for it */
-	lt_addr pools;         /* the first pool: `start` rounded up to the size of pools */
-	lt_addr untouched;     /* pools from here on were never in use */
+	lt_addr start, end; /* what was mapped for it */
+	lt_addr pools;      /* the first pool: `start` rounded up to the size of pools */
+	lt_addr untouched;  /* pools from here on were never in use */
 	uint64_t total_pools;
 };
 LT_VEC(lt_pymalloc_arenas, struct lt_pymalloc_arena);

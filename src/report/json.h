@@ -38,6 +38,9 @@ json_t *lt_json_inspection(const struct lt_inspection *inspection);
 json_t *lt_json_paths(const struct lt_paths *paths);
 json_t *lt_json_retained(const struct lt_retained *retained);
 
+struct lt_rss;
+json_t *lt_json_rss(const struct lt_rss *rss);
+
 json_t *lt_json_snapshot(const struct lt_tide_written *written);
 
 /* An address as "0x7f...", null for 0. */

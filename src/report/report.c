@@ -43,8 +43,8 @@ void lt_report_leaks(const struct lt_report *report, const struct lt_leaks *leak
 		lt_print_leaks(report, leaks, out);
 }
 
-void lt_report_gc_compare(const struct lt_report *report,
-			  const struct lt_gc_comparison *comparison, struct lt_text *out)
+void lt_report_gc_compare(const struct lt_report *report, const struct lt_gc_comparison *comparison,
+			  struct lt_text *out)
 {
 	if (report->json)
 		lt_json_write(report, "result", lt_json_gc_compare(comparison), out);
@@ -99,6 +99,15 @@ void lt_report_inspection(const struct lt_report *report, const struct lt_inspec
 		lt_json_write(report, "result", lt_json_inspection(inspection), out);
 	else
 		lt_print_inspection(report, inspection, out);
+}
+
+void lt_report_rss(const struct lt_report *report, const struct lt_rss *rss, uint64_t top,
+		   struct lt_text *out)
+{
+	if (report->json)
+		lt_json_write(report, "result", lt_json_rss(rss), out);
+	else
+		lt_print_rss(report, rss, top, out);
 }
 
 void lt_report_snapshot(const struct lt_report *report, const struct lt_tide_written *written,

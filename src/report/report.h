@@ -46,8 +46,8 @@ void lt_report_doctor(const struct lt_report *report, const struct lt_doctor *do
 void lt_report_leaks(const struct lt_report *report, const struct lt_leaks *leaks,
 		     struct lt_text *out);
 struct lt_gc_comparison;
-void lt_report_gc_compare(const struct lt_report *report,
-			  const struct lt_gc_comparison *comparison, struct lt_text *out);
+void lt_report_gc_compare(const struct lt_report *report, const struct lt_gc_comparison *comparison,
+			  struct lt_text *out);
 struct lt_gc_result;
 void lt_report_gc(const struct lt_report *report, const struct lt_gc_result *result,
 		  struct lt_text *out);
@@ -64,6 +64,11 @@ void lt_report_paths(const struct lt_report *report, const struct lt_paths *path
 struct lt_retained;
 void lt_report_retained(const struct lt_report *report, const struct lt_retained *retained,
 			struct lt_text *out);
+
+struct lt_rss;
+/* `top`: parts of each layer in a text, 0: those from half a percent on. */
+void lt_report_rss(const struct lt_report *report, const struct lt_rss *rss, uint64_t top,
+		   struct lt_text *out);
 
 struct lt_query_result;
 /* Rows as a table, as JSON or as CSV (RFC 4180). */

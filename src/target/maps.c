@@ -179,6 +179,13 @@ static enum lt_region region_of(const struct lt_mapping *mapping, const struct l
 		       : LT_REGION_ANONYMOUS;
 }
 
+enum lt_region lt_maps_region(const struct lt_mappings *mappings, size_t index)
+{
+	const struct lt_mapping *mapping = &mappings->data[index];
+	return region_of(mapping, index > 0 ? mapping - 1 : NULL,
+			 index + 1 < mappings->count ? mapping + 1 : NULL);
+}
+
 void lt_maps_regions(const struct lt_mappings *mappings, uint64_t ret_bytes[LT_REGION_COUNT])
 {
 	memset(ret_bytes, 0, LT_REGION_COUNT * sizeof(*ret_bytes));
@@ -186,8 +193,6 @@ void lt_maps_regions(const struct lt_mappings *mappings, uint64_t ret_bytes[LT_R
 		const struct lt_mapping *mapping = &mappings->data[i];
 		if (!mapping->writable || mapping->shared || mapping->inode != 0)
 			continue;
-		enum lt_region region = region_of(mapping, i > 0 ? mapping - 1 : NULL,
-						  i + 1 < mappings->count ? mapping + 1 : NULL);
-		ret_bytes[region] += mapping->end - mapping->start;
+		ret_bytes[lt_maps_region(mappings, i)] += mapping->end - mapping->start;
 	}
 }

@@ -27,10 +27,11 @@ const char *lt_maps_path(const char *bytes, size_t length, const char *before,
 const struct lt_mapping *lt_maps_find(const struct lt_mappings *mappings, lt_addr addr);
 
 /*
- * Mapped bytes of each region. An arena of a thread begins at a multiple of 64 MiB and has that much reserved,
+ * What a private mapping of no file is for, by what lies beside it; and mapped bytes of each region. An arena of a thread begins at a multiple of 64 MiB and has that much reserved,
  * what it does not use yet without access (glibc 2.3 to 2.41, malloc/arena.c: HEAP_MAX_SIZE); a thread's stack lies
  * right above its guard pages. A mapping that happens to look the same counts as one.
  */
+enum lt_region lt_maps_region(const struct lt_mappings *mappings, size_t index);
 void lt_maps_regions(const struct lt_mappings *mappings, uint64_t ret_bytes[LT_REGION_COUNT]);
 
 #endif

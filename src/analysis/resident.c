@@ -1,0 +1,141 @@
+#include "analysis/resident.h"
+
+#include <stdlib.h>
+
+enum { PAGE_BITS = 12, PAGE = 1 << PAGE_BITS };
+
+/* A mapping of more addresses than this has its figure only: 8 TiB. */
+#define BYTES_BY_PAGE ((uint64_t)1 << 43)
+
+enum lt_status lt_resident_take(struct lt_session *session, const struct lt_process *process,
+				struct lt_resident *ret_resident)
+{
+	struct lt_resident resident = {.by_page = true};
+	LT_TRY(lt_smaps_read(session, process, &resident.smaps));
+	size_t count = resident.smaps.list.count;
+	resident.mappings = calloc(count + 1, sizeof(*resident.mappings));
+	if (resident.mappings == NULL) {
+		lt_resident_deinit(&resident);
+		return lt_fail_memory(session);
+	}
+	for (size_t i = 0; i < count; i++) {
+		const struct lt_smap *smap = &resident.smaps.list.data[i];
+		struct lt_resident_mapping *mapping = &resident.mappings[i];
+		uint64_t size = smap->mapping.end - smap->mapping.start;
+		mapping->start = smap->mapping.start;
+		mapping->end = smap->mapping.end;
+		if (smap->rss == 0 || size > BYTES_BY_PAGE || !resident.by_page)
+			continue;
+		mapping->pages = calloc((size / PAGE + 63) / 64, sizeof(uint64_t));
+		if (mapping->pages == NULL) {
+			lt_resident_deinit(&resident);
+			return lt_fail_memory(session);
+		}
+		if (!lt_smaps_resident(process, mapping->start, mapping->end, mapping->pages)) {
+			free(mapping->pages);
+			mapping->pages = NULL;
+			resident.by_page = false;
+		}
+	}
+	*ret_resident = resident;
+	return LT_OK;
+}
+
+void lt_resident_deinit(struct lt_resident *resident)
+{
+	for (size_t i = 0; resident->mappings != NULL && i < resident->smaps.list.count; i++)
+		free(resident->mappings[i].pages);
+	free(resident->mappings);
+	lt_smaps_deinit(&resident->smaps);
+	*resident = (struct lt_resident){0};
+}
+
+/* The first mapping that ends behind `at`; the number of mappings when there is none. */
+static size_t find(struct lt_resident *resident, lt_addr at)
+{
+	size_t count = resident->smaps.list.count;
+	size_t last = resident->last;
+	if (last < count && at >= resident->mappings[last].start &&
+	    at < resident->mappings[last].end)
+		return last;
+	size_t low = 0, high = count;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (resident->mappings[middle].end <= at)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	resident->last = low;
+	return low;
+}
+
+static bool is_resident(const uint64_t *pages, uint64_t page)
+{
+	return (pages[page / 64] >> (page % 64) & 1) != 0;
+}
+
+/* Resident bytes of [start, end), which lies in the mapping. */
+static uint64_t within(const struct lt_resident *resident, size_t index, lt_addr start, lt_addr end)
+{
+	const struct lt_resident_mapping *mapping = &resident->mappings[index];
+	const struct lt_smap *smap = &resident->smaps.list.data[index];
+	if (smap->rss == 0)
+		return 0;
+	if (mapping->pages == NULL)
+		return (uint64_t)((double)(end - start) * (double)smap->rss /
+				  (double)(mapping->end - mapping->start));
+	uint64_t first = (start - mapping->start) >> PAGE_BITS;
+	uint64_t last = (end - 1 - mapping->start) >> PAGE_BITS;
+	if (first == last)
+		return is_resident(mapping->pages, first) ? end - start : 0;
+	uint64_t bytes = 0;
+	if (is_resident(mapping->pages, first))
+		bytes += PAGE - (start & (PAGE - 1));
+	if (is_resident(mapping->pages, last))
+		bytes += ((end - 1) & (PAGE - 1)) + 1;
+	for (uint64_t page = first + 1; page < last;) {
+		if (page % 64 == 0 && last - page >= 64) {
+			bytes += (uint64_t)__builtin_popcountll(mapping->pages[page / 64]) * PAGE;
+			page += 64;
+			continue;
+		}
+		bytes += is_resident(mapping->pages, page) ? PAGE : 0;
+		page++;
+	}
+	return bytes;
+}
+
+static uint64_t count(struct lt_resident *resident, lt_addr start, lt_addr end, bool claim)
+{
+	uint64_t bytes = 0;
+	for (size_t i = find(resident, start); i < resident->smaps.list.count && start < end; i++) {
+		struct lt_resident_mapping *mapping = &resident->mappings[i];
+		if (mapping->start >= end)
+			break;
+		lt_addr from = start > mapping->start ? start : mapping->start;
+		lt_addr to = end < mapping->end ? end : mapping->end;
+		uint64_t here = within(resident, i, from, to);
+		if (claim)
+			mapping->claimed += here;
+		bytes += here;
+	}
+	return bytes;
+}
+
+uint64_t lt_resident_bytes(struct lt_resident *resident, lt_addr start, lt_addr end)
+{
+	return count(resident, start, end, false);
+}
+
+uint64_t lt_resident_claim(struct lt_resident *resident, lt_addr start, lt_addr end)
+{
+	return count(resident, start, end, true);
+}
+
+uint64_t lt_resident_rest(const struct lt_resident *resident, size_t mapping)
+{
+	uint64_t rss = resident->smaps.list.data[mapping].rss;
+	uint64_t claimed = resident->mappings[mapping].claimed;
+	return rss > claimed ? rss - claimed : 0;
+}

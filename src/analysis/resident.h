@@ -1,0 +1,41 @@
+/*
+ * resident.h: which bytes of a process are resident, and who accounts for them.
+ *
+ * The kernel says which pages are resident (smaps, pagemap). Parts of the process claim ranges of addresses; a claim
+ * counts the resident bytes of the range, and a mapping knows how many of its resident bytes nobody has claimed.
+ */
+#ifndef LT_ANALYSIS_RESIDENT_H
+#define LT_ANALYSIS_RESIDENT_H
+
+#include "target/smaps.h"
+
+/* One mapping: its figures are at the same index of `smaps.list`. */
+struct lt_resident_mapping {
+	lt_addr start, end;
+	uint64_t *pages; /* a bit for each; NULL: the kernel does not say, or none is resident */
+	uint64_t claimed;
+};
+
+struct lt_resident {
+	struct lt_smaps smaps;
+	struct lt_resident_mapping *mappings;
+	bool by_page; /* false: pagemap cannot be read, ranges count by the mapping's share */
+	size_t last;  /* where the range before was */
+};
+
+/* Reads the figures of the live process. */
+LT_MUST_CHECK enum lt_status lt_resident_take(struct lt_session *session,
+					      const struct lt_process *process,
+					      struct lt_resident *ret_resident);
+void lt_resident_deinit(struct lt_resident *resident);
+
+/* Resident bytes of a range; what is not mapped has none. */
+uint64_t lt_resident_bytes(struct lt_resident *resident, lt_addr start, lt_addr end);
+
+/* The same, and it counts as claimed. Nothing may be claimed twice. */
+uint64_t lt_resident_claim(struct lt_resident *resident, lt_addr start, lt_addr end);
+
+/* Resident bytes of the mapping that nobody has claimed; what was claimed beyond its figure is cut off at 0. */
+uint64_t lt_resident_rest(const struct lt_resident *resident, size_t mapping);
+
+#endif

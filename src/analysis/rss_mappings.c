@@ -1,0 +1,176 @@
+/*
+ * rss_mappings.c: whose the resident bytes are that no allocator accounts for: files, stacks, heaps, the rest.
+ */
+#include "analysis/rss_parts.h"
+
+#include "base/cleanup.h"
+#include "target/maps.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { BSS_MAX = 64 << 20 };
+
+/* Allocators that have no table here that is read: a library of the name is mapped, or the program has it in itself. */
+static const struct {
+	const char *file, *symbol, *name;
+} allocators[] = {
+	{"/libjemalloc", "malloc_stats_print", "jemalloc"},
+	{"/libmimalloc", "mi_version", "mimalloc"},
+	{"/libtcmalloc", "MallocExtension_GetStats", "tcmalloc"},
+	{"/ld-musl-", "__malloc_replaced", "musl"},
+};
+
+static const char *find_allocator(const struct lt_rss_reading *reading)
+{
+	const struct lt_smap_list *maps = &reading->resident.smaps.list;
+	for (size_t a = 0; a < sizeof(allocators) / sizeof(*allocators); a++) {
+		for (size_t i = 0; i < maps->count; i++) {
+			if (strstr(maps->data[i].mapping.path, allocators[a].file) != NULL)
+				return allocators[a].name;
+		}
+		if (reading->view->python != NULL &&
+		    lt_python_symbol(reading->view->python, allocators[a].symbol) != 0)
+			return allocators[a].name;
+	}
+	return NULL;
+}
+
+static char *copy(struct lt_rss *rss, const char *text)
+{
+	return lt_arena_copy(&rss->strings, text, strlen(text));
+}
+
+enum lt_status lt_rss_allocator(struct lt_rss_reading *reading, struct lt_rss *rss)
+{
+	const char *other = find_allocator(reading);
+	const struct lt_malloc *malloc = &reading->malloc;
+	char text[64];
+	if (other != NULL)
+		snprintf(text, sizeof(text), "%s", other);
+	else if (malloc->found)
+		snprintf(text, sizeof(text), "glibc %.15s", malloc->release);
+	else
+		snprintf(text, sizeof(text), "the C allocator");
+	reading->foreign = other != NULL;
+	rss->allocator = copy(rss, text);
+	return rss->allocator != NULL ? LT_OK : lt_fail_memory(reading->session);
+}
+
+enum lt_status lt_rss_add(struct lt_session *session, struct lt_rss *rss, struct lt_rss_part part)
+{
+	for (size_t i = 0; i < rss->parts.count; i++) {
+		struct lt_rss_part *known = &rss->parts.data[i];
+		if (known->layer != part.layer || strcmp(known->name, part.name) != 0 ||
+		    strcmp(known->detail, part.detail) != 0)
+			continue;
+		known->bytes += part.bytes;
+		known->held_bytes += part.held_bytes;
+		known->shared_bytes += part.shared_bytes;
+		known->count += part.count;
+		return LT_OK;
+	}
+	part.name = copy(rss, part.name);
+	part.detail = copy(rss, part.detail);
+	return part.name != NULL && part.detail != NULL && lt_rss_parts_push(&rss->parts, part)
+		       ? LT_OK
+		       : lt_fail_memory(session);
+}
+
+static bool begins(const char *text, const char *with)
+{
+	return strncmp(text, with, strlen(with)) == 0;
+}
+
+static const char *file_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	return slash != NULL && slash[1] != '\0' ? slash + 1 : path;
+}
+
+/* The file that the mapping is of; of anonymous memory right behind a file's data that file: its .bss. */
+static const char *file_of(const struct lt_mappings *mappings, size_t i)
+{
+	const struct lt_mapping *mapping = &mappings->data[i];
+	if (mapping->inode != 0 || mapping->path[0] == '/')
+		return mapping->path;
+	if (i == 0 || mapping->path[0] != '\0')
+		return NULL;
+	const struct lt_mapping *before = mapping - 1;
+	return before->end == mapping->start && before->inode != 0 && before->writable &&
+			       mapping->writable && !before->shared &&
+			       mapping->end - mapping->start <= BSS_MAX
+		       ? before->path
+		       : NULL;
+}
+
+static struct lt_rss_part of_mapping(const struct lt_rss_reading *reading, const struct lt_rss *rss,
+				     const struct lt_mappings *mappings, size_t i)
+{
+	const struct lt_mapping *mapping = &mappings->data[i];
+	const char *file = file_of(mappings, i);
+	struct lt_rss_part part = {.detail = "", .count = 1};
+	part.held_bytes = mapping->end - mapping->start;
+	if (file != NULL && (begins(file, "/dev/shm/") || begins(file, "/memfd:") ||
+			     begins(file, "/dev/zero") || begins(file, "/SYSV"))) {
+		part.layer = LT_RSS_FILES;
+		part.name = begins(file, "/dev/zero") ? "shared anonymous memory" : file_name(file);
+		part.detail = "shared memory";
+	} else if (file != NULL) {
+		part.layer = LT_RSS_FILES;
+		part.name = file_name(file);
+		part.detail = file;
+	} else if (begins(mapping->path, "[stack")) {
+		part.layer = LT_RSS_STACKS;
+		part.name = "stack of the main thread";
+	} else if (strcmp(mapping->path, "[heap]") == 0) {
+		part.layer = LT_RSS_MALLOC;
+		part.name = reading->malloc.found && !reading->foreign
+				    ? "the C allocator's own data"
+				    : rss->allocator;
+		part.detail = reading->malloc.found ? "" : "used and free memory as one part";
+	} else if (mapping->path[0] == '[' && !begins(mapping->path, "[anon")) {
+		part.layer = LT_RSS_FILES;
+		part.name = "pages of the kernel";
+	} else if (mapping->writable && !mapping->shared &&
+		   lt_maps_region(mappings, i) == LT_REGION_STACKS) {
+		part.layer = LT_RSS_STACKS;
+		part.name = "stacks of threads";
+	} else if (mapping->writable && !mapping->shared &&
+		   lt_maps_region(mappings, i) == LT_REGION_ARENAS) {
+		part.layer = LT_RSS_MALLOC;
+		part.name = reading->malloc.found ? "the C allocator's own data"
+						  : "arenas of the C allocator for threads";
+		part.detail = reading->malloc.found ? "" : "used and free memory as one part";
+	} else if (reading->foreign) {
+		part.layer = LT_RSS_MALLOC;
+		part.name = rss->allocator;
+		part.detail = "used and free memory as one part";
+	} else {
+		part.layer = LT_RSS_OTHER;
+		part.name = "anonymous mappings";
+		part.detail = "nobody accounts for them";
+	}
+	return part;
+}
+
+enum lt_status lt_rss_mappings(struct lt_rss_reading *reading, struct lt_rss *rss)
+{
+	LT_CLEANUP(lt_mappings_deinit) struct lt_mappings mappings = {0};
+	const struct lt_smap_list *maps = &reading->resident.smaps.list;
+	for (size_t i = 0; i < maps->count; i++) {
+		if (!lt_mappings_push(&mappings, maps->data[i].mapping))
+			return lt_fail_memory(reading->session);
+	}
+	for (size_t i = 0; i < maps->count; i++) {
+		const struct lt_smap *smap = &maps->data[i];
+		uint64_t rest = lt_resident_rest(&reading->resident, i);
+		if (rest == 0)
+			continue;
+		struct lt_rss_part part = of_mapping(reading, rss, &mappings, i);
+		part.bytes = rest;
+		part.shared_bytes = (uint64_t)((double)rest * lt_rss_shared(reading, smap));
+		LT_TRY(lt_rss_add(reading->session, rss, part));
+	}
+	return LT_OK;
+}

@@ -1,0 +1,390 @@
+/*
+ * rss_owners.c: whose each block of pymalloc and each chunk of the C allocator is.
+ *
+ * First every object is asked for pointers to memory that is no object: the array of a list, the keys of a dict,
+ * the data of an array, whatever a C type keeps. Then all blocks and chunks are walked in the order of their addresses,
+ * beside the objects in theirs: a block has an object in it, is pointed to by one, is free, or is none of these.
+ * What a C type's memory points to belongs to that type too, and is looked for in rounds.
+ */
+#include "analysis/rss_parts.h"
+
+#include "base/cleanup.h"
+
+#include <string.h>
+
+enum {
+	BEFORE = 32, /* bytes before an object where its dict and values are pointed to */
+	BODY = 1024, /* bytes of an object that are searched */
+	INSIDE = 64, /* a pointer to memory may lead so far into it */
+	ROUNDS = 16,
+	CONTENT = 64 << 10, /* bytes of C memory that are searched, each */
+	WORD = 8,
+	CHUNK_HEADER = 16,
+};
+
+static void tally(struct lt_rss_reading *reading, struct lt_rss_tally *to, lt_addr start,
+		  uint64_t size, uint64_t count)
+{
+	to->bytes += lt_resident_claim(&reading->resident, start, start + size);
+	to->held += size;
+	to->count += count;
+}
+
+static struct lt_rss_tally *tally_of_type(struct lt_rss_reading *reading, uint64_t type)
+{
+	return &reading->types[type < reading->type_count ? type : reading->type_count];
+}
+
+/* ---- Pointers of objects ---- */
+
+/* Objects of these kinds have no memory beside themselves. */
+static bool is_compact(enum lt_kind kind)
+{
+	switch (kind) {
+	case LT_KIND_INT:
+	case LT_KIND_FLOAT:
+	case LT_KIND_COMPLEX:
+	case LT_KIND_NONE:
+	case LT_KIND_BYTES:
+	case LT_KIND_TUPLE:
+	case LT_KIND_CELL:
+	case LT_KIND_BUILTIN:
+	case LT_KIND_METHOD:
+	case LT_KIND_WEAKREF:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* What their memory points to are objects, which count for themselves. */
+static bool has_plain_content(enum lt_kind kind)
+{
+	switch (kind) {
+	case LT_KIND_DICT:
+	case LT_KIND_DEFAULT_DICT:
+	case LT_KIND_LIST:
+	case LT_KIND_SET:
+	case LT_KIND_STR:
+	case LT_KIND_BYTEARRAY:
+	case LT_KIND_ARRAY:
+	case LT_KIND_NDARRAY:
+	case LT_KIND_OBJECT:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static void take_word(struct lt_rss_reading *reading, uint64_t word, uint32_t type)
+{
+	if (!lt_pageset_has(&reading->allocated, word) || (word & (WORD - 1)) != 0 ||
+	    lt_heap_graph_find(&reading->picture->graph, word) != LT_NO_NODE)
+		return;
+	if (lt_map_at(&reading->owners, word, type) == NULL)
+		reading->no_memory = true;
+}
+
+static void take_pointers(struct lt_rss_reading *reading, uint32_t node)
+{
+	const struct lt_picture *picture = reading->picture;
+	const struct lt_type *type = lt_picture_type(picture, node);
+	if (type == NULL || type->basicsize <= 0 ||
+	    (is_compact(type->kind) && type->exact && !type->managed_dict))
+		return;
+	lt_addr at = lt_heap_graph_address(&picture->graph, node);
+	uint64_t words[(BEFORE + BODY) / WORD];
+	uint64_t before = type->managed_dict ? BEFORE : 0;
+	uint64_t size = type->basicsize < BODY ? (uint64_t)type->basicsize : BODY;
+	/* Inline values are behind the struct, and what they refer to are objects. */
+	uint64_t got = lt_memory_probe(reading->view->memory, at - before, words, before + size);
+	for (size_t i = 0; i < got / WORD; i++) {
+		/* Of the words before only the last but two and three; one of them may be tagged. */
+		if (before != 0 && (i == 2 || i == 3))
+			continue;
+		uint64_t word = before != 0 && i < 2 ? words[i] + (words[i] & 1) : words[i];
+		if (word < at || word >= at + size)
+			take_word(reading, word, type->index);
+	}
+}
+
+static enum lt_status ask_objects(struct lt_rss_reading *reading)
+{
+	const struct lt_picture *picture = reading->picture;
+	uint32_t count = picture->graph.graph.node_count;
+	for (uint32_t node = 0; node < count;) {
+		uint32_t end = lt_picture_walk(picture, node);
+		if (end <= node)
+			end = node + 1;
+		for (; node < end && node < count; node++)
+			take_pointers(reading, node);
+		lt_progress(reading->session, "what objects own", node, count);
+		if (reading->no_memory)
+			return lt_fail_memory(reading->session);
+	}
+	return LT_OK;
+}
+
+/* Pointers in memory that belongs to objects of `type`. */
+static void take_content(struct lt_rss_reading *reading, lt_addr start, uint64_t size,
+			 uint32_t type)
+{
+	uint64_t words[512];
+	const struct lt_types *types = reading->picture->types;
+	if (type >= lt_types_count(types) || has_plain_content(lt_types_at(types, type)->kind))
+		return;
+	if (size > CONTENT)
+		size = CONTENT;
+	for (uint64_t done = 0; done < size; done += sizeof(words)) {
+		size_t wanted = size - done < sizeof(words) ? size - done : sizeof(words);
+		size_t got = lt_memory_probe(reading->view->memory, start + done, words, wanted);
+		for (size_t i = 0; i < got / WORD; i++)
+			take_word(reading, words[i], type);
+		if (got < wanted)
+			break;
+	}
+}
+
+/* The type that has a pointer to the memory; false: none has. */
+static bool find_owner(const struct lt_rss_reading *reading, lt_addr address, uint64_t size,
+		       uint64_t *ret_type)
+{
+	for (uint64_t inside = 0; inside <= INSIDE && inside < size; inside += WORD) {
+		if (lt_map_get(&reading->owners, address + inside, ret_type))
+			return true;
+	}
+	return false;
+}
+
+/* ---- Blocks and chunks beside the objects ---- */
+
+struct walk {
+	struct lt_rss_reading *reading;
+	uint32_t node;   /* the first that is not behind */
+	lt_addr address; /* of it */
+	uint32_t count;
+};
+
+static void begin(struct walk *walk, struct lt_rss_reading *reading)
+{
+	*walk = (struct walk){.reading = reading,
+			      .count = reading->picture->graph.graph.node_count};
+	if (walk->count > 0)
+		walk->address = lt_heap_graph_address(&reading->picture->graph, 0);
+}
+
+static void next(struct walk *walk)
+{
+	walk->node++;
+	if (walk->node < walk->count)
+		walk->address = lt_heap_graph_address(&walk->reading->picture->graph, walk->node);
+}
+
+/* Far ahead it is faster to search than to step. */
+static void skip_to(struct walk *walk, lt_addr start)
+{
+	enum { STEPS = 32 };
+	const struct lt_heap_graph *graph = &walk->reading->picture->graph;
+	for (unsigned i = 0; i < STEPS && walk->node < walk->count && walk->address < start; i++)
+		next(walk);
+	if (walk->node >= walk->count || walk->address >= start)
+		return;
+	uint32_t low = walk->node, high = walk->count;
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+		if (lt_heap_graph_address(graph, middle) < start)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	walk->node = low;
+	if (low < walk->count)
+		walk->address = lt_heap_graph_address(graph, low);
+}
+
+static struct lt_rss_tally *tally_of_node(struct lt_rss_reading *reading, uint32_t node)
+{
+	const struct lt_picture *picture = reading->picture;
+	if (picture->alive != NULL && picture->alive[node] == 0)
+		return &reading->fixed[LT_RSS_GARBAGE];
+	return tally_of_type(reading, picture->graph.type[node]);
+}
+
+/* Memory in use: [start, start + size), of which a program sees what is at `address`. */
+static void take_used(struct walk *walk, lt_addr start, uint64_t size, lt_addr address,
+		      enum lt_rss_fixed otherwise)
+{
+	struct lt_rss_reading *reading = walk->reading;
+	uint64_t type;
+	skip_to(walk, address);
+	if (walk->node < walk->count && walk->address < start + size) {
+		tally(reading, tally_of_node(reading, walk->node), start, size, 1);
+		while (walk->node < walk->count && walk->address < start + size) {
+			reading->placed[walk->node] = 1;
+			next(walk);
+		}
+	} else if (find_owner(reading, address, start + size - address, &type)) {
+		tally(reading, tally_of_type(reading, type), start, size, 0);
+		take_content(reading, address, start + size - address, (uint32_t)type);
+	} else if (!lt_rss_pendings_push(
+			   &reading->pending,
+			   (struct lt_rss_pending){start, address, size, otherwise})) {
+		reading->no_memory = true;
+	}
+}
+
+static bool take_pool(void *ctx, const struct lt_pool_seen *seen)
+{
+	struct walk *walk = ctx;
+	struct lt_rss_reading *reading = walk->reading;
+	const struct lt_pymalloc *pymalloc = reading->pymalloc;
+	struct lt_rss_tally *fixed = reading->fixed;
+	uint64_t size = pymalloc->pool_size;
+	struct lt_pool pool;
+	lt_pymalloc_stats_add(&reading->stats, pymalloc, seen);
+	if (!seen->in_use ||
+	    !lt_pool_parse(reading->view, pymalloc, seen->address, seen->bytes, &pool)) {
+		tally(reading, &fixed[LT_RSS_FREE_POOLS], seen->address, size, 1);
+		return true;
+	}
+	lt_addr blocks = seen->address + pool.first;
+	lt_addr unused = blocks + (uint64_t)pool.count * pool.block_size;
+	lt_addr tail = blocks + (uint64_t)seen->capacity * pool.block_size;
+	tally(reading, &fixed[LT_RSS_ROUNDING], seen->address, pool.first, 1);
+	tally(reading, &fixed[LT_RSS_ROUNDING], tail, seen->address + size - tail, 0);
+	tally(reading, &fixed[LT_RSS_FREE_BLOCKS], unused, tail - unused,
+	      seen->capacity - pool.count);
+	for (uint32_t k = 0; k < pool.count; k++) {
+		lt_addr block = blocks + (uint64_t)k * pool.block_size;
+		if ((pool.free[k / 64] >> (k % 64) & 1) != 0)
+			tally(reading, &fixed[LT_RSS_FREE_BLOCKS], block, pool.block_size, 1);
+		else
+			take_used(walk, block, pool.block_size, block + pymalloc->shift,
+				  LT_RSS_NO_OBJECT);
+	}
+	return !reading->no_memory;
+}
+
+static enum lt_status take_pymalloc(struct lt_rss_reading *reading)
+{
+	const struct lt_pymalloc *pymalloc = reading->pymalloc;
+	struct walk walk;
+	begin(&walk, reading);
+	lt_pymalloc_stats_begin(reading->view, pymalloc, &reading->stats);
+	LT_TRY(lt_pymalloc_walk(reading->view, pymalloc, take_pool, &walk));
+	for (size_t i = 0; i < pymalloc->arenas.count; i++) {
+		const struct lt_pymalloc_arena *arena = &pymalloc->arenas.data[i];
+		lt_addr end = arena->pools + arena->total_pools * pymalloc->pool_size;
+		tally(reading, &reading->fixed[LT_RSS_ROUNDING], arena->start,
+		      arena->pools - arena->start, 0);
+		tally(reading, &reading->fixed[LT_RSS_FREE_POOLS], arena->untouched,
+		      end - arena->untouched, (end - arena->untouched) / pymalloc->pool_size);
+		tally(reading, &reading->fixed[LT_RSS_ROUNDING], end, arena->end - end, 0);
+	}
+	return reading->no_memory ? lt_fail_memory(reading->session) : LT_OK;
+}
+
+/* ---- What is left ---- */
+
+/* Bytes of an object where it lies, what it owns elsewhere left out. */
+static uint64_t own_bytes(const struct lt_picture *picture, uint32_t node)
+{
+	const struct lt_type *type = lt_picture_type(picture, node);
+	uint64_t size = lt_heap_graph_size(&picture->graph, node);
+	if (type == NULL)
+		return size;
+	switch (type->kind) {
+	case LT_KIND_INT:
+	case LT_KIND_BYTES:
+	case LT_KIND_STR:
+	case LT_KIND_TUPLE:
+		return size;
+	default:
+		return type->basicsize > 0 && (uint64_t)type->basicsize < size &&
+				       type->itemsize == 0
+			       ? (uint64_t)type->basicsize
+			       : size;
+	}
+}
+
+/* Objects in memory of no allocator that is known: of another one than glibc's, of a library's own. */
+static void take_outside(struct lt_rss_reading *reading)
+{
+	const struct lt_picture *picture = reading->picture;
+	lt_addr end = 0;
+	for (uint32_t node = 0; node < picture->graph.graph.node_count; node++) {
+		if (reading->placed[node] != 0)
+			continue;
+		lt_addr at = lt_heap_graph_address(&picture->graph, node);
+		if (!lt_pageset_has(&reading->allocated, at) ||
+		    lt_pageset_has(&reading->pymalloc->pages, at) || at < end)
+			continue;
+		uint64_t size = own_bytes(picture, node);
+		/* The rest of the last object may lie in a mapping that ends; a claim knows. */
+		tally(reading, tally_of_node(reading, node), at, size, 1);
+		end = at + size;
+	}
+}
+
+/* Mappings of their own that an object points to the start of: big blocks, and what mmap(2) gave. */
+static void take_mappings(struct lt_rss_reading *reading)
+{
+	const struct lt_smap_list *maps = &reading->resident.smaps.list;
+	for (size_t i = 0; i < maps->count; i++) {
+		const struct lt_mapping *mapping = &maps->data[i].mapping;
+		uint64_t type, size = mapping->end - mapping->start;
+		if (maps->data[i].rss > 0 && reading->resident.mappings[i].claimed == 0 &&
+		    lt_mapping_may_hold_heap(mapping) && strcmp(mapping->path, "[heap]") != 0 &&
+		    find_owner(reading, mapping->start, size, &type))
+			tally(reading, tally_of_type(reading, type), mapping->start, size, 0);
+	}
+}
+
+static void take_pending(struct lt_rss_reading *reading)
+{
+	struct lt_rss_pendings *pending = &reading->pending;
+	for (unsigned round = 0; round < ROUNDS && pending->count > 0; round++) {
+		size_t kept = 0, before = pending->count;
+		for (size_t i = 0; i < before; i++) {
+			const struct lt_rss_pending one = pending->data[i];
+			uint64_t type, size = one.start + one.size - one.address;
+			if (!find_owner(reading, one.address, size, &type)) {
+				pending->data[kept++] = one;
+				continue;
+			}
+			tally(reading, tally_of_type(reading, type), one.start, one.size, 0);
+			take_content(reading, one.address, size, (uint32_t)type);
+		}
+		pending->count = kept;
+		if (kept == before)
+			break;
+	}
+	for (size_t i = 0; i < pending->count; i++) {
+		const struct lt_rss_pending *one = &pending->data[i];
+		tally(reading, &reading->fixed[one->otherwise], one->start, one->size, 1);
+	}
+	pending->count = 0;
+}
+
+enum lt_status lt_rss_owners(struct lt_rss_reading *reading)
+{
+	const struct lt_smap_list *maps = &reading->resident.smaps.list;
+	uint32_t nodes = reading->picture->graph.graph.node_count;
+	reading->type_count = lt_types_count(reading->picture->types);
+	reading->types = calloc((size_t)reading->type_count + 1, sizeof(*reading->types));
+	reading->placed = calloc((size_t)nodes + 1, 1);
+	if (reading->types == NULL || reading->placed == NULL)
+		return lt_fail_memory(reading->session);
+	for (size_t i = 0; i < maps->count; i++) {
+		const struct lt_mapping *mapping = &maps->data[i].mapping;
+		if (maps->data[i].rss > 0 && lt_mapping_may_hold_heap(mapping) &&
+		    !lt_pageset_add(&reading->allocated, mapping->start, mapping->end))
+			return lt_fail_memory(reading->session);
+	}
+	LT_TRY(ask_objects(reading));
+	LT_TRY(take_pymalloc(reading));
+	take_pending(reading);
+	take_outside(reading);
+	take_mappings(reading);
+	return reading->no_memory ? lt_fail_memory(reading->session) : LT_OK;
+}

@@ -1,0 +1,79 @@
+/*
+ * rss_parts.h: what the rss*.c share: the reading, into which each of them counts its parts.
+ */
+#ifndef LT_ANALYSIS_RSS_PARTS_H
+#define LT_ANALYSIS_RSS_PARTS_H
+
+#include "analysis/resident.h"
+#include "analysis/rss.h"
+#include "base/map.h"
+#include "heap/pageset.h"
+
+struct lt_rss_tally {
+	uint64_t bytes; /* resident */
+	uint64_t held;  /* mapped */
+	uint64_t count;
+};
+
+/* Parts that every process has, beside those of types and mappings. */
+enum lt_rss_fixed {
+	LT_RSS_GARBAGE,   /* objects that no root reaches */
+	LT_RSS_NO_OBJECT, /* blocks of pymalloc in use that are no object and belong to none */
+	LT_RSS_FREE_BLOCKS,
+	LT_RSS_FREE_POOLS,
+	LT_RSS_ROUNDING,
+	LT_RSS_C_USED, /* chunks of the C allocator in use that belong to no Python object */
+	LT_RSS_C_BIG,  /* the same, mappings of their own */
+	LT_RSS_C_CACHED,
+	LT_RSS_C_FREE,
+	LT_RSS_C_TOP,
+	LT_RSS_FIXED_COUNT
+};
+
+/* Memory in use of which it is not known yet whom it belongs to. */
+struct lt_rss_pending {
+	lt_addr start;   /* of what is accounted for, header included */
+	lt_addr address; /* what a pointer to it is */
+	uint64_t size;   /* from `start` on */
+	enum lt_rss_fixed otherwise;
+};
+LT_VEC(lt_rss_pendings, struct lt_rss_pending);
+
+struct lt_rss_reading {
+	struct lt_session *session;
+	const struct lt_picture *picture;
+	const struct lt_view *view; /* of the picture's heap */
+	const struct lt_pymalloc *pymalloc;
+	struct lt_malloc malloc;
+	struct lt_resident resident;
+	struct lt_pymalloc_stats stats;
+	struct lt_rss_tally fixed[LT_RSS_FIXED_COUNT];
+	struct lt_rss_tally *types; /* by index of type: its objects and what belongs to them */
+	uint32_t type_count;
+
+	struct lt_map owners; /* pointers of objects to memory that is no object -> index of type */
+	struct lt_pageset allocated; /* pages where such memory lies */
+	uint8_t *placed;             /* of each node: its memory is accounted for */
+	struct lt_rss_pendings pending;
+	bool foreign;           /* another allocator than glibc's is in use */
+	struct lt_smaps beside; /* the figures again, once the frozen copy is gone */
+	bool no_memory;
+};
+
+/* Counts every object, what belongs to it, and what is free beside it. */
+LT_MUST_CHECK enum lt_status lt_rss_owners(struct lt_rss_reading *reading);
+
+/* A part for what nobody has claimed of each mapping: files, stacks, the rest. */
+LT_MUST_CHECK enum lt_status lt_rss_mappings(struct lt_rss_reading *reading, struct lt_rss *rss);
+
+/* The name of the C allocator, into the strings of `rss`. */
+LT_MUST_CHECK enum lt_status lt_rss_allocator(struct lt_rss_reading *reading, struct lt_rss *rss);
+
+/* How much of a mapping's resident memory is shared with other processes, 0 to 1. */
+double lt_rss_shared(const struct lt_rss_reading *reading, const struct lt_smap *smap);
+
+/* Appends a part, or adds to the one of the same name and detail; strings are copied. */
+LT_MUST_CHECK enum lt_status lt_rss_add(struct lt_session *session, struct lt_rss *rss,
+					struct lt_rss_part part);
+
+#endif

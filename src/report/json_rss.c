@@ -1,0 +1,75 @@
+#include "report/json.h"
+
+#include "analysis/rss.h"
+
+static json_t *parts(const struct lt_rss *rss)
+{
+	json_t *list = json_array();
+	for (size_t i = 0; i < rss->parts.count; i++) {
+		const struct lt_rss_part *part = &rss->parts.data[i];
+		json_array_append_new(list,
+				      json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "layer",
+						lt_rss_layer_name(part->layer), "name",
+						lt_json_string(part->name), "detail",
+						lt_json_string(part->detail), "bytes",
+						lt_json_count(part->bytes), "held_bytes",
+						lt_json_count(part->held_bytes), "shared_bytes",
+						lt_json_count(part->shared_bytes), "count",
+						lt_json_count(part->count)));
+	}
+	return list;
+}
+
+static json_t *pins(const struct lt_rss *rss)
+{
+	json_t *list = json_array();
+	for (size_t i = 0; i < rss->pins.count; i++) {
+		const struct lt_rss_pin *pin = &rss->pins.data[i];
+		json_array_append_new(list, json_pack("{s:o, s:o, s:o, s:o, s:s}", "expression",
+						      lt_json_known(pin->expression), "type",
+						      lt_json_string(pin->type), "count",
+						      lt_json_count(pin->count), "holds_bytes",
+						      lt_json_count(pin->holds_bytes), "layer",
+						      pin->layer));
+	}
+	return list;
+}
+
+static json_t *pymalloc(const struct lt_pymalloc_stats *stats)
+{
+	if (stats->class_count == 0)
+		return json_null();
+	json_t *classes = json_array();
+	for (size_t i = 0; i < stats->class_count; i++) {
+		const struct lt_size_class *class = &stats->classes[i];
+		if (class->pools > 0)
+			json_array_append_new(classes,
+					      json_pack("{s:o, s:o, s:o, s:o}", "size",
+							lt_json_count(class->size), "pools",
+							lt_json_count(class->pools), "used_blocks",
+							lt_json_count(class->used), "free_blocks",
+							lt_json_count(class->free)));
+	}
+	return json_pack(
+		"{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "arenas",
+		lt_json_count(stats->arenas), "arena_bytes", lt_json_count(stats->arena_bytes),
+		"used_pools", lt_json_count(stats->pools_used), "free_pools",
+		lt_json_count(stats->pools_free), "used_bytes", lt_json_count(stats->used_bytes),
+		"free_bytes", lt_json_count(stats->free_bytes), "header_bytes",
+		lt_json_count(stats->header_bytes), "tail_bytes", lt_json_count(stats->tail_bytes),
+		"alignment_bytes", lt_json_count(stats->alignment_bytes), "size_classes", classes);
+}
+
+json_t *lt_json_rss(const struct lt_rss *rss)
+{
+	return json_pack("{s:o, s:o, s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+			 "rss_bytes", lt_json_count(rss->rss_bytes), "explained_bytes",
+			 lt_json_count(rss->explained_bytes), "explained_ratio",
+			 rss->explained_ratio, "allocator", lt_json_known(rss->allocator),
+			 "swap_bytes", lt_json_count(rss->swap_bytes), "page_table_bytes",
+			 lt_json_count(rss->page_table_bytes), "huge_bytes",
+			 lt_json_count(rss->huge_bytes), "untouched_bytes",
+			 lt_json_count(rss->untouched_bytes), "trim_gain_bytes",
+			 lt_json_count(rss->trim_gain_bytes), "parts", parts(rss), "pins",
+			 pins(rss), "pymalloc", pymalloc(&rss->pymalloc));
+}
