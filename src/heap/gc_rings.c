@@ -14,9 +14,8 @@ bool lt_gc_ring_find(const struct lt_layout *layout, int generation,
 	int64_t length = lt_fact(layout, young ? LT_FACT_gc_young_ring : LT_FACT_gc_old_ring);
 	enum lt_field at = young ? LT_gc_stats_young : LT_gc_stats_old;
 	enum lt_field items = young ? LT_gc_young_stats_buffer_items : LT_gc_old_stats_buffer_items;
-	enum lt_field index = young ? LT_gc_young_stats_buffer_index : LT_gc_old_stats_buffer_index;
 	if (lt_fact(layout, LT_FACT_gc_stats_ring) == 0 || length <= 0 || length > LT_GC_RING_MAX ||
-	    !lt_has(layout, at) || !lt_has(layout, items) || !lt_has(layout, index) ||
+	    !lt_has(layout, at) || !lt_has(layout, items) ||
 	    !lt_has(layout, LT_sizeof_gc_old_stats_buffer) ||
 	    !lt_has(layout, LT_sizeof_gc_generation_stats) || !lt_has(layout, LT_sizeof_gc_stats) ||
 	    lt_off(layout, LT_sizeof_gc_stats) > LT_GC_RINGS_BYTES)
@@ -26,12 +25,11 @@ bool lt_gc_ring_find(const struct lt_layout *layout, int generation,
 		ring += lt_off(layout, LT_sizeof_gc_old_stats_buffer) * (unsigned)(generation - 1);
 	struct lt_gc_ring_place place = {
 		.items = ring + lt_off(layout, items),
-		.index = ring + lt_off(layout, index),
 		.length = (unsigned)length,
 		.record_size = (unsigned)lt_off(layout, LT_sizeof_gc_generation_stats),
 	};
 	uint64_t size = lt_off(layout, LT_sizeof_gc_stats);
-	if (place.index >= size || place.items + place.length * place.record_size > size)
+	if (place.items + place.length * place.record_size > size)
 		return false;
 	*ret_place = place;
 	return true;

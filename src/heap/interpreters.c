@@ -101,19 +101,23 @@ static void read_stats_record(const struct lt_layout *layout, const struct block
 		block_counter(block, layout, record, LT_gc_generation_stats_uncollectable);
 }
 
-/* Of the newest record of the ring of generation `i`. */
+/* Of the newest whole record of the ring of generation `i`: the index moves on before its record is written. */
 static void read_stats_ring(const struct lt_view *view, const struct block *stats, int i,
 			    struct lt_gc_generation *gen)
 {
+	const struct lt_layout *layout = view->layout;
 	struct lt_gc_ring_place place;
-	if (!lt_gc_ring_find(view->layout, i, &place))
+	if (!lt_gc_ring_find(layout, i, &place))
 		return;
-	uint64_t newest = block_value(stats, place.index, 1);
-	if (newest >= place.length) {
-		view->session->unreadable++;
-		return;
+	for (unsigned r = 0; r < place.length; r++) {
+		uint64_t at = place.items + r * place.record_size;
+		struct lt_gc_generation record = *gen;
+		read_stats_record(layout, stats, at, &record);
+		if (record.collections > gen->collections &&
+		    block_u64(stats, layout, at, LT_gc_generation_stats_ts_stop) >=
+			    block_u64(stats, layout, at, LT_gc_generation_stats_ts_start))
+			*gen = record;
 	}
-	read_stats_record(view->layout, stats, place.items + newest * place.record_size, gen);
 }
 
 /* Where the lists of the generations lie in the collector's state; false: in none that is known. */

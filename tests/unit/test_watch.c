@@ -381,7 +381,6 @@ static lt_addr put_record(struct world *world, int generation, uint64_t number, 
 	put(world, at, LT_gc_generation_stats_uncollectable, number);
 	put(world, at, LT_gc_generation_stats_candidates, 100 * number);
 	put(world, at, LT_gc_generation_stats_ts_stop, end_ns);
-	*(uint8_t *)lt_image_at(world->image, STATS + place.index, 1) = (uint8_t)slot;
 	return at;
 }
 
