@@ -185,8 +185,9 @@ static void add_groups(struct lt_screen *screen, const struct lt_gc_summary *sum
 			screen, 2, "", 2,
 			lt_screen_format(
 				screen,
-				"%s of them were too short to be seen one by one: the counters of "
-				"the process tell of them, their time is not in the figures.",
+				"%s of them were too short or came too fast to be seen one by one: "
+				"the counters of the process tell of them, their time is not in "
+				"the figures.",
 				lt_screen_count(screen, summary->missed)));
 }
 
