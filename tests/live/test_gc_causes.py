@@ -139,14 +139,15 @@ def test_causes_seen_by_probes(interpreter, folder, record_property):
     assert any(one["cause"] == "shutdown" for one in found["collections"])
 
 
-def test_causes_concluded_from_polling(interpreter, folder, record_property):
-    truths, found = run_corpus(interpreter, "poll", folder)
-    assert found["source"] == "poll"
+@pytest.mark.parametrize("source", ["poll", "ring"])
+def test_causes_concluded_from_memory(interpreter, folder, record_property, source):
+    truths, found = run_corpus(interpreter, source, folder)
+    assert found["source"] == source
     # Of the short ones the counters tell only how many there were.
     answers = [(truth["way"], verdict(truth, match(truth, found["collections"]))) for truth in truths
                if truth["end"] - truth["start"] >= POLLED_NS]
     for way, answer in answers:
-        record_property("cause of a collection", f"{interpreter.label} poll {way}: {answer}")
+        record_property("cause of a collection", f"{interpreter.label} {source} {way}: {answer}")
     assert len(answers) >= 10, "too few collections were seen one by one"
     right = sum(answer == "right" for _, answer in answers)
     assert right * 10 >= len(answers) * 8, "\n".join(map(str, answers))
