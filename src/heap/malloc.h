@@ -36,24 +36,31 @@ struct lt_malloc_arena {
 	uint64_t attached;     /* threads that use it */
 	uint64_t bytes[LT_CHUNK_STATES], chunks[LT_CHUNK_STATES];
 	uint64_t largest_free; /* bytes of its largest free chunk, top included */
+	lt_addr top;           /* its chunk LT_CHUNK_TOP; 0: not reached */
+	uint64_t overhead;     /* of system_bytes, in no chunk: heads of heaps, fence posts, gaps */
+	bool whole;            /* walked to the end, and chunks and overhead are system_bytes */
 };
 LT_VEC(lt_malloc_arenas, struct lt_malloc_arena);
 
 /* All zero: no glibc allocator was found. */
 struct lt_malloc {
 	bool found;
-	char release[16];                       /* of glibc: "2.36" */
-	struct lt_malloc_arenas arenas;         /* the main one first */
-	uint64_t mmapped_bytes, mmapped_chunks; /* malloc_info(): mmap */
-	uint64_t mmap_threshold, trim_threshold, arena_max;
+	char release[16];                                   /* of glibc: "2.36" */
+	struct lt_malloc_arenas arenas;                     /* the main one first */
+	uint64_t mmapped_bytes, mmapped_chunks;             /* malloc_info(): mmap */
+	uint64_t mapped_found_bytes, mapped_found_chunks;   /* of these, found and walked */
+	uint64_t mmap_threshold, trim_threshold, arena_max; /* arena_max 0: no limit is set */
+	uint64_t
+		caches; /* of threads, that have chunks; those in lists that make no sense count as used */
 	bool whole; /* every chunk of every arena was walked and agrees with the totals */
+	struct lt_malloc_parts *parts; /* what a walk needs; owned */
 };
 
 /* Finds and sums up. Another allocator (musl, jemalloc in front) is no failure: found is false. */
 LT_MUST_CHECK enum lt_status lt_malloc_find(const struct lt_view *view,
 					    struct lt_malloc *ret_malloc);
 
-/* Every chunk, by arena and ascending address; false from `visit` ends the walk. */
+/* Every chunk, by arena and ascending address, then the mmapped ones; false from `visit` ends the walk. */
 typedef bool (*lt_chunk_visit)(void *ctx, const struct lt_chunk *chunk);
 LT_MUST_CHECK enum lt_status lt_malloc_walk(const struct lt_view *view,
 					    const struct lt_malloc *found, lt_chunk_visit visit,

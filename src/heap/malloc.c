@@ -1,0 +1,209 @@
+#include "heap/malloc_parts.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Adds up the chunks of a region, and collects those that may be the cache of a thread. False: no memory. */
+static bool sum_region(const struct lt_view *view, struct lt_chunk_reader *reader,
+		       struct lt_malloc *malloc, const struct lt_chunk_region *region,
+		       struct lt_addr_list *candidates)
+{
+	struct lt_malloc_arena *arena = &malloc->arenas.data[region->arena];
+	uint64_t cache = lt_tcache_chunk_size(malloc->parts->glibc.layout);
+	lt_addr at = region->start;
+	for (;;) {
+		struct lt_chunk_at chunk;
+		enum lt_chunk_step step =
+			lt_chunk_next(reader, &at, region->end, arena->top, &chunk);
+		if (step == LT_STEP_TORN) {
+			view->session->unreadable++;
+			arena->whole = false;
+		}
+		if (step != LT_STEP_CHUNK && step != LT_STEP_TOP)
+			return true;
+		enum lt_chunk_state state = step == LT_STEP_TOP ? LT_CHUNK_TOP
+					    : chunk.free        ? LT_CHUNK_FREE
+								: LT_CHUNK_USED;
+		arena->bytes[state] += chunk.size;
+		arena->chunks[state]++;
+		arena->overhead -= chunk.size < arena->overhead ? chunk.size : arena->overhead;
+		if (state != LT_CHUNK_USED && chunk.size > arena->largest_free)
+			arena->largest_free = chunk.size;
+		/* What is left of a split that is too small for a chunk stays with it. */
+		if (state == LT_CHUNK_USED &&
+		    (chunk.size == cache || chunk.size == cache + LT_CHUNK_ALIGN) &&
+		    !lt_addr_list_push(candidates, chunk.start + LT_CHUNK_HEAD))
+			return false;
+		if (step == LT_STEP_TOP)
+			return true;
+	}
+}
+
+static void read_parameters(const struct lt_view *view, struct lt_malloc *malloc)
+{
+	const struct lt_glibc *glibc = &malloc->parts->glibc;
+	const struct lt_glibc_layout *layout = glibc->layout;
+	uint32_t mapped = 0;
+	if (glibc->parameters == 0 ||
+	    !lt_memory_u32(view->memory, glibc->parameters + layout->par_n_mmaps, &mapped) ||
+	    !lt_memory_u64(view->memory, glibc->parameters + layout->par_mmapped,
+			   &malloc->mmapped_bytes)) {
+		/* As many as there are. */
+		malloc->mmapped_chunks = malloc->mmapped_bytes = UINT64_MAX;
+		return;
+	}
+	malloc->mmapped_chunks = mapped;
+	(void)!lt_memory_u64(view->memory, glibc->parameters + layout->par_mmap_threshold,
+			     &malloc->mmap_threshold);
+	(void)!lt_memory_u64(view->memory, glibc->parameters + layout->par_trim_threshold,
+			     &malloc->trim_threshold);
+	(void)!lt_memory_u64(view->memory, glibc->parameters + layout->par_arena_max,
+			     &malloc->arena_max);
+}
+
+static enum lt_status sum_up(const struct lt_view *view, struct lt_chunk_reader *reader,
+			     struct lt_malloc *malloc, struct lt_addr_list *candidates)
+{
+	struct lt_malloc_parts *parts = malloc->parts;
+	read_parameters(view, malloc);
+	LT_TRY(lt_malloc_regions(view, reader, malloc));
+	uint64_t *extents = calloc(malloc->arenas.count + 1, sizeof(*extents));
+	if (extents == NULL)
+		return lt_fail_memory(view->session);
+	for (size_t i = 0; i < malloc->arenas.count; i++) {
+		struct lt_malloc_arena *arena = &malloc->arenas.data[i];
+		extents[i] = arena->overhead;
+		arena->whole = true;
+	}
+	bool ok = true;
+	for (size_t i = 0; ok && i < parts->regions.count; i++)
+		ok = sum_region(view, reader, malloc, &parts->regions.data[i], candidates);
+	for (size_t i = 0; i < malloc->arenas.count; i++) {
+		struct lt_malloc_arena *arena = &malloc->arenas.data[i];
+		arena->whole = arena->whole && arena->chunks[LT_CHUNK_TOP] == 1 &&
+			       extents[i] == arena->system_bytes;
+		if (arena->chunks[LT_CHUNK_TOP] == 0)
+			arena->top = 0;
+	}
+	free(extents);
+	if (!ok)
+		return lt_fail_memory(view->session);
+	LT_TRY(lt_malloc_mark(view, malloc, candidates));
+	LT_TRY(lt_malloc_mapped(view, reader, malloc));
+	malloc->whole = malloc->arenas.count > 0 &&
+			malloc->mapped_found_bytes == malloc->mmapped_bytes &&
+			malloc->mapped_found_chunks == malloc->mmapped_chunks;
+	for (size_t i = 0; i < malloc->arenas.count; i++)
+		malloc->whole = malloc->whole && malloc->arenas.data[i].whole;
+	if (malloc->mmapped_chunks == UINT64_MAX) {
+		malloc->mmapped_chunks = malloc->mapped_found_chunks;
+		malloc->mmapped_bytes = malloc->mapped_found_bytes;
+	}
+	return LT_OK;
+}
+
+enum lt_status lt_malloc_find_in(const struct lt_view *view, const struct lt_glibc *glibc,
+				 struct lt_malloc *ret_malloc)
+{
+	struct lt_malloc malloc = {.found = true};
+	struct lt_chunk_reader reader;
+	struct lt_addr_list candidates = {0};
+	malloc.parts = calloc(1, sizeof(*malloc.parts));
+	if (malloc.parts == NULL)
+		return lt_fail_memory(view->session);
+	malloc.parts->glibc = *glibc;
+	memcpy(malloc.release, glibc->release, sizeof(malloc.release));
+	enum lt_status status = LT_OK;
+	if (lt_chunk_reader_init(&reader, view->memory)) {
+		status = sum_up(view, &reader, &malloc, &candidates);
+		lt_chunk_reader_deinit(&reader);
+	} else {
+		status = lt_fail_memory(view->session);
+	}
+	lt_addr_list_deinit(&candidates);
+	if (status != LT_OK) {
+		lt_malloc_deinit(&malloc);
+		return status;
+	}
+	*ret_malloc = malloc;
+	return LT_OK;
+}
+
+enum lt_status lt_malloc_find(const struct lt_view *view, struct lt_malloc *ret_malloc)
+{
+	struct lt_glibc glibc = {0};
+	if (view->process != NULL)
+		LT_TRY(lt_glibc_find(view->session, view->process, view->memory, true, &glibc));
+	if (!glibc.found) {
+		*ret_malloc = (struct lt_malloc){0};
+		return LT_OK;
+	}
+	return lt_malloc_find_in(view, &glibc, ret_malloc);
+}
+
+/* False: the visitor has enough. */
+static bool walk_region(struct lt_chunk_reader *reader, const struct lt_malloc *malloc,
+			const struct lt_chunk_region *region, lt_chunk_visit visit, void *ctx)
+{
+	const struct lt_malloc_arena *arena = &malloc->arenas.data[region->arena];
+	lt_addr at = region->start;
+	for (;;) {
+		struct lt_chunk_at step_chunk;
+		enum lt_chunk_step step =
+			lt_chunk_next(reader, &at, region->end, arena->top, &step_chunk);
+		if (step != LT_STEP_CHUNK && step != LT_STEP_TOP)
+			return true;
+		uint64_t marked;
+		struct lt_chunk chunk = {
+			.address = step_chunk.start + LT_CHUNK_HEAD,
+			.size = step_chunk.size,
+			.arena = region->arena,
+			.state = step == LT_STEP_TOP ? LT_CHUNK_TOP
+				 : step_chunk.free   ? LT_CHUNK_FREE
+						     : LT_CHUNK_USED,
+		};
+		if (chunk.state == LT_CHUNK_USED &&
+		    lt_map_get(&malloc->parts->marks, step_chunk.start, &marked))
+			chunk.state = (enum lt_chunk_state)marked;
+		if (!visit(ctx, &chunk))
+			return false;
+		if (step == LT_STEP_TOP)
+			return true;
+	}
+}
+
+enum lt_status lt_malloc_walk(const struct lt_view *view, const struct lt_malloc *found,
+			      lt_chunk_visit visit, void *ctx)
+{
+	struct lt_chunk_reader reader;
+	if (!found->found)
+		return LT_OK;
+	if (!lt_chunk_reader_init(&reader, view->memory))
+		return lt_fail_memory(view->session);
+	const struct lt_malloc_parts *parts = found->parts;
+	bool more = true;
+	for (size_t i = 0; more && i < parts->regions.count; i++)
+		more = walk_region(&reader, found, &parts->regions.data[i], visit, ctx);
+	for (size_t i = 0; more && i < parts->mapped.count; i++) {
+		struct lt_chunk chunk = {.address = parts->mapped.data[i].chunk + LT_CHUNK_HEAD,
+					 .size = parts->mapped.data[i].size,
+					 .state = LT_CHUNK_MMAPPED,
+					 .arena = UINT32_MAX};
+		more = visit(ctx, &chunk);
+	}
+	lt_chunk_reader_deinit(&reader);
+	return LT_OK;
+}
+
+void lt_malloc_deinit(struct lt_malloc *found)
+{
+	lt_malloc_arenas_deinit(&found->arenas);
+	if (found->parts != NULL) {
+		lt_chunk_regions_deinit(&found->parts->regions);
+		lt_map_deinit(&found->parts->marks);
+		lt_mapped_chunks_deinit(&found->parts->mapped);
+	}
+	free(found->parts);
+	found->parts = NULL;
+}

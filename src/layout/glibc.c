@@ -1,0 +1,295 @@
+#include "layout/glibc.h"
+
+#include "base/cleanup.h"
+#include "target/elf.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#define LT_GLIBC_RELEASE(major, minor) COLUMN_##major##_##minor,
+enum {
+#include "layout/glibc.def"
+	COLUMNS
+};
+#undef LT_GLIBC_RELEASE
+
+static const struct lt_glibc_layout layouts[COLUMNS] = {
+#define LT_GLIBC_RELEASE(number, of_it)                                                            \
+	[COLUMN_##number##_##of_it].major = (number), [COLUMN_##number##_##of_it].minor = (of_it),
+#include "layout/glibc.def"
+#undef LT_GLIBC_RELEASE
+#define LT_GLIBC_ROW(name, meaning, source, a, b, c, d, e, f)                                      \
+	[0].name = (a), [1].name = (b), [2].name = (c), [3].name = (d), [4].name = (e),            \
+	[5].name = (f),
+#include "layout/glibc.def"
+#undef LT_GLIBC_ROW
+};
+_Static_assert(COLUMNS == 6, "LT_GLIBC_ROW has one value for each release");
+
+enum {
+	ARENA_MAX = 4096,     /* bytes of the largest struct malloc_state, rounded up */
+	RING_MAX = 1 << 16,   /* arenas of a process */
+	DATA_MAX = 4 << 20,   /* bytes of writable data of a file that are looked through */
+	RODATA_MAX = 8 << 20, /* the same of constants */
+	EMPTY_BINS_MIN = 8,   /* of 127: no heap is so torn that more of them have chunks */
+};
+
+const struct lt_glibc_layout *lt_glibc_layout(uint32_t major, uint32_t minor)
+{
+	const struct lt_glibc_layout *found = NULL;
+	for (int i = 0; i < COLUMNS; i++)
+		if (layouts[i].major < major ||
+		    (layouts[i].major == major && layouts[i].minor <= minor))
+			found = &layouts[i];
+	return found;
+}
+
+static uint64_t word(const unsigned char *bytes)
+{
+	uint64_t value;
+	memcpy(&value, bytes, sizeof(value));
+	return value;
+}
+
+static uint32_t half(const unsigned char *bytes)
+{
+	uint32_t value;
+	memcpy(&value, bytes, sizeof(value));
+	return value;
+}
+
+/* ---- an arena ---- */
+
+/* An empty bin points to itself, as if it were the chunk whose links it is. */
+static bool bins_fit(const struct lt_glibc_layout *layout, const unsigned char *arena,
+		     lt_addr address)
+{
+	unsigned empty = 0;
+	for (uint32_t i = 0; i < layout->bins; i++) {
+		uint32_t at = layout->arena_bins + i * 16;
+		lt_addr self = address + at - LT_CHUNK_HEAD;
+		uint64_t first = word(arena + at), last = word(arena + at + 8);
+		if (first == self && last == self)
+			empty++;
+		else if (first == self || last == self || first == 0 || last == 0 ||
+			 first % LT_CHUNK_ALIGN != 0 || last % LT_CHUNK_ALIGN != 0)
+			return false;
+	}
+	return empty >= EMPTY_BINS_MIN;
+}
+
+static bool ring_closes(struct lt_memory *memory, const struct lt_glibc_layout *layout,
+			lt_addr arena)
+{
+	lt_addr at = arena;
+	for (int i = 0; i < RING_MAX; i++) {
+		if (at % 8 != 0 || !lt_memory_u64(memory, at + layout->arena_next, &at) || at == 0)
+			return false;
+		if (at == arena)
+			return true;
+	}
+	return false;
+}
+
+static bool arena_fits(struct lt_memory *memory, const struct lt_glibc_layout *layout,
+		       const unsigned char *bytes, lt_addr address)
+{
+	uint64_t top = word(bytes + layout->arena_top);
+	uint64_t system = word(bytes + layout->arena_system);
+	return top != 0 && top % LT_CHUNK_ALIGN == 0 && system != 0 &&
+	       system <= (uint64_t)1 << 47 && bins_fit(layout, bytes, address) &&
+	       ring_closes(memory, layout, address);
+}
+
+bool lt_glibc_fits(struct lt_memory *memory, const struct lt_glibc_layout *layout, lt_addr arena)
+{
+	unsigned char bytes[ARENA_MAX];
+	return lt_memory_probe(memory, arena, bytes, layout->arena_bytes) == layout->arena_bytes &&
+	       arena_fits(memory, layout, bytes, arena);
+}
+
+/* ---- the parameters ---- */
+
+static bool parameters_fit(const struct lt_process *process, const struct lt_glibc_layout *layout,
+			   const unsigned char *bytes, lt_addr top)
+{
+	uint64_t sbrk_base = word(bytes + layout->par_sbrk_base);
+	uint64_t tests = word(bytes + layout->par_arena_test);
+	uint32_t n = half(bytes + layout->par_n_mmaps),
+		 n_max = half(bytes + layout->par_max_n_mmaps);
+	uint64_t mapped = word(bytes + layout->par_mmapped);
+	const struct lt_mapping *mapping = lt_process_mapping(process, sbrk_base);
+	return mapping != NULL && mapping->writable && mapping->inode == 0 &&
+	       /* A main arena of several pieces may go on below where it began. */
+	       (sbrk_base <= top || strcmp(mapping->path, "[heap]") == 0) && tests != 0 &&
+	       tests <= 1 << 20 && word(bytes + layout->par_mmap_threshold) != 0 &&
+	       word(bytes + layout->par_tcache_bins) <= layout->tcache_bins &&
+	       word(bytes + layout->par_tcache_count) <= UINT16_MAX && n <= n_max &&
+	       mapped <= word(bytes + layout->par_max_mmapped) && mapped % 4096 == 0 &&
+	       (n == 0) == (mapped == 0);
+}
+
+/* ---- where ---- */
+
+struct data {
+	unsigned char *bytes;
+	lt_addr start;
+	size_t size;
+};
+
+/* The writable data of a file with the bss behind it. */
+static bool read_data(const struct lt_process *process, struct lt_memory *memory, const char *path,
+		      struct data *ret_data)
+{
+	const struct lt_mappings *mappings = &process->mappings;
+	for (size_t i = 0; i < mappings->count; i++) {
+		const struct lt_mapping *mapping = &mappings->data[i];
+		if (!mapping->writable || strcmp(mapping->path, path) != 0)
+			continue;
+		lt_addr end = mapping->end;
+		if (i + 1 < mappings->count && mapping[1].start == end && mapping[1].writable &&
+		    mapping[1].path[0] == '\0')
+			end = mapping[1].end;
+		size_t size =
+			end - mapping->start < DATA_MAX ? (size_t)(end - mapping->start) : DATA_MAX;
+		unsigned char *bytes = malloc(size);
+		if (bytes == NULL)
+			return false;
+		*ret_data = (struct data){bytes, mapping->start,
+					  lt_memory_probe(memory, mapping->start, bytes, size)};
+		return true;
+	}
+	return false;
+}
+
+static lt_addr scan_arena(struct lt_memory *memory, const struct lt_glibc_layout *layout,
+			  const struct data *data)
+{
+	for (size_t at = 0; at + layout->arena_bytes <= data->size; at += 8)
+		if (arena_fits(memory, layout, data->bytes + at, data->start + at))
+			return data->start + at;
+	return 0;
+}
+
+static lt_addr scan_parameters(const struct lt_process *process,
+			       const struct lt_glibc_layout *layout, const struct data *data,
+			       lt_addr top)
+{
+	for (size_t at = 0; at + layout->par_bytes <= data->size; at += 8)
+		if (parameters_fit(process, layout, data->bytes + at, top))
+			return data->start + at;
+	return 0;
+}
+
+/* "GNU C Library (Debian GLIBC 2.36-9) stable release version 2.36.", a constant of each build: csu/version.c. */
+static bool read_release(const struct lt_elf *elf, uint32_t *ret_major, uint32_t *ret_minor)
+{
+	static const char name[] = "GNU C Library", release[] = " release version ";
+	lt_addr start;
+	uint64_t size;
+	if (!lt_elf_section(elf, ".rodata", &start, &size) || size < 64)
+		return false;
+	size_t length = size < RODATA_MAX ? (size_t)size : RODATA_MAX;
+	LT_FREE char *bytes = malloc(length + 1);
+	if (bytes == NULL || !lt_elf_read(elf, start, bytes, length))
+		return false;
+	bytes[length] = '\0';
+	for (const char *at = bytes; at < bytes + length; at++) {
+		at = memmem(at, length - (size_t)(at - bytes), name, sizeof(name) - 1);
+		if (at == NULL)
+			return false;
+		char line[256];
+		unsigned major, minor;
+		snprintf(line, sizeof(line), "%s", at);
+		const char *version = strstr(line, release);
+		if (version != NULL &&
+		    sscanf(version + sizeof(release) - 1, "%4u.%4u", &major, &minor) == 2) {
+			*ret_major = major;
+			*ret_minor = minor;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* The layout of the release first; a build of another one than it says fits some other. */
+static bool find_in_file(const struct lt_process *process, struct lt_memory *memory,
+			 const char *path, const struct lt_elf *elf, bool symbols,
+			 struct lt_glibc *glibc)
+{
+	uint32_t major = 0, minor = 0;
+	if (elf == NULL || !read_release(elf, &major, &minor)) {
+		/* The file is gone (replaced by an upgrade): up to 2.33 its name had the release. */
+		const char *slash = strrchr(path, '/');
+		unsigned number;
+		if (slash != NULL && sscanf(slash, "/libc-2.%4u.so", &number) == 1) {
+			major = 2;
+			minor = number;
+		}
+	}
+	struct data data = {0};
+	const struct lt_glibc_layout *own = lt_glibc_layout(major, minor);
+	if (!read_data(process, memory, path, &data))
+		return false;
+	LT_FREE unsigned char *bytes = data.bytes;
+	lt_addr arena = symbols ? lt_elf_symbol(elf, "main_arena", NULL) : 0;
+	for (int i = -1; i < COLUMNS && !glibc->found; i++) {
+		const struct lt_glibc_layout *layout = i < 0 ? own : &layouts[COLUMNS - 1 - i];
+		if (layout == NULL || (i >= 0 && layout == own))
+			continue;
+		if (arena == 0 || !lt_glibc_fits(memory, layout, arena))
+			glibc->main_arena = scan_arena(memory, layout, &data);
+		else
+			glibc->main_arena = arena;
+		glibc->layout = layout;
+		glibc->found = glibc->main_arena != 0;
+	}
+	if (!glibc->found)
+		return false;
+	if (major != 0)
+		snprintf(glibc->release, sizeof(glibc->release), "%u.%u", major, minor);
+	lt_addr top = 0;
+	unsigned char parameters[256];
+	if (!lt_memory_u64(memory, glibc->main_arena + glibc->layout->arena_top, &top))
+		return true;
+	lt_addr named = symbols ? lt_elf_symbol(elf, "mp_", NULL) : 0;
+	if (named != 0 &&
+	    lt_memory_probe(memory, named, parameters, glibc->layout->par_bytes) ==
+		    glibc->layout->par_bytes &&
+	    parameters_fit(process, glibc->layout, parameters, top))
+		glibc->parameters = named;
+	else
+		glibc->parameters = scan_parameters(process, glibc->layout, &data, top);
+	return true;
+}
+
+static bool is_libc(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	return slash != NULL &&
+	       (strncmp(slash, "/libc.so.6", 10) == 0 || strncmp(slash, "/libc-2.", 8) == 0);
+}
+
+enum lt_status lt_glibc_find(struct lt_session *session, const struct lt_process *process,
+			     struct lt_memory *memory, bool symbols, struct lt_glibc *ret_glibc)
+{
+	struct lt_glibc glibc = {0};
+	const char *path = process->executable;
+	for (size_t i = 0; i < process->mappings.count; i++)
+		if (is_libc(process->mappings.data[i].path)) {
+			path = process->mappings.data[i].path;
+			break;
+		}
+	struct lt_elf *elf = NULL;
+	enum lt_status status = lt_elf_open(session, process, path, &elf);
+	if (status == LT_E_NO_MEMORY)
+		return status;
+	if (status != LT_OK)
+		lt_session_clear(session);
+	if (!find_in_file(process, memory, path, elf, symbols, &glibc))
+		glibc = (struct lt_glibc){0};
+	lt_elf_close(elf);
+	*ret_glibc = glibc;
+	return LT_OK;
+}
