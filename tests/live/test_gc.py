@@ -133,3 +133,34 @@ def test_gc_names_the_fault(interpreter, lowtide, fault):
         pytest.skip("the time of short collections is seen by no source that is possible here")
     assert result.code == 0, result
     assert fault in [one["id"] for one in result.json["result"]["findings"]], result.json["result"]["findings"]
+
+
+CHANGES = textwrap.dedent('''
+    import gc, time
+
+    def change():
+        gc.disable()
+        gc.enable()
+        gc.freeze()
+        gc.unfreeze()
+        gc.set_threshold(5000, 20, 30)
+        gc.set_debug(0)
+    wait = wait_line
+    ready(first=change.__code__.co_firstlineno + 1)
+    while True:
+        change()
+        time.sleep(0.2)
+''')
+
+
+def test_gc_says_who_changed_the_collector(interpreter, lowtide):
+    with Target(interpreter, CHANGES) as target:
+        result = lowtide("gc", "--json", "-d", "2", target.pid)
+        first = target.facts["first"]
+    assert result.code == 0, result
+    found = result.json["result"]
+    if found["source"] != "probe":
+        pytest.skip("who calls is seen by probes only: " + str(found["why_not"]))
+    calls = ["gc.disable", "gc.enable", "gc.freeze", "gc.unfreeze", "gc.set_threshold", "gc.set_debug"]
+    lines = {one["call"]: one["where"].split(":")[-2:] for one in found["changes"]}
+    assert lines == {call: [str(first + i), "change"] for i, call in enumerate(calls)}, lines
