@@ -105,6 +105,8 @@ static enum lt_status watch(struct gc_run *gc)
 	options.sink_count = gc->sink_count;
 	struct lt_interrupt interrupt;
 	options.stop = lt_interrupt_begin(&interrupt);
+	if (gc->tide != NULL)
+		lt_interrupt_at_term(&interrupt);
 	enum lt_status status =
 		lt_gc_record(run->session, request->pid, &options, &gc->result.recording);
 	lt_interrupt_end(&interrupt);

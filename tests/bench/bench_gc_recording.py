@@ -101,7 +101,7 @@ def main() -> None:
         result("recording, growth of the file", f"{mean(rates[half:]) / 1024:.1f} KiB/s", f"{mean(rates[:half]) / 1024:.1f} KiB/s earlier",
                f"{mean(rates[half:]) / mean(rates[:half]):.2f} times", "<= 1.2")
         result("recording, file", f"{size / 2**20:.2f} MiB", f"{count:,} collections", f"{size / count:.1f} bytes a collection", "<= 64")
-        result("recording, lost by a kill", f"{lost:.2f} s", "of one second", f"{lost:.2f} s", "<= 1.2")
+        result("recording, lost by a kill", f"{lost:.2f} s", "a second", f"{lost:.2f} s", "<= 1.2")
         # The same once more, finished.
         finished = Path(folder, "short.tide")
         again = run_lowtide("gc", "--json", "-d", "10", "-o", finished, target.pid)

@@ -37,6 +37,9 @@ SCRIPT = textwrap.dedent('''
         else:
             for _ in range(int(line)):
                 ring()
+        # From here on none is due for a while: the totals stay as they are told.
+        if gc.isenabled():
+            gc.collect()
         ready(totals=totals())
 ''')
 
@@ -47,6 +50,19 @@ def wait_for(condition, seconds: float = 60) -> None:
     while not condition():
         assert time.monotonic() < end, "it did not happen"
         time.sleep(0.05)
+
+
+def wait_for_growth(path, times: int = 1) -> None:
+    """Until the file has been longer so many times than it was before."""
+    for _ in range(times):
+        size = path.stat().st_size
+        wait_for(lambda size=size: path.stat().st_size > size)
+
+
+def wait_for_first_second(unfinished) -> None:
+    """Until the first sample is in: the file grows by the head, and then each second."""
+    wait_for(unfinished.exists)
+    wait_for_growth(unfinished, 2)
 
 
 def start(*arguments: object) -> subprocess.Popen:
@@ -73,19 +89,13 @@ def test_a_killed_writer_costs_at_most_the_last_second(interpreter, lowtide, tmp
     with Target(interpreter, SCRIPT) as target:
         writer = start("gc", "-q", "-d", "600", "-o", path, target.pid)
         try:
-            wait_for(unfinished.exists)
-            size = unfinished.stat().st_size
-            # The first sample is in: the totals that the file begins with are no more than those of now.
-            wait_for(lambda: unfinished.stat().st_size > size + 200)
+            wait_for_first_second(unfinished)
             target.send("0")
             before = target.wait_ready()["totals"]
             target.send("collect")
             after = target.wait_ready()["totals"]
-            size = unfinished.stat().st_size
             # Two more seconds are written behind what has happened.
-            wait_for(lambda: unfinished.stat().st_size > size)
-            size = unfinished.stat().st_size
-            wait_for(lambda: unfinished.stat().st_size > size)
+            wait_for_growth(unfinished, 2)
         finally:
             killed = end(writer, signal.SIGKILL)
         assert killed.returncode == -signal.SIGKILL
@@ -116,17 +126,14 @@ def test_totals_and_exports_are_those_of_the_process(interpreter, lowtide, tmp_p
         writer = start("gc", "-q", "-d", "600", "-o", path, target.pid)
         try:
             unfinished = tmp_path / "app.tide.unfinished"
-            wait_for(unfinished.exists)
-            size = unfinished.stat().st_size
-            wait_for(lambda: unfinished.stat().st_size > size + 200)
+            wait_for_first_second(unfinished)
             target.send("0")
             before = target.wait_ready()["totals"]
             target.send("25000")
             after = target.wait_ready()["totals"]
-            size = unfinished.stat().st_size
-            wait_for(lambda: unfinished.stat().st_size > size)
+            wait_for_growth(unfinished)
         finally:
-            done = end(writer)
+            done = end(writer, signal.SIGTERM)
         assert done.returncode == 0, done
     assert not unfinished.exists() and path.exists()
     read = lowtide("gc", "--json", path)
@@ -148,13 +155,10 @@ def record_while(target: Target, path, line: str) -> None:
     writer = start("gc", "-q", "-d", "600", "-o", path, target.pid)
     unfinished = path.with_name(path.name + ".unfinished")
     try:
-        wait_for(unfinished.exists)
-        size = unfinished.stat().st_size
-        wait_for(lambda: unfinished.stat().st_size > size + 200)
+        wait_for_first_second(unfinished)
         target.send(line)
         target.wait_ready()
-        size = unfinished.stat().st_size
-        wait_for(lambda: unfinished.stat().st_size > size)
+        wait_for_growth(unfinished)
     finally:
         done = end(writer)
     assert done.returncode == 0, done

@@ -472,6 +472,36 @@ static void test_writer_left(void **state)
 	lt_gc_recording_deinit(&recording);
 }
 
+/* What a killed writer left of the whole file is replaced; it is worth nothing, the journal is. */
+static void test_killed_while_it_finished(void **state)
+{
+	char finishing[80];
+	struct lt_gc_recording recording;
+	char message[512];
+	size_t warnings;
+	(void)state;
+	snprintf(finishing, sizeof(finishing), "%s.finishing", path);
+	save(finishing, (const unsigned char *)"SQLite format 3\0and more", 24);
+	write_good(2);
+	assert_int_equal(access(finishing, F_OK), -1);
+	assert_int_equal(read_from(path, &recording, message, &warnings), LT_OK);
+	assert_recording(&recording, 2);
+	lt_gc_recording_deinit(&recording);
+	/* The end fails: everything is in the journal. */
+	unlink(path);
+	assert_int_equal(mkdir(finishing, 0700), 0);
+	struct lt_session session;
+	struct lt_gc_tide_written written;
+	lt_session_init(&session);
+	assert_int_equal(write_to(&session, path, 2, &written), LT_E_FILE);
+	lt_session_deinit(&session);
+	assert_int_equal(rmdir(finishing), 0);
+	assert_int_equal(read_from(path, &recording, message, &warnings), LT_OK);
+	assert_true(recording.cut);
+	assert_recording(&recording, 2);
+	lt_gc_recording_deinit(&recording);
+}
+
 /* A recording that nobody has read yet is not thrown away by the next one. */
 static void test_killed_recording_is_not_replaced(void **state)
 {
@@ -728,6 +758,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_long_recording, clean),
 		cmocka_unit_test_teardown(test_writer_killed, clean),
 		cmocka_unit_test_teardown(test_writer_left, clean),
+		cmocka_unit_test_teardown(test_killed_while_it_finished, clean),
 		cmocka_unit_test_teardown(test_killed_recording_is_not_replaced, clean),
 		cmocka_unit_test_teardown(test_second_writer_and_reader_meanwhile, clean),
 		cmocka_unit_test_teardown(test_cut_anywhere, clean),
