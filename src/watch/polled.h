@@ -15,6 +15,7 @@
 struct lt_sample {
 	uint64_t from_ns, to_ns; /* right before and right after it was read */
 	struct lt_gc_state state;
+	bool steady; /* counts and statistics are of one moment: no collection ended while they were read */
 };
 
 /* Collections that the statistics count between two samples. */
@@ -101,7 +102,7 @@ struct lt_watch_event lt_polled_event(const struct lt_polled *polled, int genera
 
 /*
  * Puts the thread and its stack into an event, and concludes whether there was a call; `seen` may be NULL. `fresh`: no
- * collection lies between event->before and its start.
+ * collection lies between event->before and its start that event->before does not know of.
  */
 void lt_polled_explain(struct lt_polled *polled, const struct lt_running *seen, bool fresh,
 		       struct lt_watch_event *event);

@@ -49,6 +49,17 @@ static bool read_sample(const struct lt_view *view, lt_addr interpreter,
 		return false;
 	ret_sample->from_ns = from_ns;
 	ret_sample->to_ns = lt_now_ns();
+	ret_sample->steady = true;
+	return true;
+}
+
+/* Statistics that lie elsewhere are read after the counts: equal ones before and after tell that they fit. */
+static bool read_steady(const struct lt_view *view, lt_addr interpreter, struct lt_sample *sample)
+{
+	uint64_t total = lt_polled_total(sample->state.generations);
+	if (!read_sample(view, interpreter, sample))
+		return false;
+	sample->steady = lt_polled_total(sample->state.generations) == total;
 	return true;
 }
 
@@ -180,7 +191,9 @@ static enum lt_status look_closer(struct poll *poll, struct lt_polled *polled,
 	struct lt_sample after;
 	if (!lt_running_take(view, polled->address, (int64_t)polled->id, &sample->state,
 			     &running) ||
-	    !read_sample(view, polled->address, &after) || !still_there(poll, polled->address))
+	    !read_sample(view, polled->address, &after) ||
+	    (poll->source == LT_WATCH_RING && !read_steady(view, polled->address, &after)) ||
+	    !still_there(poll, polled->address))
 		return LT_OK;
 	return lt_polled_looked(polled, &running, &after, events);
 }
@@ -200,7 +213,9 @@ static enum lt_status poll_one(struct poll *poll, struct lt_polled *polled, bool
 		return LT_OK;
 	}
 	poll->quiet_steps = 0;
-	*ret_gone = !still_there(poll, polled->address);
+	*ret_gone = !still_there(poll, polled->address) ||
+		    (poll->source == LT_WATCH_RING &&
+		     !read_steady(poll->feed.view, polled->address, &sample));
 	if (*ret_gone)
 		return LT_OK;
 	bool look = false;

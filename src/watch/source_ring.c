@@ -55,18 +55,58 @@ static const struct lt_gc_record *record_of_run(const struct lt_polled *polled,
 	return run->doubtful ? NULL : next;
 }
 
-static enum lt_status take_record(struct lt_polled *polled, int generation,
-				  const struct lt_gc_record *record, const struct lt_running *seen,
-				  bool fresh, const struct lt_sample *sample,
-				  struct lt_watch_events *events)
+/* A record that no event tells of yet. */
+struct fresh {
+	const struct lt_gc_record *record;
+	int generation;
+};
+
+/* The state of the collector before the next record, as far as it can be followed from sample to record. */
+struct followed {
+	struct lt_sample before;
+	bool known; /* no collection lies between it and the record but those that moved it */
+	bool older; /* one of generation 1 or 2 did: the figures of the 25 % rule are not followed */
+};
+
+static struct followed follow(const struct lt_polled *polled, uint64_t start_ns)
 {
+	struct followed followed = {.before = polled->last};
+	if (polled->run.active && (polled->last.state.collecting || polled->last.to_ns > start_ns))
+		followed.before = polled->run.before;
+	followed.known = followed.before.steady && !followed.before.state.collecting &&
+			 lt_polled_total(followed.before.state.generations) ==
+				 lt_polled_total(polled->accounted);
+	followed.known &= start_ns >= followed.before.from_ns;
+	return followed;
+}
+
+/* Past a collection (Python/gc.c: gc_collect_main): its generation and younger ones are empty, the next one counts it. */
+static void advance(struct followed *followed, const struct fresh *fresh)
+{
+	struct lt_gc_generation *generations = followed->before.state.generations;
+	for (int i = 0; i <= fresh->generation; i++)
+		generations[i].count = 0;
+	if (fresh->generation + 1 < LT_GC_GENERATIONS)
+		generations[fresh->generation + 1].count++;
+	generations[fresh->generation].collections = fresh->record->collections;
+	generations[fresh->generation].collected = fresh->record->collected;
+	generations[fresh->generation].uncollectable = fresh->record->uncollectable;
+	followed->before.from_ns = followed->before.to_ns = fresh->record->end_ns;
+	followed->older |= fresh->generation > 0;
+}
+
+static enum lt_status take_record(struct lt_polled *polled, const struct fresh *fresh,
+				  const struct lt_running *seen, struct followed *followed,
+				  const struct lt_sample *sample, struct lt_watch_events *events)
+{
+	int generation = fresh->generation;
+	const struct lt_gc_record *record = fresh->record;
 	struct lt_gc_generation *accounted = &polled->accounted[generation];
-	const struct lt_sample *before = &polled->last;
-	if (polled->run.active && (before->state.collecting || before->to_ns > record->start_ns))
-		before = &polled->run.before;
-	struct lt_watch_event event = lt_polled_event(polled, generation, before, sample,
-						      record->start_ns, record->end_ns);
 	uint64_t missed = record->collections - accounted->collections - 1;
+	if (missed > 0)
+		*followed = (struct followed){.before = polled->last};
+	struct lt_watch_event event = lt_polled_event(polled, generation, &followed->before, sample,
+						      record->start_ns, record->end_ns);
 	int64_t collected = (int64_t)(record->collected - accounted->collected);
 	int64_t uncollectable = (int64_t)(record->uncollectable - accounted->uncollectable);
 	if (missed > 0) {
@@ -80,45 +120,64 @@ static enum lt_status take_record(struct lt_polled *polled, int generation,
 		event.uncollectable = uncollectable;
 		event.candidates = (int64_t)(record->candidates - polled->candidates[generation]);
 	}
-	fresh = fresh && missed == 0 &&
-		lt_polled_total(before->state.generations) == lt_polled_total(polled->accounted);
 	accounted->collections = record->collections;
 	accounted->collected = record->collected;
 	accounted->uncollectable = record->uncollectable;
 	polled->candidates[generation] = record->candidates;
-	lt_polled_explain(polled, seen, fresh, &event);
+	bool oldest = generation == LT_GC_GENERATIONS - 1;
+	lt_polled_explain(polled, seen, followed->known && !(oldest && followed->older), &event);
+	if (followed->known)
+		advance(followed, fresh);
 	return lt_watch_events_push(events, event) ? LT_OK : lt_fail_memory(polled->view->session);
+}
+
+/* In the order of their start. */
+static unsigned find_fresh(const struct lt_polled *polled, const struct lt_gc_rings *rings,
+			   struct fresh *fresh, unsigned *ret_crowd)
+{
+	unsigned all = 0;
+	*ret_crowd = 0;
+	for (int g = 0; g < LT_GC_GENERATIONS; g++) {
+		unsigned before = all;
+		for (unsigned i = 0; i < rings->count[g]; i++) {
+			const struct lt_gc_record *record = &rings->records[g][i];
+			if (record->collections <= polled->accounted[g].collections)
+				continue;
+			unsigned at = all++;
+			for (; at > 0 && fresh[at - 1].record->start_ns > record->start_ns; at--)
+				fresh[at] = fresh[at - 1];
+			fresh[at] = (struct fresh){record, g};
+		}
+		struct lt_gc_ring_place place;
+		if (lt_gc_ring_find(polled->view->layout, g, &place) &&
+		    100 * (all - before) / place.length > *ret_crowd)
+			*ret_crowd = 100 * (all - before) / place.length;
+	}
+	return all;
 }
 
 static enum lt_status take_records(struct lt_polled *polled, const struct lt_gc_rings *rings,
 				   const struct lt_sample *sample, struct lt_watch_events *events,
 				   unsigned *ret_count, unsigned *ret_crowd)
 {
-	unsigned counts[LT_GC_GENERATIONS] = {0}, all = 0;
-	*ret_crowd = 0;
-	for (int g = 0; g < LT_GC_GENERATIONS; g++) {
-		for (unsigned i = 0; i < rings->count[g]; i++)
-			counts[g] +=
-				rings->records[g][i].collections > polled->accounted[g].collections;
-		all += counts[g];
-		struct lt_gc_ring_place place;
-		if (lt_gc_ring_find(polled->view->layout, g, &place) &&
-		    100 * counts[g] / place.length > *ret_crowd)
-			*ret_crowd = 100 * counts[g] / place.length;
-	}
-	*ret_count = all;
-	if (all == 0)
+	struct fresh fresh[LT_GC_GENERATIONS * LT_GC_RING_MAX];
+	*ret_count = find_fresh(polled, rings, fresh, ret_crowd);
+	if (*ret_count == 0)
 		return LT_OK;
 	const struct lt_gc_record *seen = record_of_run(polled, rings);
-	for (int g = 0; g < LT_GC_GENERATIONS; g++) {
-		for (unsigned i = 0; i < rings->count[g]; i++) {
-			const struct lt_gc_record *record = &rings->records[g][i];
-			if (record->collections > polled->accounted[g].collections)
-				LT_TRY(take_record(polled, g, record,
-						   record == seen ? &polled->run.seen : NULL,
-						   all == 1, sample, events));
-		}
+	struct followed followed = follow(polled, fresh[0].record->start_ns);
+	/* Those that are missed came before the first one of their generation: before which others is not known. */
+	bool met[LT_GC_GENERATIONS] = {0};
+	for (unsigned i = 0; i < *ret_count; i++) {
+		int g = fresh[i].generation;
+		if (!met[g] && fresh[i].record->collections != polled->accounted[g].collections + 1)
+			followed.known = false;
+		met[g] = true;
 	}
+	for (unsigned i = 0; i < *ret_count; i++)
+		LT_TRY(take_record(polled, &fresh[i],
+				   fresh[i].record == seen ? &polled->run.seen : NULL, &followed,
+				   sample, events));
 	return LT_OK;
 }
 

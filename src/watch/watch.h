@@ -68,7 +68,10 @@ struct lt_watch_event {
 	bool call_certain; /* whether there was a call or none is known, not concluded */
 	bool finalizing;   /* the interpreter shuts down */
 	uint64_t missed;
-	/* The collector before (counts, thresholds, long_lived_*; taken at start_ns - before_age_ns) and after. */
+	/*
+	 * The collector before (counts, thresholds, long_lived_*; as at start_ns - before_age_ns) and after. By the source
+	 * ring `before` may be followed from the collection before it: counts and statistics, not long_lived_*.
+	 */
 	struct lt_gc_state before, after;
 	uint64_t before_age_ns;
 	int64_t collected, uncollectable, candidates; /* of this collection, -1 when not known */

@@ -93,7 +93,7 @@ static void invent(struct world *world, size_t count, uint64_t shortest, uint64_
 
 static struct lt_sample sample_at(const struct world *world, uint64_t at)
 {
-	struct lt_sample sample = {.from_ns = at, .to_ns = at + 500};
+	struct lt_sample sample = {.from_ns = at, .to_ns = at + 500, .steady = true};
 	struct lt_gc_state *state = &sample.state;
 	state->enabled = true;
 	state->generations[0].threshold = 700;
@@ -386,7 +386,7 @@ static lt_addr put_record(struct world *world, int generation, uint64_t number, 
 
 static void look(struct world *world, struct lt_polled *polled, uint64_t at)
 {
-	struct lt_sample sample = {.from_ns = at, .to_ns = at + 500};
+	struct lt_sample sample = {.from_ns = at, .to_ns = at + 500, .steady = true};
 	bool wants;
 	unsigned crowd;
 	assert_true(lt_gc_state_read(&world->view, INTERPRETER, &sample.state));
@@ -396,7 +396,7 @@ static void look(struct world *world, struct lt_polled *polled, uint64_t at)
 
 static void start(struct world *world, struct lt_polled *polled, uint64_t at)
 {
-	struct lt_sample sample = {.from_ns = at, .to_ns = at + 500};
+	struct lt_sample sample = {.from_ns = at, .to_ns = at + 500, .steady = true};
 	struct lt_gc_rings rings;
 	assert_true(lt_gc_state_read(&world->view, INTERPRETER, &sample.state));
 	assert_true(lt_gc_rings_read(&world->view, INTERPRETER, &rings));
@@ -480,6 +480,50 @@ static void test_records_that_are_being_written_wait(void **state)
 	assert_int_equal(world->events.data[0].end_ns, 9 * MS);
 }
 
+static void put_generation(struct world *world, int generation, enum lt_field field, int value)
+{
+	lt_addr at = INTERPRETER + lt_off(&world->layout, LT_PyInterpreterState_gc) +
+		     lt_off(&world->layout, LT__gc_runtime_state_generations) +
+		     (unsigned)generation * lt_off(&world->layout, LT_sizeof_gc_generation) +
+		     lt_off(&world->layout, field);
+	memcpy(lt_image_at(world->image, at, 4), &value, 4);
+}
+
+/* The counts are followed from record to record: they say which collections nobody can have asked for. */
+static void test_counts_are_followed_through_the_records(void **state)
+{
+	static const struct {
+		int count1, young;
+		bool called;
+	} cases[] = {{8, 2, true}, {8, 3, false}, {10, 0, true}, {11, 0, false}, {3, 2, true}};
+	struct world *world = *state;
+	struct lt_polled polled;
+	make_rings(world);
+	for (int g = 0; g < 3; g++)
+		put_generation(world, g, LT_gc_generation_threshold, 10);
+	uint64_t at = MS, young = 0;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		put_generation(world, 1, LT_gc_generation_count, cases[i].count1);
+		start(world, &polled, at);
+		for (int n = 0; n < cases[i].young; n++) {
+			at += MS;
+			young++;
+			put_record(world, 0, young, at, at + 100);
+		}
+		at += MS;
+		put_record(world, 1, i + 1, at, at + 100);
+		world->events.count = 0;
+		at += MS;
+		look(world, &polled, at);
+		assert_int_equal(world->events.count, cases[i].young + 1);
+		const struct lt_watch_event *last = &world->events.data[cases[i].young];
+		assert_int_equal(last->generation, 1);
+		assert_int_equal(last->before.generations[1].count,
+				 cases[i].count1 + cases[i].young);
+		assert_int_equal(last->call, cases[i].called ? LT_CALL_COLLECT : LT_CALL_NONE);
+	}
+}
+
 static void test_rings_full_of_nonsense(void **state)
 {
 	struct world *world = *state;
@@ -514,6 +558,8 @@ int main(void)
 						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_records_that_are_being_written_wait, set_up,
 						tear_down),
+		cmocka_unit_test_setup_teardown(test_counts_are_followed_through_the_records,
+						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_rings_full_of_nonsense, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
