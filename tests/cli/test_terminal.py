@@ -178,3 +178,20 @@ def test_report_says_how_it_looked(lowtide, target, mode, sentence):
     assert envelope["result"]["identity"]["mode"] == mode
     assert (envelope["cost"]["stall_ms"] == 0) == (mode == "live")
     assert target.settled()
+
+
+def test_gc_draws_while_it_watches(target):
+    code, seen = on_terminal("gc", "-d", "3", target.pid, columns=60)
+    assert code == 0, seen
+    # Each picture but the last is taken off by going up and erasing; what stays is the report.
+    drawn = [part for part in re.split(r"\x1b\[\d+A\x1b\[J", seen)]
+    assert len(drawn) >= 3, seen
+    for picture in drawn[:-1]:
+        lines = [line.rpartition("\r")[2] for line in picture.splitlines() if "PID" in line or line.startswith("  RSS")]
+        assert lines and all(len(COLOUR.sub("", line).replace("\x1b[J", "")) <= 60 for line in lines), picture
+    assert "COLLECTOR" in drawn[-1].upper() and "OVER TIME" in drawn[-1]
+
+
+def test_quiet_gc_draws_nothing(target):
+    code, seen = on_terminal("gc", "-q", "-d", "2", target.pid)
+    assert code == 0 and not re.search(r"\x1b\[\d*[AJK]", seen), seen
