@@ -270,6 +270,13 @@ static void fit_costs(const struct totals *totals, struct lt_gc_model *model)
 		model->objects[i] = objects;
 		model->cost_ns[i] = mean_ns / work;
 	}
+	/* Collections of the same size differ in length: by as much elsewhere. */
+	lt_gc_replay(model, &model->recorded, &prediction, &averages);
+	for (int i = 0; i < LT_GC_GENERATIONS; i++) {
+		if (averages.longest_ns[i] > 0)
+			model->slowest[i] =
+				bounded(totals->max_ns[i] / averages.longest_ns[i], 1, 2);
+	}
 }
 
 static void fit_bytes(const struct lt_gc_recording *recording, const struct totals *totals,
@@ -296,7 +303,7 @@ static void take_start(const struct lt_gc_recording *recording, struct lt_gc_mod
 	else if (recording->events.count > 0)
 		state = &recording->events.data[0].seen.before;
 	for (int i = 0; i < LT_GC_GENERATIONS; i++) {
-		model->scale[i] = 1;
+		model->scale[i] = model->slowest[i] = 1;
 		model->recorded.thresholds[i] = state != NULL ? state->generations[i].threshold : 0;
 		int64_t count = state != NULL ? state->generations[i].count : 0;
 		model->counts[i] = count > 0 && count < (1 << 30) ? count : 0;
@@ -379,7 +386,8 @@ static enum lt_status fit_path(struct lt_session *session, const struct lt_gc_re
 		double stayed = totals->kept_known ? totals->freed + totals->kept : lost;
 		double taken_back = lost > 0 ? 1 - bounded(stayed / lost, 0, 1) : 1;
 		if (!lt_gc_steps_build(&recording->path, taken_back, stayed / model->program_ns,
-				       &model->steps, &model->flow))
+				       (double)model->recorded.thresholds[0], &model->steps,
+				       &model->flow))
 			return lt_fail_memory(session);
 		if (model->steps.count < 2)
 			return fit_even(session, lost, model);

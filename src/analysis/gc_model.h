@@ -82,6 +82,8 @@ struct lt_gc_model {
 	double cost_ns[LT_GC_GENERATIONS]; /* per unit of work, see lt_gc_work() */
 	double objects
 		[LT_GC_GENERATIONS]; /* looked at in a collection, on average; 0: none was seen */
+	double slowest
+		[LT_GC_GENERATIONS]; /* the longest seen, of what the replay says of it: 1 to 2 */
 	double scale[LT_GC_GENERATIONS]; /* objects looked at, of those that the replay thinks */
 	double bytes_per_object;
 	bool bytes_known; /* else a usual size */

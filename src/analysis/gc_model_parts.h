@@ -11,10 +11,10 @@ enum { LT_GC_USUAL_COST_NS = 20 }; /* per unit of work, while no collection was 
 /*
  * The path of a recording as steps: `taken_back` is the share of what was allocated before a collection that reference
  * counting takes back once the count has come down to 0. `ret_flow`: what the level rises by in a ns, `usual_flow` where the stretches do not tell. No steps: there is
- * no path. False: no memory.
+ * no path, or it goes up and down by less than `least` in all. False: no memory.
  */
 bool lt_gc_steps_build(const struct lt_watch_points *points, double taken_back, double usual_flow,
-		       struct lt_gc_steps *steps, double *ret_flow);
+		       double least, struct lt_gc_steps *steps, double *ret_flow);
 /* Without a path: so many net allocations, evenly. */
 bool lt_gc_steps_even(double allocated, uint64_t run_ns, struct lt_gc_steps *steps);
 
@@ -22,6 +22,7 @@ bool lt_gc_steps_even(double allocated, uint64_t run_ns, struct lt_gc_steps *ste
 struct lt_gc_averages {
 	double passing; /* what reference counting takes back after the collection */
 	double candidates[LT_GC_GENERATIONS], collected[LT_GC_GENERATIONS], work[LT_GC_GENERATIONS];
+	double longest_ns[LT_GC_GENERATIONS];
 };
 
 /* Work of a collection in units of traversing one object; freeing one costs more. */

@@ -21,7 +21,7 @@ struct replay {
 	double live, total, pending;
 	double all_passing;
 	double at_base; /* where the path ended */
-	double slowest_ns, time_ns[LT_GC_GENERATIONS], garbage_peak;
+	double longest_ns[LT_GC_GENERATIONS], time_ns[LT_GC_GENERATIONS], garbage_peak;
 	uint64_t collections[LT_GC_GENERATIONS], all;
 	double candidates[LT_GC_GENERATIONS], collected[LT_GC_GENERATIONS], work[LT_GC_GENERATIONS];
 };
@@ -112,7 +112,7 @@ static void collect(struct replay *replay, int generation, double level, double 
 	double work = lt_gc_work(candidates, collected);
 	double took = work * lt_gc_unit_cost(model, generation, candidates);
 	replay->time_ns[generation] += took;
-	replay->slowest_ns = most(replay->slowest_ns, took);
+	replay->longest_ns[generation] = most(replay->longest_ns[generation], took);
 	replay->collections[generation]++;
 	replay->all++;
 	replay->candidates[generation] += candidates;
@@ -280,7 +280,13 @@ void lt_gc_replay(const struct lt_gc_model *model, const struct lt_gc_setting *s
 		prediction.gc_time_ms = all_ns / 1e6;
 		double time_ns = all_ns + model->program_ns;
 		prediction.share = time_ns > 0 ? all_ns / time_ns : 0;
-		prediction.pause_max_ms = most(replay.slowest_ns / 1e6, model->explicit_max_ms);
+		prediction.pause_max_ms = model->explicit_max_ms;
+		for (int i = 0; i < LT_GC_GENERATIONS; i++) {
+			averages.longest_ns[i] = replay.longest_ns[i];
+			prediction.pause_max_ms =
+				most(prediction.pause_max_ms,
+				     replay.longest_ns[i] * model->slowest[i] / 1e6);
+		}
 		prediction.garbage_peak_bytes =
 			(uint64_t)least(prediction.garbage_peak * model->bytes_per_object, 1e18);
 		prediction.extra_bytes = (int64_t)prediction.garbage_peak_bytes -

@@ -220,17 +220,21 @@ static void find_base(struct lt_gc_steps *steps)
 }
 
 bool lt_gc_steps_build(const struct lt_watch_points *points, double taken_back, double usual_flow,
-		       struct lt_gc_steps *steps, double *ret_flow)
+		       double least, struct lt_gc_steps *steps, double *ret_flow)
 {
-	double run_ns = 0;
+	double run_ns = 0, travelled = 0;
 	steps->count = 0;
 	*ret_flow = 0;
 	if (!walk_points(points, taken_back, steps))
 		return false;
 	drop_short(steps);
-	for (size_t i = 0; i < steps->count; i++)
+	for (size_t i = 1; i < steps->count; i++) {
+		if (steps->data[i].joint)
+			continue;
 		run_ns += (double)steps->data[i].run_ns;
-	if (steps->count < 2 || run_ns <= 0) {
+		travelled += fabs(steps->data[i].level - steps->data[i - 1].level);
+	}
+	if (steps->count < 2 || run_ns <= 0 || travelled < least) {
 		steps->count = 0;
 		return true;
 	}

@@ -14,7 +14,6 @@ import json
 import statistics
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -40,12 +39,12 @@ def read_log(path: Path, cpu: bool, garbage_of_unit: float) -> dict:
             "seconds": (lines[0]["cpu"] if cpu else lines[0]["end"] - lines[0]["start"]) / 1e9}
 
 
-def run_once(interpreter, workload: str, units: int, setting: str, log: Path, cpu: bool, watch=None) -> dict:
-    log.unlink(missing_ok=True)
-    with Target(interpreter, SERVICE, workload, str(units), setting, str(log), timeout=300) as target:
+def run_once(interpreter, workload: str, units: int, setting: str, cpu: bool, watch=None) -> dict:
+    with Target(interpreter, SERVICE, workload, str(units), setting, timeout=300) as target:
         garbage = target.facts["garbage_of_unit"]
-        tool = watch(target.pid) if watch else None
-        target.send()
+        log = target.directory / "collections"
+        tool = watch(target.pid, log) if watch else None
+        target.send(str(log))
         target.wait_ready()
         figures = read_log(log, cpu, garbage)
         if tool is not None:
@@ -80,44 +79,41 @@ def main() -> int:
     chosen = next((i for i in interpreters() if i.label == options.python), None) or newest()
     print(f"CPython {chosen.label}; {'processor' if options.cpu else 'wall-clock'} time")
     counts = {name: [0, 0] for name in WANTED}
-    with tempfile.TemporaryDirectory() as directory:
-        Path(directory).chmod(0o777)
-        log = Path(directory) / "log"
 
-        def watch(pid: int):
-            settings = [word for setting in SETTINGS for word in ("--what-if", setting)]
-            tool = subprocess.Popen([TOOL, "--log", log, "--cpu", str(int(options.cpu)), *settings,
-                                     str(pid)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-            assert tool.stdout.readline() == "ready\n"
-            return tool
+    def watch(pid: int, log: Path):
+        settings = [word for setting in SETTINGS for word in ("--what-if", setting)]
+        tool = subprocess.Popen([TOOL, "--log", log, "--cpu", str(int(options.cpu)), *settings,
+                                 str(pid)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert tool.stdout.readline() == "ready\n"
+        return tool
 
-        for workload, units in UNITS.items():
-            if options.only and workload not in options.only.split(","):
-                continue
-            units = int(units * options.scale)
-            recorded = run_once(chosen, workload, units, "usual", log, options.cpu, watch)
-            model = recorded.pop("model")
-            print(f"{workload}: recorded {recorded['by_generation']} collections, {recorded['gc_time_ms']:.0f} ms of "
-                  f"{recorded['seconds']:.1f} s, worst {recorded['pause_max_ms']:.2f} ms, garbage {recorded['garbage']:.0f}; "
-                  f"replayed {model['itself']['collections']}, {model['itself']['gc_time_ms']:.0f} ms, "
-                  f"{model['itself']['pause_max_ms']:.2f} ms, {model['itself']['garbage_peak']:.0f}")
-            if options.v:
-                print("   ", json.dumps(model["model"]))
-            for setting, predicted in zip(SETTINGS, model["what_if"]):
-                real = median_run([run_once(chosen, workload, units, setting, log, options.cpu) for _ in range(options.runs)])
-                pairs = {"collections": (sum(predicted["collections"]), real["collections"]),
-                         "gc_time_ms": (predicted["gc_time_ms"], real["gc_time_ms"]),
-                         "pause_max_ms": (predicted["pause_max_ms"], real["pause_max_ms"]),
-                         "garbage": (predicted["garbage_peak"], real["garbage"])}
-                cells = []
-                for name, (a, b) in pairs.items():
-                    good = met(name, a, b)
-                    counts[name][0] += good
-                    counts[name][1] += 1
-                    cells.append(f"{a:.5g}/{b:.5g}{'' if good else ' *'}")
-                print(f"  {setting:14} {'  '.join(f'{cell:>22}' for cell in cells)}   {predicted['collections']} {real['by_generation']} "
-                      f"{[round(ms) for ms in predicted['gc_ms']]} {[round(ms) for ms in real['ms_by_generation']]}",
-                      flush=True)
+    for workload, units in UNITS.items():
+        if options.only and workload not in options.only.split(","):
+            continue
+        units = int(units * options.scale)
+        recorded = run_once(chosen, workload, units, "usual", options.cpu, watch)
+        model = recorded.pop("model")
+        print(f"{workload}: recorded {recorded['by_generation']} collections, {recorded['gc_time_ms']:.0f} ms of "
+              f"{recorded['seconds']:.1f} s, worst {recorded['pause_max_ms']:.2f} ms, garbage {recorded['garbage']:.0f}; "
+              f"replayed {model['itself']['collections']}, {model['itself']['gc_time_ms']:.0f} ms, "
+              f"{model['itself']['pause_max_ms']:.2f} ms, {model['itself']['garbage_peak']:.0f}")
+        if options.v:
+            print("   ", json.dumps(model["model"]))
+        for setting, predicted in zip(SETTINGS, model["what_if"]):
+            real = median_run([run_once(chosen, workload, units, setting, options.cpu) for _ in range(options.runs)])
+            pairs = {"collections": (sum(predicted["collections"]), real["collections"]),
+                     "gc_time_ms": (predicted["gc_time_ms"], real["gc_time_ms"]),
+                     "pause_max_ms": (predicted["pause_max_ms"], real["pause_max_ms"]),
+                     "garbage": (predicted["garbage_peak"], real["garbage"])}
+            cells = []
+            for name, (a, b) in pairs.items():
+                good = met(name, a, b)
+                counts[name][0] += good
+                counts[name][1] += 1
+                cells.append(f"{a:.5g}/{b:.5g}{'' if good else ' *'}")
+            print(f"  {setting:14} {'  '.join(f'{cell:>22}' for cell in cells)}   {predicted['collections']} {real['by_generation']} "
+                  f"{[round(ms) for ms in predicted['gc_ms']]} {[round(ms) for ms in real['ms_by_generation']]}",
+                  flush=True)
     for name, (good, all_of) in counts.items():
         print(f"RESULT what-if {name} within {WANTED[name][0]:.0%} | {good} of {all_of} | | {good / max(all_of, 1):.2f} | 1.0")
     return 0

@@ -1,9 +1,10 @@
 """Five small services that do a fixed amount of work, for bench_what_if.py: web requests, parsing, a growing cache, objects
 of an ORM, asyncio.
 
-    what_if_service.py WORKLOAD UNITS THRESHOLDS|freeze|usual LOG
+    what_if_service.py WORKLOAD UNITS THRESHOLDS|freeze|usual
 
-Keeps a log of its own collections through gc.callbacks: the truth that predictions are measured by.
+Is told on its line of input where to write the log of its own collections, which it keeps through gc.callbacks: the truth that
+predictions are measured by.
 """
 import array
 import gc
@@ -11,7 +12,7 @@ import json
 import sys
 import time
 
-workload, units, setting, log_path = sys.argv[1:5]
+workload, units, setting = sys.argv[1:4]
 units = int(units)
 
 BASE = [{"id": i, "tags": [i]} for i in range(60000)]  # what a service has after its start
@@ -167,7 +168,7 @@ garbage_of_unit = gc.collect() / 50
 garbage_blocks_of_unit, blocks_of_unit = (with_garbage - blocks()) / 50, (blocks() - before) / 50
 gc.callbacks.append(note)
 ready(thresholds=gc.get_threshold(), garbage_of_unit=garbage_of_unit)
-wait_line()
+log_path = wait_line()
 gc.collect()
 del events[:]
 every = max(1, units // 300)

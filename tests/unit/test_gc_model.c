@@ -25,7 +25,7 @@ static void make_model(struct lt_gc_model *model, const double *levels, size_t c
 	model->run_ns = run_ns;
 	model->program_ns = (double)run_ns;
 	for (int i = 0; i < LT_GC_GENERATIONS; i++)
-		model->scale[i] = 1;
+		model->scale[i] = model->slowest[i] = 1;
 	for (size_t i = 0; i < count; i++) {
 		const struct lt_gc_step step = {.level = levels[i], .run_ns = i > 0 ? MS : 0};
 		assert_true(lt_gc_steps_push(&model->steps, step));
