@@ -1,8 +1,10 @@
 #include "heap/malloc_parts.h"
 
 #include "heap/pymalloc.h"
+#include "target/smaps.h"
 
 #include <string.h>
+#include <unistd.h>
 
 enum {
 	ARENAS_MAX = 1 << 16,
@@ -277,12 +279,40 @@ enum lt_status lt_malloc_regions(const struct lt_view *view, struct lt_chunk_rea
 
 /* ---- chunks that are mappings of their own ---- */
 
+enum { WINDOW_PAGES = 16384 };
+
+enum thoroughness {
+	QUICK,    /* one behind the other, from the start of each mapping on */
+	RESIDENT, /* at each page that is resident: a header was written there */
+	ALL,      /* at each page: some may be swapped out, or have gone since the freeze */
+	THOROUGHNESSES
+};
+
 struct mapped_search {
+	const struct lt_view *view;
 	struct lt_chunk_reader *reader;
 	struct lt_malloc *malloc;
-	uint64_t tail;
+	enum thoroughness how;
 	uint64_t tries;
+	lt_addr from, to; /* of what `bits` tell */
+	uint64_t bits[WINDOW_PAGES / 64];
 };
+
+/* False: nothing was ever written to the page, or it is swapped out. */
+static bool is_resident(struct mapped_search *search, lt_addr page, lt_addr limit)
+{
+	if (page < search->from || page >= search->to) {
+		lt_addr to = page + (lt_addr)WINDOW_PAGES * PAGE;
+		search->from = page;
+		search->to = to < limit ? to : limit;
+		if (sysconf(_SC_PAGESIZE) != PAGE ||
+		    !lt_smaps_resident(search->view->process, search->from, search->to,
+				       search->bits))
+			memset(search->bits, 0xff, sizeof(search->bits));
+	}
+	uint64_t i = (page - search->from) / PAGE;
+	return (search->bits[i / 64] >> (i % 64) & 1) != 0;
+}
 
 static bool all_found(const struct lt_malloc *malloc)
 {
@@ -298,17 +328,18 @@ static bool mapped_chunk(struct mapped_search *search, lt_addr at, lt_addr limit
 			 struct lt_mapped_chunk *ret_chunk)
 {
 	const unsigned char *bytes = lt_chunk_read(search->reader, at + offset, 16);
+	uint64_t tail = search->malloc->parts->glibc.layout->mmapped_tail;
 	if (bytes == NULL)
 		return false;
 	uint64_t before = word(bytes), size = word(bytes + 8);
-	if (search->tail != 0)
+	if (tail != 0)
 		before &= ~(uint64_t)1;
 	if (before != offset || (size & LT_CHUNK_BITS) != LT_CHUNK_IS_MMAPPED)
 		return false;
 	size &= ~(uint64_t)LT_CHUNK_BITS;
 	if (size < LT_CHUNK_MIN || size > limit - at)
 		return false;
-	uint64_t whole = offset + size + search->tail;
+	uint64_t whole = offset + size + tail;
 	if (whole % PAGE != 0 || whole > limit - at)
 		return false;
 	*ret_chunk = (struct lt_mapped_chunk){at, at + whole, at + offset, size};
@@ -333,9 +364,8 @@ static bool any_mapped_chunk(struct mapped_search *search, lt_addr at, lt_addr l
 	return false;
 }
 
-/* Those of a mapping: one behind the other, and with `everywhere` what begins at any other page. False: no memory. */
-static bool search_mapping(struct mapped_search *search, const struct lt_mapping *mapping,
-			   bool everywhere)
+/* False: no memory. */
+static bool search_mapping(struct mapped_search *search, const struct lt_mapping *mapping)
 {
 	struct lt_malloc *malloc = search->malloc;
 	lt_addr at = mapping->start;
@@ -345,6 +375,10 @@ static bool search_mapping(struct mapped_search *search, const struct lt_mapping
 			at = (region->end + PAGE - 1) & ~(lt_addr)(PAGE - 1);
 			continue;
 		}
+		if (search->how == RESIDENT && !is_resident(search, at, mapping->end)) {
+			at += PAGE;
+			continue;
+		}
 		struct lt_mapped_chunk chunk;
 		if (any_mapped_chunk(search, at, mapping->end, at == mapping->start, &chunk)) {
 			if (!lt_mapped_chunks_push(&malloc->parts->mapped, chunk))
@@ -352,7 +386,7 @@ static bool search_mapping(struct mapped_search *search, const struct lt_mapping
 			malloc->mapped_found_chunks++;
 			malloc->mapped_found_bytes += chunk.end - chunk.start;
 			at = chunk.end;
-		} else if (everywhere) {
+		} else if (search->how != QUICK) {
 			at += PAGE;
 		} else {
 			break;
@@ -365,17 +399,18 @@ enum lt_status lt_malloc_mapped(const struct lt_view *view, struct lt_chunk_read
 				struct lt_malloc *malloc)
 {
 	const struct lt_mappings *mappings = &view->process->mappings;
-	struct mapped_search search = {.reader = reader,
-				       .malloc = malloc,
-				       .tail = malloc->parts->glibc.layout->mmapped_tail};
+	struct mapped_search search = {.view = view, .reader = reader, .malloc = malloc};
 	/* Quick first: the kernel joins mappings, with those of others too, and not all begin with a chunk. */
-	for (int everywhere = 0; everywhere < 2 && !all_found(malloc); everywhere++) {
+	for (search.how = QUICK; search.how < THOROUGHNESSES; search.how++) {
+		search.tries = search.to = 0;
 		malloc->parts->mapped.count = 0;
 		malloc->mapped_found_chunks = malloc->mapped_found_bytes = 0;
 		for (size_t i = 0; i < mappings->count; i++)
 			if (lt_mapping_may_hold_heap(&mappings->data[i]) &&
-			    !search_mapping(&search, &mappings->data[i], everywhere != 0))
+			    !search_mapping(&search, &mappings->data[i]))
 				return lt_fail_memory(view->session);
+		if (all_found(malloc))
+			break;
 	}
 	return LT_OK;
 }

@@ -183,25 +183,18 @@ static lt_addr scan_parameters(const struct lt_process *process,
 }
 
 /* "GNU C Library (Debian GLIBC 2.36-9) stable release version 2.36.", a constant of each build: csu/version.c. */
-static bool read_release(const struct lt_elf *elf, uint32_t *ret_major, uint32_t *ret_minor)
+static bool release_in(const char *bytes, size_t length, uint32_t *ret_major, uint32_t *ret_minor)
 {
 	static const char name[] = "GNU C Library", release[] = " release version ";
-	lt_addr start;
-	uint64_t size;
-	if (!lt_elf_section(elf, ".rodata", &start, &size) || size < 64)
-		return false;
-	size_t length = size < RODATA_MAX ? (size_t)size : RODATA_MAX;
-	LT_FREE char *bytes = malloc(length + 1);
-	if (bytes == NULL || !lt_elf_read(elf, start, bytes, length))
-		return false;
-	bytes[length] = '\0';
-	for (const char *at = bytes; at < bytes + length; at++) {
-		at = memmem(at, length - (size_t)(at - bytes), name, sizeof(name) - 1);
+	const char *end = bytes + length;
+	for (const char *at = bytes; at < end; at++) {
+		at = memmem(at, (size_t)(end - at), name, sizeof(name) - 1);
 		if (at == NULL)
 			return false;
 		char line[256];
 		unsigned major, minor;
-		snprintf(line, sizeof(line), "%s", at);
+		size_t left = (size_t)(end - at);
+		snprintf(line, sizeof(line), "%.*s", left < sizeof(line) ? (int)left : 255, at);
 		const char *version = strstr(line, release);
 		if (version != NULL &&
 		    sscanf(version + sizeof(release) - 1, "%4u.%4u", &major, &minor) == 2) {
@@ -213,55 +206,77 @@ static bool read_release(const struct lt_elf *elf, uint32_t *ret_major, uint32_t
 	return false;
 }
 
-/* The layout of the release first; a build of another one than it says fits some other. */
-static bool find_in_file(const struct lt_process *process, struct lt_memory *memory,
-			 const char *path, const struct lt_elf *elf, bool symbols,
-			 struct lt_glibc *glibc)
+/* In the memory, not in the file, which an upgrade may have replaced. */
+static bool read_release(const struct lt_process *process, struct lt_memory *memory,
+			 const char *path, uint32_t *ret_major, uint32_t *ret_minor)
 {
-	uint32_t major = 0, minor = 0;
-	if (elf == NULL || !read_release(elf, &major, &minor)) {
-		/* The file is gone (replaced by an upgrade): up to 2.33 its name had the release. */
-		const char *slash = strrchr(path, '/');
-		unsigned number;
-		if (slash != NULL && sscanf(slash, "/libc-2.%4u.so", &number) == 1) {
-			major = 2;
-			minor = number;
+	for (int code = 0; code < 2; code++)
+		for (size_t i = 0; i < process->mappings.count; i++) {
+			const struct lt_mapping *mapping = &process->mappings.data[i];
+			if (mapping->writable || !mapping->readable ||
+			    mapping->executable != (code != 0) || strcmp(mapping->path, path) != 0)
+				continue;
+			uint64_t size = mapping->end - mapping->start;
+			LT_FREE char *bytes = malloc(size < RODATA_MAX ? (size_t)size : RODATA_MAX);
+			if (bytes == NULL)
+				return false;
+			size_t got = lt_memory_probe(memory, mapping->start, bytes,
+						     size < RODATA_MAX ? (size_t)size : RODATA_MAX);
+			if (release_in(bytes, got, ret_major, ret_minor))
+				return true;
 		}
-	}
-	struct data data = {0};
-	const struct lt_glibc_layout *own = lt_glibc_layout(major, minor);
-	if (!read_data(process, memory, path, &data))
+	return false;
+}
+
+/* An arena and the parameters as this layout has them; false: no arena. */
+static bool find_with(const struct lt_process *process, struct lt_memory *memory,
+		      const struct lt_glibc_layout *layout, const struct data *data,
+		      const struct lt_elf *elf, struct lt_glibc *glibc)
+{
+	lt_addr arena = lt_elf_symbol(elf, "main_arena", NULL), top = 0;
+	if (arena == 0 || !lt_glibc_fits(memory, layout, arena))
+		arena = scan_arena(memory, layout, data);
+	if (arena == 0)
 		return false;
-	LT_FREE unsigned char *bytes = data.bytes;
-	lt_addr arena = symbols ? lt_elf_symbol(elf, "main_arena", NULL) : 0;
-	for (int i = -1; i < COLUMNS && !glibc->found; i++) {
-		const struct lt_glibc_layout *layout = i < 0 ? own : &layouts[COLUMNS - 1 - i];
-		if (layout == NULL || (i >= 0 && layout == own))
-			continue;
-		if (arena == 0 || !lt_glibc_fits(memory, layout, arena))
-			glibc->main_arena = scan_arena(memory, layout, &data);
-		else
-			glibc->main_arena = arena;
-		glibc->layout = layout;
-		glibc->found = glibc->main_arena != 0;
-	}
-	if (!glibc->found)
-		return false;
-	if (major != 0)
-		snprintf(glibc->release, sizeof(glibc->release), "%u.%u", major, minor);
-	lt_addr top = 0;
-	unsigned char parameters[256];
-	if (!lt_memory_u64(memory, glibc->main_arena + glibc->layout->arena_top, &top))
+	glibc->found = true;
+	glibc->layout = layout;
+	glibc->main_arena = arena;
+	glibc->parameters = 0;
+	if (!lt_memory_u64(memory, arena + layout->arena_top, &top))
 		return true;
-	lt_addr named = symbols ? lt_elf_symbol(elf, "mp_", NULL) : 0;
+	unsigned char parameters[256];
+	lt_addr named = lt_elf_symbol(elf, "mp_", NULL);
 	if (named != 0 &&
-	    lt_memory_probe(memory, named, parameters, glibc->layout->par_bytes) ==
-		    glibc->layout->par_bytes &&
-	    parameters_fit(process, glibc->layout, parameters, top))
+	    lt_memory_probe(memory, named, parameters, layout->par_bytes) == layout->par_bytes &&
+	    parameters_fit(process, layout, parameters, top))
 		glibc->parameters = named;
 	else
-		glibc->parameters = scan_parameters(process, glibc->layout, &data, top);
+		glibc->parameters = scan_parameters(process, layout, data, top);
 	return true;
+}
+
+/* The layout of the release first. Where that does not fit, or nothing says which it is: the newest one that does. */
+static bool find_in_file(const struct lt_process *process, struct lt_memory *memory,
+			 const char *path, const struct lt_elf *elf, struct lt_glibc *glibc)
+{
+	uint32_t major = 0, minor = 0;
+	bool known = read_release(process, memory, path, &major, &minor);
+	const struct lt_glibc_layout *own = lt_glibc_layout(major, minor);
+	struct data data = {0};
+	struct lt_glibc tried = {0};
+	if (!read_data(process, memory, path, &data))
+		return false;
+	if (own != NULL)
+		(void)!find_with(process, memory, own, &data, elf, glibc);
+	for (int i = COLUMNS - 1; i >= 0 && glibc->parameters == 0; i--)
+		if (&layouts[i] != own &&
+		    find_with(process, memory, &layouts[i], &data, elf, &tried) &&
+		    (tried.parameters != 0 || !glibc->found))
+			*glibc = tried;
+	free(data.bytes);
+	if (known)
+		snprintf(glibc->release, sizeof(glibc->release), "%u.%u", major, minor);
+	return glibc->found;
 }
 
 static bool is_libc(const char *path)
@@ -282,12 +297,12 @@ enum lt_status lt_glibc_find(struct lt_session *session, const struct lt_process
 			break;
 		}
 	struct lt_elf *elf = NULL;
-	enum lt_status status = lt_elf_open(session, process, path, &elf);
+	enum lt_status status = symbols ? lt_elf_open(session, process, path, &elf) : LT_OK;
 	if (status == LT_E_NO_MEMORY)
 		return status;
 	if (status != LT_OK)
 		lt_session_clear(session);
-	if (!find_in_file(process, memory, path, elf, symbols, &glibc))
+	if (!find_in_file(process, memory, path, elf, &glibc))
 		glibc = (struct lt_glibc){0};
 	lt_elf_close(elf);
 	*ret_glibc = glibc;
