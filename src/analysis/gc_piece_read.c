@@ -270,7 +270,7 @@ static bool read_points(struct input *in)
 	for (uint64_t i = 0; i < count; i++) {
 		uint64_t kind;
 		int64_t later, more;
-		if (!get(in, &kind) || kind > LT_POINT_END || !get_signed(in, &later) ||
+		if (!get(in, &kind) || kind >= LT_POINT_KINDS || !get_signed(in, &later) ||
 		    !get_signed(in, &more) || in->recording->path.count >= LT_POINTS_MOST)
 			return false;
 		more = (int64_t)((uint64_t)more + (uint64_t)(int64_t)point->count);

@@ -27,7 +27,7 @@ struct lt_watch_point {
 };
 LT_VEC(lt_watch_points, struct lt_watch_point);
 
-enum { LT_POINT_GRAIN = 4, LT_POINTS_MOST = 1 << 19 };
+enum { LT_POINT_GRAIN = 4, LT_POINTS_MOST = 1 << 19, LT_POINT_KINDS = LT_POINT_GAP + 1 };
 
 struct lt_watch_path_options {
 	/*

@@ -184,3 +184,15 @@ def test_less_work_is_good_and_a_disabled_collector_is_not(interpreter, lowtide,
     assert bad.json["result"]["after"]["enabled"] == 0
     text = lowtide("gc", "--requests", "100,5", names[0], names[1])
     assert text.code == 0 and "collections, a request" in text.out, text
+
+
+def test_what_other_settings_would_do_is_told_of_a_file_too(interpreter, lowtide, tmp_path):
+    path = tmp_path / "app.tide"
+    script = "import gc\nready()\nwhile True:\n    one = []\n    one.append(one)\n"
+    with Target(interpreter, script) as target:
+        watched = lowtide("gc", "--json", "-d", "2", "-o", path, "--what-if", "5000,10,10", target.pid)
+    assert watched.code == 0, watched
+    read = lowtide("gc", "--json", "--what-if", "5000,10,10", path)
+    assert read.code == 0, read
+    for key in ("summary", "what_if"):
+        assert read.json["result"][key] == watched.json["result"][key], key

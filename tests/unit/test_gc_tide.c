@@ -137,7 +137,7 @@ static struct lt_watch_point make_point(uint64_t i)
 {
 	return (struct lt_watch_point){.at_ns = 1000000000 + i * 997,
 				       .count = (int32_t)(noise(i) % 900) - 100,
-				       .kind = (uint8_t)(noise(i) % 4)};
+				       .kind = (uint8_t)(noise(i) % LT_POINT_KINDS)};
 }
 
 static void make_path(struct lt_gc_recording *recording)
