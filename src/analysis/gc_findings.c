@@ -235,9 +235,10 @@ static void too_often(struct lt_findings *findings, const struct lt_gc_recording
 	if (share < CPU_SHARE || lt_gc_summary_share(summary, young) < HOT_SHARE ||
 	    g[0].threshold <= 0 || lt_gc_summary_seconds(summary) * OFTEN > (double)count)
 		return;
-	struct lt_finding *finding =
-		lt_finding_begin(findings, "gc-thresholds-low",
-				 share >= 2 * CPU_SHARE ? LT_HIGH : LT_MEDIUM, (double)young);
+	struct lt_finding *finding = lt_finding_begin(
+		findings, "gc-thresholds-low",
+		lt_gc_summary_share(summary, young) >= CPU_SHARE ? LT_HIGH : LT_MEDIUM,
+		(double)young);
 	if (finding == NULL)
 		return;
 	lt_finding_real(findings, finding, "cpu_share", share);

@@ -247,6 +247,16 @@ static bool keep_stack(struct lt_gc_stacks *stacks, const struct lt_gc_frame *fr
 	return true;
 }
 
+/*
+ * Code that the interpreter makes for itself, such as the one that runs when __init__ returns, has its name for a file
+ * and no lines (Objects/codeobject.c: _Py_MakeShimCode). No traceback of Python shows it.
+ */
+static bool is_shim(const struct lt_gc_frame *frame)
+{
+	return frame->line == 0 && strcmp(frame->file, frame->function) == 0 &&
+	       strcmp(frame->file, "?") != 0;
+}
+
 enum lt_status lt_gc_stacks_resolve(struct lt_gc_stacks *stacks, struct lt_gc_event *event)
 {
 	struct lt_gc_frame frames[LT_WATCH_FRAMES];
@@ -254,9 +264,13 @@ enum lt_status lt_gc_stacks_resolve(struct lt_gc_stacks *stacks, struct lt_gc_ev
 	event->stack_first = event->stack_count = 0;
 	if (count > LT_WATCH_FRAMES)
 		count = LT_WATCH_FRAMES;
-	for (uint32_t i = 0; i < count; i++) {
-		if (!resolve_frame(stacks, &event->seen.frames[i], &frames[i]))
+	uint32_t seen = count;
+	count = 0;
+	for (uint32_t i = 0; i < seen; i++) {
+		if (!resolve_frame(stacks, &event->seen.frames[i], &frames[count]))
 			return lt_fail_memory(stacks->view->session);
+		if (!is_shim(&frames[count]))
+			count++;
 	}
 	if (count > 0 && !keep_stack(stacks, frames, count, event))
 		return lt_fail_memory(stacks->view->session);
