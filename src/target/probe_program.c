@@ -52,9 +52,14 @@ static void number(struct writer *writer, uint8_t to, int32_t value)
 	put(writer, BPF_ALU64 | BPF_MOV | BPF_K, to, 0, 0, value);
 }
 
+static void add_number(struct writer *writer, uint8_t to, int32_t value)
+{
+	put(writer, BPF_ALU64 | BPF_ADD, to, 0, 0, value); /* BPF_K and BPF_IMM are 0 */
+}
+
 static void wide(struct writer *writer, uint8_t to, uint64_t value)
 {
-	put(writer, BPF_LD | BPF_DW | BPF_IMM, to, 0, 0, (int32_t)(uint32_t)value);
+	put(writer, BPF_LD | BPF_DW, to, 0, 0, (int32_t)(uint32_t)value);
 	put(writer, 0, 0, 0, 0, (int32_t)(uint32_t)(value >> 32));
 }
 
@@ -65,7 +70,7 @@ static void sum(struct writer *writer, uint8_t to, uint8_t from, uint64_t value)
 	if (value == 0)
 		return;
 	if (value <= INT32_MAX) {
-		put(writer, BPF_ALU64 | BPF_ADD | BPF_K, to, 0, 0, (int32_t)value);
+		add_number(writer, to, (int32_t)value);
 		return;
 	}
 	wide(writer, BPF_REG_0, value);
@@ -137,7 +142,7 @@ static void read_word(struct writer *writer, uint8_t address, uint64_t offset)
 {
 	sum(writer, BPF_REG_3, address, offset);
 	move(writer, BPF_REG_1, BPF_REG_10);
-	put(writer, BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_1, 0, 0, STACK_WORD);
+	add_number(writer, BPF_REG_1, STACK_WORD);
 	number(writer, BPF_REG_2, 8);
 	call(writer, BPF_FUNC_probe_read_user);
 }
@@ -150,7 +155,7 @@ static void write_load(struct writer *writer, const struct lt_probe_step *step)
 	jump_if(writer, BPF_JEQ, NODE, 0, &none);
 	sum(writer, BPF_REG_3, NODE, step->offset);
 	move(writer, BPF_REG_1, RECORD);
-	put(writer, BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_1, 0, 0, slot_at(step->slot));
+	add_number(writer, BPF_REG_1, slot_at(step->slot));
 	number(writer, BPF_REG_2, (int32_t)step->size);
 	call(writer, BPF_FUNC_probe_read_user);
 	place(writer, &none);
@@ -161,7 +166,7 @@ static void write_copy(struct writer *writer, const struct lt_probe_step *step, 
 	load(writer, BPF_REG_3, RECORD, slot_at(step->from));
 	sum(writer, BPF_REG_3, BPF_REG_3, step->offset);
 	move(writer, BPF_REG_1, RECORD);
-	put(writer, BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_1, 0, 0, (int32_t)at);
+	add_number(writer, BPF_REG_1, (int32_t)at);
 	number(writer, BPF_REG_2, (int32_t)step->size);
 	call(writer, BPF_FUNC_probe_read_user);
 }
@@ -184,7 +189,7 @@ static void write_find(struct writer *writer, const struct lt_probe_find *find,
 		read_word(writer, HOLDER, find->holder);
 		load(writer, HOLDER, BPF_REG_10, STACK_WORD);
 		jump_if(writer, BPF_JEQ, HOLDER, 0, &next);
-		put(writer, BPF_ALU64 | BPF_ADD | BPF_K, HELD, 0, 0, 1);
+		add_number(writer, HELD, 1);
 		store(writer, RECORD, slot_at(step->slot), NODE);
 		store(writer, RECORD, slot_at(step->slot + 1u), HOLDER);
 		read_word(writer, HOLDER, find->thread);
@@ -235,7 +240,7 @@ static void write_walk(struct writer *writer, const struct lt_probe_walk *walk,
 		jump_if(writer, BPF_JEQ, NODE, 0, &writer->submit);
 		sum(writer, BPF_REG_3, NODE, low);
 		move(writer, BPF_REG_1, BPF_REG_10);
-		put(writer, BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_1, 0, 0, base);
+		add_number(writer, BPF_REG_1, base);
 		number(writer, BPF_REG_2, (int32_t)bytes);
 		call(writer, BPF_FUNC_probe_read_user);
 		jump_if(writer, BPF_JNE, BPF_REG_0, 0, &writer->submit);
@@ -262,7 +267,7 @@ static void write_head(struct writer *writer, const struct lt_probe_plan *plan, 
 	wide(writer, BPF_REG_1, plan->namespace_device);
 	wide(writer, BPF_REG_2, plan->namespace_inode);
 	move(writer, BPF_REG_3, BPF_REG_10);
-	put(writer, BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_3, 0, 0, STACK_THREAD);
+	add_number(writer, BPF_REG_3, STACK_THREAD);
 	number(writer, BPF_REG_4, sizeof(struct bpf_pidns_info));
 	call(writer, BPF_FUNC_get_ns_current_pid_tgid);
 	jump_if(writer, BPF_JNE, BPF_REG_0, 0, &writer->leave);
@@ -272,7 +277,7 @@ static void write_head(struct writer *writer, const struct lt_probe_plan *plan, 
 
 	call(writer, BPF_FUNC_ktime_get_ns);
 	move(writer, NODE, BPF_REG_0);
-	put(writer, BPF_LD | BPF_DW | BPF_IMM, BPF_REG_1, BPF_PSEUDO_MAP_FD, 0, ring);
+	put(writer, BPF_LD | BPF_DW, BPF_REG_1, BPF_PSEUDO_MAP_FD, 0, ring);
 	put(writer, 0, 0, 0, 0, 0);
 	number(writer, BPF_REG_2, (int32_t)size);
 	number(writer, BPF_REG_3, 0);

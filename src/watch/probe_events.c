@@ -108,7 +108,7 @@ static size_t innermost(const struct lt_probe_events *state, uint32_t thread,
 	return SIZE_MAX;
 }
 
-static void push(struct lt_probe_events *state, const struct lt_probe_record *record,
+static void push(struct lt_probe_events *state, const struct lt_probe_record *record, size_t size,
 		 const struct lt_watch_event *event)
 {
 	if (state->open.count >= OPEN_MAX)
@@ -118,6 +118,8 @@ static void push(struct lt_probe_events *state, const struct lt_probe_record *re
 		.interpreter = record->slots[LT_SLOT_INTERPRETER],
 		.event = *event,
 	};
+	for (int i = 0; i < LT_GC_GENERATIONS; i++)
+		open.candidates[i] = lt_probe_candidates(state->view, record, size, i);
 	if (!lt_probe_open_list_push(&state->open, open))
 		state->failed = true;
 }
@@ -158,7 +160,7 @@ static void begin_collection(struct lt_probe_events *state, const struct lt_prob
 			       &event.before);
 	else
 		check_missed(state, counters, &event.before, event.start_ns, events);
-	push(state, record, &event);
+	push(state, record, size, &event);
 }
 
 static void end_collection(struct lt_probe_events *state, const struct lt_probe_record *record,
@@ -178,7 +180,8 @@ static void end_collection(struct lt_probe_events *state, const struct lt_probe_
 			pass_over_first(counters, i, after.generations[i].collections);
 		return;
 	}
-	struct lt_watch_event event = state->open.data[at].event;
+	const struct lt_probe_open begun = state->open.data[at];
+	struct lt_watch_event event = begun.event;
 	drop(state, at);
 	event.end_ns = record->start_ns;
 	event.after = after;
@@ -190,6 +193,9 @@ static void end_collection(struct lt_probe_events *state, const struct lt_probe_
 		event.generation = i;
 		event.collected = (int64_t)(is->collected - was->collected);
 		event.uncollectable = (int64_t)(is->uncollectable - was->uncollectable);
+		int64_t candidates = lt_probe_candidates(state->view, record, size, i);
+		if (candidates >= begun.candidates[i] && begun.candidates[i] >= 0)
+			event.candidates = candidates - begun.candidates[i];
 		if (counters != NULL)
 			counters->told[i] = is->collections;
 	}
@@ -205,7 +211,7 @@ static void begin_call(struct lt_probe_events *state, const struct lt_probe_reco
 	event.start_ns = event.end_ns = record->start_ns;
 	event.call = call;
 	event.call_certain = true;
-	push(state, record, &event);
+	push(state, record, size, &event);
 }
 
 static void end_call(struct lt_probe_events *state, const struct lt_probe_record *record,

@@ -58,6 +58,10 @@ bool lt_probe_plan_make(const struct lt_view *view, enum lt_probe_what what, lt_
 bool lt_probe_state(const struct lt_view *view, const struct lt_probe_record *record, size_t size,
 		    struct lt_gc_state *ret_state);
 
+/* All candidates so far in collections of a generation, where the release counts them; -1: it does not. */
+int64_t lt_probe_candidates(const struct lt_view *view, const struct lt_probe_record *record,
+			    size_t size, int generation);
+
 /* The Python stack in a record into an event. */
 void lt_probe_stack(const struct lt_view *view, const struct lt_probe_record *record, size_t size,
 		    struct lt_watch_event *event);
@@ -90,7 +94,8 @@ LT_VEC(lt_probe_counter_list, struct lt_probe_counters);
 struct lt_probe_open {   /* what has begun */
 	uint32_t thread; /* in the process's namespace */
 	lt_addr interpreter;
-	struct lt_watch_event event; /* a collection, or a call */
+	int64_t candidates[LT_GC_GENERATIONS]; /* at a collection's begin, -1: not known */
+	struct lt_watch_event event;           /* a collection, or a call */
 };
 LT_VEC(lt_probe_open_list, struct lt_probe_open);
 

@@ -214,6 +214,35 @@ bool lt_probe_state(const struct lt_view *view, const struct lt_probe_record *re
 	return lt_gc_state_read(&of_record, interpreter, ret_state);
 }
 
+int64_t lt_probe_candidates(const struct lt_view *view, const struct lt_probe_record *record,
+			    size_t size, int generation)
+{
+	const struct lt_layout *layout = view->layout;
+	bool young = generation == 0;
+	int64_t length = lt_fact(layout, young ? LT_FACT_gc_young_ring : LT_FACT_gc_old_ring);
+	enum lt_field items = young ? LT_gc_young_stats_buffer_items : LT_gc_old_stats_buffer_items;
+	enum lt_field index = young ? LT_gc_young_stats_buffer_index : LT_gc_old_stats_buffer_index;
+	size_t parts[2];
+	if (generation < 0 || generation >= LT_GC_GENERATIONS ||
+	    size < sizeof(*record) + state_size(layout, parts) || parts[1] == 0 ||
+	    !HAS(layout, LT_gc_stats_young, LT_gc_stats_old, items, index,
+		 LT_sizeof_gc_old_stats_buffer, LT_sizeof_gc_generation_stats,
+		 LT_gc_generation_stats_candidates))
+		return -1;
+	const uint8_t *stats = (const uint8_t *)(record + 1) + rounded(parts[0]);
+	uint64_t ring = young ? lt_off(layout, LT_gc_stats_young)
+			      : lt_off(layout, LT_gc_stats_old) +
+					lt_off(layout, LT_sizeof_gc_old_stats_buffer) *
+						(uint64_t)(generation - 1);
+	uint64_t at = ring + lt_off(layout, index);
+	if (at >= parts[1] || stats[at] >= length)
+		return -1;
+	at = ring + lt_off(layout, items) +
+	     stats[at] * lt_off(layout, LT_sizeof_gc_generation_stats) +
+	     lt_off(layout, LT_gc_generation_stats_candidates);
+	return at + 8 > parts[1] ? -1 : (int64_t)lt_word(stats, at);
+}
+
 void lt_probe_stack(const struct lt_view *view, const struct lt_probe_record *record, size_t size,
 		    struct lt_watch_event *event)
 {

@@ -24,7 +24,7 @@ PRELUDE = textwrap.dedent('''
             started[0] = time.monotonic_ns()
         else:
             log.append([started[0], time.monotonic_ns(), info["generation"], info["collected"], info["uncollectable"],
-                        threading.get_native_id()])
+                        threading.get_native_id(), info.get("candidates", -1)])
 
     gc.callbacks.append(note)
 
@@ -104,7 +104,7 @@ def of_kind(events, kind):
 
 
 def found(entries):
-    return [[generation, collected, uncollectable] for _, _, generation, collected, uncollectable, _ in entries]
+    return [[generation, collected, uncollectable] for _, _, generation, collected, uncollectable, *_ in entries]
 
 
 def seen(events):
@@ -148,6 +148,7 @@ def test_every_collection_with_its_times(interpreter):
             assert event["start"] < entry[1] and event["end"] > entry[0], (way, event, entry)
             assert event["thread"] == entry[5]
             assert event["exact"] and event["certain"] and not event["finalizing"] and event["error"] == 0
+            assert event["candidates"] == entry[6]
         # Nothing was missed, and the calls are those that there were.
         assert not of_kind(events, "missed") and not of_kind(events, "changed")
         assert [event["call"] for event in of_kind(events, "called")] == ["gc.enable", "gc.set_threshold", "gc.disable"]

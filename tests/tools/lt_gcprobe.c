@@ -69,16 +69,16 @@ static void put_event(const struct lt_view *view, const struct lt_watch_event *e
 				  text_at(view, event->frames[i].code, LT_PyCodeObject_co_name),
 				  line_of(view, &event->frames[i])));
 	json_t *json = json_pack(
-		"{s:s,s:I,s:I,s:I,s:I,s:i,s:i,s:s,s:b,s:b,s:I,s:I,s:I,s:b,s:o,s:o,s:o}", "kind",
+		"{s:s,s:I,s:I,s:I,s:I,s:i,s:i,s:s,s:b,s:b,s:I,s:I,s:I,s:I,s:b,s:o,s:o,s:o}", "kind",
 		kinds[event->kind], "start", (json_int_t)event->start_ns, "end",
 		(json_int_t)event->end_ns, "error", (json_int_t)event->error_ns, "interpreter",
 		(json_int_t)event->interpreter, "thread", (int)event->thread, "generation",
 		event->generation, "call", lt_watch_call_name(event->call), "certain",
 		event->call_certain, "finalizing", event->finalizing, "missed",
 		(json_int_t)event->missed, "collected", (json_int_t)event->collected,
-		"uncollectable", (json_int_t)event->uncollectable, "exact", event->frames_exact,
-		"before", state_of(&event->before), "after", state_of(&event->after), "stack",
-		stack);
+		"uncollectable", (json_int_t)event->uncollectable, "candidates",
+		(json_int_t)event->candidates, "exact", event->frames_exact, "before",
+		state_of(&event->before), "after", state_of(&event->after), "stack", stack);
 	json_dumpf(json, stdout, JSON_COMPACT);
 	putchar('\n');
 	json_decref(json);
