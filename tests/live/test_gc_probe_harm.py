@@ -148,7 +148,7 @@ def test_children(interpreter):
     """What a fork of the target collects is not the target's, and its code is whole too."""
     script = PRELUDE + textwrap.dedent('''
         import subprocess
-        before = None
+        mark = os.path.join(os.path.dirname(__file__), "child-is-done")
         ready()
         wait_line()
         gc.collect(1)
@@ -157,9 +157,9 @@ def test_children(interpreter):
             for _ in range(5):
                 gc.collect()
             gc.disable()
-            open(sys.argv[1], "w").write(str(os.getpid()))
+            open(mark, "w").write(str(os.getpid()))
             time.sleep(600)
-        while not os.path.exists(sys.argv[1]) or not open(sys.argv[1]).read():
+        while not os.path.exists(mark) or not open(mark).read():
             time.sleep(0.01)
         subprocess.run([sys.executable, "-c", "import gc; gc.collect()"], check=True)
         gc.collect(0)
@@ -171,7 +171,7 @@ def test_children(interpreter):
     ''')
 
     def run(way):
-        with Target(interpreter, script, "child-is-done") as target, Probe(target.pid, way) as probe:
+        with Target(interpreter, script) as target, Probe(target.pid, way) as probe:
             if probe.way is None:
                 return False
             target.send()
