@@ -1,11 +1,12 @@
 #include "analysis/rss_parts.h"
 
 #include "base/cleanup.h"
+#include "target/proc.h"
 
 #include <stdio.h>
 #include <string.h>
 
-enum { TYPES_SHOWN = 12, NAME_MAX_BYTES = 256 };
+enum { TYPES_SHOWN = 12, TYPES_ALWAYS = 5 };
 
 /* A type with less than this share of RSS is joined with the others. */
 static const double TYPE_SHARE = 0.002;
@@ -24,6 +25,7 @@ void lt_rss_deinit(struct lt_rss *rss)
 {
 	lt_rss_parts_deinit(&rss->parts);
 	lt_rss_pins_deinit(&rss->pins);
+	lt_malloc_deinit(&rss->malloc);
 	lt_arena_deinit(&rss->strings);
 	*rss = (struct lt_rss){0};
 }
@@ -32,11 +34,14 @@ static void reading_deinit(struct lt_rss_reading *reading)
 {
 	lt_resident_deinit(&reading->resident);
 	lt_smaps_deinit(&reading->beside);
+	lt_malloc_deinit(&reading->malloc);
 	lt_map_deinit(&reading->owners);
+	lt_map_deinit(&reading->big);
 	lt_pageset_deinit(&reading->allocated);
 	lt_rss_pendings_deinit(&reading->pending);
 	free(reading->types);
 	free(reading->placed);
+	free(reading->arena_used);
 }
 
 /* ---- What is shared ---- */
@@ -108,18 +113,18 @@ static int by_tally(const void *left, const void *right, void *tallies)
 	return (a < b) - (a > b);
 }
 
-static void type_name(const struct lt_rss_reading *reading, uint32_t index, char *buffer,
+void lt_rss_type_name(const struct lt_rss_reading *reading, uint32_t index, char *buffer,
 		      size_t capacity)
 {
 	const struct lt_types *types = reading->picture->types;
 	const struct lt_type *type =
 		index < lt_types_count(types) ? lt_types_at(types, index) : NULL;
 	if (type == NULL)
-		snprintf(buffer, capacity, "live objects: of types that cannot be read");
+		snprintf(buffer, capacity, "of types that cannot be read");
 	else if (type->module[0] == '\0' || strcmp(type->module, "builtins") == 0)
-		snprintf(buffer, capacity, "live objects: %s", type->name);
+		snprintf(buffer, capacity, "%s", type->name);
 	else
-		snprintf(buffer, capacity, "live objects: %s.%s", type->module, type->name);
+		snprintf(buffer, capacity, "%s.%s", type->module, type->name);
 }
 
 static enum lt_status add_types(struct lt_rss_reading *reading, struct lt_rss *rss, double shared)
@@ -132,18 +137,20 @@ static enum lt_status add_types(struct lt_rss_reading *reading, struct lt_rss *r
 		order[i] = i;
 	qsort_r(order, count, sizeof(*order), by_tally, reading->types);
 	struct lt_rss_tally rest = {0};
-	char name[NAME_MAX_BYTES], detail[64];
+	char type[LT_RSS_NAME], name[LT_RSS_NAME + 32], detail[64];
 	for (size_t i = 0; i < count; i++) {
 		const struct lt_rss_tally *tally = &reading->types[order[i]];
-		if (i >= TYPES_SHOWN ||
-		    (double)tally->bytes < TYPE_SHARE * (double)reading->resident.smaps.rss) {
+		bool great =
+			(double)tally->bytes >= TYPE_SHARE * (double)reading->resident.smaps.rss;
+		if (i >= TYPES_SHOWN || tally->bytes == 0 || (i >= TYPES_ALWAYS && !great)) {
 			rest.bytes += tally->bytes;
 			rest.held += tally->held;
 			rest.count += tally->count;
 			others += tally->count > 0;
 			continue;
 		}
-		type_name(reading, order[i], name, sizeof(name));
+		lt_rss_type_name(reading, order[i], type, sizeof(type));
+		snprintf(name, sizeof(name), "live objects: %s", type);
 		LT_TRY(add_tally(reading, rss, LT_RSS_OBJECTS, name, "", tally, shared));
 	}
 	snprintf(detail, sizeof(detail), "%zu kinds", others);
@@ -171,6 +178,7 @@ static void add_up(const struct lt_rss_reading *reading, struct lt_rss *rss)
 			sum += rss->parts.data[i].bytes;
 	}
 	rss->rss_bytes = smaps->rss;
+	rss->trim_gain_bytes = reading->trim_gain;
 	/* Pages of zeros are mapped, but the kernel does not count them: parts may then sum up to more. */
 	rss->explained_bytes = sum < smaps->rss ? sum : smaps->rss;
 	rss->explained_ratio =
@@ -203,12 +211,15 @@ static enum lt_status look(struct lt_subject *subject, struct lt_rss_reading *re
 {
 	const struct lt_look *live = subject->look;
 	LT_TRY(lt_resident_take(subject->session, live->process, &reading->resident));
-	LT_TRY(lt_subject_picture(subject, LT_PICTURE_WAYS));
+	LT_TRY(lt_subject_picture(subject, LT_PICTURE_LIFE));
 	reading->picture = &subject->picture;
+	reading->pid_inside = lt_proc_inside(live->process->pid);
 	reading->view = lt_heap_view(subject->picture.heap);
 	reading->pymalloc = lt_heap_pymalloc(subject->picture.heap);
+	LT_TRY(lt_malloc_find(reading->view, &reading->malloc));
 	LT_TRY(lt_rss_allocator(reading, rss));
 	LT_TRY(lt_rss_owners(reading));
+	LT_TRY(lt_rss_find_pins(reading, subject, rss));
 	if (!reading->pymalloc->by_search)
 		rss->pymalloc = reading->stats;
 	return LT_OK;
@@ -225,7 +236,10 @@ static enum lt_status read_parts(struct lt_subject *subject, struct lt_rss_readi
 	lt_subject_end(subject);
 	if (lt_smaps_read(session, subject->look->process, &reading->beside) != LT_OK)
 		lt_session_clear(session); /* it has ended meanwhile: what it shared is not known */
-	return make_parts(reading, rss);
+	LT_TRY(make_parts(reading, rss));
+	rss->malloc = reading->malloc;
+	reading->malloc = (struct lt_malloc){0};
+	return LT_OK;
 }
 
 enum lt_status lt_rss_read(struct lt_subject *subject, struct lt_rss *ret_rss)

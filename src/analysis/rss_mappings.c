@@ -11,14 +11,17 @@
 
 enum { BSS_MAX = 64 << 20 };
 
-/* Allocators that have no table here that is read: a library of the name is mapped, or the program has it in itself. */
+/*
+ * Allocators that have no table here that is read: a library of the name is mapped, or the program has it in
+ * itself; of mimalloc every CPython since 3.13 has a copy, in use or not.
+ */
 static const struct {
 	const char *file, *symbol, *name;
 } allocators[] = {
 	{"/libjemalloc", "malloc_stats_print", "jemalloc"},
-	{"/libmimalloc", "mi_version", "mimalloc"},
+	{"/libmimalloc", NULL, "mimalloc"},
 	{"/libtcmalloc", "MallocExtension_GetStats", "tcmalloc"},
-	{"/ld-musl-", "__malloc_replaced", "musl"},
+	{"/ld-musl-", NULL, "musl"},
 };
 
 static const char *find_allocator(const struct lt_rss_reading *reading)
@@ -29,7 +32,7 @@ static const char *find_allocator(const struct lt_rss_reading *reading)
 			if (strstr(maps->data[i].mapping.path, allocators[a].file) != NULL)
 				return allocators[a].name;
 		}
-		if (reading->view->python != NULL &&
+		if (allocators[a].symbol != NULL && reading->view->python != NULL &&
 		    lt_python_symbol(reading->view->python, allocators[a].symbol) != 0)
 			return allocators[a].name;
 	}
@@ -104,6 +107,22 @@ static const char *file_of(const struct lt_mappings *mappings, size_t i)
 		       : NULL;
 }
 
+/* True of the stack of a thread: where pthread_self() is, but for the main thread, which has it elsewhere. */
+static bool is_stack(const struct lt_rss_reading *reading, const struct lt_mapping *mapping)
+{
+	const struct lt_interpreters *interpreters = lt_heap_interpreters(reading->picture->heap);
+	for (size_t i = 0; i < interpreters->count; i++) {
+		for (size_t t = 0; t < interpreters->data[i].thread_count; t++) {
+			const struct lt_thread *thread = &interpreters->data[i].threads[t];
+			if (thread->thread_id >= mapping->start &&
+			    thread->thread_id < mapping->end &&
+			    thread->native_id != reading->pid_inside)
+				return true;
+		}
+	}
+	return false;
+}
+
 static struct lt_rss_part of_mapping(const struct lt_rss_reading *reading, const struct lt_rss *rss,
 				     const struct lt_mappings *mappings, size_t i)
 {
@@ -133,7 +152,8 @@ static struct lt_rss_part of_mapping(const struct lt_rss_reading *reading, const
 		part.layer = LT_RSS_FILES;
 		part.name = "pages of the kernel";
 	} else if (mapping->writable && !mapping->shared &&
-		   lt_maps_region(mappings, i) == LT_REGION_STACKS) {
+		   (lt_maps_region(mappings, i) == LT_REGION_STACKS ||
+		    is_stack(reading, mapping))) {
 		part.layer = LT_RSS_STACKS;
 		part.name = "stacks of threads";
 	} else if (mapping->writable && !mapping->shared &&

@@ -20,6 +20,7 @@ enum {
 	CONTENT = 64 << 10, /* bytes of C memory that are searched, each */
 	WORD = 8,
 	CHUNK_HEADER = 16,
+	PAGE = 4096,
 };
 
 static void tally(struct lt_rss_reading *reading, struct lt_rss_tally *to, lt_addr start,
@@ -162,6 +163,7 @@ struct walk {
 	struct lt_rss_reading *reading;
 	uint32_t node;   /* the first that is not behind */
 	lt_addr address; /* of it */
+	lt_addr end;     /* of the memory before */
 	uint32_t count;
 };
 
@@ -216,6 +218,12 @@ static void take_used(struct walk *walk, lt_addr start, uint64_t size, lt_addr a
 {
 	struct lt_rss_reading *reading = walk->reading;
 	uint64_t type;
+	/* Arenas of malloc come one after the other, wherever they lie. */
+	if (start < walk->end && walk->node > 0) {
+		walk->node = 0;
+		walk->address = lt_heap_graph_address(&reading->picture->graph, 0);
+	}
+	walk->end = start + size;
 	skip_to(walk, address);
 	if (walk->node < walk->count && walk->address < start + size) {
 		tally(reading, tally_of_node(reading, walk->node), start, size, 1);
@@ -233,6 +241,15 @@ static void take_used(struct walk *walk, lt_addr start, uint64_t size, lt_addr a
 	}
 }
 
+static void count_used(struct lt_rss_reading *reading, const struct lt_pool_seen *seen)
+{
+	const struct lt_pymalloc_arenas *arenas = &reading->pymalloc->arenas;
+	while (reading->arena < arenas->count && arenas->data[reading->arena].end <= seen->address)
+		reading->arena++;
+	if (reading->arena < arenas->count)
+		reading->arena_used[reading->arena] += (uint64_t)seen->used * seen->block_size;
+}
+
 static bool take_pool(void *ctx, const struct lt_pool_seen *seen)
 {
 	struct walk *walk = ctx;
@@ -247,6 +264,7 @@ static bool take_pool(void *ctx, const struct lt_pool_seen *seen)
 		tally(reading, &fixed[LT_RSS_FREE_POOLS], seen->address, size, 1);
 		return true;
 	}
+	count_used(reading, seen);
 	lt_addr blocks = seen->address + pool.first;
 	lt_addr unused = blocks + (uint64_t)pool.count * pool.block_size;
 	lt_addr tail = blocks + (uint64_t)seen->capacity * pool.block_size;
@@ -281,6 +299,39 @@ static enum lt_status take_pymalloc(struct lt_rss_reading *reading)
 		      end - arena->untouched, (end - arena->untouched) / pymalloc->pool_size);
 		tally(reading, &reading->fixed[LT_RSS_ROUNDING], end, arena->end - end, 0);
 	}
+	return reading->no_memory ? lt_fail_memory(reading->session) : LT_OK;
+}
+
+static bool take_chunk(void *ctx, const struct lt_chunk *chunk)
+{
+	static const enum lt_rss_fixed free_parts[LT_CHUNK_STATES] = {
+		[LT_CHUNK_TCACHE] = LT_RSS_C_CACHED,
+		[LT_CHUNK_FAST] = LT_RSS_C_CACHED,
+		[LT_CHUNK_FREE] = LT_RSS_C_FREE,
+		[LT_CHUNK_TOP] = LT_RSS_C_TOP,
+	};
+	struct walk *walk = ctx;
+	struct lt_rss_reading *reading = walk->reading;
+	lt_addr start = chunk->address - CHUNK_HEADER;
+	lt_rss_trim_chunk(reading, chunk, start);
+	if (chunk->state == LT_CHUNK_MMAPPED && !lt_map_put(&reading->big, chunk->address, 1))
+		reading->no_memory = true;
+	if (chunk->state == LT_CHUNK_USED || chunk->state == LT_CHUNK_MMAPPED)
+		take_used(walk, start, chunk->size, chunk->address + reading->pymalloc->shift,
+			  chunk->state == LT_CHUNK_USED ? LT_RSS_C_USED : LT_RSS_C_BIG);
+	else
+		tally(reading, &reading->fixed[free_parts[chunk->state]], start, chunk->size, 1);
+	return !reading->no_memory;
+}
+
+static enum lt_status take_malloc(struct lt_rss_reading *reading)
+{
+	struct walk walk;
+	if (!reading->malloc.found)
+		return LT_OK;
+	begin(&walk, reading);
+	LT_TRY(lt_malloc_walk(reading->view, &reading->malloc, take_chunk, &walk));
+	lt_rss_trim_end(reading);
 	return reading->no_memory ? lt_fail_memory(reading->session) : LT_OK;
 }
 
@@ -323,6 +374,48 @@ static void take_outside(struct lt_rss_reading *reading)
 		/* The rest of the last object may lie in a mapping that ends; a claim knows. */
 		tally(reading, tally_of_node(reading, node), at, size, 1);
 		end = at + size;
+	}
+}
+
+static bool is_allocated(const struct lt_rss_reading *reading, lt_addr start, lt_addr end)
+{
+	for (lt_addr page = start; page < end; page += PAGE) {
+		if (!lt_pageset_has(&reading->allocated, page))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Big blocks that the walk has missed, since their mapping was cut in two (NumPy asks for huge pages inside of its
+ * own): an object points to one, and it has the header of one.
+ */
+static void take_missed(struct lt_rss_reading *reading)
+{
+	enum { MMAPPED = 2, BITS = 7, MOST = 1 << 16 };
+	const struct lt_malloc *malloc = &reading->malloc;
+	uint64_t missing = malloc->mmapped_bytes - malloc->mapped_found_bytes;
+	unsigned tries = 0;
+	if (!malloc->found || malloc->mapped_found_bytes >= malloc->mmapped_bytes)
+		return;
+	for (size_t i = 0; i < reading->owners.capacity && tries < MOST; i++) {
+		lt_addr at = reading->owners.slots[i].key, start = at - CHUNK_HEADER;
+		uint64_t header[2];
+		if (at == 0 || (start & (PAGE - 1)) != 0 || lt_map_get(&reading->big, at, NULL) ||
+		    lt_pageset_has(&reading->pymalloc->pages, at))
+			continue;
+		tries++;
+		if (lt_memory_probe(reading->view->memory, start, header, sizeof(header)) !=
+			    sizeof(header) ||
+		    header[0] != 0 || (header[1] & BITS) != MMAPPED)
+			continue;
+		uint64_t size = header[1] & ~(uint64_t)BITS;
+		if (size == 0 || size % PAGE != 0 || size > missing ||
+		    !is_allocated(reading, start, start + size))
+			continue;
+		missing -= size;
+		tally(reading, tally_of_type(reading, reading->owners.slots[i].value), start, size,
+		      0);
 	}
 }
 
@@ -373,7 +466,9 @@ enum lt_status lt_rss_owners(struct lt_rss_reading *reading)
 	reading->type_count = lt_types_count(reading->picture->types);
 	reading->types = calloc((size_t)reading->type_count + 1, sizeof(*reading->types));
 	reading->placed = calloc((size_t)nodes + 1, 1);
-	if (reading->types == NULL || reading->placed == NULL)
+	reading->arena_used =
+		calloc(reading->pymalloc->arenas.count + 1, sizeof(*reading->arena_used));
+	if (reading->types == NULL || reading->placed == NULL || reading->arena_used == NULL)
 		return lt_fail_memory(reading->session);
 	for (size_t i = 0; i < maps->count; i++) {
 		const struct lt_mapping *mapping = &maps->data[i].mapping;
@@ -383,8 +478,10 @@ enum lt_status lt_rss_owners(struct lt_rss_reading *reading)
 	}
 	LT_TRY(ask_objects(reading));
 	LT_TRY(take_pymalloc(reading));
+	LT_TRY(take_malloc(reading));
 	take_pending(reading);
 	take_outside(reading);
+	take_missed(reading);
 	take_mappings(reading);
 	return reading->no_memory ? lt_fail_memory(reading->session) : LT_OK;
 }

@@ -42,6 +42,7 @@ LT_VEC(lt_rss_pendings, struct lt_rss_pending);
 struct lt_rss_reading {
 	struct lt_session *session;
 	const struct lt_picture *picture;
+	pid_t pid_inside;           /* of the process in its own PID namespace: its main thread */
 	const struct lt_view *view; /* of the picture's heap */
 	const struct lt_pymalloc *pymalloc;
 	struct lt_malloc malloc;
@@ -52,9 +53,15 @@ struct lt_rss_reading {
 	uint32_t type_count;
 
 	struct lt_map owners; /* pointers of objects to memory that is no object -> index of type */
+	struct lt_map big;    /* big blocks of the C allocator that the walk has found */
 	struct lt_pageset allocated; /* pages where such memory lies */
+	uint64_t *arena_used;        /* bytes of blocks in use, of each arena of pymalloc */
+	size_t arena;                /* that the walk is in */
 	uint8_t *placed;             /* of each node: its memory is accounted for */
 	struct lt_rss_pendings pending;
+	uint64_t trim_gain;         /* resident bytes that malloc_trim(0) would give back */
+	lt_addr run_start, run_end; /* free chunks beside each other that the walk is in */
+	uint32_t run_arena;
 	bool foreign;           /* another allocator than glibc's is in use */
 	struct lt_smaps beside; /* the figures again, once the frozen copy is gone */
 	bool no_memory;
@@ -63,11 +70,25 @@ struct lt_rss_reading {
 /* Counts every object, what belongs to it, and what is free beside it. */
 LT_MUST_CHECK enum lt_status lt_rss_owners(struct lt_rss_reading *reading);
 
+/* The next chunk of a walk, whose header is at `start`; and the end of the walk. */
+void lt_rss_trim_chunk(struct lt_rss_reading *reading, const struct lt_chunk *chunk, lt_addr start);
+void lt_rss_trim_end(struct lt_rss_reading *reading);
+
 /* A part for what nobody has claimed of each mapping: files, stacks, the rest. */
 LT_MUST_CHECK enum lt_status lt_rss_mappings(struct lt_rss_reading *reading, struct lt_rss *rss);
 
 /* The name of the C allocator, into the strings of `rss`. */
 LT_MUST_CHECK enum lt_status lt_rss_allocator(struct lt_rss_reading *reading, struct lt_rss *rss);
+
+/* What keeps memory from going back; takes the picture on to its ways when there is something. */
+LT_MUST_CHECK enum lt_status lt_rss_find_pins(struct lt_rss_reading *reading,
+					      struct lt_subject *subject, struct lt_rss *rss);
+
+enum { LT_RSS_NAME = 256 };
+
+/* "dict", "shop.models.Order". */
+void lt_rss_type_name(const struct lt_rss_reading *reading, uint32_t type, char *buffer,
+		      size_t capacity);
 
 /* How much of a mapping's resident memory is shared with other processes, 0 to 1. */
 double lt_rss_shared(const struct lt_rss_reading *reading, const struct lt_smap *smap);

@@ -2,7 +2,7 @@
 
 #include "analysis/rss.h"
 
-enum { ROWS = 30, CELLS = 5, PIN_CELLS = 4, PINS = 5 };
+enum { ROWS = 30, CELLS = 5, PIN_CELLS = 4, PINS = 5, ALWAYS = 3 };
 
 static const char *const layer_titles[LT_RSS_LAYERS] = {
 	[LT_RSS_OBJECTS] = "Python objects", [LT_RSS_PYMALLOC] = "Python's allocator (pymalloc)",
@@ -16,7 +16,9 @@ static bool is_shown(const struct lt_rss *rss, const struct lt_rss_part *part, u
 {
 	if (top != 0)
 		return rank < top;
-	return rank < 1 || (double)part->bytes >= 0.005 * (double)rss->rss_bytes;
+	if (rank < ALWAYS && part->layer != LT_RSS_FILES)
+		return part->bytes > 0;
+	return (double)part->bytes >= 0.005 * (double)rss->rss_bytes;
 }
 
 struct rows {
@@ -65,7 +67,7 @@ static void add_layer(struct rows *rows, const struct lt_rss *rss, enum lt_rss_l
 		}
 		add_row(rows, lt_screen_format(screen, "  %s", lt_screen_safe(screen, part->name)),
 			part->bytes, part->shared_bytes, lt_screen_count(screen, part->count),
-			lt_screen_safe(screen, part->detail));
+			layer == LT_RSS_FILES ? "" : lt_screen_safe(screen, part->detail));
 	}
 	if (other_bytes > 0)
 		add_row(rows, "  others", other_bytes, other_shared,
@@ -109,6 +111,39 @@ static void add_beside(struct lt_screen *screen, const struct lt_rss *rss)
 				 lt_screen_bytes(screen, rss->swap_bytes), dot,
 				 lt_screen_bytes(screen, rss->untouched_bytes), dot,
 				 lt_screen_bytes(screen, rss->huge_bytes)));
+}
+
+static void add_pins(struct lt_screen *screen, const struct lt_rss *rss)
+{
+	static const struct lt_table_column columns[PIN_CELLS] = {{"HOLDS", true, 0},
+								  {"SURVIVORS", true, 0},
+								  {"TYPE", false, 40},
+								  {"ONE OF THEM", false, 0}};
+	const char *cells[PINS * PIN_CELLS];
+	size_t count = rss->pins.count < PINS ? rss->pins.count : PINS;
+	if (count == 0)
+		return;
+	for (size_t i = 0; i < count; i++) {
+		const struct lt_rss_pin *pin = &rss->pins.data[i];
+		const char **row = &cells[i * PIN_CELLS];
+		row[0] = lt_screen_bytes(screen, pin->holds_bytes);
+		row[1] = lt_screen_count(screen, pin->count);
+		row[2] = lt_screen_safe(screen, pin->type);
+		row[3] = pin->expression[0] != '\0' ? lt_screen_safe(screen, pin->expression) : "?";
+	}
+	lt_screen_heading(screen, "WHAT KEEPS MEMORY FROM GOING BACK",
+			  "survivors in memory that is mostly free");
+	const struct lt_table table = {.columns = columns,
+				       .column_count = PIN_CELLS,
+				       .cells = cells,
+				       .row_count = count,
+				       .indent = 2};
+	lt_screen_table(screen, &table);
+	lt_screen_paragraph(
+		screen, 2, "", 2,
+		"An arena of Python's allocator goes back when the last object in it is gone. "
+		"malloc_trim and other allocators cannot change that: make what survives before "
+		"the big structure or copy it afterwards, or do the work in a process that ends.");
 }
 
 static void add_classes(struct lt_screen *screen, const struct lt_pymalloc_stats *stats)
@@ -157,6 +192,7 @@ void lt_print_rss(const struct lt_report *report, const struct lt_rss *rss, uint
 					   lt_screen_share(&screen, rss->explained_ratio),
 					   lt_screen_dot(&screen), rss->allocator));
 	add_parts(&screen, rss, top);
+	add_pins(&screen, rss);
 	if (report->style.verbosity >= 0)
 		add_beside(&screen, rss);
 	if (report->style.verbosity > 0 && rss->pymalloc.class_count > 0)

@@ -2,7 +2,7 @@
 import re
 
 import pytest
-from harness import Target
+from harness import Target, corpus_interpreter
 
 # After ready() the target prints what its allocator holds and sleeps in the same frame: nothing is allocated in between.
 QUIET = '''
@@ -87,3 +87,185 @@ def test_small_objects(interpreter, lowtide):
         parts = {part["name"]: part for part in found["parts"]}
         assert parts["live objects: tuple"]["count"] >= 200_000, parts
         assert parts["live objects: str"]["bytes"] >= 200_000 * 48, parts
+
+
+# A big structure of which few objects survive, all of one type, and the expression that begins what reaches them.
+SURVIVORS = {
+    "instances": ("class Order:\n    def __init__(self, i):\n        self.number = i\n        self.note = str(i)\n",
+                  "Order(i)", "__main__.Order"),
+    "dicts": ("", "{'number': i, 'name': str(i)}", "dict"),
+    "strings": ("", "'order number %d' % i * 3", "str"),
+    "tuples": ("", "(i, i, i, i, i, i, i, i)", "tuple"),
+}
+
+
+@pytest.mark.parametrize("kind", SURVIVORS)
+def test_survivors_that_pin_arenas_are_named_first(interpreter, lowtide, kind):
+    setting, make, type_name = SURVIVORS[kind]
+    script = f"{setting}rows = [{make} for i in range(150_000)]\nsurvivors = rows[::1000]\ndel rows\nready()"
+    with Target(interpreter, script) as target:
+        target.wait_asleep()
+        found = rss(lowtide, target)
+        first = found["pins"][0]
+        assert first["type"] == type_name, found["pins"]
+        assert first["layer"] == "pymalloc arena"
+        assert 100 <= first["count"] <= 3000, found["pins"]
+        assert "survivors[" in first["expression"], found["pins"]
+        arenas = found["pymalloc"]["arena_bytes"]
+        assert 0.5 * arenas < first["holds_bytes"] <= arenas
+        assert found["explained_ratio"] >= 0.97, found["parts"]
+        free = sum(part["bytes"] for part in found["parts"] if part["name"].startswith("free "))
+        assert free > 0.5 * arenas, found["parts"]
+
+
+def test_a_process_that_uses_its_arenas_has_no_pins(interpreter, lowtide):
+    with Target(interpreter, "held = [(i, str(i)) for i in range(200_000)]\nready()") as target:
+        target.wait_asleep()
+        found = rss(lowtide, target)
+        assert sum(pin["holds_bytes"] for pin in found["pins"]) < 0.1 * found["rss_bytes"], found["pins"]
+
+
+# Each is a program that calls ready(), and how many bytes at least some part of it has: layer and start of the name.
+WORKLOADS = {
+    "strings": ("held = [str(i) * 400 for i in range(20_000)]\nready()",
+                [("objects", "live objects: str", 30_000_000)]),
+    "dicts": ("held = {i: {j: j for j in range(30)} for i in range(6_000)}\nready()",
+              [("objects", "live objects: dict", 6_000_000)]),
+    "buffers": ("held = [bytearray(b'x' * 300_000) for _ in range(100)] + [b'%d' % (10 ** 9 + i) * 500 for i in range(4_000)]\nready()",
+                [("objects", "live objects: bytearray", 30_000_000), ("objects", "live objects: bytes", 20_000_000)]),
+    "threads": ('''
+import threading, time
+kept = []
+def work():
+    kept.append([str(i) * 50 for i in range(3_000)])
+    barrier.wait()
+    time.sleep(3600)
+barrier = threading.Barrier(33)
+for _ in range(32):
+    threading.Thread(target=work, daemon=True).start()
+barrier.wait()
+ready()
+''', [("objects", "live objects: str", 15_000_000), ("stacks", "stacks of threads", 32 * 4096)]),
+    "mapped file": ('''
+import mmap, os, tempfile
+path = os.path.join(tempfile.mkdtemp(dir=os.path.dirname(__file__)), "table.bin")
+with open(path, "wb+") as file:
+    file.truncate(30_000_000)
+    held = mmap.mmap(file.fileno(), 0)
+held[:] = b"x" * len(held)
+anonymous = mmap.mmap(-1, 20_000_000)
+anonymous[:] = b"y" * len(anonymous)
+ready()
+''', [("files", "table.bin", 29_000_000), ("files", "", 49_000_000)]),
+    "native leak": ('''
+import ctypes
+libc = ctypes.CDLL(None)
+libc.malloc.restype = ctypes.c_void_p
+libc.malloc.argtypes = [ctypes.c_size_t]
+for i in range(20_000):
+    ctypes.memset(libc.malloc(1000), 1, 1000)
+for i in range(20):
+    ctypes.memset(libc.malloc(1_000_000), 1, 1_000_000)
+ready()
+''', [("malloc", "used by no Python object", 20_000_000), ("malloc", "big blocks of no Python object", 19_000_000)]),
+    "tasks": ('''
+import asyncio
+async def wait(number):
+    await event.wait()
+async def main():
+    global event, tasks
+    event = asyncio.Event()
+    tasks = [asyncio.create_task(wait(i)) for i in range(10_000)]
+    await asyncio.sleep(0)
+    ready()
+    await event.wait()
+asyncio.run(main())
+''', [("objects", "live objects: coroutine", 1_000_000), ("objects", "live objects: _asyncio.Task", 1_000_000)]),
+    "interpreter's own": ("import decimal, ssl, xml.etree.ElementTree, email.message, sqlite3\nready()",
+                          [("objects", "live objects: code", 200_000), ("files", "", 2_000_000)]),
+}
+
+
+def check_workload(target, lowtide, wanted):
+    target.wait_asleep()
+    found = rss(lowtide, target)
+    total = sum(part["bytes"] for part in found["parts"])
+    assert found["explained_ratio"] >= 0.97, found["parts"]
+    assert abs(total - found["rss_bytes"]) <= 0.02 * found["rss_bytes"], found["parts"]
+    for where, name, least in wanted:
+        have = sum(part["bytes"] for part in found["parts"] if part["layer"] == where and part["name"].startswith(name))
+        assert have >= least, (where, name, have, found["parts"])
+    return found
+
+
+@pytest.mark.parametrize("name", WORKLOADS)
+def test_workload_is_explained(interpreter, lowtide, name):
+    script, wanted = WORKLOADS[name]
+    if name == "interpreter's own" and interpreter.root is not None:
+        script = script.replace(", sqlite3", "")
+    with Target(interpreter, script) as target:
+        check_workload(target, lowtide, wanted)
+
+
+def test_arrays_of_numpy_are_explained(lowtide):
+    if corpus_interpreter() is None:
+        pytest.skip("numpy: not here (scripts/corpus.py tells why)")
+    script = """
+import numpy
+big = numpy.ones(5_000_000)
+small = [numpy.ones(500) for _ in range(5_000)]
+ready()
+"""
+    with Target(corpus_interpreter(), script) as target:
+        check_workload(target, lowtide, [("objects", "live objects: numpy.ndarray", 59_000_000)])
+
+
+def test_what_workers_share_is_shared(interpreter, lowtide):
+    script = """
+import gc, os, time
+held = [b'%d' % (10 ** 9 + i) * 10_000 for i in range(300)]
+gc.disable()
+gc.freeze()
+worker = os.fork()
+if worker == 0:
+    time.sleep(3600)
+ready(worker=worker)
+"""
+    with Target(interpreter, script) as target:
+        found = check_workload(target, lowtide, [("objects", "live objects: bytes", 29_000_000)])
+        held = next(part for part in found["parts"] if part["name"] == "live objects: bytes")
+        assert held["shared_bytes"] > 0.7 * held["bytes"], held
+    with Target(interpreter, "held = [b'%d' % (10 ** 9 + i) * 10_000 for i in range(300)]\nready()") as target:
+        found = check_workload(target, lowtide, [("objects", "live objects: bytes", 29_000_000)])
+        held = next(part for part in found["parts"] if part["name"] == "live objects: bytes")
+        assert held["shared_bytes"] < 0.1 * held["bytes"], held
+
+
+HOLES = """
+import ctypes
+libc = ctypes.CDLL(None)
+held = [bytes({size}) for _ in range({count})]
+{delete}
+ready()
+wait_line()
+libc.malloc_trim(0)
+ready()
+"""
+
+
+@pytest.mark.parametrize("size, count, delete", [
+    (20_000, 3_000, "held[::2] = [None] * (len(held) // 2)"),
+    (9_000, 6_000, "held[::2] = [None] * (len(held) // 2)"),
+    (2_000, 20_000, "held = held[:4000] + held[-4000:]"),
+], ids=["holes", "small holes", "one hole"])
+def test_what_trim_gives_back_is_predicted(interpreter, lowtide, size, count, delete):
+    with Target(interpreter, HOLES.format(size=size, count=count, delete=delete)) as target:
+        target.wait_asleep()
+        found = rss(lowtide, target)
+        before = target.status("RssAnon") * 1024
+        target.send()
+        target.wait_ready()
+        real = before - target.status("RssAnon") * 1024
+        assert real > 3_000_000, "the target has nothing to give back"
+        assert abs(found["trim_gain_bytes"] - real) < 0.1 * real, (found["trim_gain_bytes"], real)
+        assert found["explained_ratio"] >= 0.97, found["parts"]

@@ -1,0 +1,206 @@
+/*
+ * rss_pins.c: what keeps resident memory from going back: arenas of Python's allocator that are mostly free.
+ *
+ * An arena goes back when its last block is freed. Each one that is mostly free is put down to the type that has most
+ * of what survives in it.
+ */
+#include "analysis/rss_parts.h"
+
+#include "analysis/expression.h"
+#include "base/cleanup.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum {
+	PINS_SHOWN = 10,
+	BYTES_MIN = 256 << 10, /* held by all of a type, to be worth a row */
+};
+
+/* What survives takes at most this share of an arena that is mostly free. */
+static const double USED_SHARE = 0.5;
+
+struct survivors {
+	uint64_t holds, count;
+	uint32_t sample, holder; /* of the arenas most are held by this one; a vote tells */
+	uint64_t votes;
+	uint64_t here_bytes, here_count; /* in the arena that is looked at */
+	uint32_t here_sample;
+};
+
+struct pinning {
+	struct lt_rss_reading *reading;
+	struct survivors *types; /* by index; the last one: no object at all */
+	uint32_t *touched;       /* types that are in the arena */
+	size_t touched_count;
+	uint32_t node;
+};
+
+/* The dict of an instance is the instance's. */
+static uint32_t owner_of(const struct lt_picture *picture, uint32_t node)
+{
+	const struct lt_type *type = lt_picture_type(picture, node);
+	uint32_t parent = picture->parent[node];
+	if (parent == LT_GRAPH_NONE || type == NULL || type->kind != LT_KIND_DICT)
+		return node;
+	const struct lt_type *holder = lt_picture_type(picture, parent);
+	return holder != NULL && (holder->managed_dict || holder->dictoffset != 0) ? parent : node;
+}
+
+static void look_at_node(struct pinning *pinning, uint32_t node)
+{
+	const struct lt_picture *picture = pinning->reading->picture;
+	uint32_t owner = owner_of(picture, node);
+	uint32_t type = picture->graph.type[owner];
+	if (type >= pinning->reading->type_count)
+		return;
+	struct survivors *survivors = &pinning->types[type];
+	if (survivors->here_count == 0) {
+		pinning->touched[pinning->touched_count++] = type;
+		survivors->here_sample = owner;
+	}
+	survivors->here_bytes += lt_heap_graph_size(&picture->graph, node);
+	survivors->here_count++;
+}
+
+/* The majority wins, if there is one; else one of the last. */
+static void vote(struct survivors *survivors, uint32_t sample, uint32_t holder)
+{
+	if (survivors->votes == 0) {
+		survivors->sample = sample;
+		survivors->holder = holder;
+	}
+	if (survivors->holder == holder)
+		survivors->votes++;
+	else
+		survivors->votes--;
+}
+
+static void look_at_arena(struct pinning *pinning, lt_addr start, lt_addr end, uint64_t resident)
+{
+	const struct lt_heap_graph *graph = &pinning->reading->picture->graph;
+	uint32_t nodes = graph->graph.node_count, most = pinning->reading->type_count;
+	uint32_t low = pinning->node, high = nodes;
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+		if (lt_heap_graph_address(graph, middle) < start)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	pinning->touched_count = 0;
+	for (; low < nodes && lt_heap_graph_address(graph, low) < end; low++)
+		look_at_node(pinning, low);
+	pinning->node = low;
+	uint64_t bytes = 0;
+	for (size_t i = 0; i < pinning->touched_count; i++) {
+		const struct survivors *survivors = &pinning->types[pinning->touched[i]];
+		if (survivors->here_bytes > bytes) {
+			bytes = survivors->here_bytes;
+			most = pinning->touched[i];
+		}
+	}
+	struct survivors *chosen = &pinning->types[most];
+	chosen->holds += resident;
+	chosen->count += chosen->here_count;
+	if (chosen->here_count > 0)
+		vote(chosen, chosen->here_sample,
+		     pinning->reading->picture->parent[chosen->here_sample]);
+	for (size_t i = 0; i < pinning->touched_count; i++) {
+		pinning->types[pinning->touched[i]].here_bytes = 0;
+		pinning->types[pinning->touched[i]].here_count = 0;
+	}
+}
+
+static int by_holds(const void *left, const void *right, void *types)
+{
+	const struct survivors *of = types;
+	uint64_t a = of[*(const uint32_t *)left].holds, b = of[*(const uint32_t *)right].holds;
+	return (a < b) - (a > b);
+}
+
+static enum lt_status add_pin(struct pinning *pinning, struct lt_rss *rss,
+			      struct lt_expressions *expressions, uint32_t index)
+{
+	struct lt_rss_reading *reading = pinning->reading;
+	const struct survivors *survivors = &pinning->types[index];
+	LT_CLEANUP(lt_text_deinit) struct lt_text expression = {0};
+	char name[LT_RSS_NAME];
+	if (index == reading->type_count)
+		snprintf(name, sizeof(name), "memory of no object");
+	else
+		lt_rss_type_name(reading, index, name, sizeof(name));
+	if (survivors->count > 0)
+		lt_expression_write(expressions, survivors->sample, &expression, NULL);
+	const struct lt_rss_pin pin = {
+		.expression =
+			lt_arena_copy(&rss->strings, lt_text_get(&expression), expression.length),
+		.type = lt_arena_copy(&rss->strings, name, strlen(name)),
+		.count = survivors->count,
+		.holds_bytes = survivors->holds,
+		.layer = "pymalloc arena",
+	};
+	return pin.expression != NULL && pin.type != NULL && !expression.failed &&
+			       lt_rss_pins_push(&rss->pins, pin)
+		       ? LT_OK
+		       : lt_fail_memory(reading->session);
+}
+
+static enum lt_status add_pins(struct pinning *pinning, const struct lt_subject *subject,
+			       struct lt_rss *rss)
+{
+	size_t count = (size_t)pinning->reading->type_count + 1;
+	uint32_t *order = pinning->touched; /* has room for each type, and is used up */
+	for (size_t i = 0; i < count; i++)
+		order[i] = (uint32_t)i;
+	qsort_r(order, count, sizeof(*order), by_holds, pinning->types);
+	if (pinning->types[order[0]].holds < BYTES_MIN)
+		return LT_OK;
+	struct lt_expressions *expressions = NULL;
+	LT_TRY(lt_expressions_create(&subject->picture, &expressions));
+	enum lt_status status = LT_OK;
+	for (size_t i = 0; i < count && i < PINS_SHOWN && status == LT_OK; i++) {
+		if (pinning->types[order[i]].holds < BYTES_MIN)
+			break;
+		status = add_pin(pinning, rss, expressions, order[i]);
+	}
+	lt_expressions_destroy(expressions);
+	return status;
+}
+
+/* Resident bytes of an arena that is mostly free, 0 of another. */
+static uint64_t pinned_bytes(struct lt_rss_reading *reading, size_t index)
+{
+	const struct lt_pymalloc_arena *arena = &reading->pymalloc->arenas.data[index];
+	uint64_t resident = lt_resident_bytes(&reading->resident, arena->start, arena->end);
+	return (double)reading->arena_used[index] <= USED_SHARE * (double)resident ? resident : 0;
+}
+
+static bool mostly_free(struct lt_rss_reading *reading)
+{
+	uint64_t bytes = 0;
+	for (size_t i = 0; i < reading->pymalloc->arenas.count; i++)
+		bytes += pinned_bytes(reading, i);
+	return bytes >= BYTES_MIN;
+}
+
+enum lt_status lt_rss_find_pins(struct lt_rss_reading *reading, struct lt_subject *subject,
+				struct lt_rss *rss)
+{
+	size_t count = (size_t)reading->type_count + 1;
+	if (!mostly_free(reading))
+		return LT_OK;
+	LT_TRY(lt_subject_picture(subject, LT_PICTURE_WAYS));
+	LT_FREE struct survivors *types = calloc(count, sizeof(*types));
+	LT_FREE uint32_t *touched = calloc(count, sizeof(*touched));
+	if (types == NULL || touched == NULL)
+		return lt_fail_memory(reading->session);
+	struct pinning pinning = {.reading = reading, .types = types, .touched = touched};
+	for (size_t i = 0; i < reading->pymalloc->arenas.count; i++) {
+		const struct lt_pymalloc_arena *arena = &reading->pymalloc->arenas.data[i];
+		uint64_t resident = pinned_bytes(reading, i);
+		if (resident > 0)
+			look_at_arena(&pinning, arena->start, arena->end, resident);
+	}
+	return add_pins(&pinning, subject, rss);
+}
