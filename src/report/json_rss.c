@@ -60,16 +60,52 @@ static json_t *pymalloc(const struct lt_pymalloc_stats *stats)
 		"alignment_bytes", lt_json_count(stats->alignment_bytes), "size_classes", classes);
 }
 
+static json_t *chunks(const struct lt_malloc_arena *arena)
+{
+	static const char *const names[LT_CHUNK_STATES] = {
+		[LT_CHUNK_USED] = "used", [LT_CHUNK_TCACHE] = "cached",
+		[LT_CHUNK_FAST] = "fast", [LT_CHUNK_FREE] = "free",
+		[LT_CHUNK_TOP] = "top",   [LT_CHUNK_MMAPPED] = "mapped",
+	};
+	json_t *object = json_object();
+	for (size_t state = 0; state < LT_CHUNK_MMAPPED; state++)
+		json_object_set_new(object, names[state],
+				    json_pack("{s:o, s:o}", "bytes",
+					      lt_json_count(arena->bytes[state]), "chunks",
+					      lt_json_count(arena->chunks[state])));
+	return object;
+}
+
+static json_t *c_allocator(const struct lt_malloc *found)
+{
+	if (!found->found)
+		return json_null();
+	json_t *arenas = json_array();
+	for (size_t i = 0; i < found->arenas.count; i++) {
+		const struct lt_malloc_arena *arena = &found->arenas.data[i];
+		json_array_append_new(
+			arenas, json_pack("{s:b, s:o, s:o, s:o, s:b, s:o}", "main", arena->main,
+					  "system_bytes", lt_json_count(arena->system_bytes),
+					  "attached", lt_json_count(arena->attached),
+					  "largest_free_bytes", lt_json_count(arena->largest_free),
+					  "whole", arena->whole, "chunks", chunks(arena)));
+	}
+	return json_pack("{s:o, s:o, s:o, s:b, s:o}", "release", lt_json_known(found->release),
+			 "mapped_bytes", lt_json_count(found->mmapped_bytes), "mapped_chunks",
+			 lt_json_count(found->mmapped_chunks), "whole", found->whole, "arenas",
+			 arenas);
+}
+
 json_t *lt_json_rss(const struct lt_rss *rss)
 {
-	return json_pack("{s:o, s:o, s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
-			 "rss_bytes", lt_json_count(rss->rss_bytes), "explained_bytes",
-			 lt_json_count(rss->explained_bytes), "explained_ratio",
-			 rss->explained_ratio, "allocator", lt_json_known(rss->allocator),
-			 "swap_bytes", lt_json_count(rss->swap_bytes), "page_table_bytes",
-			 lt_json_count(rss->page_table_bytes), "huge_bytes",
-			 lt_json_count(rss->huge_bytes), "untouched_bytes",
-			 lt_json_count(rss->untouched_bytes), "trim_gain_bytes",
-			 lt_json_count(rss->trim_gain_bytes), "parts", parts(rss), "pins",
-			 pins(rss), "pymalloc", pymalloc(&rss->pymalloc));
+	return json_pack(
+		"{s:o, s:o, s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "rss_bytes",
+		lt_json_count(rss->rss_bytes), "explained_bytes",
+		lt_json_count(rss->explained_bytes), "explained_ratio", rss->explained_ratio,
+		"allocator", lt_json_known(rss->allocator), "swap_bytes",
+		lt_json_count(rss->swap_bytes), "page_table_bytes",
+		lt_json_count(rss->page_table_bytes), "huge_bytes", lt_json_count(rss->huge_bytes),
+		"untouched_bytes", lt_json_count(rss->untouched_bytes), "trim_gain_bytes",
+		lt_json_count(rss->trim_gain_bytes), "parts", parts(rss), "pins", pins(rss),
+		"pymalloc", pymalloc(&rss->pymalloc), "malloc", c_allocator(&rss->malloc));
 }

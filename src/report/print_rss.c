@@ -2,7 +2,7 @@
 
 #include "analysis/rss.h"
 
-enum { ROWS = 30, CELLS = 5, PIN_CELLS = 4, PINS = 5, ALWAYS = 3 };
+enum { ROWS = 30, CELLS = 5, PIN_CELLS = 4, PINS = 5, ALWAYS = 3, TRIM_MIN = 1 << 20 };
 
 static const char *const layer_titles[LT_RSS_LAYERS] = {
 	[LT_RSS_OBJECTS] = "Python objects", [LT_RSS_PYMALLOC] = "Python's allocator (pymalloc)",
@@ -146,6 +146,19 @@ static void add_pins(struct lt_screen *screen, const struct lt_rss *rss)
 		"the big structure or copy it afterwards, or do the work in a process that ends.");
 }
 
+static void add_trim(struct lt_screen *screen, const struct lt_rss *rss)
+{
+	if (rss->trim_gain_bytes < TRIM_MIN)
+		return;
+	lt_screen_heading(screen, "WHAT WOULD GO BACK AT ONCE",
+			  lt_screen_format(screen, "%s by malloc_trim(0)",
+					   lt_screen_bytes(screen, rss->trim_gain_bytes)));
+	lt_screen_paragraph(screen, 2, "", 2,
+			    "These are whole pages that the C allocator has free between and "
+			    "behind used memory. In the service: "
+			    "ctypes.CDLL(None).malloc_trim(0), after the work that frees much.");
+}
+
 static void add_classes(struct lt_screen *screen, const struct lt_pymalloc_stats *stats)
 {
 	enum { CLASS_CELLS = 5 };
@@ -193,6 +206,7 @@ void lt_print_rss(const struct lt_report *report, const struct lt_rss *rss, uint
 					   lt_screen_dot(&screen), rss->allocator));
 	add_parts(&screen, rss, top);
 	add_pins(&screen, rss);
+	add_trim(&screen, rss);
 	if (report->style.verbosity >= 0)
 		add_beside(&screen, rss);
 	if (report->style.verbosity > 0 && rss->pymalloc.class_count > 0)

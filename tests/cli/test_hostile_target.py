@@ -37,7 +37,7 @@ def harmless(text: str) -> None:
 
 
 def test_text(lowtide, evil_target):
-    for arguments in (["doctor"], ["doctor", "-v"], ["types", "--top=200"], ["types", "--all"]):
+    for arguments in (["doctor"], ["doctor", "-v"], ["types", "--top=200"], ["types", "--all"], ["rss", "-v", "--top=200"]):
         result = lowtide(*arguments, evil_target.pid)
         assert result.code == 0, str(result)
         harmless(result.out)
@@ -76,7 +76,7 @@ def test_list(lowtide, evil_target):
 
 
 def test_json(lowtide, evil_target):
-    for arguments in (["doctor"], ["types"], ["types", "--all"]):
+    for arguments in (["doctor"], ["types"], ["types", "--all"], ["rss"]):
         result = lowtide(*arguments, "--json", evil_target.pid)
         assert result.code == 0, str(result)
         assert result.out.isascii()

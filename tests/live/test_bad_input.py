@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from harness import Target, interpreters, lowtide_path, reset_signals, run_command
 
-COMMANDS = ["doctor", "types"]
+COMMANDS = ["doctor", "types", "rss"]
 NOT_PYTHON, NOT_PERMITTED, GONE = 3, 4, 5
 STATUS = {NOT_PYTHON: "not-python", NOT_PERMITTED: "permission", GONE: "gone"}
 NOBODY = 65534
