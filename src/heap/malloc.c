@@ -62,19 +62,19 @@ static void read_parameters(const struct lt_view *view, struct lt_malloc *malloc
 			     &malloc->arena_max);
 }
 
-static enum lt_status sum_up(const struct lt_view *view, struct lt_chunk_reader *reader,
-			     struct lt_malloc *malloc, struct lt_addr_list *candidates)
+/* The chunks of all arenas. */
+static enum lt_status sum_arenas(const struct lt_view *view, struct lt_chunk_reader *reader,
+				 struct lt_malloc *malloc, struct lt_addr_list *candidates)
 {
 	struct lt_malloc_parts *parts = malloc->parts;
-	read_parameters(view, malloc);
+	malloc->arenas.count = parts->regions.count = candidates->count = 0;
 	LT_TRY(lt_malloc_regions(view, reader, malloc));
 	uint64_t *extents = calloc(malloc->arenas.count + 1, sizeof(*extents));
 	if (extents == NULL)
 		return lt_fail_memory(view->session);
 	for (size_t i = 0; i < malloc->arenas.count; i++) {
-		struct lt_malloc_arena *arena = &malloc->arenas.data[i];
-		extents[i] = arena->overhead;
-		arena->whole = true;
+		extents[i] = malloc->arenas.data[i].overhead;
+		malloc->arenas.data[i].whole = true;
 	}
 	bool ok = true;
 	for (size_t i = 0; ok && i < parts->regions.count; i++)
@@ -87,8 +87,21 @@ static enum lt_status sum_up(const struct lt_view *view, struct lt_chunk_reader 
 			arena->top = 0;
 	}
 	free(extents);
-	if (!ok)
-		return lt_fail_memory(view->session);
+	return ok ? LT_OK : lt_fail_memory(view->session);
+}
+
+static enum lt_status sum_up(const struct lt_view *view, struct lt_chunk_reader *reader,
+			     struct lt_malloc *malloc, struct lt_addr_list *candidates)
+{
+	uint64_t unreadable = view->session->unreadable;
+	read_parameters(view, malloc);
+	malloc->parts->one_piece = true;
+	LT_TRY(sum_arenas(view, reader, malloc, candidates));
+	if (malloc->parts->one_piece && malloc->arenas.count > 0 && !malloc->arenas.data[0].whole) {
+		malloc->parts->one_piece = false;
+		view->session->unreadable = unreadable;
+		LT_TRY(sum_arenas(view, reader, malloc, candidates));
+	}
 	LT_TRY(lt_malloc_mark(view, malloc, candidates));
 	LT_TRY(lt_malloc_mapped(view, reader, malloc));
 	malloc->whole = malloc->arenas.count > 0 &&

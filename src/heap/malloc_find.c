@@ -120,6 +120,12 @@ static bool main_regions(const struct lt_view *view, struct lt_chunk_reader *rea
 				.wanted = arena->system_bytes};
 	lt_addr start = (sbrk_base + LT_CHUNK_ALIGN - 1) & ~(lt_addr)(LT_CHUNK_ALIGN - 1), end;
 	bool ok = true;
+	if (malloc->parts->one_piece) {
+		/* All of it, if nobody else took memory from brk(2): the sum over its chunks tells whether that is so. */
+		end = sbrk_base + arena->system_bytes;
+		arena->overhead = arena->system_bytes;
+		return end <= start || end < sbrk_base || add_piece(&pieces, start, end);
+	}
 	if (sbrk_base != 0) {
 		/*
 		 * The first piece even when it is torn: it is known to begin here. The mappings may be older than
@@ -265,6 +271,7 @@ enum lt_status lt_malloc_regions(const struct lt_view *view, struct lt_chunk_rea
 		return lt_fail_memory(view->session);
 	if (malloc->arenas.count == 0)
 		return LT_OK;
+	malloc->parts->one_piece = malloc->parts->one_piece && sbrk_base != 0 && !in_pieces;
 	/* Those of threads first: no piece of the main arena is looked for in them. */
 	for (uint32_t i = 1; i < malloc->arenas.count; i++)
 		if (!thread_regions(view, malloc, i, heap_max))

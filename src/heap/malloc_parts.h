@@ -29,6 +29,7 @@ struct lt_malloc_parts {
 	struct lt_chunk_regions regions; /* by arena, then ascending */
 	struct lt_map marks;            /* chunk -> enum lt_chunk_state: in a fast bin or a cache */
 	struct lt_mapped_chunks mapped; /* ascending */
+	bool one_piece; /* the main arena is taken for one without a gap: its chunks are followed once */
 };
 
 /* ---- malloc_walk.c: from chunk to chunk ---- */
@@ -64,7 +65,7 @@ enum lt_chunk_step lt_chunk_next(struct lt_chunk_reader *reader, lt_addr *at, lt
 
 /* ---- malloc_find.c: where the chunks are ---- */
 
-/* Appends the regions of each arena, and those arenas that make sense. */
+/* Appends the regions of each arena, and those arenas that make sense; clears one_piece where there are several. */
 LT_MUST_CHECK enum lt_status lt_malloc_regions(const struct lt_view *view,
 					       struct lt_chunk_reader *reader,
 					       struct lt_malloc *malloc);
