@@ -33,6 +33,8 @@ struct recorder {
 	struct lt_watch_events batch;
 	struct lt_gc_recording recording;
 	struct lt_gc_keep keep;
+	lt_addr frozen_last; /* when it was found out last whether the program had frozen objects, */
+	bool frozen;         /* and whether it had */
 };
 
 static void deinit(struct recorder *recorder)
@@ -151,6 +153,11 @@ static bool take_sample(struct recorder *recorder, struct lt_gc_sample *sample)
 		lt_session_clear(recorder->session);
 		return false;
 	}
+	if (sample->state.frozen_last != recorder->frozen_last) {
+		recorder->frozen_last = sample->state.frozen_last;
+		recorder->frozen = lt_gc_frozen_by_program(&recorder->view, &sample->state);
+	}
+	sample->state.frozen = recorder->frozen && sample->state.frozen;
 	sample->rss_bytes = pages * (uint64_t)(page > 0 ? page : 4096);
 	sample->cpu_ns = (user + system) * (SECOND_NS / (uint64_t)(ticks > 0 ? ticks : 100));
 	sample->threads = threads > UINT32_MAX ? UINT32_MAX : (unsigned)threads;

@@ -49,7 +49,7 @@ struct lt_gc_sample {
 	uint64_t rss_bytes;
 	uint64_t cpu_ns; /* processor time of the process so far */
 	int64_t tracked; /* objects in the lists of the collector: estimated, exact where the release keeps it; -1 */
-	struct lt_gc_state state;
+	struct lt_gc_state state; /* `frozen`: by the program, see lt_gc_frozen_by_program() */
 	unsigned threads;
 };
 LT_VEC(lt_gc_samples, struct lt_gc_sample);

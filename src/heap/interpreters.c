@@ -1,6 +1,7 @@
 #include "heap/interpreters.h"
 
 #include "heap/gc_rings.h"
+#include "layout/object.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -206,6 +207,24 @@ bool lt_gc_state_read(const struct lt_view *view, lt_addr interpreter,
 		}
 	}
 	*ret_state = state;
+	return true;
+}
+
+bool lt_gc_frozen_by_program(const struct lt_view *view, const struct lt_gc_state *state)
+{
+	enum { FROZEN_AT_START = 1024 };
+	lt_addr at = state->permanent;
+	if (!state->frozen || !lt_has(view->layout, LT_PyGC_Head__gc_next))
+		return false;
+	for (int i = 0; i <= FROZEN_AT_START; i++) {
+		uint64_t next = 0;
+		if (!lt_memory_u64(view->memory, at + lt_off(view->layout, LT_PyGC_Head__gc_next),
+				   &next))
+			return false;
+		at = lt_gc_next(view->layout, next);
+		if (at == state->permanent || at == 0)
+			return false;
+	}
 	return true;
 }
 

@@ -105,6 +105,7 @@ def test_doctor_that_watches_finds_calls_in_hot_paths(interpreter, lowtide):
 FAULTS = {
     "gc-off": "gc.disable()\nwork(lambda: held.append([]))",
     "gc-saveall": "gc.set_debug(gc.DEBUG_SAVEALL)\nwork(lambda: (ring(), gc.collect(0)))",
+    "gc-freeze-pays": "held += [[i] for i in range(300000)]\ngc.collect()\nwork(lambda: gc.collect(), 0.2)",
     "gc-full-in-vain": "gc.set_threshold(10**6)\nwork(lambda: gc.collect())",
     "gc-thresholds-low": "gc.set_threshold(10, 10, 10**6)\nheld += [[i] for i in range(100000)]\n"
                          "work(lambda: [[j] for j in range(1000)], 0)",
@@ -133,6 +134,15 @@ def test_gc_names_the_fault(interpreter, lowtide, fault):
         pytest.skip("the time of short collections is seen by no source that is possible here")
     assert result.code == 0, result
     assert fault in [one["id"] for one in result.json["result"]["findings"]], result.json["result"]["findings"]
+
+
+def test_nobody_is_told_to_freeze_what_is_frozen(interpreter, lowtide):
+    script = ("import gc, time\nheld = [[i] for i in range(300000)]\ngc.collect()\ngc.freeze()\nready()\n"
+              "while True:\n    gc.collect()\n    time.sleep(0.2)\n")
+    with Target(interpreter, script) as target:
+        result = lowtide("gc", "--json", "-d", "2", "--source", "poll", target.pid)
+    assert result.code == 0, result
+    assert "gc-freeze-pays" not in [one["id"] for one in result.json["result"]["findings"]]
 
 
 CHANGES = textwrap.dedent('''
