@@ -41,6 +41,7 @@ static void reading_deinit(struct lt_rss_reading *reading)
 	lt_rss_pendings_deinit(&reading->pending);
 	free(reading->types);
 	free(reading->placed);
+	free(reading->kept);
 	free(reading->arena_used);
 }
 

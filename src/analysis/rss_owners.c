@@ -164,6 +164,10 @@ struct walk {
 	uint32_t node;   /* the first that is not behind */
 	lt_addr address; /* of it */
 	lt_addr end;     /* of the memory before */
+	uint32_t owner;  /* type that has the memory before; the number of types: none */
+	uint32_t object; /* in it, LT_NO_NODE for none */
+	uint64_t gap;    /* resident bytes of the free chunks before */
+	uint32_t arena;  /* that these are of */
 	uint32_t count;
 };
 
@@ -224,9 +228,13 @@ static void take_used(struct walk *walk, lt_addr start, uint64_t size, lt_addr a
 		walk->address = lt_heap_graph_address(&reading->picture->graph, 0);
 	}
 	walk->end = start + size;
+	walk->owner = reading->type_count;
+	walk->object = LT_NO_NODE;
 	skip_to(walk, address);
 	if (walk->node < walk->count && walk->address < start + size) {
 		tally(reading, tally_of_node(reading, walk->node), start, size, 1);
+		walk->object = walk->node;
+		walk->owner = reading->picture->graph.type[walk->node];
 		while (walk->node < walk->count && walk->address < start + size) {
 			reading->placed[walk->node] = 1;
 			next(walk);
@@ -234,6 +242,7 @@ static void take_used(struct walk *walk, lt_addr start, uint64_t size, lt_addr a
 	} else if (find_owner(reading, address, start + size - address, &type)) {
 		tally(reading, tally_of_type(reading, type), start, size, 0);
 		take_content(reading, address, start + size - address, (uint32_t)type);
+		walk->owner = (uint32_t)type;
 	} else if (!lt_rss_pendings_push(
 			   &reading->pending,
 			   (struct lt_rss_pending){start, address, size, otherwise})) {
@@ -302,6 +311,23 @@ static enum lt_status take_pymalloc(struct lt_rss_reading *reading)
 	return reading->no_memory ? lt_fail_memory(reading->session) : LT_OK;
 }
 
+/* What keeps the free chunks right before it from going back with what is behind it. */
+static void take_gap(struct walk *walk, uint64_t size)
+{
+	struct lt_rss_reading *reading = walk->reading;
+	uint32_t owner = walk->owner < reading->type_count ? walk->owner : reading->type_count;
+	struct lt_rss_kept *kept = &reading->kept[owner];
+	if (walk->gap > PAGE && walk->gap / 2 >= size) {
+		kept->holds += walk->gap;
+		kept->count++;
+		if (walk->gap > kept->most) {
+			kept->most = walk->gap;
+			kept->sample = walk->object;
+		}
+	}
+	walk->gap = 0;
+}
+
 static bool take_chunk(void *ctx, const struct lt_chunk *chunk)
 {
 	static const enum lt_rss_fixed free_parts[LT_CHUNK_STATES] = {
@@ -316,11 +342,20 @@ static bool take_chunk(void *ctx, const struct lt_chunk *chunk)
 	lt_rss_trim_chunk(reading, chunk, start);
 	if (chunk->state == LT_CHUNK_MMAPPED && !lt_map_put(&reading->big, chunk->address, 1))
 		reading->no_memory = true;
-	if (chunk->state == LT_CHUNK_USED || chunk->state == LT_CHUNK_MMAPPED)
+	if (chunk->arena != walk->arena || chunk->state == LT_CHUNK_TOP)
+		walk->gap = 0;
+	walk->arena = chunk->arena;
+	if (chunk->state == LT_CHUNK_USED || chunk->state == LT_CHUNK_MMAPPED) {
 		take_used(walk, start, chunk->size, chunk->address + reading->pymalloc->shift,
 			  chunk->state == LT_CHUNK_USED ? LT_RSS_C_USED : LT_RSS_C_BIG);
-	else
-		tally(reading, &reading->fixed[free_parts[chunk->state]], start, chunk->size, 1);
+		take_gap(walk, chunk->size);
+		return !reading->no_memory;
+	}
+	struct lt_rss_tally *part = &reading->fixed[free_parts[chunk->state]];
+	uint64_t before = part->bytes;
+	tally(reading, part, start, chunk->size, 1);
+	if (chunk->state == LT_CHUNK_FREE)
+		walk->gap += part->bytes - before;
 	return !reading->no_memory;
 }
 
@@ -468,7 +503,9 @@ enum lt_status lt_rss_owners(struct lt_rss_reading *reading)
 	reading->placed = calloc((size_t)nodes + 1, 1);
 	reading->arena_used =
 		calloc(reading->pymalloc->arenas.count + 1, sizeof(*reading->arena_used));
-	if (reading->types == NULL || reading->placed == NULL || reading->arena_used == NULL)
+	reading->kept = calloc((size_t)reading->type_count + 1, sizeof(*reading->kept));
+	if (reading->types == NULL || reading->kept == NULL || reading->placed == NULL ||
+	    reading->arena_used == NULL)
 		return lt_fail_memory(reading->session);
 	for (size_t i = 0; i < maps->count; i++) {
 		const struct lt_mapping *mapping = &maps->data[i].mapping;

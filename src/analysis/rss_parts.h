@@ -39,6 +39,14 @@ struct lt_rss_pending {
 };
 LT_VEC(lt_rss_pendings, struct lt_rss_pending);
 
+/* Objects of a type behind free chunks of the C allocator. */
+struct lt_rss_kept {
+	uint64_t holds; /* resident bytes of these free chunks */
+	uint64_t count;
+	uint64_t most;   /* of one of them */
+	uint32_t sample; /* what is behind that one, LT_NO_NODE when it is no object itself */
+};
+
 struct lt_rss_reading {
 	struct lt_session *session;
 	const struct lt_picture *picture;
@@ -51,6 +59,7 @@ struct lt_rss_reading {
 	struct lt_rss_tally fixed[LT_RSS_FIXED_COUNT];
 	struct lt_rss_tally *types; /* by index of type: its objects and what belongs to them */
 	uint32_t type_count;
+	struct lt_rss_kept *kept; /* by index of type; the last one: memory of no object */
 
 	struct lt_map owners; /* pointers of objects to memory that is no object -> index of type */
 	struct lt_map big;    /* big blocks of the C allocator that the walk has found */

@@ -1,7 +1,8 @@
 /*
- * rss_pins.c: what keeps resident memory from going back: arenas of Python's allocator that are mostly free.
+ * rss_pins.c: what keeps resident memory from going back: arenas of Python's allocator that are mostly free, and holes
+ * in heaps of the C allocator.
  *
- * An arena goes back when its last block is freed. Each one that is mostly free is put down to the type that has most
+ * A free chunk of the C allocator is put down to the object behind it, when that is much smaller. An arena goes back when its last block is freed. Each one that is mostly free is put down to the type that has most
  * of what survives in it.
  */
 #include "analysis/rss_parts.h"
@@ -112,33 +113,25 @@ static void look_at_arena(struct pinning *pinning, lt_addr start, lt_addr end, u
 	}
 }
 
-static int by_holds(const void *left, const void *right, void *types)
+static enum lt_status add_pin(const struct lt_rss_reading *reading, struct lt_rss *rss,
+			      struct lt_expressions *expressions, uint32_t index,
+			      const struct lt_rss_kept *kept, const char *layer)
 {
-	const struct survivors *of = types;
-	uint64_t a = of[*(const uint32_t *)left].holds, b = of[*(const uint32_t *)right].holds;
-	return (a < b) - (a > b);
-}
-
-static enum lt_status add_pin(struct pinning *pinning, struct lt_rss *rss,
-			      struct lt_expressions *expressions, uint32_t index)
-{
-	struct lt_rss_reading *reading = pinning->reading;
-	const struct survivors *survivors = &pinning->types[index];
 	LT_CLEANUP(lt_text_deinit) struct lt_text expression = {0};
 	char name[LT_RSS_NAME];
 	if (index == reading->type_count)
 		snprintf(name, sizeof(name), "memory of no object");
 	else
 		lt_rss_type_name(reading, index, name, sizeof(name));
-	if (survivors->count > 0)
-		lt_expression_write(expressions, survivors->sample, &expression, NULL);
+	if (kept->sample != LT_NO_NODE)
+		lt_expression_write(expressions, kept->sample, &expression, NULL);
 	const struct lt_rss_pin pin = {
 		.expression =
 			lt_arena_copy(&rss->strings, lt_text_get(&expression), expression.length),
 		.type = lt_arena_copy(&rss->strings, name, strlen(name)),
-		.count = survivors->count,
-		.holds_bytes = survivors->holds,
-		.layer = "pymalloc arena",
+		.count = kept->count,
+		.holds_bytes = kept->holds,
+		.layer = layer,
 	};
 	return pin.expression != NULL && pin.type != NULL && !expression.failed &&
 			       lt_rss_pins_push(&rss->pins, pin)
@@ -146,25 +139,38 @@ static enum lt_status add_pin(struct pinning *pinning, struct lt_rss *rss,
 		       : lt_fail_memory(reading->session);
 }
 
+static int by_holds(const void *left, const void *right)
+{
+	uint64_t a = ((const struct lt_rss_pin *)left)->holds_bytes;
+	uint64_t b = ((const struct lt_rss_pin *)right)->holds_bytes;
+	return (a < b) - (a > b);
+}
+
 static enum lt_status add_pins(struct pinning *pinning, const struct lt_subject *subject,
 			       struct lt_rss *rss)
 {
-	size_t count = (size_t)pinning->reading->type_count + 1;
-	uint32_t *order = pinning->touched; /* has room for each type, and is used up */
-	for (size_t i = 0; i < count; i++)
-		order[i] = (uint32_t)i;
-	qsort_r(order, count, sizeof(*order), by_holds, pinning->types);
-	if (pinning->types[order[0]].holds < BYTES_MIN)
-		return LT_OK;
+	struct lt_rss_reading *reading = pinning->reading;
 	struct lt_expressions *expressions = NULL;
 	LT_TRY(lt_expressions_create(&subject->picture, &expressions));
 	enum lt_status status = LT_OK;
-	for (size_t i = 0; i < count && i < PINS_SHOWN && status == LT_OK; i++) {
-		if (pinning->types[order[i]].holds < BYTES_MIN)
-			break;
-		status = add_pin(pinning, rss, expressions, order[i]);
+	for (uint32_t i = 0; i <= reading->type_count && status == LT_OK; i++) {
+		const struct survivors *survivors = &pinning->types[i];
+		const struct lt_rss_kept arenas = {
+			.holds = survivors->holds,
+			.count = survivors->count,
+			.sample = survivors->count > 0 ? survivors->sample : LT_NO_NODE,
+		};
+		if (arenas.holds >= BYTES_MIN)
+			status = add_pin(reading, rss, expressions, i, &arenas, "pymalloc arena");
+		if (status == LT_OK && reading->kept[i].holds >= BYTES_MIN && !reading->foreign)
+			status = add_pin(reading, rss, expressions, i, &reading->kept[i],
+					 "malloc heap");
 	}
 	lt_expressions_destroy(expressions);
+	if (rss->pins.count > 0)
+		qsort(rss->pins.data, rss->pins.count, sizeof(*rss->pins.data), by_holds);
+	if (rss->pins.count > PINS_SHOWN)
+		rss->pins.count = PINS_SHOWN;
 	return status;
 }
 
@@ -181,6 +187,8 @@ static bool mostly_free(struct lt_rss_reading *reading)
 	uint64_t bytes = 0;
 	for (size_t i = 0; i < reading->pymalloc->arenas.count; i++)
 		bytes += pinned_bytes(reading, i);
+	for (uint32_t i = 0; i <= reading->type_count; i++)
+		bytes += reading->kept[i].holds;
 	return bytes >= BYTES_MIN;
 }
 

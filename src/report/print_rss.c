@@ -2,7 +2,7 @@
 
 #include "analysis/rss.h"
 
-enum { ROWS = 30, CELLS = 5, PIN_CELLS = 4, PINS = 5, ALWAYS = 3, TRIM_MIN = 1 << 20 };
+enum { ROWS = 30, CELLS = 5, PIN_CELLS = 5, PINS = 5, ALWAYS = 3, TRIM_MIN = 1 << 20 };
 
 static const char *const layer_titles[LT_RSS_LAYERS] = {
 	[LT_RSS_OBJECTS] = "Python objects", [LT_RSS_PYMALLOC] = "Python's allocator (pymalloc)",
@@ -118,6 +118,7 @@ static void add_pins(struct lt_screen *screen, const struct lt_rss *rss)
 	static const struct lt_table_column columns[PIN_CELLS] = {{"HOLDS", true, 0},
 								  {"SURVIVORS", true, 0},
 								  {"TYPE", false, 40},
+								  {"IN", false, 0},
 								  {"ONE OF THEM", false, 0}};
 	const char *cells[PINS * PIN_CELLS];
 	size_t count = rss->pins.count < PINS ? rss->pins.count : PINS;
@@ -129,7 +130,8 @@ static void add_pins(struct lt_screen *screen, const struct lt_rss *rss)
 		row[0] = lt_screen_bytes(screen, pin->holds_bytes);
 		row[1] = lt_screen_count(screen, pin->count);
 		row[2] = lt_screen_safe(screen, pin->type);
-		row[3] = pin->expression[0] != '\0' ? lt_screen_safe(screen, pin->expression) : "?";
+		row[3] = pin->layer;
+		row[4] = pin->expression[0] != '\0' ? lt_screen_safe(screen, pin->expression) : "?";
 	}
 	lt_screen_heading(screen, "WHAT KEEPS MEMORY FROM GOING BACK",
 			  "survivors in memory that is mostly free");
@@ -141,9 +143,10 @@ static void add_pins(struct lt_screen *screen, const struct lt_rss *rss)
 	lt_screen_table(screen, &table);
 	lt_screen_paragraph(
 		screen, 2, "", 2,
-		"An arena of Python's allocator goes back when the last object in it is gone. "
-		"malloc_trim and other allocators cannot change that: make what survives before "
-		"the big structure or copy it afterwards, or do the work in a process that ends.");
+		"An arena of Python's allocator goes back when the last object in it is gone: make "
+		"what survives before the big structure or copy it afterwards, or do the work in a "
+		"process that ends; malloc_trim cannot change that. Holes in a heap of malloc go "
+		"back by malloc_trim.");
 }
 
 static void add_trim(struct lt_screen *screen, const struct lt_rss *rss)

@@ -151,6 +151,7 @@ COMMANDS = {
     "sql": ["sql", "{pid}", "SELECT type, count(*), sum(retained) FROM objects GROUP BY type ORDER BY 3"],
     "doctor": ["doctor", "-o", "{file}.html", "{pid}"],
     "diff": ["diff", "{before}", "{pid}"],
+    "rss": ["rss", "--json", "{pid}"],
     "gc": ["gc", "--json", "-d", "1", "{pid}"],
 }
 LASTS = {"leaks": 2.4, "gc": 1.3}  # seconds; the others 0.3

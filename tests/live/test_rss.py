@@ -118,6 +118,37 @@ def test_survivors_that_pin_arenas_are_named_first(interpreter, lowtide, kind):
         assert free > 0.5 * arenas, found["parts"]
 
 
+# The same of what the C allocator has.
+BIG_SURVIVORS = {
+    "bytes": ("", "b'%d' % (10 ** 9 + i) * 2_000", "bytes"),
+    "strings": ("", "'number %d' % (10 ** 9 + i) * 1_000", "str"),
+    "lists": ("", "[i] * 2_000", "list"),
+    "tuples": ("", "(i,) * 2_000", "tuple"),
+    "sets": ("", "set(range(i, i + 300))", "set"),
+}
+
+
+@pytest.mark.parametrize("kind", BIG_SURVIVORS)
+def test_survivors_between_holes_are_named_first(interpreter, lowtide, kind):
+    setting, make, type_name = BIG_SURVIVORS[kind]
+    script = f"{setting}rows = [{make} for i in range(2_000)]\nsurvivors = rows[::50]\ndel rows\nready()"
+    with Target(interpreter, script) as target:
+        target.wait_asleep()
+        found = rss(lowtide, target)
+        first = next(pin for pin in found["pins"] if pin["layer"] == "malloc heap")
+        assert first["type"] == type_name, found["pins"]
+        assert 30 <= first["count"] <= 50, found["pins"]
+        assert first["holds_bytes"] > 10_000_000, found["pins"]
+        assert first["expression"] is None or "survivors[" in first["expression"], found["pins"]
+
+
+@pytest.mark.parametrize("allocator", ["debug", "malloc"])
+def test_other_ways_to_allocate_are_explained(interpreter, lowtide, allocator):
+    script = "held = [[str(i), [i]] for i in range(30_000)]\nready()"
+    with Target(interpreter, script, env={"PYTHONMALLOC": allocator}) as target:
+        check_workload(target, lowtide, [("objects", "live objects: list", 60_000 * 60), ("objects", "live objects: str", 30_000 * 48)])
+
+
 def test_a_process_that_uses_its_arenas_has_no_pins(interpreter, lowtide):
     with Target(interpreter, "held = [(i, str(i)) for i in range(200_000)]\nready()") as target:
         target.wait_asleep()
