@@ -4,13 +4,25 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* What is left of a split that is too small for a chunk stays with it. False: no memory. */
+static bool take_candidate(struct lt_chunk_reader *reader, const struct lt_glibc_layout *layout,
+			   const struct lt_chunk_at *chunk, struct lt_addr_list *candidates)
+{
+	uint64_t size = lt_tcache_chunk_size(layout);
+	if (chunk->size != size && chunk->size != size + LT_CHUNK_ALIGN)
+		return true;
+	lt_addr address = chunk->start + LT_CHUNK_HEAD;
+	const unsigned char *cache = lt_chunk_read(reader, address, lt_tcache_bytes(layout));
+	return cache == NULL || !lt_tcache_plausible(layout, cache) ||
+	       lt_addr_list_push(candidates, address);
+}
+
 /* Adds up the chunks of a region, and collects those that may be the cache of a thread. False: no memory. */
 static bool sum_region(const struct lt_view *view, struct lt_chunk_reader *reader,
 		       struct lt_malloc *malloc, const struct lt_chunk_region *region,
 		       struct lt_addr_list *candidates)
 {
 	struct lt_malloc_arena *arena = &malloc->arenas.data[region->arena];
-	uint64_t cache = lt_tcache_chunk_size(malloc->parts->glibc.layout);
 	lt_addr at = region->start;
 	for (;;) {
 		struct lt_chunk_at chunk;
@@ -30,10 +42,8 @@ static bool sum_region(const struct lt_view *view, struct lt_chunk_reader *reade
 		arena->overhead -= chunk.size < arena->overhead ? chunk.size : arena->overhead;
 		if (state != LT_CHUNK_USED && chunk.size > arena->largest_free)
 			arena->largest_free = chunk.size;
-		/* What is left of a split that is too small for a chunk stays with it. */
 		if (state == LT_CHUNK_USED &&
-		    (chunk.size == cache || chunk.size == cache + LT_CHUNK_ALIGN) &&
-		    !lt_addr_list_push(candidates, chunk.start + LT_CHUNK_HEAD))
+		    !take_candidate(reader, malloc->parts->glibc.layout, &chunk, candidates))
 			return false;
 		if (step == LT_STEP_TOP)
 			return true;

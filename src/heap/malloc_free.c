@@ -16,7 +16,7 @@ static uint64_t word(const unsigned char *bytes)
 	return value;
 }
 
-static uint64_t tcache_bytes(const struct lt_glibc_layout *layout)
+uint64_t lt_tcache_bytes(const struct lt_glibc_layout *layout)
 {
 	return layout->tcache_bins * (sizeof(uint16_t) + sizeof(lt_addr));
 }
@@ -24,7 +24,7 @@ static uint64_t tcache_bytes(const struct lt_glibc_layout *layout)
 uint64_t lt_tcache_chunk_size(const struct lt_glibc_layout *layout)
 {
 	/* malloc/malloc.c, request2size(): the size word is a chunk's own, the word before it its neighbour's. */
-	return (tcache_bytes(layout) + 8 + LT_CHUNK_ALIGN - 1) & ~(uint64_t)(LT_CHUNK_ALIGN - 1);
+	return (lt_tcache_bytes(layout) + 8 + LT_CHUNK_ALIGN - 1) & ~(uint64_t)(LT_CHUNK_ALIGN - 1);
 }
 
 /* Of a list's chunks: malloc/malloc.c, csize2tidx(), large_csize2tidx(). */
@@ -83,15 +83,26 @@ static bool mark(struct lt_malloc *malloc, lt_addr chunk, uint64_t size, enum lt
 
 /* ---- caches of threads ---- */
 
-/* The first chunk of a cache's first list; 0: all are empty. */
-static lt_addr first_listed(const struct lt_glibc_layout *layout, const unsigned char *cache)
+static lt_addr list_of(const struct lt_glibc_layout *layout, const unsigned char *cache,
+		       uint32_t list)
 {
+	return word(cache + layout->tcache_bins * sizeof(uint16_t) + list * sizeof(lt_addr));
+}
+
+bool lt_tcache_plausible(const struct lt_glibc_layout *layout, const unsigned char *cache)
+{
+	bool any = false;
 	for (uint32_t i = 0; i < layout->tcache_bins; i++) {
-		lt_addr entry = word(cache + layout->tcache_bins * sizeof(uint16_t) + i * 8);
-		if (entry != 0)
-			return entry;
+		uint16_t number;
+		lt_addr entry = list_of(layout, cache, i);
+		memcpy(&number, cache + i * sizeof(number), sizeof(number));
+		/* A thread may be between the two writes, but not with several chunks. */
+		if (entry % LT_CHUNK_ALIGN != 0 || entry >> 47 != 0 ||
+		    (layout->tcache_slots == 0 && (entry == 0) != (number == 0) && number > 1))
+			return false;
+		any |= entry != 0;
 	}
-	return 0;
+	return any;
 }
 
 /*
@@ -103,21 +114,18 @@ static bool read_cache(const struct lt_view *view, const struct lt_malloc *mallo
 {
 	const struct lt_glibc_layout *layout = malloc->parts->glibc.layout;
 	struct listed listed;
-	if (lt_memory_probe(view->memory, address, cache, tcache_bytes(layout)) !=
-	    tcache_bytes(layout))
+	lt_addr first = 0;
+	if (lt_memory_probe(view->memory, address, cache, lt_tcache_bytes(layout)) !=
+		    lt_tcache_bytes(layout) ||
+	    !lt_tcache_plausible(layout, cache))
 		return false;
 	for (uint32_t i = 0; i < layout->tcache_bins; i++) {
-		uint16_t number;
-		lt_addr entry = word(cache + layout->tcache_bins * sizeof(uint16_t) + i * 8);
-		memcpy(&number, cache + i * sizeof(number), sizeof(number));
-		if (entry % LT_CHUNK_ALIGN != 0 ||
-		    (entry != 0 && lt_malloc_region(malloc->parts, entry) == NULL))
+		lt_addr entry = list_of(layout, cache, i);
+		if (entry != 0 && lt_malloc_region(malloc->parts, entry) == NULL)
 			return false;
-		/* A thread may be between the two writes, but not in many lists. */
-		if (layout->tcache_slots == 0 && (entry == 0) != (number == 0) && number > 1)
-			return false;
+		if (first == 0)
+			first = entry;
 	}
-	lt_addr first = first_listed(layout, cache);
 	if (first == 0 || !read_listed(view, malloc, first - LT_CHUNK_HEAD, &listed))
 		return false;
 	*ret_key = listed.key;
@@ -173,7 +181,7 @@ static bool mark_caches(const struct lt_view *view, struct lt_malloc *malloc,
 	const struct lt_glibc_layout *layout = malloc->parts->glibc.layout;
 	unsigned char cache[TCACHE_MAX];
 	uint64_t common = 0, key;
-	if (tcache_bytes(layout) > sizeof(cache))
+	if (lt_tcache_bytes(layout) > sizeof(cache))
 		return true;
 	if (layout->tcache_random_key != 0 && !common_key(view, malloc, candidates, &common))
 		return false;
@@ -184,10 +192,8 @@ static bool mark_caches(const struct lt_view *view, struct lt_malloc *malloc,
 		bool sense = true;
 		malloc->caches++;
 		for (uint32_t list = 0; list < layout->tcache_bins; list++)
-			if (!mark_list(view, malloc, list,
-				       word(cache + layout->tcache_bins * sizeof(uint16_t) +
-					    list * sizeof(lt_addr)),
-				       key, &sense))
+			if (!mark_list(view, malloc, list, list_of(layout, cache, list), key,
+				       &sense))
 				return false;
 		if (!sense)
 			view->session->unreadable++;

@@ -78,6 +78,9 @@ LT_MUST_CHECK enum lt_status lt_malloc_mapped(const struct lt_view *view,
 
 /* The size of a chunk that holds the cache of a thread. */
 uint64_t lt_tcache_chunk_size(const struct lt_glibc_layout *layout);
+uint64_t lt_tcache_bytes(const struct lt_glibc_layout *layout);
+/* False: no cache, or an empty one, is in these lt_tcache_bytes(). */
+bool lt_tcache_plausible(const struct lt_glibc_layout *layout, const unsigned char *cache);
 /* Marks the chunks of the fast bins of all arenas, and of the caches in those of `candidates` that are one. */
 LT_MUST_CHECK enum lt_status lt_malloc_mark(const struct lt_view *view, struct lt_malloc *malloc,
 					    const struct lt_addr_list *candidates);
