@@ -91,20 +91,20 @@ static const char *file_name(const char *path)
 	return slash != NULL && slash[1] != '\0' ? slash + 1 : path;
 }
 
-/* The file that the mapping is of; of anonymous memory right behind a file's data that file: its .bss. */
+/* The file that the mapping is of, "" when of none; of anonymous memory right behind a file's data that file: its .bss. */
 static const char *file_of(const struct lt_mappings *mappings, size_t i)
 {
 	const struct lt_mapping *mapping = &mappings->data[i];
 	if (mapping->inode != 0 || mapping->path[0] == '/')
 		return mapping->path;
 	if (i == 0 || mapping->path[0] != '\0')
-		return NULL;
+		return "";
 	const struct lt_mapping *before = mapping - 1;
 	return before->end == mapping->start && before->inode != 0 && before->writable &&
 			       mapping->writable && !before->shared &&
 			       mapping->end - mapping->start <= BSS_MAX
 		       ? before->path
-		       : NULL;
+		       : "";
 }
 
 /* True of the stack of a thread: where pthread_self() is, but for the main thread, which has it elsewhere. */
@@ -130,12 +130,12 @@ static struct lt_rss_part of_mapping(const struct lt_rss_reading *reading, const
 	const char *file = file_of(mappings, i);
 	struct lt_rss_part part = {.detail = "", .count = 1};
 	part.held_bytes = mapping->end - mapping->start;
-	if (file != NULL && (begins(file, "/dev/shm/") || begins(file, "/memfd:") ||
-			     begins(file, "/dev/zero") || begins(file, "/SYSV"))) {
+	if (begins(file, "/dev/shm/") || begins(file, "/memfd:") || begins(file, "/dev/zero") ||
+	    begins(file, "/SYSV")) {
 		part.layer = LT_RSS_FILES;
 		part.name = begins(file, "/dev/zero") ? "shared anonymous memory" : file_name(file);
 		part.detail = "shared memory";
-	} else if (file != NULL) {
+	} else if (file[0] != '\0') {
 		part.layer = LT_RSS_FILES;
 		part.name = file_name(file);
 		part.detail = file;
