@@ -36,8 +36,17 @@ static void bash(struct lt_text *out)
 			 "\t\tcase ${COMP_WORDS[i]} in\n\t\t");
 	for (size_t i = 0; i < lt_command_count; i++)
 		lt_text_addf(out, "%s%s", i == 0 ? "" : "|", lt_commands[i].name);
-	lt_text_add(out, ") command=${COMP_WORDS[i]}; break ;;\n\t\tesac\n\tdone\n"
-			 "\tcase $before in\n");
+	lt_text_add(out, ") command=${COMP_WORDS[i]}; break ;;\n\t\tesac\n\tdone\n");
+	/* What stands behind -- belongs to the program that is run. */
+	for (size_t i = 0; i < lt_command_count; i++)
+		if (lt_commands[i].completion == LT_COMPLETE_PROGRAM)
+			lt_text_addf(out,
+				     "\tif [[ $command == %s && \" ${COMP_WORDS[*]:0:COMP_CWORD} "
+				     "\" == *' -- '* ]]; then\n"
+				     "\t\tCOMPREPLY=($(compgen -c -f -- \"$word\"))\n"
+				     "\t\treturn\n\tfi\n",
+				     lt_commands[i].name);
+	lt_text_add(out, "\tcase $before in\n");
 	for (size_t i = 0; i < LT_OPT_COUNT; i++) {
 		const struct lt_option *option = &lt_options[i];
 		if (option->hidden || option->argument == NULL)
@@ -75,6 +84,8 @@ static void bash(struct lt_text *out)
 				     "\t%s:*) COMPREPLY=($(compgen -f -W \"$(" PIDS
 				     ")\" -- \"$word\")) ;;\n",
 				     command->name);
+		if (command->completion == LT_COMPLETE_PROGRAM)
+			lt_text_addf(out, "\t%s:*) COMPREPLY=(--) ;;\n", command->name);
 		if (command->completion == LT_COMPLETE_COMMAND) {
 			lt_text_addf(out, "\t%s:*) COMPREPLY=($(compgen -W '", command->name);
 			add_command_names(out);
@@ -153,6 +164,8 @@ static void zsh(struct lt_text *out)
 			lt_text_add(out, " \\\n\t\t\t'1:PID:_lowtide_pids'");
 		else if (command->completion == LT_COMPLETE_SUBJECT)
 			lt_text_add(out, " \\\n\t\t\t'*:PID or file:{_lowtide_pids; _files}'");
+		else if (command->completion == LT_COMPLETE_PROGRAM)
+			lt_text_add(out, " \\\n\t\t\t'*::command:_normal'");
 		else if (command->completion == LT_COMPLETE_COMMAND)
 			lt_text_add(out, " \\\n\t\t\t'1:command:_lowtide_commands'");
 		lt_text_add(out, "\n\t\t;;\n");
@@ -191,6 +204,12 @@ static void fish(struct lt_text *out)
 				out,
 				"complete -c lowtide -n '__fish_seen_subcommand_from %s' -F -a "
 				"'(__fish_complete_pids)'\n",
+				command->name);
+		if (command->completion == LT_COMPLETE_PROGRAM)
+			lt_text_addf(
+				out,
+				"complete -c lowtide -n '__fish_seen_subcommand_from %s' -F -a "
+				"'(__fish_complete_command)'\n",
 				command->name);
 		if (command->completion == LT_COMPLETE_COMMAND) {
 			lt_text_addf(out,

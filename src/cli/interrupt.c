@@ -6,8 +6,7 @@ static volatile int interrupted;
 
 static void on_interrupt(int signal_number)
 {
-	(void)signal_number;
-	interrupted = 1;
+	interrupted = signal_number;
 }
 
 static const struct sigaction action = {.sa_handler = on_interrupt,
@@ -24,6 +23,11 @@ void lt_interrupt_at_term(struct lt_interrupt *interrupt)
 {
 	interrupt->term = true;
 	sigaction(SIGTERM, &action, &interrupt->before_term);
+}
+
+int lt_interrupt_number(void)
+{
+	return interrupted;
 }
 
 void lt_interrupt_end(struct lt_interrupt *interrupt)

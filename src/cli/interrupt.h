@@ -16,6 +16,8 @@ struct lt_interrupt {
 const volatile int *lt_interrupt_begin(struct lt_interrupt *interrupt);
 /* SIGTERM is such an interrupt too: something is to be finished, and a service manager waits for that. */
 void lt_interrupt_at_term(struct lt_interrupt *interrupt);
+/* The last signal that was such an interrupt, 0: none was. */
+int lt_interrupt_number(void);
 void lt_interrupt_end(struct lt_interrupt *interrupt);
 
 #endif

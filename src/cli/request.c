@@ -215,6 +215,15 @@ static enum lt_status apply(struct parser *parser, enum lt_option_id id, const c
 	case LT_OPT_RETAINED:
 		request->retained = true;
 		break;
+	case LT_OPT_RUNS:
+		request->runs = (unsigned)number;
+		break;
+	case LT_OPT_TIMEOUT:
+		request->timeout = (unsigned)number;
+		break;
+	case LT_OPT_ONLY:
+		request->only = argument;
+		break;
 	case LT_OPT_FROM:
 		request->from = argument;
 		break;
@@ -408,6 +417,20 @@ static enum lt_status choose_format(struct parser *parser, const struct lt_comma
 	return LT_OK;
 }
 
+/* Of a command that runs a program: all of that stands behind --. */
+static enum lt_status parse_program(struct parser *parser, const struct lt_command *command)
+{
+	struct lt_session *session = parser->session;
+	if (parser->operand_count == 1 && parser->request->command_line != NULL)
+		return LT_OK;
+	lt_remedy(session, "Write 'lowtide %s %s'.", command->name, command->operand);
+	if (parser->operand_count > 1)
+		return lt_fail(session, LT_E_USAGE, "'%.100s' stands before the -- of %s",
+			       parser->operands[1], command->name);
+	return lt_fail(session, LT_E_USAGE, "the command %s takes -- and a command to run",
+		       command->name);
+}
+
 static enum lt_status parse_operands(struct parser *parser)
 {
 	struct lt_request *request = parser->request;
@@ -423,6 +446,8 @@ static enum lt_status parse_operands(struct parser *parser)
 	}
 	LT_TRY(check_options(parser, command));
 	LT_TRY(choose_format(parser, command));
+	if (command->completion == LT_COMPLETE_PROGRAM)
+		return parse_program(parser, command);
 	size_t most = command->operands_most != 0 ? command->operands_most + 1
 		      : command->operand != NULL  ? 2
 						  : 1;
@@ -488,6 +513,14 @@ static enum lt_status parse(struct parser *parser, int argc, char **argv)
 		const char *next = i + 1 < argc ? argv[i + 1] : NULL;
 		bool took_next = false;
 		if (!only_operands && strcmp(argument, "--") == 0) {
+			const struct lt_command *command =
+				parser->operand_count > 0 ? lt_command_find(parser->operands[0])
+							  : NULL;
+			if (command != NULL && command->completion == LT_COMPLETE_PROGRAM) {
+				if (next != NULL)
+					parser->request->command_line = &argv[i + 1];
+				break;
+			}
 			only_operands = true;
 		} else if (!only_operands && argument[0] == '-' && argument[1] == '-') {
 			LT_TRY(parse_long(parser, argument + 2, next, &took_next));

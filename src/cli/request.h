@@ -51,7 +51,12 @@ struct lt_request {
 	const char *operands[LT_OPERANDS_MOST]; /* the same and those after it */
 	size_t operand_count;
 	uint64_t depth;   /* levels of a tree; 0: the default of the command */
-	const char *from; /* where a tree begins; NULL: at its roots */
+	unsigned runs;    /* of a command; 0: the default */
+	unsigned timeout; /* seconds that a run may take; 0: the default */
+	const char *only; /* names with commas between; NULL: all */
+	char *const *
+		command_line; /* what stands behind --, for a command that runs it; NULL: nothing */
+	const char *from;     /* where a tree begins; NULL: at its roots */
 };
 
 /*

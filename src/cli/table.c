@@ -1,5 +1,6 @@
 #include "cli/table.h"
 
+#include "analysis/allocators.h"
 #include "analysis/leaks.h"
 #include "cli/run.h"
 #include "report/export_gc.h"
@@ -131,6 +132,23 @@ const struct lt_option lt_options[LT_OPT_COUNT] = {
 	[LT_OPT_RETAINED] = {.name = "retained",
 			     .help = "Count every object, with what would go with those of each "
 				     "type; most of that first"},
+	[LT_OPT_RUNS] = {.name = "runs",
+			 .argument = "N",
+			 .least = 1,
+			 .most = LT_ALLOCATOR_RUNS_MOST,
+			 .help = "Run the command N times under each setting (1) and compare the "
+				 "medians"},
+	[LT_OPT_TIMEOUT] = {.name = "timeout",
+			    .argument = "SECONDS",
+			    .least = 1,
+			    .most = 86400,
+			    .help = "End a run after SECONDS (600): how a service is measured, "
+				    "which does not end by itself"},
+	[LT_OPT_ONLY] = {.name = "only",
+			 .argument = "NAMES",
+			 .help = "Only these settings, with commas between: tuned, jemalloc, "
+				 "mimalloc, malloc, malloc+tuned, malloc+jemalloc, "
+				 "malloc+mimalloc"},
 	[LT_OPT_HELP] = {.name = "help", .letter = 'h', .help = "Show help and exit"},
 	[LT_OPT_VERSION] = {.name = "version", .letter = 'V', .help = "Show the version and exit"},
 	[LT_OPT_GENERATE] = {.name = "generate",
@@ -224,6 +242,12 @@ static const char *const retained_examples[] = {
 static const char *const rss_examples[] = {
 	"lowtide rss 4242", "Where the resident memory of process 4242 is, part by part",
 	"lowtide rss -v 4242", "With the size classes of Python's allocator", NULL};
+
+static const char *const try_allocators_examples[] = {
+	"lowtide try-allocators --runs 3 -- python3 batch.py",
+	"What a job takes under each allocator, and what to set",
+	"lowtide try-allocators -q --timeout 60 --only tuned,jemalloc -- ./serve-with-load.sh",
+	"A service that does not end: a minute each as it is, tuned and under jemalloc", NULL};
 
 static const char *const sql_examples[] = {
 	"lowtide sql 4242 \"SELECT type, count, bytes FROM types ORDER BY bytes DESC LIMIT 10\"",
@@ -447,6 +471,24 @@ const struct lt_command lt_commands[] = {
 		 "size classes of Python's allocator follow.",
 	 .examples = rss_examples,
 	 .run = lt_cmd_rss},
+	{.name = "try-allocators",
+	 .operand = "-- COMMAND [ARGUMENT]...",
+	 .completion = LT_COMPLETE_PROGRAM,
+	 .options = COMMON | LT_OPT_BIT(LT_OPT_RUNS) | LT_OPT_BIT(LT_OPT_TIMEOUT) |
+		    LT_OPT_BIT(LT_OPT_ONLY),
+	 .summary = "a command under each C allocator: memory, time, what to set",
+	 .description =
+		 "Runs the command as it is, with settings of glibc, without Python's own "
+		 "allocator, and with jemalloc and mimalloc preloaded, one after another; compares "
+		 "the most resident memory, that in the last fifth of the run, and the time; and "
+		 "names the environment to set when that gains 10 % or more. A library that is not "
+		 "installed is listed with its package; a command that fails with a setting is "
+		 "shown so.\n\n"
+		 "Child processes count. The command reads nothing, and writes to standard error, "
+		 "with --quiet nowhere. Whatever it leaves running is ended after each run, and so "
+		 "is all of it when lowtide is interrupted.",
+	 .examples = try_allocators_examples,
+	 .run = lt_cmd_try_allocators},
 	{.name = "sql",
 	 .operand = "PID|FILE QUERY",
 	 .operands_least = 2,

@@ -34,11 +34,16 @@ enum lt_option_id {
 	LT_OPT_DEPTH,
 	LT_OPT_FROM,
 	LT_OPT_RETAINED,
+	LT_OPT_RUNS,
+	LT_OPT_TIMEOUT,
+	LT_OPT_ONLY,
 	LT_OPT_HELP,
 	LT_OPT_VERSION,
 	LT_OPT_GENERATE,
 	LT_OPT_COUNT
 };
+
+_Static_assert(LT_OPT_COUNT <= 32, "options are bits of an unsigned");
 
 #define LT_OPT_BIT(id) (1u << (id))
 
@@ -48,7 +53,8 @@ enum lt_completion {
 	LT_COMPLETE_FILE,
 	LT_COMPLETE_PID,
 	LT_COMPLETE_SUBJECT, /* a PID or a file */
-	LT_COMPLETE_COMMAND
+	LT_COMPLETE_COMMAND,
+	LT_COMPLETE_PROGRAM /* behind --: a program and what it takes */
 };
 
 struct lt_option {

@@ -41,6 +41,9 @@ json_t *lt_json_retained(const struct lt_retained *retained);
 struct lt_rss;
 json_t *lt_json_rss(const struct lt_rss *rss);
 
+struct lt_allocators;
+json_t *lt_json_allocators(const struct lt_allocators *allocators);
+
 json_t *lt_json_snapshot(const struct lt_tide_written *written);
 
 /* An address as "0x7f...", null for 0. */

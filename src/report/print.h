@@ -25,6 +25,10 @@ struct lt_rss;
 void lt_print_rss(const struct lt_report *report, const struct lt_rss *rss, uint64_t top,
 		  struct lt_text *out);
 
+struct lt_allocators;
+void lt_print_allocators(const struct lt_report *report, const struct lt_allocators *allocators,
+			 struct lt_text *out);
+
 struct lt_tide_written;
 void lt_print_snapshot(const struct lt_report *report, const struct lt_tide_written *written,
 		       struct lt_text *out);

@@ -110,6 +110,15 @@ void lt_report_rss(const struct lt_report *report, const struct lt_rss *rss, uin
 		lt_print_rss(report, rss, top, out);
 }
 
+void lt_report_allocators(const struct lt_report *report, const struct lt_allocators *allocators,
+			  struct lt_text *out)
+{
+	if (report->json)
+		lt_json_write(report, "result", lt_json_allocators(allocators), out);
+	else
+		lt_print_allocators(report, allocators, out);
+}
+
 void lt_report_snapshot(const struct lt_report *report, const struct lt_tide_written *written,
 			struct lt_text *out)
 {

@@ -70,6 +70,11 @@ struct lt_rss;
 void lt_report_rss(const struct lt_report *report, const struct lt_rss *rss, uint64_t top,
 		   struct lt_text *out);
 
+struct lt_allocators;
+/* What a command takes under each allocator, and the advice. */
+void lt_report_allocators(const struct lt_report *report, const struct lt_allocators *allocators,
+			  struct lt_text *out);
+
 struct lt_query_result;
 /* Rows as a table, as JSON or as CSV (RFC 4180). */
 void lt_report_query(const struct lt_report *report, const struct lt_query_result *result,

@@ -9,7 +9,7 @@ import pytest
 from harness import lowtide_path
 from harness.run import run_command
 
-COMMANDS = ["doctor", "leaks", "gc", "ps", "types", "diff", "object", "snapshot", "path", "retained", "rss", "sql", "help"]
+COMMANDS = ["doctor", "leaks", "gc", "ps", "types", "diff", "object", "snapshot", "path", "retained", "rss", "try-allocators", "sql", "help"]
 
 
 def refused(result, code, sentence, remedy=None):
@@ -70,6 +70,11 @@ def refused(result, code, sentence, remedy=None):
     (["sql", "1", "SELECT 1", "2"], "'2' is one argument too many for sql", None),
     (["sql", "--format", "html", "1", "SELECT 1"], "the command sql cannot write html", "text, json or csv"),
     (["ps", "--format", "csv"], "the command ps cannot write csv", "text or json"),
+    (["try-allocators"], "the command try-allocators takes -- and a command to run", "lowtide try-allocators -- COMMAND"),
+    (["try-allocators", "--"], "the command try-allocators takes -- and a command to run", None),
+    (["try-allocators", "true"], "'true' stands before the -- of try-allocators", "lowtide try-allocators -- COMMAND"),
+    (["try-allocators", "--only", "tuned,tcmalloc", "--", "true"], "'tcmalloc' is no setting that --only takes", "malloc+jemalloc"),
+    (["try-allocators", "--runs", "0", "--", "true"], "'0' is not an argument that --runs takes", "from 1 to 100"),
     (["ps", "-o", ""], "the file name of --output is empty", None),
 ])
 def test_refused(lowtide, arguments, sentence, remedy):
@@ -155,8 +160,11 @@ def test_bash_completion(lowtide, tmp_path):
     assert bash_completions(lowtide, tmp_path, "doctor", "--fail") == ["--fail-on"]
     assert bash_completions(lowtide, tmp_path, "doctor", "--fail-on", "") == ["info", "low", "medium", "high", "critical"]
     assert bash_completions(lowtide, tmp_path, "types", "--mode", "l") == ["live"]
-    assert bash_completions(lowtide, tmp_path, "help", "t") == ["types"]
+    assert bash_completions(lowtide, tmp_path, "help", "ty") == ["types"]
     assert "--all" not in bash_completions(lowtide, tmp_path, "doctor", "--")
+    assert bash_completions(lowtide, tmp_path, "try-allocators", "--ru") == ["--runs"]
+    assert bash_completions(lowtide, tmp_path, "try-allocators", "--", "env", "--ru") == []
+    assert "env" in bash_completions(lowtide, tmp_path, "try-allocators", "--", "en")
 
 
 @pytest.mark.parametrize("shell", ["zsh", "fish"])
