@@ -47,6 +47,14 @@ static bool better(const struct lt_gc_prediction *a, const struct lt_gc_predicti
 	return (double)a->garbage_peak_bytes < (double)b->garbage_peak_bytes * 0.95;
 }
 
+static double path_ms(const struct lt_gc_model *model)
+{
+	double run_ns = 0;
+	for (size_t i = 0; i < model->steps.count && model->basis == LT_BASIS_PATH; i++)
+		run_ns += (double)model->steps.data[i].run_ns;
+	return run_ns / 1e6;
+}
+
 static void advise(const struct lt_gc_model *model, struct lt_gc_what_if *answer)
 {
 	static const int64_t older[][2] = {{-1, -1}, {5, 5},   {10, 10},
@@ -90,6 +98,7 @@ void lt_gc_ask_model(const struct lt_gc_model *model, const struct lt_gc_questio
 		return;
 	}
 	answer.program_ms = model->program_ns / 1e6;
+	answer.path_ms = path_ms(model);
 	answer.recorded = model->itself;
 	answer.bytes_known = model->bytes_known;
 	answer.bytes_per_object = model->bytes_per_object;

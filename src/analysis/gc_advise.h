@@ -27,6 +27,7 @@ struct lt_gc_what_if {
 	enum lt_gc_basis basis;
 	const char *why; /* nothing can be said; static */
 	double program_ms; /* that the figures are for: the time of the recording outside of collections */
+	double path_ms; /* how much of it the count was watched for closely; 0: no path */
 	struct lt_gc_prediction
 		recorded;          /* what the model says of the settings that were recorded */
 	uint64_t seen_collections; /* what was seen of them */

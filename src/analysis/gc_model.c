@@ -8,7 +8,8 @@ enum {
 	BYTES_LEAST = 48,
 	BYTES_MOST = 65536,
 	GROWTH_TO_MEASURE =
-		100000, /* objects, below which resident memory says nothing of their size */
+		100000,    /* objects, below which resident memory says nothing of their size */
+	REFILLS_LEAST = 8, /* collections, below which garbage of before counts too much */
 };
 
 /* A larger figure out of a recording is none. */
@@ -32,6 +33,7 @@ struct totals {
 	uint64_t lost_of, delays;
 	double kept; /* growth of what lives */
 	bool kept_known, exact;
+	double refill; /* allocated out of free lists after a collection, on average */
 	double aged; /* what a collection of generation 1 adds to long_lived_pending; -1: not known */
 };
 
@@ -330,6 +332,31 @@ static const char *why_not(const struct lt_gc_recording *recording, const struct
 	return "";
 }
 
+/*
+ * More was collected than was counted: the rest came out of the free lists (Objects/tupleobject.c, listobject.c,
+ * dictobject.c: what is taken from them does not pass _PyObject_GC_Alloc()), which collections fill and full ones clear. Lists and dicts
+ * have 80 each, tuples 2,000 of each length, so that only tuples make many. Less cannot be told from what goes by
+ * reference counting.
+ */
+static void fit_refill(struct totals *totals, struct lt_gc_model *model)
+{
+	static const double lists_and_dicts = 160, tuples = 2000, share_most = 0.9;
+	double collected = 0, filled = 0;
+	for (int i = 0; i < LT_GC_GENERATIONS; i++)
+		collected += totals->collected[i];
+	for (int i = 0; i < LT_GC_GENERATIONS - 1; i++)
+		filled += totals->collected[i];
+	double of = (double)(totals->automatic[0] + totals->automatic[1]);
+	if (totals->lost_of < REFILLS_LEAST || of < REFILLS_LEAST || filled <= 0)
+		return;
+	double lost = totals->lost * (double)totals->all / (double)totals->lost_of;
+	double uncounted = bounded(collected - lost, 0, PLAUSIBLE);
+	double each = bounded(uncounted / of, 0, lists_and_dicts + tuples);
+	model->refill_share = bounded(each * of / filled, 0, share_most);
+	model->refill_most = each > lists_and_dicts ? lists_and_dicts + tuples : lists_and_dicts;
+	totals->refill = each * of / (double)totals->all;
+}
+
 /* Without the program having been watched in between. */
 static enum lt_status fit_even(struct lt_session *session, double lost, struct lt_gc_model *model)
 {
@@ -385,16 +412,22 @@ static enum lt_status fit_path(struct lt_session *session, const struct lt_gc_re
 	for (int round = 0; round < 2; round++) {
 		double stayed = totals->kept_known ? totals->freed + totals->kept : lost;
 		double taken_back = lost > 0 ? 1 - bounded(stayed / lost, 0, 1) : 1;
-		if (!lt_gc_steps_build(&recording->path, taken_back, stayed / model->program_ns,
+		if (!lt_gc_steps_build(&recording->path, taken_back, totals->refill,
+				       model->refill_share, stayed / model->program_ns,
 				       (double)model->recorded.thresholds[0], &model->steps,
 				       &model->flow))
 			return lt_fail_memory(session);
 		if (model->steps.count < 2)
-			return fit_even(session, lost, model);
+			return fit_even(session, lost + totals->refill * (double)totals->all,
+					model);
 		model->basis = LT_BASIS_PATH;
+		/* What fills the free lists is garbage: a first idea of how much there is. */
+		if (model->refill_share > 0)
+			model->garbage_share = bounded(totals->freed / stayed, 0, 1);
 		double passing = fit_length(totals, model);
 		if (totals->all > 0 && model->itself.all_collections == 0)
-			return fit_even(session, lost, model);
+			return fit_even(session, lost + totals->refill * (double)totals->all,
+					model);
 		if (totals->exact || !totals->kept_known)
 			break;
 		/* What became old and was freed later stays in long_lived_pending until a full collection. */
@@ -434,6 +467,7 @@ enum lt_status lt_gc_model_fit(struct lt_session *session, const struct lt_gc_re
 	model.run_ns = (uint64_t)bounded(model.program_ns, 1, PLAUSIBLE);
 	measure_growth(recording, &totals);
 	measure_aging(recording, &totals);
+	fit_refill(&totals, &model);
 	if (!recording->at_eval_breaker)
 		model.delay_count = 0;
 	fit_bytes(recording, &totals, &model);

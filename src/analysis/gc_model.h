@@ -75,6 +75,11 @@ struct lt_gc_model {
 	 */
 	double delays[LT_GC_DELAYS];
 	size_t delay_count;
+	/*
+	 * Free lists: so much of what a collection frees is kept there, at most `refill_most`, and is not counted when
+	 * it is allocated again. A full collection clears them.
+	 */
+	double refill_share, refill_most;
 	double flow;          /* objects that stay or become garbage */
 	double garbage_share; /* of the flow */
 	double held

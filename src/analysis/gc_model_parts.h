@@ -9,12 +9,14 @@
 enum { LT_GC_USUAL_COST_NS = 20 }; /* per unit of work, while no collection was seen */
 
 /*
- * The path of a recording as steps: `taken_back` is the share of what was allocated before a collection that reference
+ * The path of a recording as steps: `refill` objects were allocated after each collection without being counted, a share
+ * `refill_share` of all that was allocated until they were used up; `taken_back` is the share of what was allocated before a collection that reference
  * counting takes back once the count has come down to 0. `ret_flow`: what the level rises by in a ns, `usual_flow` where the stretches do not tell. No steps: there is
  * no path, or it goes up and down by less than `least` in all. False: no memory.
  */
-bool lt_gc_steps_build(const struct lt_watch_points *points, double taken_back, double usual_flow,
-		       double least, struct lt_gc_steps *steps, double *ret_flow);
+bool lt_gc_steps_build(const struct lt_watch_points *points, double taken_back, double refill,
+		       double refill_share, double usual_flow, double least,
+		       struct lt_gc_steps *steps, double *ret_flow);
 /* Without a path: so many net allocations, evenly. */
 bool lt_gc_steps_even(double allocated, uint64_t run_ns, struct lt_gc_steps *steps);
 

@@ -3,7 +3,7 @@
 #include <math.h>
 
 /* However long the recording and however low the threshold: a replay ends, and what is left is taken as alike. */
-enum { STEPS_MOST = 4000000, COLLECTIONS_MOST = 1000000 };
+enum { STEPS_MOST = 1000000, COLLECTIONS_MOST = 200000 };
 
 /* The program and its collector while they are replayed. */
 struct replay {
@@ -17,6 +17,7 @@ struct replay {
 	bool due;     /* the threshold was crossed, the collection has not begun */
 	double delay; /* and will not for so many allocations */
 	uint64_t delays_used;
+	double spare;   /* objects in free lists: whoever takes one is not counted */
 	double passing; /* objects in generation 1 that reference counting will take back */
 	double live, total, pending;
 	double all_passing;
@@ -108,6 +109,9 @@ static void collect(struct replay *replay, int generation, double level, double 
 	for (int i = 0; i <= generation; i++)
 		replay->older[i] = 0;
 	replay->count = 0;
+	/* What is freed fills the free lists; a full collection clears them at its end. */
+	replay->spare += collected * model->refill_share;
+	replay->spare = generation == 2 ? 0 : least(replay->spare, model->refill_most);
 
 	double work = lt_gc_work(candidates, collected);
 	double took = work * lt_gc_unit_cost(model, generation, candidates);
@@ -151,11 +155,20 @@ static void collect_due(struct replay *replay, double level, double base)
 	collect(replay, replay->bound > 0 ? 2 : choose(replay), level, least(level, base));
 }
 
+/* How many of so many allocations come out of the free lists. */
+static double take_spare(struct replay *replay, double allocations)
+{
+	double taken = least(replay->spare, most(allocations, 0));
+	replay->spare -= taken;
+	return taken;
+}
+
 /* Net allocations, straight from `from` to `to`. */
 static void rise(struct replay *replay, double from, const struct lt_gc_step *to)
 {
 	double limit = replay->bound > 0 ? replay->bound : (double)replay->thresholds[0];
 	double left = to->level - from;
+	left -= take_spare(replay, left);
 	if (limit <= 0) {
 		replay->count += left;
 		return;
@@ -179,6 +192,7 @@ static void rise(struct replay *replay, double from, const struct lt_gc_step *to
 		replay->count += replay->delay;
 		left -= replay->delay;
 		collect_due(replay, to->level - left, to->base);
+		left -= take_spare(replay, left);
 	}
 	replay->count += left;
 }

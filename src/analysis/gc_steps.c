@@ -10,15 +10,25 @@ static bool add_step(struct lt_gc_steps *steps, double level, uint64_t run_ns, b
 	return lt_gc_steps_push(steps, step);
 }
 
+/* Allocated along with what raised the count by `counted`, but not counted. */
+static double from_free_lists(double counted, double share, double *spare)
+{
+	double taken = counted > 0 ? counted * share / (1 - share) : 0;
+	taken = taken < *spare ? taken : *spare;
+	*spare -= taken;
+	return taken;
+}
+
 /*
  * The level is what the count would be without its floor at 0 and without collections. What is allocated before a
  * collection and freed after it takes the count to its floor unseen: when the count has come down to 0, the share
- * `taken_back` of what collections have reset it by is gone.
+ * `taken_back` of what collections have reset it by is gone. What came out of free lists belongs to
+ * the level, too.
  */
-static bool walk_points(const struct lt_watch_points *points, double taken_back,
-			struct lt_gc_steps *steps)
+static bool walk_points(const struct lt_watch_points *points, double taken_back, double refill,
+			double refill_share, struct lt_gc_steps *steps)
 {
-	double level = 0, debt = 0;
+	double level = 0, debt = 0, spare = 0;
 	for (size_t i = 0; i < points->count; i++) {
 		const struct lt_watch_point *point = &points->data[i];
 		const struct lt_watch_point *before = i > 0 ? &points->data[i - 1] : point;
@@ -37,12 +47,15 @@ static bool walk_points(const struct lt_watch_points *points, double taken_back,
 			passed = 0;
 			break;
 		case LT_POINT_END:
+			spare = refill;
 			level += (double)point->count;
+			level += from_free_lists((double)point->count, refill_share, &spare);
 			passed = 0;
 			break;
 		case LT_POINT_MOVE:
 		case LT_POINT_BEGIN:
 			level += change;
+			level += from_free_lists(change, refill_share, &spare);
 			if (point->count == 0) {
 				level -= taken_back * debt;
 				debt = 0;
@@ -219,13 +232,14 @@ static void find_base(struct lt_gc_steps *steps)
 	}
 }
 
-bool lt_gc_steps_build(const struct lt_watch_points *points, double taken_back, double usual_flow,
-		       double least, struct lt_gc_steps *steps, double *ret_flow)
+bool lt_gc_steps_build(const struct lt_watch_points *points, double taken_back, double refill,
+		       double refill_share, double usual_flow, double least,
+		       struct lt_gc_steps *steps, double *ret_flow)
 {
 	double run_ns = 0, travelled = 0;
 	steps->count = 0;
 	*ret_flow = 0;
-	if (!walk_points(points, taken_back, steps))
+	if (!walk_points(points, taken_back, refill, refill_share, steps))
 		return false;
 	drop_short(steps);
 	for (size_t i = 1; i < steps->count; i++) {

@@ -49,6 +49,7 @@ json_t *lt_json_gc_model(const struct lt_gc_what_if *answer)
 			  "bytes_per_object", real(answer->bytes_per_object, 0.1));
 	if (answer->basis == LT_BASIS_NONE)
 		return json;
+	json_object_set_new(json, "path_ms", real(answer->path_ms, 0.001));
 	json_object_set_new(json, "recorded", setting_json(&answer->recorded));
 	json_object_set_new(json, "curve", list(answer->curve, answer->curve_count));
 	if (!answer->advised)

@@ -16,8 +16,15 @@ while True:
         one[0], other[0] = other, one
     del burst, one, other
 """
+# What the path has to hold to tell: some tens of bursts, of which one takes 0.1 to 1 ms.
+ENOUGH_MS = 15
 PREDICTION = {"thresholds", "freeze", "bound_bytes", "collections", "by_generation", "gc_time_ms", "gc_time_share", "pause_max_ms",
               "garbage_peak", "garbage_peak_bytes", "extra_bytes"}
+
+
+def too_short(model: dict) -> bool:
+    """Where others need the processor, the path of the count may be too short to tell bursts from what stays."""
+    return model["basis"] != "path" or model["path_ms"] < ENOUGH_MS
 
 
 def test_settings_below_and_above_the_burst(interpreter, lowtide):
@@ -27,19 +34,20 @@ def test_settings_below_and_above_the_burst(interpreter, lowtide):
         assert result.code == 0, result
     below, above, off, frozen, bound = result.json["result"]["what_if"]
     model = result.json["result"]["model"]
-    if model["basis"] == "counts":
-        pytest.skip("this machine is too busy for the path of the count to be read")
     assert all(set(one) == PREDICTION for one in (below, above, off, frozen, bound, model["recorded"], *model["curve"]))
     recorded = model["recorded"]
     assert recorded["thresholds"] == [4000, 10, 10] and below["thresholds"] == [700, 10, 10]
+    assert off["collections"] == 0 and off["garbage_peak"] >= above["garbage_peak"]
+    assert frozen["freeze"] and frozen["thresholds"] == recorded["thresholds"]
+    assert bound["by_generation"][:2] == [0, 0]
+    assert model["advice"]["call"].startswith("gc.") and model["advice"]["goal_share"] == 0.01
+    if too_short(model) or result.json["result"]["summary"]["count"] < 10:
+        pytest.skip("this machine is too busy for the path of the count to be read")
     # At the recorded settings one collection in more than a hundred bursts, at 700 in every burst.
     assert recorded["collections"] >= 1
     assert below["collections"] > 10 * recorded["collections"]
     assert above["collections"] < recorded["collections"] / 10 + 1
-    assert off["collections"] == 0 and off["garbage_peak"] >= above["garbage_peak"] >= recorded["garbage_peak"]
-    assert frozen["freeze"] and frozen["thresholds"] == recorded["thresholds"]
-    assert bound["by_generation"][:2] == [0, 0]
-    assert model["advice"]["call"].startswith("gc.") and model["advice"]["goal_share"] == 0.01
+    assert above["garbage_peak"] >= recorded["garbage_peak"]
 
 
 def test_what_was_recorded_comes_out_again(interpreter, lowtide):
@@ -48,5 +56,8 @@ def test_what_was_recorded_comes_out_again(interpreter, lowtide):
         assert result.code == 0, result
     seen = result.json["result"]["summary"]["count"]
     model = result.json["result"]["model"]
+    assert model["advice"]["goal_pause_ms"] == 1000
+    assert model["advice"]["already"] == (model["recorded"]["pause_max_ms"] <= 1000)
+    if too_short(model):
+        pytest.skip("this machine is too busy for the path of the count to be read")
     assert abs(model["recorded"]["collections"] - seen) <= 0.1 * seen + 3
-    assert model["advice"]["goal_pause_ms"] == 1000 and model["advice"]["already"]

@@ -160,6 +160,30 @@ static void test_delays_let_the_count_run_over(void **ignored)
 	lt_gc_model_deinit(&model);
 }
 
+static void test_free_lists_are_not_counted(void **ignored)
+{
+	(void)ignored;
+	/* 1,000 in each ms, all garbage; half of what is collected is kept in free lists. */
+	static const double levels[] = {0, 1000};
+	struct lt_gc_model model;
+	make_model(&model, levels, 2, 1000 * (uint64_t)MS);
+	model.garbage_share = 1;
+	model.refill_share = 0.5;
+	model.refill_most = 2000;
+	/* The first at 1,000, each further one when x = 1,000 + x / 2 were allocated: 2,000 in the end. */
+	struct lt_gc_prediction seen = predict(&model, 999, 100000, 10);
+	assert_in_range(seen.all_collections, 500, 501);
+	/* Far above, the free lists are full: 2,000 more than the threshold. */
+	assert_int_equal(predict(&model, 9999, 100000, 10).all_collections,
+			 1 + (1000000 - 10000) / 12000);
+	/* Full collections clear them: each is one. */
+	model.quarter_rule = false;
+	const struct lt_gc_setting bound = {.bound_bytes = 99900};
+	lt_gc_model_predict(&model, &bound, &seen);
+	assert_int_equal(seen.all_collections, 1000000 / 1000);
+	lt_gc_model_deinit(&model);
+}
+
 static void add_event(struct lt_gc_recording *recording, uint64_t start, uint64_t end,
 		      int generation, int64_t collected, int64_t count)
 {
@@ -235,6 +259,40 @@ static void test_requests_are_learnt_from_their_path(void **ignored)
 	assert_true(fabs((double)high.all_collections - 200000.0 / 9100) <= 4);
 	assert_true(low.all_collections >= 2000 && low.all_collections <= 4400);
 	assert_true(high.garbage_peak > 8000 && high.garbage_peak < 11000);
+	lt_gc_model_deinit(&model);
+	lt_gc_recording_deinit(&recording);
+}
+
+/* Objects of which a third comes out of free lists: 3,000 garbage in each collection of a count of 2,001. */
+static void test_free_lists_are_learnt_from_what_is_collected(void **ignored)
+{
+	(void)ignored;
+	enum { COLLECTIONS = 400 };
+	struct lt_gc_recording recording = {.quarter_rule = true, .start_ns = 1000 * (uint64_t)MS};
+	struct lt_gc_sample sample = {.at_ns = recording.start_ns, .tracked = -1};
+	sample.state.generations[0].threshold = 2000;
+	sample.state.generations[1].threshold = sample.state.generations[2].threshold = 10;
+	sample.state.long_lived_total = 50000;
+	assert_true(lt_gc_samples_push(&recording.samples, sample));
+	for (unsigned i = 0; i < COLLECTIONS; i++) {
+		uint64_t at = recording.start_ns + i * (uint64_t)MS;
+		int generation = i % 12 == 11;
+		add_point(&recording, at, 0, i == 0 ? LT_POINT_START : LT_POINT_END);
+		add_point(&recording, at + MS - 20000, 2001, LT_POINT_BEGIN);
+		add_event(&recording, at + MS - 20000, at + MS, generation, 3000, 2001);
+		sample.state.generations[generation].collections++;
+		sample.state.generations[generation].collected += 3000;
+	}
+	recording.end_ns = sample.at_ns = recording.start_ns + COLLECTIONS * (uint64_t)MS;
+	assert_true(lt_gc_samples_push(&recording.samples, sample));
+	struct lt_gc_model model;
+	assert_int_equal(lt_gc_model_fit(&session, &recording, &model), LT_OK);
+	assert_int_equal(model.basis, LT_BASIS_PATH);
+	assert_true(fabs(model.refill_share - 0.333) < 0.002);
+	assert_true(fabs((double)model.itself.all_collections - COLLECTIONS) <= 4);
+	/* 1,200,000 in all; full free lists hold 2,160: at 20,000 one for each 22,161. At 500 a third of x, x = 752. */
+	assert_true(fabs((double)predict(&model, 20000, 10, 10).all_collections - 54.1) <= 1.5);
+	assert_true(fabs((double)predict(&model, 500, 10, 10).all_collections - 1596) <= 25);
 	lt_gc_model_deinit(&model);
 	lt_gc_recording_deinit(&recording);
 }
@@ -378,8 +436,10 @@ int main(void)
 		cmocka_unit_test(test_bursts_below_the_threshold_are_free),
 		cmocka_unit_test(test_freezing_leaves_out_what_lives),
 		cmocka_unit_test(test_a_bound_keeps_its_word),
+		cmocka_unit_test(test_free_lists_are_not_counted),
 		cmocka_unit_test(test_delays_let_the_count_run_over),
 		cmocka_unit_test(test_requests_are_learnt_from_their_path),
+		cmocka_unit_test(test_free_lists_are_learnt_from_what_is_collected),
 		cmocka_unit_test(test_nothing_can_be_said_of_nothing),
 		cmocka_unit_test(test_hostile_recordings_give_figures),
 		cmocka_unit_test(test_advice_keeps_the_goal_at_the_least_memory),
