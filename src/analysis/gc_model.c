@@ -479,6 +479,9 @@ enum lt_status lt_gc_model_fit(struct lt_session *session, const struct lt_gc_re
 	struct lt_gc_averages averages;
 	lt_gc_replay(&model, &model.recorded, &model.itself, &averages);
 	fit_garbage(&totals, averages.passing, &model);
+	/* How much is garbage says how full the free lists get, and that how often it is collected. */
+	if (model.refill_share > 0)
+		fit_length(&totals, &model);
 	fit_costs(&totals, &model);
 	lt_gc_replay(&model, &model.recorded, &model.itself, NULL);
 	model.itself.extra_bytes = 0;
