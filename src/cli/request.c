@@ -224,6 +224,9 @@ static enum lt_status apply(struct parser *parser, enum lt_option_id id, const c
 	case LT_OPT_ONLY:
 		request->only = argument;
 		break;
+	case LT_OPT_SVG:
+		request->svg = argument;
+		break;
 	case LT_OPT_FROM:
 		request->from = argument;
 		break;

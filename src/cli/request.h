@@ -56,6 +56,7 @@ struct lt_request {
 	const char *only; /* names with commas between; NULL: all */
 	char *const *
 		command_line; /* what stands behind --, for a command that runs it; NULL: nothing */
+	const char *svg;      /* file for a picture; NULL: none */
 	const char *from;     /* where a tree begins; NULL: at its roots */
 };
 

@@ -29,6 +29,7 @@ void lt_run_deinit(struct lt_run *run);
 
 /* The commands. Each fills run->out; a failure is in the session. */
 LT_MUST_CHECK enum lt_status lt_cmd_doctor(struct lt_run *run);
+LT_MUST_CHECK enum lt_status lt_cmd_fragmentation(struct lt_run *run);
 LT_MUST_CHECK enum lt_status lt_cmd_gc(struct lt_run *run);
 /* The same with two operands. */
 LT_MUST_CHECK enum lt_status lt_cmd_gc_compare(struct lt_run *run);

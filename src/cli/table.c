@@ -149,6 +149,12 @@ const struct lt_option lt_options[LT_OPT_COUNT] = {
 			 .help = "Only these settings, with commas between: tuned, jemalloc, "
 				 "mimalloc, malloc, malloc+tuned, malloc+jemalloc, "
 				 "malloc+mimalloc"},
+	[LT_OPT_SVG] =
+		{.name = "svg",
+		 .argument = "FILE",
+		 .completion = LT_COMPLETE_FILE,
+		 .help = "Write the map as a picture to FILE, a cell for each pool or run of "
+			 "pages"},
 	[LT_OPT_HELP] = {.name = "help", .letter = 'h', .help = "Show help and exit"},
 	[LT_OPT_VERSION] = {.name = "version", .letter = 'V', .help = "Show the version and exit"},
 	[LT_OPT_GENERATE] = {.name = "generate",
@@ -248,6 +254,10 @@ static const char *const try_allocators_examples[] = {
 	"What a job takes under each allocator, and what to set",
 	"lowtide try-allocators -q --timeout 60 --only tuned,jemalloc -- ./serve-with-load.sh",
 	"A service that does not end: a minute each as it is, tuned and under jemalloc", NULL};
+
+static const char *const fragmentation_examples[] = {
+	"lowtide fragmentation 4242", "How much memory is free and stays, why, and where",
+	"lowtide fragmentation --svg map.svg 4242", "The map as a picture too", NULL};
 
 static const char *const sql_examples[] = {
 	"lowtide sql 4242 \"SELECT type, count, bytes FROM types ORDER BY bytes DESC LIMIT 10\"",
@@ -471,6 +481,23 @@ const struct lt_command lt_commands[] = {
 		 "size classes of Python's allocator follow.",
 	 .examples = rss_examples,
 	 .run = lt_cmd_rss},
+	{.name = "fragmentation",
+	 .operand = "PID",
+	 .completion = LT_COMPLETE_PID,
+	 .options = COMMON | LOOK | LT_OPT_BIT(LT_OPT_SVG),
+	 .summary = "how much memory is free but stays, why, and a map of it",
+	 .description =
+		 "Says how much of what Python's and the C allocator hold is free, the longest "
+		 "free range, and the figures by size class and by arena of malloc, with a "
+		 "verdict: none; internal (free between used memory); pinned by survivors (arenas "
+		 "that a few blocks keep); too many malloc arenas. Limits of the process, its "
+		 "control group and the machine that are nearly exhausted are told apart, since "
+		 "they make requests fail too.\n\n"
+		 "A map shows each pool or run of pages by how full it is, in the order of "
+		 "addresses; --svg writes it as a picture. The objects are not read, so it is "
+		 "fast. All size classes and arenas are listed with --verbose.",
+	 .examples = fragmentation_examples,
+	 .run = lt_cmd_fragmentation},
 	{.name = "try-allocators",
 	 .operand = "-- COMMAND [ARGUMENT]...",
 	 .completion = LT_COMPLETE_PROGRAM,

@@ -38,6 +38,9 @@ json_t *lt_json_inspection(const struct lt_inspection *inspection);
 json_t *lt_json_paths(const struct lt_paths *paths);
 json_t *lt_json_retained(const struct lt_retained *retained);
 
+struct lt_fragmentation;
+json_t *lt_json_fragmentation(const struct lt_fragmentation *fragmentation);
+
 struct lt_rss;
 json_t *lt_json_rss(const struct lt_rss *rss);
 

@@ -21,6 +21,10 @@ void lt_print_paths(const struct lt_report *report, const struct lt_paths *paths
 void lt_print_retained(const struct lt_report *report, const struct lt_retained *retained,
 		       struct lt_text *out);
 
+struct lt_fragmentation;
+void lt_print_fragmentation(const struct lt_report *report,
+			    const struct lt_fragmentation *fragmentation, struct lt_text *out);
+
 struct lt_rss;
 void lt_print_rss(const struct lt_report *report, const struct lt_rss *rss, uint64_t top,
 		  struct lt_text *out);

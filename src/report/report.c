@@ -119,6 +119,15 @@ void lt_report_allocators(const struct lt_report *report, const struct lt_alloca
 		lt_print_allocators(report, allocators, out);
 }
 
+void lt_report_fragmentation(const struct lt_report *report,
+			     const struct lt_fragmentation *fragmentation, struct lt_text *out)
+{
+	if (report->json)
+		lt_json_write(report, "result", lt_json_fragmentation(fragmentation), out);
+	else
+		lt_print_fragmentation(report, fragmentation, out);
+}
+
 void lt_report_snapshot(const struct lt_report *report, const struct lt_tide_written *written,
 			struct lt_text *out)
 {

@@ -65,6 +65,10 @@ struct lt_retained;
 void lt_report_retained(const struct lt_report *report, const struct lt_retained *retained,
 			struct lt_text *out);
 
+struct lt_fragmentation;
+void lt_report_fragmentation(const struct lt_report *report,
+			     const struct lt_fragmentation *fragmentation, struct lt_text *out);
+
 struct lt_rss;
 /* `top`: parts of each layer in a text, 0: those from half a percent on. */
 void lt_report_rss(const struct lt_report *report, const struct lt_rss *rss, uint64_t top,
