@@ -116,9 +116,9 @@ static void add_allocators(struct lt_screen *screen, const struct lt_fragmentati
 		lt_screen_share(screen, share(found->malloc_free_bytes, found->malloc_held_bytes)),
 		lt_screen_bytes(screen, largest),
 		found->malloc.found
-			? lt_screen_format(screen, "malloc of glibc %s: %zu arenas",
+			? lt_screen_format(screen, "malloc of glibc %s: %zu arena%s",
 					   lt_screen_safe(screen, found->malloc.release),
-					   found->arenas.count)
+					   found->arenas.count, found->arenas.count == 1 ? "" : "s")
 			: "C allocator: none that can be walked",
 	};
 	const struct lt_table table = {.columns = columns,
@@ -206,9 +206,10 @@ static void add_arenas(struct lt_screen *screen, const struct lt_fragmentation *
 			row[2] = lt_screen_bytes(screen, order[i]->free_bytes);
 			row[3] = lt_screen_bytes(screen, order[i]->resident_free_bytes);
 			row[4] = lt_screen_bytes(screen, order[i]->largest_free_bytes);
-			row[5] = lt_screen_format(screen, "%s, used by %s threads%s",
+			row[5] = lt_screen_format(screen, "%s, used by %s thread%s%s",
 						  order[i]->main ? "main" : "for threads",
 						  lt_screen_count(screen, order[i]->attached),
+						  order[i]->attached == 1 ? "" : "s",
 						  order[i]->whole ? "" : ", not whole");
 		}
 		lt_screen_heading(screen, "ARENAS OF MALLOC",

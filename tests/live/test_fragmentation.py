@@ -136,6 +136,7 @@ def test_arenas_of_many_threads(interpreter, lowtide):
 def test_a_limit_of_address_space_is_told_apart(interpreter, lowtide):
     script = '''
 import resource
+ballast = bytearray(100 << 20)
 used = next(int(line.split()[1]) * 1024 for line in open("/proc/self/status") if line.startswith("VmSize"))
 limit = used + (4 << 20)
 resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
@@ -152,7 +153,7 @@ ready(limit=limit)
         assert limit["tight"] and found["exhausted"], limit
         assert found["verdict"] == "none"
         text = lowtide("fragmentation", "--mode", "stop", target.pid)
-        assert "Nearly exhausted: address space (RLIMIT_AS)" in text.stdout
+        assert "Nearly exhausted: address space (RLIMIT_AS)" in text.out
 
 
 def test_the_map_in_text_and_as_a_picture(interpreter, lowtide, tmp_path):
@@ -162,7 +163,7 @@ def test_the_map_in_text_and_as_a_picture(interpreter, lowtide, tmp_path):
         result = lowtide("fragmentation", "--svg", picture, target.pid)
         assert result.code == 0, result
         found = look(lowtide, target)
-        rows = result.stdout[result.stdout.index("MAP OF "):].splitlines()
+        rows = result.out[result.out.index("MAP OF "):].splitlines()
         assert rows[1:] and all(set(row) <= set(" .-+*#\u00b7\u2591\u2592\u2593\u2588") or "MAP OF" in row or "full" in row
                                 for row in rows if row), rows
         root = ElementTree.parse(picture).getroot()
