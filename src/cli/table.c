@@ -495,7 +495,7 @@ const struct lt_command lt_commands[] = {
 		 "they make requests fail too.\n\n"
 		 "A map shows each pool or run of pages by how full it is, in the order of "
 		 "addresses; --svg writes it as a picture. The objects are not read, so it is "
-		 "fast. All size classes and arenas are listed with --verbose.",
+		 "fast. With --verbose all size classes and arenas are listed.",
 	 .examples = fragmentation_examples,
 	 .run = lt_cmd_fragmentation},
 	{.name = "try-allocators",
