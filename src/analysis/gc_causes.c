@@ -291,7 +291,7 @@ static const char *not_automatic(const struct lt_gc_recording *recording,
 	if (seen->generation > 0 && objects_until(state, seen->generation) > possible)
 		return "the count of its generation was not over its threshold";
 	if (seen->generation == OLDEST && recording->quarter_rule && !quarter_full(state) &&
-	    (double)(state->long_lived_total / 4 - state->long_lived_pending) > possible)
+	    (double)state->long_lived_total / 4 - (double)state->long_lived_pending > possible)
 		return "the 25 % rule would have put off an automatic full one";
 	if (seen->generation == 0 && over(state, 1) &&
 	    objects_until(state, 0) + (double)g[0].threshold + 1 > possible)

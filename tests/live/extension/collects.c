@@ -25,10 +25,10 @@ static PyObject *collect_in_thread(PyObject *self, PyObject *arguments)
 	pthread_t thread;
 	(void)self;
 	(void)arguments;
-	Py_BEGIN_ALLOW_THREADS
+	PyThreadState *saved = PyEval_SaveThread();
 	if (pthread_create(&thread, NULL, run, NULL) == 0)
 		pthread_join(thread, NULL);
-	Py_END_ALLOW_THREADS
+	PyEval_RestoreThread(saved);
 	Py_RETURN_NONE;
 }
 
