@@ -4,6 +4,7 @@
 #include "cli/table.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -91,12 +92,12 @@ static enum lt_status bad_argument(struct parser *parser, const struct lt_option
 /* "N" for both or "N,M". */
 static bool parse_requests(const char *argument, uint64_t requests[2])
 {
-	char first[24] = "";
+	char first[24];
 	const char *comma = strchr(argument, ',');
 	size_t length = comma != NULL ? (size_t)(comma - argument) : strlen(argument);
 	if (length >= sizeof(first))
 		return false;
-	memcpy(first, argument, length);
+	snprintf(first, sizeof(first), "%.*s", (int)length, argument);
 	return parse_number(first, 1, INT64_MAX, &requests[0]) &&
 	       parse_number(comma != NULL ? comma + 1 : first, 1, INT64_MAX, &requests[1]);
 }
