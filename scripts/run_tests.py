@@ -28,7 +28,7 @@ from harness import residue  # noqa: E402
 from harness.target import end_session, reset_signals  # noqa: E402
 
 PYTEST_FOLDERS = ("project", "cli", "live", "agent", "python")
-PYTEST_TIMEOUT = 3000
+PYTEST_TIMEOUT = 4200
 # Tests of a live process share a noisy machine with each other: this many failures of a folder are tried
 # once more, alone, and named in the output when they pass then. What tests that the target comes to no harm
 # has one try.
