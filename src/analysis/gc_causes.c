@@ -30,14 +30,14 @@ enum lt_gc_owner lt_gc_owner_of(const char *file, const char *python)
 	if (strncmp(file, "<frozen ", 8) == 0)
 		return LT_OWNER_STANDARD;
 	/* lib/python3.12/..., lib64/python3.12/..., lib/python312.zip/... */
-	int minor = 0;
-	if (sscanf(python, "3.%d", &minor) != 1)
+	unsigned series = 0;
+	if (sscanf(python, "3.%u", &series) != 1)
 		return LT_OWNER_PROGRAM;
 	char names[4][32];
-	snprintf(names[0], sizeof(names[0]), "/lib/python3.%d/", minor);
-	snprintf(names[1], sizeof(names[1]), "/lib64/python3.%d/", minor);
-	snprintf(names[2], sizeof(names[2]), "/lib/python3%d.zip/", minor);
-	snprintf(names[3], sizeof(names[3]), "/lib64/python3%d.zip/", minor);
+	snprintf(names[0], sizeof(names[0]), "/lib/python3.%u/", series);
+	snprintf(names[1], sizeof(names[1]), "/lib64/python3.%u/", series);
+	snprintf(names[2], sizeof(names[2]), "/lib/python3%u.zip/", series);
+	snprintf(names[3], sizeof(names[3]), "/lib64/python3%u.zip/", series);
 	for (size_t i = 0; i < 4; i++) {
 		if (strstr(file, names[i]) != NULL)
 			return LT_OWNER_STANDARD;

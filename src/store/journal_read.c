@@ -1,6 +1,7 @@
 #include "store/journal_parts.h"
 
 #include "base/cleanup.h"
+#include "store/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,28 +22,10 @@ struct lt_journal_reader {
 	size_t packed_room, raw_room;
 };
 
-/* Bytes read, less than wanted only at the end of the file; -1 with errno. */
-static ssize_t read_at(int fd, void *buffer, size_t length, uint64_t offset)
-{
-	size_t done = 0;
-	while (done < length) {
-		ssize_t got =
-			pread(fd, (char *)buffer + done, length - done, (off_t)(offset + done));
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return -1;
-		if (got == 0)
-			break;
-		done += (size_t)got;
-	}
-	return (ssize_t)done;
-}
-
 bool lt_journal_is(int fd)
 {
 	char magic[LT_JOURNAL_MAGIC_BYTES];
-	return read_at(fd, magic, sizeof(magic), 0) == (ssize_t)sizeof(magic) &&
+	return lt_file_read_at(fd, magic, sizeof(magic), 0) == (ssize_t)sizeof(magic) &&
 	       memcmp(magic, LT_JOURNAL_MAGIC, sizeof(magic)) == 0;
 }
 
@@ -125,7 +108,7 @@ enum lt_status lt_journal_open(struct lt_session *session, const char *path, uin
 		(void)flock(fd, LOCK_UN);
 	if (fstat(fd, &found) != 0)
 		return lt_fail_errno(session, LT_E_FILE, errno, "cannot read %.200s", path);
-	ssize_t got = read_at(fd, head, sizeof(head), 0);
+	ssize_t got = lt_file_read_at(fd, head, sizeof(head), 0);
 	if (got < 0)
 		return lt_fail_errno(session, LT_E_FILE, errno, "cannot read %.200s", path);
 	LT_TRY(check_head(session, path, head, (size_t)got, newest_schema));
@@ -177,7 +160,7 @@ static enum lt_status find_later(const struct lt_journal_reader *reader, uint64_
 	while (reader->end - at >= LT_FRAME_BYTES) {
 		size_t wanted =
 			reader->end - at < SEARCH_BYTES ? (size_t)(reader->end - at) : SEARCH_BYTES;
-		ssize_t got = read_at(reader->fd, buffer, wanted, at);
+		ssize_t got = lt_file_read_at(reader->fd, buffer, wanted, at);
 		if (got < 0)
 			return cannot_read(reader);
 		if (got < LT_FRAME_BYTES)
@@ -212,7 +195,7 @@ static enum lt_status take(struct lt_journal_reader *reader, bool *ret_whole, si
 {
 	unsigned char head[LT_FRAME_BYTES];
 	*ret_whole = false;
-	ssize_t got = read_at(reader->fd, head, sizeof(head), reader->at);
+	ssize_t got = lt_file_read_at(reader->fd, head, sizeof(head), reader->at);
 	if (got < 0)
 		return cannot_read(reader);
 	if (got < (ssize_t)sizeof(head) || !is_head(reader, head))
@@ -228,7 +211,7 @@ static enum lt_status take(struct lt_journal_reader *reader, bool *ret_whole, si
 	if (!make_room(&reader->packed, &reader->packed_room, packed) ||
 	    !make_room(&reader->raw, &reader->raw_room, raw + 1))
 		return lt_fail_memory(reader->session);
-	got = read_at(reader->fd, reader->packed, packed, reader->at + sizeof(head));
+	got = lt_file_read_at(reader->fd, reader->packed, packed, reader->at + sizeof(head));
 	if (got < 0)
 		return cannot_read(reader);
 	if ((size_t)got != packed ||

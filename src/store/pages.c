@@ -2,6 +2,7 @@
 
 #include "base/cleanup.h"
 #include "store/checksum.h"
+#include "store/file.h"
 #include "store/journal.h"
 
 #include <errno.h>
@@ -51,24 +52,6 @@ static uint32_t big32(const unsigned char *bytes)
 	return be32toh(value);
 }
 
-/* Bytes read, less than wanted only at the end of the file; -1 with errno. */
-static ssize_t read_at(int fd, void *buffer, size_t length, uint64_t offset)
-{
-	size_t done = 0;
-	while (done < length) {
-		ssize_t got =
-			pread(fd, (char *)buffer + done, length - done, (off_t)(offset + done));
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return -1;
-		if (got == 0)
-			break;
-		done += (size_t)got;
-	}
-	return (ssize_t)done;
-}
-
 static int write_at(int fd, const void *buffer, size_t length, uint64_t offset)
 {
 	for (size_t done = 0; done < length;) {
@@ -90,7 +73,8 @@ int lt_pages_seal(int fd, uint64_t file_number)
 		return ENOMEM;
 	uint64_t number = 1;
 	for (uint64_t offset = 0;;) {
-		ssize_t got = read_at(fd, batch, (size_t)BATCH_PAGES * LT_PAGE_BYTES, offset);
+		ssize_t got =
+			lt_file_read_at(fd, batch, (size_t)BATCH_PAGES * LT_PAGE_BYTES, offset);
 		if (got < 0)
 			return errno;
 		if (got == 0)
@@ -126,7 +110,7 @@ static struct lt_pages *pages_of(sqlite3_file *file)
 
 static int load_page(struct lt_pages *pages, uint64_t number, unsigned char *page)
 {
-	ssize_t got = read_at(pages->fd, page, LT_PAGE_BYTES, (number - 1) * LT_PAGE_BYTES);
+	ssize_t got = lt_file_read_at(pages->fd, page, LT_PAGE_BYTES, (number - 1) * LT_PAGE_BYTES);
 	if (got < 0) {
 		pages->read_errno = errno;
 		return SQLITE_IOERR_READ;
@@ -372,7 +356,7 @@ static enum lt_status read_head(struct lt_session *session, const char *path,
 	if (!S_ISREG(found.st_mode))
 		return foreign(session, path, "it is no regular file");
 	pages->bytes = (uint64_t)found.st_size;
-	ssize_t got = read_at(pages->fd, pages->page, LT_PAGE_BYTES, 0);
+	ssize_t got = lt_file_read_at(pages->fd, pages->page, LT_PAGE_BYTES, 0);
 	if (got < 0)
 		return lt_fail_errno(session, LT_E_FILE, errno, "cannot read %.200s", path);
 	LT_TRY(check_head(session, path, pages->page, (size_t)got, pages));
