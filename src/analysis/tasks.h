@@ -3,7 +3,8 @@
  * is a root of kind LT_ROOT_ASYNCIO, which holds nothing (lt_picture.root_node has LT_NO_NODE), but at which a way begins
  * that came to the task through what Python code cannot name.
  *
- * asyncio.all_tasks() is the same, but for tasks that run eagerly at the moment: those are in a set that owns them.
+ * asyncio.all_tasks() is the same, but for tasks that run their first step eagerly at the moment, up to
+ * 3.13: those are in a set that owns them.
  */
 #ifndef LT_ANALYSIS_TASKS_H
 #define LT_ANALYSIS_TASKS_H
