@@ -182,9 +182,10 @@ async def blocks():
 async def main():
     loop = asyncio.get_running_loop()
     loop.set_task_factory(asyncio.eager_task_factory)
-    kept = [loop.create_task(sleeps("first"), name="first"), loop.create_task(ends_at_once())]
+    ended = loop.create_task(ends_at_once())
+    loop.create_task(sleeps("first"), name="first")
     loop.create_task(sleeps("second"), name="second")
-    assert kept[1].done()
+    assert ended.done()
     loop.create_task(blocks(), name="runs")
 
 asyncio.run(main())
