@@ -179,7 +179,7 @@ static void add_up(const struct lt_rss_reading *reading, struct lt_rss *rss)
 			sum += rss->parts.data[i].bytes;
 	}
 	rss->rss_bytes = smaps->rss;
-	rss->trim_gain_bytes = reading->foreign ? 0 : reading->trim_gain;
+	rss->trim_gain_bytes = reading->foreign ? 0 : reading->trim.bytes;
 	/* Pages of zeros are mapped, but the kernel does not count them: parts may then sum up to more. */
 	rss->explained_bytes = sum < smaps->rss ? sum : smaps->rss;
 	rss->explained_ratio =

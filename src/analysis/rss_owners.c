@@ -339,7 +339,7 @@ static bool take_chunk(void *ctx, const struct lt_chunk *chunk)
 	struct walk *walk = ctx;
 	struct lt_rss_reading *reading = walk->reading;
 	lt_addr start = chunk->address - CHUNK_HEADER;
-	lt_rss_trim_chunk(reading, chunk, start);
+	lt_trim_gain_chunk(&reading->trim, chunk);
 	if (chunk->state == LT_CHUNK_MMAPPED && !lt_map_put(&reading->big, chunk->address, 1))
 		reading->no_memory = true;
 	if (chunk->arena != walk->arena || chunk->state == LT_CHUNK_TOP)
@@ -365,8 +365,10 @@ static enum lt_status take_malloc(struct lt_rss_reading *reading)
 	if (!reading->malloc.found)
 		return LT_OK;
 	begin(&walk, reading);
+	reading->trim =
+		(struct lt_trim_gain){.resident = &reading->resident, .malloc = &reading->malloc};
 	LT_TRY(lt_malloc_walk(reading->view, &reading->malloc, take_chunk, &walk));
-	lt_rss_trim_end(reading);
+	lt_trim_gain_end(&reading->trim);
 	return reading->no_memory ? lt_fail_memory(reading->session) : LT_OK;
 }
 

@@ -6,6 +6,7 @@
 
 #include "analysis/resident.h"
 #include "analysis/rss.h"
+#include "analysis/trim_gain.h"
 #include "base/map.h"
 #include "heap/pageset.h"
 
@@ -68,9 +69,7 @@ struct lt_rss_reading {
 	size_t arena;                /* that the walk is in */
 	uint8_t *placed;             /* of each node: its memory is accounted for */
 	struct lt_rss_pendings pending;
-	uint64_t trim_gain;         /* resident bytes that malloc_trim(0) would give back */
-	lt_addr run_start, run_end; /* free chunks beside each other that the walk is in */
-	uint32_t run_arena;
+	struct lt_trim_gain trim;
 	bool foreign;           /* another allocator than glibc's is in use */
 	struct lt_smaps beside; /* the figures again, once the frozen copy is gone */
 	bool no_memory;
@@ -78,10 +77,6 @@ struct lt_rss_reading {
 
 /* Counts every object, what belongs to it, and what is free beside it. */
 LT_MUST_CHECK enum lt_status lt_rss_owners(struct lt_rss_reading *reading);
-
-/* The next chunk of a walk, whose header is at `start`; and the end of the walk. */
-void lt_rss_trim_chunk(struct lt_rss_reading *reading, const struct lt_chunk *chunk, lt_addr start);
-void lt_rss_trim_end(struct lt_rss_reading *reading);
 
 /* A part for what nobody has claimed of each mapping: files, stacks, the rest. */
 LT_MUST_CHECK enum lt_status lt_rss_mappings(struct lt_rss_reading *reading, struct lt_rss *rss);

@@ -52,7 +52,7 @@ static void add_entry(struct lt_text *out, const char *name, const char *meaning
 	add_wrapped(out, meaning, HELP_COLUMN, HELP_COLUMN);
 }
 
-static void add_options(struct lt_text *out, unsigned options)
+static void add_options(struct lt_text *out, uint64_t options)
 {
 	for (size_t i = 0; i < LT_OPT_COUNT; i++) {
 		const struct lt_option *option = &lt_options[i];
@@ -85,7 +85,7 @@ static void program_help(struct lt_text *out)
 			 "See, explain and fix the memory and garbage collection of live CPython "
 			 "services.\n\n"
 			 "Commands:\n");
-	unsigned options = LT_OPT_BIT(LT_OPT_VERSION);
+	uint64_t options = LT_OPT_BIT(LT_OPT_VERSION);
 	for (size_t i = 0; i < lt_command_count; i++) {
 		add_entry(out, lt_commands[i].name, lt_commands[i].summary);
 		options |= lt_commands[i].options;

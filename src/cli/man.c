@@ -45,14 +45,14 @@ static void add_option(struct lt_text *out, const struct lt_option *option)
 	lt_text_add(out, ".\n");
 }
 
-static void add_options(struct lt_text *out, unsigned options)
+static void add_options(struct lt_text *out, uint64_t options)
 {
 	for (size_t i = 0; i < LT_OPT_COUNT; i++)
 		if ((options & LT_OPT_BIT(i)) != 0 && !lt_options[i].hidden)
 			add_option(out, &lt_options[i]);
 }
 
-static void add_command(struct lt_text *out, const struct lt_command *command, unsigned common)
+static void add_command(struct lt_text *out, const struct lt_command *command, uint64_t common)
 {
 	lt_text_addf(out, ".SS lowtide %s [OPTIONS] %s\n", command->name,
 		     command->operand != NULL ? command->operand : "");
@@ -70,7 +70,7 @@ static void add_command(struct lt_text *out, const struct lt_command *command, u
 
 void lt_man_page(struct lt_text *out)
 {
-	unsigned common = LT_OPT_BIT(LT_OPT_HELP);
+	uint64_t common = LT_OPT_BIT(LT_OPT_HELP);
 	for (size_t i = 0; i < lt_command_count; i++)
 		if (lt_commands[i].run != NULL)
 			common = common == LT_OPT_BIT(LT_OPT_HELP)

@@ -17,7 +17,7 @@ enum {
 struct parser {
 	struct lt_session *session;
 	struct lt_request *request;
-	unsigned seen;                              /* LT_OPT_BIT()s */
+	uint64_t seen;                              /* LT_OPT_BIT()s */
 	const char *operands[LT_OPERANDS_MOST + 2]; /* the command, its operands, one too many */
 	size_t operand_count;
 	enum lt_status status; /* of a failed find_command() */

@@ -44,9 +44,9 @@ enum lt_option_id {
 	LT_OPT_COUNT
 };
 
-_Static_assert(LT_OPT_COUNT <= 32, "options are bits of an unsigned");
+_Static_assert(LT_OPT_COUNT <= 64, "options are bits of a uint64_t");
 
-#define LT_OPT_BIT(id) (1u << (id))
+#define LT_OPT_BIT(id) ((uint64_t)1 << (id))
 
 /* What is completed after an option or in the place of the operand. */
 enum lt_completion {
