@@ -33,7 +33,18 @@ static lt_addr function_of(const struct lt_view *view, struct lt_types *types, l
 	return object;
 }
 
-static void add_function(const struct lt_view *view, lt_addr function, struct lt_text *text)
+static void add_path(const struct lt_view *view, lt_addr file, bool redact, struct lt_text *text)
+{
+	LT_CLEANUP(lt_text_deinit) struct lt_text path = {0};
+	const char *name = "?";
+	if (lt_read_str(view, file, PATH_CHARACTERS, &path))
+		name = lt_text_get(&path);
+	const char *slash = redact ? strrchr(name, '/') : NULL;
+	lt_text_add(text, slash != NULL ? slash + 1 : name);
+}
+
+static void add_function(const struct lt_view *view, lt_addr function, bool redact,
+			 struct lt_text *text)
 {
 	lt_addr module = lt_read_pointer(view, function, LT_PyFunctionObject_func_module);
 	lt_addr name = lt_read_pointer(view, function, LT_PyFunctionObject_func_qualname);
@@ -44,20 +55,19 @@ static void add_function(const struct lt_view *view, lt_addr function, struct lt
 	if (!lt_read_str(view, name, NAME_CHARACTERS, text))
 		lt_text_add(text, "?");
 	lt_text_add(text, " (");
-	if (!lt_read_str(view, file, PATH_CHARACTERS, text))
-		lt_text_add(text, "?");
+	add_path(view, file, redact, text);
 	lt_text_addf(text, ":%d)", lt_read_int32(view, code, LT_PyCodeObject_co_firstlineno));
 }
 
 static void add_name(const struct lt_view *view, struct lt_types *types, lt_addr object,
-		     struct lt_text *text)
+		     bool redact, struct lt_text *text)
 {
 	const struct lt_type *type = NULL;
 	lt_addr function = function_of(view, types, object, &type);
 	if (type == NULL)
 		lt_text_add(text, "?");
 	else if (type->kind == LT_KIND_FUNCTION)
-		add_function(view, function, text);
+		add_function(view, function, redact, text);
 	else
 		lt_text_addf(text, "an object of %s.%s", type->module, type->name);
 }
@@ -82,7 +92,7 @@ enum lt_status lt_gc_callbacks_read(const struct lt_view *view, lt_addr list,
 		LT_CLEANUP(lt_text_deinit) struct lt_text text = {0};
 		if (!lt_memory_u64(view->memory, items + 8 * i, &object))
 			break;
-		add_name(view, types, object, &text);
+		add_name(view, types, object, recording->redacted, &text);
 		names[found] = lt_arena_copy(&recording->strings, lt_text_get(&text), text.length);
 		if (text.failed || names[found++] == NULL)
 			return lt_fail_memory(view->session);

@@ -45,6 +45,13 @@ enum lt_gc_owner lt_gc_owner_of(const char *file, const char *python)
 	return LT_OWNER_PROGRAM;
 }
 
+static enum lt_gc_owner owner_of(const struct lt_gc_recording *recording,
+				 const struct lt_gc_frame *frame)
+{
+	return lt_gc_owner_of(frame->path != NULL ? frame->path : frame->file,
+			      recording->identity.python);
+}
+
 static const struct lt_gc_frame *stack_of(const struct lt_gc_recording *recording,
 					  const struct lt_gc_event *event, uint32_t *ret_count)
 {
@@ -64,7 +71,7 @@ static const struct lt_gc_frame *frame_of(const struct lt_gc_recording *recordin
 	uint32_t count;
 	const struct lt_gc_frame *frames = stack_of(recording, event, &count);
 	for (uint32_t i = 0; i < count; i++) {
-		if (lt_gc_owner_of(frames[i].file, recording->identity.python) <= owner)
+		if (owner_of(recording, &frames[i]) <= owner)
 			return &frames[i];
 	}
 	return NULL;
@@ -124,15 +131,16 @@ static void add_context(const struct lt_gc_recording *recording, const struct lt
 		const struct lt_gc_frame *frame = &frames[i];
 		if (ends_with(frame->function, "__del__"))
 			finalizer = ", a finalizer";
-		if (lt_gc_owner_of(frame->file, recording->identity.python) != LT_OWNER_STANDARD)
+		const char *file = frame->path != NULL ? frame->path : frame->file;
+		if (owner_of(recording, frame) != LT_OWNER_STANDARD)
 			continue;
-		if (ends_with(frame->file, "/threading.py")) {
+		if (ends_with(file, "/threading.py")) {
 			if (strcmp(frame->function, "Timer.run") == 0)
 				timer = ", on a threading.Timer";
 			thread = ", in a thread of threading";
 		}
-		if (ends_with(frame->file, "/asyncio/events.py") ||
-		    ends_with(frame->file, "/asyncio/base_events.py"))
+		if (ends_with(file, "/asyncio/events.py") ||
+		    ends_with(file, "/asyncio/base_events.py"))
 			loop = ", in the event loop of asyncio";
 	}
 	lt_text_add(text, finalizer != NULL ? finalizer : "");
@@ -164,7 +172,7 @@ static void add_caller(const struct lt_gc_recording *recording, const struct lt_
 		lt_text_add(text, ", through ");
 		add_spot(&frames[0], text);
 	}
-	switch (lt_gc_owner_of(own->file, recording->identity.python)) {
+	switch (owner_of(recording, own)) {
 	case LT_OWNER_STANDARD:
 		lt_text_add(text, ", Python's own library: no code of the program is on the stack");
 		break;

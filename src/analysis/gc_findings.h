@@ -8,6 +8,7 @@
 #include "analysis/doctor.h"
 #include "analysis/gc_advise.h"
 #include "analysis/gc_summary.h"
+#include "analysis/gc_tide.h"
 
 struct lt_findings;
 
@@ -18,6 +19,8 @@ struct lt_gc_result {
 	const char *headline; /* what matters most, in a sentence */
 	bool asked;           /* what other settings would do: */
 	struct lt_gc_what_if what_if;
+	const char *file; /* that the recording was written to; NULL: none */
+	struct lt_gc_tide_written written;
 	struct lt_finding *findings; /* worst first */
 	size_t finding_count;
 	struct lt_arena strings;

@@ -318,6 +318,7 @@ static bool set_number(struct lt_gc_recording *recording, const char *key, int64
 	FACT("start_unix_ms", recording->start_unix_ms, INT64_MAX / 1000000)
 	FACT("end_ns", recording->end_ns, INT64_MAX)
 	FACT("ended", recording->ended, 1)
+	FACT("redacted", recording->redacted, 1)
 	FACT("quarter_rule", recording->quarter_rule, 1)
 	FACT("incremental", recording->incremental, 1)
 	FACT("at_eval_breaker", recording->at_eval_breaker, 1)

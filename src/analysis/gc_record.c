@@ -28,7 +28,7 @@ struct recorder {
 	struct lt_python *python;
 	struct lt_view view;
 	struct lt_watch *watch;
-	struct lt_watch_path *path; /* NULL: not asked for */
+	struct lt_watch_path *path; /* NULL: none */
 	struct lt_gc_stacks *stacks;
 	struct lt_watch_events batch;
 	struct lt_gc_recording recording;
@@ -57,10 +57,13 @@ static enum lt_status identify(struct recorder *recorder, pid_t pid)
 	LT_TRY(lt_python_find(session, recorder->process, recorder->live, &recorder->python));
 	const struct lt_process *process = recorder->process;
 	struct lt_identity *identity = &recorder->recording.identity;
+	bool redact = recorder->recording.redacted = recorder->options->redact;
+	const char *slash = redact ? strrchr(process->executable, '/') : NULL;
+	bool named = process->command_line != NULL && !redact;
 	*identity = (struct lt_identity){
 		.pid = pid,
-		.command_line = strdup(process->command_line != NULL ? process->command_line : ""),
-		.executable = strdup(process->executable),
+		.command_line = strdup(named ? process->command_line : ""),
+		.executable = strdup(slash != NULL ? slash + 1 : process->executable),
 		.uptime_ms = process->uptime_ms,
 		.rss_bytes = process->rss_bytes,
 		.anonymous_bytes = process->anonymous_bytes,
@@ -109,9 +112,10 @@ static enum lt_status begin(struct recorder *recorder)
 	recording->at_eval_breaker = lt_fact(layout, LT_FACT_gc_at_eval_breaker) != 0;
 	LT_TRY(lt_watch_state(recorder->watch, &state));
 	LT_TRY(lt_gc_callbacks_read(&recorder->view, state.callbacks, recording));
-	if (recorder->options->path) {
-		const struct lt_watch_path_options usual = {0};
-		LT_TRY(lt_watch_path_open(&recorder->view, &usual, &recorder->path));
+	if (recorder->options->path != LT_GC_PATH_NONE) {
+		const struct lt_watch_path_options how = {.cheap = recorder->options->path ==
+								   LT_GC_PATH_CHEAP};
+		LT_TRY(lt_watch_path_open(&recorder->view, &how, &recorder->path));
 	}
 	for (size_t i = 0; i < recorder->options->sink_count; i++) {
 		const struct lt_gc_sink *sink = &recorder->options->sinks[i];

@@ -32,10 +32,18 @@ enum {
 	LT_GC_SAMPLES_MOST = 7200, /* likewise */
 };
 
+/* With the path of the count between collections (watch/path.h)? */
+enum lt_gc_path {
+	LT_GC_PATH_NONE,
+	LT_GC_PATH_CHEAP, /* 6 % of a processor in the first seconds, later less than 2 % */
+	LT_GC_PATH_CLOSE, /* 6 % all the time */
+};
+
 struct lt_gc_record_options {
 	struct lt_watch_options watch;
 	unsigned seconds;
-	bool path; /* with the path of the count between collections: some percent of a processor */
+	enum lt_gc_path path;
+	bool redact;                    /* lt_gc_recording.redacted */
 	const volatile int *stop;       /* not 0: end now with what there is; may be NULL */
 	const struct lt_gc_sink *sinks; /* each is told, in order */
 	size_t sink_count;

@@ -29,6 +29,8 @@ bool lt_gc_cause_parse(const char *name, enum lt_gc_cause *ret_cause);
 struct lt_gc_frame {
 	const char *file, *function;
 	int line; /* 0 when not known */
+	const char *
+		path; /* of the file, where `file` is its last part only; NULL else. Is in no file */
 };
 LT_VEC(lt_gc_frames, struct lt_gc_frame);
 
@@ -62,6 +64,7 @@ struct lt_gc_recording {
 	uint64_t start_ns, end_ns; /* CLOCK_MONOTONIC of the machine it was made on */
 	int64_t start_unix_ms;     /* the same moment as start_ns, by the calendar */
 	bool ended;                /* the process ended while it was watched */
+	bool redacted;             /* of paths there is the last part only, and no command line */
 	bool cut; /* of a file whose writer was killed: it ends at the last durable second */
 	int64_t usual_thresholds[3];                     /* that the release starts with */
 	bool quarter_rule, incremental, at_eval_breaker; /* facts of the release, see facts.def */

@@ -25,6 +25,7 @@ struct code {
 	struct code_marks marks;
 	uint64_t round; /* in which it was checked last */
 	const char *file, *function;
+	const char *path;    /* as in struct lt_gc_frame */
 	struct lt_map lines; /* instruction -> line */
 };
 LT_VEC(codes, struct code);
@@ -159,6 +160,11 @@ static bool learn(struct lt_gc_stacks *stacks, const struct code_marks *marks, s
 		.file = read_text(stacks, marks->file, PATH_CHARACTERS),
 		.function = read_text(stacks, marks->name, NAME_CHARACTERS),
 	};
+	const char *slash = code->file != NULL ? strrchr(code->file, '/') : NULL;
+	if (stacks->recording->redacted && slash != NULL) {
+		code->path = code->file;
+		code->file = slash + 1;
+	}
 	return code->file != NULL && code->function != NULL;
 }
 
@@ -202,8 +208,10 @@ static bool resolve_frame(struct lt_gc_stacks *stacks, const struct lt_watch_fra
 		int read = lt_frame_line_at(stacks->view, seen->code, seen->instruction);
 		*line = read > 0 ? (uint64_t)read : 0;
 	}
-	*frame = (struct lt_gc_frame){
-		.file = code->file, .function = code->function, .line = (int)*line};
+	*frame = (struct lt_gc_frame){.file = code->file,
+				      .function = code->function,
+				      .line = (int)*line,
+				      .path = code->path};
 	return true;
 }
 

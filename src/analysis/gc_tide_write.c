@@ -15,6 +15,7 @@ struct lt_gc_tide_writer {
 	struct lt_gc_tide_written written;
 	int64_t pid, start_ns, end_ns, start_unix_ms;
 	char python[32];
+	bool redacted;
 };
 
 enum lt_status lt_gc_tide_create(struct lt_session *session, const char *path,
@@ -87,6 +88,8 @@ static enum lt_status begin(void *ctx, const struct lt_gc_recording *recording)
 	lt_piece_fact(piece, "rss_bytes", number(identity->rss_bytes));
 	lt_piece_fact(piece, "anonymous_bytes", number(identity->anonymous_bytes));
 	lt_piece_fact(piece, "threads", identity->thread_count);
+	writer->redacted = recording->redacted;
+	lt_piece_fact(piece, "redacted", recording->redacted);
 	lt_piece_fact(piece, "source", recording->source);
 	lt_piece_text(piece, "why_not", recording->why_not);
 	lt_piece_fact(piece, "start_ns", number(recording->start_ns));
@@ -178,6 +181,7 @@ static enum lt_status copy(struct lt_gc_tide_writer *writer, struct lt_store_wri
 		{"milliseconds", (writer->end_ns - writer->start_ns) / 1000000},
 		{"events", number(written->events)},
 		{"samples", number(written->samples)},
+		{"redacted", writer->redacted},
 	};
 	LT_TRY(lt_store_put_meta(store, LT_TIDE_KIND, lt_store_text(LT_TIDE_KIND_GC)));
 	LT_TRY(lt_store_put_meta(store, "python", lt_store_text(writer->python)));

@@ -72,11 +72,11 @@ static enum lt_status add_file(struct gc_run *gc)
 
 static enum lt_status finish_file(struct gc_run *gc)
 {
-	struct lt_gc_tide_written written;
 	if (gc->tide != NULL) {
 		struct lt_gc_tide_writer *writer = gc->tide;
 		gc->tide = NULL;
-		return lt_gc_tide_finish(writer, &written);
+		gc->result.file = gc->run->request->output;
+		return lt_gc_tide_finish(writer, &gc->result.written);
 	}
 	return gc->output != NULL ? lt_output_commit(gc->output) : LT_OK;
 }
@@ -95,7 +95,10 @@ static enum lt_status watch(struct gc_run *gc)
 	struct lt_gc_record_options options = {
 		.watch = {.poll_hz = request->hz},
 		.seconds = request->seconds > 0 ? request->seconds : SECONDS_DEFAULT,
-		.path = asks(request),
+		.redact = request->redact,
+		.path = asks(request)      ? LT_GC_PATH_CLOSE
+			: gc->tide != NULL ? LT_GC_PATH_CHEAP
+					   : LT_GC_PATH_NONE,
 	};
 	if (request->has_source)
 		options.watch.only[request->source] = true;
@@ -151,12 +154,18 @@ static enum lt_status show(struct gc_run *gc)
 
 enum lt_status lt_cmd_gc(struct lt_run *run)
 {
-	if (run->request->operand_count == 2)
+	if (run->request->operand_count == 2 && !run->request->redact)
 		return lt_cmd_gc_compare(run);
 	if (run->request->requests[0] != 0) {
 		lt_remedy(run->session, "Write 'lowtide gc --requests N[,M] BEFORE AFTER'.");
 		return lt_fail(run->session, LT_E_USAGE,
 			       "--requests is for the comparison of two recordings");
+	}
+	if (run->request->redact && run->request->pid == 0) {
+		lt_remedy(run->session, "Write 'lowtide gc --redact PID -o FILE.tide'.");
+		return lt_fail(run->session, LT_E_USAGE,
+			       "--redact is for watching a process: '%.200s' is a file already",
+			       run->request->operand);
 	}
 	struct gc_run gc = {.run = run};
 	enum lt_status status = show(&gc);

@@ -318,7 +318,7 @@ const struct lt_command lt_commands[] = {
 	 .operands_most = 2,
 	 .completion = LT_COMPLETE_SUBJECT,
 	 .options = COMMON | LT_OPT_BIT(LT_OPT_DURATION) | LT_OPT_BIT(LT_OPT_SOURCE) |
-		    LT_OPT_BIT(LT_OPT_HZ) | LT_OPT_BIT(LT_OPT_FAIL_ON) |
+		    LT_OPT_BIT(LT_OPT_HZ) | LT_OPT_BIT(LT_OPT_FAIL_ON) | LT_OPT_BIT(LT_OPT_REDACT) |
 		    LT_OPT_BIT(LT_OPT_REQUESTS) | LT_OPT_BIT(LT_OPT_WHAT_IF) |
 		    LT_OPT_BIT(LT_OPT_ADVISE) | LT_OPT_BIT(LT_OPT_GC_SHARE) |
 		    LT_OPT_BIT(LT_OPT_GC_PAUSE),
@@ -340,7 +340,9 @@ const struct lt_command lt_commands[] = {
 		 "thousand times a second needs no more rights than reading memory. An interrupt "
 		 "(Ctrl-C) ends the watch with what there is.\n\n"
 		 "With -o FILE.tide the recording is written to a file, second by second, which gc "
-		 "reads back; -o FILE.trace.json, .csv and .prom write it for other programs.\n\n"
+		 "reads back, --what-if included; -o FILE.trace.json, .csv and .prom write it for "
+		 "other programs. With --redact paths are shown by their last part, and without "
+		 "the command line.\n\n"
 		 "Two recordings, or a recording and the process now, are compared: what changed "
 		 "in "
 		 "rates, pauses, settings and heap, and whether that is good, bad or needs a look. "

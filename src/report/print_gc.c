@@ -366,6 +366,29 @@ static void add_findings(struct lt_screen *screen, const struct lt_gc_result *re
 		lt_print_finding(screen, &result->findings[i], "");
 }
 
+static void add_file(struct lt_screen *screen, const struct lt_gc_result *result)
+{
+	const struct lt_gc_tide_written *written = &result->written;
+	double seconds = lt_gc_summary_seconds(&result->summary);
+	if (result->file == NULL)
+		return;
+	lt_text_add(screen->out, "\n");
+	lt_screen_paragraph(
+		screen, 0, "", 0,
+		lt_screen_format(
+			screen, "%s: %s events and %s samples in %s, %s a second.%s",
+			lt_screen_safe(screen, result->file),
+			lt_screen_count(screen, written->events),
+			lt_screen_count(screen, written->samples),
+			lt_screen_bytes(screen, written->bytes),
+			lt_screen_bytes(screen,
+					seconds > 0 ? (uint64_t)((double)written->bytes / seconds)
+						    : 0),
+			result->recording.redacted ? " Paths but for their last part and the "
+						     "command line are left out."
+						   : ""));
+}
+
 void lt_print_gc(const struct lt_report *report, const struct lt_gc_result *result,
 		 struct lt_text *out)
 {
@@ -387,6 +410,7 @@ void lt_print_gc(const struct lt_report *report, const struct lt_gc_result *resu
 	if (result->asked)
 		lt_print_gc_what_if(&screen, &result->what_if);
 	add_findings(&screen, result);
+	add_file(&screen, result);
 	lt_screen_deinit(&screen);
 }
 

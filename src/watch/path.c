@@ -13,6 +13,8 @@ enum {
 	USUAL_EVERY_MS = 100,
 	LONG_EVERY = 8, /* of so many stretches one is longer: */
 	LONG_TIMES = 6,
+	CHEAP_EVERY_MS = 400,  /* of the cheap path: this far apart in the end, */
+	CHEAP_STRETCHES = 200, /* and fewer of them until then */
 	STATE_MOST = 1024,     /* bytes of the collector's state that are read at once */
 	PLAUSIBLE = 500000000, /* a larger count is a torn read */
 	GAP_NS =
@@ -25,6 +27,7 @@ struct lt_watch_path {
 	size_t size;
 	size_t count[LT_GC_GENERATIONS], collecting; /* offsets into the state */
 	uint64_t stretch_ns, every_ns;
+	bool cheap;
 	pthread_t thread;
 	bool running;
 	pthread_mutex_t lock;
@@ -183,7 +186,7 @@ static void *run(void *argument)
 {
 	struct lt_watch_path *path = argument;
 	uint64_t next_ns = lt_now_ns();
-	unsigned stretches = 0;
+	unsigned stretches = 0, kept = 0;
 	pthread_mutex_lock(&path->lock);
 	while (!path->stop && !path->failed) {
 		if (lt_now_ns() < next_ns) {
@@ -196,8 +199,12 @@ static void *run(void *argument)
 		uint64_t length_ns =
 			path->stretch_ns * (++stretches % LONG_EVERY == 0 ? LONG_TIMES : 1);
 		read_stretch(path, lt_now_ns() + length_ns);
-		if (path->points.count > LT_POINTS_MOST / 2)
+		bool dense = path->cheap && ++kept >= CHEAP_STRETCHES &&
+			     path->every_ns < CHEAP_EVERY_MS * 1000000ull;
+		if (dense || path->points.count > LT_POINTS_MOST / 2) {
 			thin_out(path);
+			kept /= 2;
+		}
 		next_ns += path->every_ns;
 		if (next_ns < lt_now_ns())
 			next_ns = lt_now_ns() + path->every_ns / 2;
@@ -266,6 +273,7 @@ enum lt_status lt_watch_path_open(const struct lt_view *view,
 		unsigned every_ms = options->every_ms != 0 ? options->every_ms : USUAL_EVERY_MS;
 		path->stretch_ns = stretch_ms * 1000000ull;
 		path->every_ns = every_ms * 1000000ull;
+		path->cheap = options->cheap;
 		status = start(view->session, path);
 	}
 	if (status != LT_OK) {

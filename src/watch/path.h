@@ -35,6 +35,11 @@ struct lt_watch_path_options {
 	 * are better than a long one: a thread that has slept is given the processor at once, but not for long.
 	 */
 	unsigned stretch_ms, every_ms;
+	/*
+	 * At most some hundred stretches, evenly over all the time, until they are 400 ms apart: then it takes 2 % of a
+	 * processor, however long it goes on.
+	 */
+	bool cheap;
 };
 
 struct lt_watch_path;

@@ -62,7 +62,8 @@ static void add_event(struct lt_piece_writer *writer, struct lt_gc_recording *re
 
 static int set_up(void **state)
 {
-	static struct lt_gc_frame frames[] = {{"a.py", "f", 1}, {"b.py", "g", 2}};
+	static struct lt_gc_frame frames[] = {{.file = "a.py", .function = "f", .line = 1},
+					      {.file = "b.py", .function = "g", .line = 2}};
 	struct lt_gc_recording recording = {.frames = {.data = frames, .count = 2}};
 	struct lt_piece_writer writer;
 	uint64_t seed = 7;

@@ -2,10 +2,12 @@
 import os
 import signal
 import subprocess
+import tempfile
 import textwrap
 import time
+from pathlib import Path
 
-from harness import Target
+from harness import Target, build_dir
 from harness.run import lowtide_path
 from harness.target import clean_environment, reset_signals
 
@@ -196,3 +198,69 @@ def test_what_other_settings_would_do_is_told_of_a_file_too(interpreter, lowtide
     assert read.code == 0, read
     for key in ("summary", "what_if"):
         assert read.json["result"][key] == watched.json["result"][key], key
+
+
+def test_a_recording_answers_what_if_without_having_been_asked(interpreter, lowtide, tmp_path):
+    path = tmp_path / "app.tide"
+    script = "import gc\nready()\nwhile True:\n    one = []\n    one.append(one)\n"
+    with Target(interpreter, script) as target:
+        written = lowtide("gc", "--json", "-d", "2", "-o", path, target.pid)
+    assert written.code == 0, written
+    about = written.json["result"]["file"]
+    assert about["path"] == str(path) and about["bytes"] == path.stat().st_size and about["samples"] >= 2
+    events = written.json["result"]
+    assert about["events"] >= len(events["collections"])
+    read = lowtide("gc", "--json", "--what-if", "5000,10,10", path)
+    assert read.code == 0 and "file" not in read.json["result"], read
+    assert read.json["result"]["model"]["path_ms"] > 0, read.json["result"]["model"]
+    text = lowtide("gc", "-d", "1", "-o", path, os.getpid())
+    assert text.code == 0 and f" in {path.stat().st_size / 1024:.1f} KiB, " in " ".join(text.out.split()), text
+
+
+REDACTED = """
+import gc, threading
+class secretly:
+    def __call__(self, phase, info):
+        pass
+def swept(phase, info):
+    pass
+gc.callbacks.append(swept)
+held = [[i] for i in range(300000)]
+def sweep():
+    gc.collect()  # line 10
+gc.set_threshold(0)
+ready()
+while True:
+    timer = threading.Timer(0.05, sweep)
+    timer.start()
+    timer.join()
+"""
+
+
+def test_a_redacted_recording_names_no_folder_and_no_command_line(interpreter, lowtide, tmp_path):
+    path = tmp_path / "app.tide"
+    script = "import sys\nsys.path.insert(0, sys.argv[1])\nimport builtins\nbuiltins.ready = ready\nimport service\n"
+    # Below the build: there every interpreter at hand sees it, also one with a root of its own.
+    with tempfile.TemporaryDirectory(prefix="very-private-", dir=build_dir()) as folder:
+        Path(folder, "service.py").write_text(REDACTED.lstrip())
+        with Target(interpreter, script, folder) as target:
+            written = lowtide("gc", "--json", "-d", "2", "--redact", "-o", path, target.pid)
+    assert written.code == 0, written
+    read = lowtide("gc", "--json", path)
+    assert read.code == 0, read
+    for answer in (written, read):
+        result = answer.json["result"]
+        assert result["redacted"] is True
+        assert "very-private" not in answer.out and "/lib/" not in result["summary"]["by_place"][0]["where"]
+        assert answer.json["target"]["cmdline"] in ("", [])
+        assert result["callbacks"] == ["service.swept (service.py:5)"]
+        # Whose code it is was judged by the whole path.
+        called = [one for one in result["collections"] if one["cause"] == "explicit" and one["stack"]]
+        assert called and all(one["where"] == "service.py:10:sweep" for one in called)
+        assert all(one["evidence"].count("threading") == 1 for one in called)
+        assert all("/" not in frame["file"] for one in called for frame in one["stack"])
+    assert b"very-private" not in path.read_bytes()
+    rows = lowtide("gc", path, "--format", "csv")
+    assert rows.code == 0 and "service.py:10:sweep" in rows.out and "very-private" not in rows.out
+    refused = lowtide("gc", "--redact", path)
+    assert refused.code == 2 and "--redact is for watching a process" in refused.err, refused

@@ -17,9 +17,9 @@
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 static struct lt_gc_frame frames[] = {
-	{"/srv/shop/shop/orders.py", "Orders.checkout", 88},
-	{"/srv/shop/shop/views.py", "handle", 214},
-	{"/srv/\x1b[31mevil\x1b[0m,\"quoted\"\n.py", "\u202e<script>", 0},
+	{.file = "/srv/shop/shop/orders.py", .function = "Orders.checkout", .line = 88},
+	{.file = "/srv/shop/shop/views.py", .function = "handle", .line = 214},
+	{.file = "/srv/\x1b[31mevil\x1b[0m,\"quoted\"\n.py", .function = "\u202e<script>"},
 };
 
 #define STATE(c0, c1, c2, n0, n1, n2)                                                              \

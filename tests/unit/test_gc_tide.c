@@ -87,7 +87,9 @@ static struct lt_gc_event make_event(struct lt_gc_recording *recording, uint64_t
 	event.stack_count = (uint32_t)(i % 5);
 	event.seen.frame_count = event.stack_count;
 	for (uint32_t f = 0; f < event.stack_count; f++) {
-		struct lt_gc_frame frame = {files[(i + f) % 3], "handle", (int)((i + f) % 13)};
+		struct lt_gc_frame frame = {.file = files[(i + f) % 3],
+					    .function = "handle",
+					    .line = (int)((i + f) % 13)};
 		assert_true(lt_gc_frames_push(&recording->frames, frame));
 	}
 	return event;
