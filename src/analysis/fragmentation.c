@@ -230,7 +230,7 @@ static bool take_chunk(void *ctx, const struct lt_chunk *chunk)
 static enum lt_status walk_malloc(const struct lt_view *view, struct reading *reading)
 {
 	struct lt_fragmentation *to = reading->to;
-	LT_TRY(lt_malloc_find(view, &to->malloc));
+	LT_TRY(lt_malloc_find(view, &reading->pymalloc.pages, &to->malloc));
 	if (!to->malloc.found)
 		return LT_OK;
 	for (size_t i = 0; i < to->malloc.arenas.count; i++) {

@@ -35,7 +35,7 @@ static void reading_deinit(struct lt_rss_reading *reading)
 	lt_resident_deinit(&reading->resident);
 	lt_smaps_deinit(&reading->beside);
 	lt_malloc_deinit(&reading->malloc);
-	lt_map_deinit(&reading->owners);
+	lt_wordmap_deinit(&reading->owners);
 	lt_map_deinit(&reading->big);
 	lt_pageset_deinit(&reading->allocated);
 	lt_rss_pendings_deinit(&reading->pending);
@@ -217,7 +217,7 @@ static enum lt_status look(struct lt_subject *subject, struct lt_rss_reading *re
 	reading->pid_inside = lt_proc_inside(live->process->pid);
 	reading->view = lt_heap_view(subject->picture.heap);
 	reading->pymalloc = lt_heap_pymalloc(subject->picture.heap);
-	LT_TRY(lt_malloc_find(reading->view, &reading->malloc));
+	LT_TRY(lt_malloc_find(reading->view, &reading->pymalloc->pages, &reading->malloc));
 	LT_TRY(lt_rss_allocator(reading, rss));
 	LT_TRY(lt_rss_owners(reading));
 	LT_TRY(lt_rss_find_pins(reading, subject, rss));

@@ -13,9 +13,9 @@
 #include <string.h>
 
 enum {
-	BEFORE = 32, /* bytes before an object where its dict and values are pointed to */
-	BODY = 1024, /* bytes of an object that are searched */
-	INSIDE = 64, /* a pointer to memory may lead so far into it */
+	BEFORE = 32,      /* bytes before an object where its dict and values are pointed to */
+	BODY = 1024,      /* bytes of an object that are searched */
+	INSIDE_WORDS = 9, /* a pointer to memory may lead to one of these first words of it */
 	ROUNDS = 16,
 	CONTENT = 64 << 10, /* bytes of C memory that are searched, each */
 	WORD = 8,
@@ -82,18 +82,17 @@ static void take_word(struct lt_rss_reading *reading, uint64_t word, uint32_t ty
 	if (!lt_pageset_has(&reading->allocated, word) || (word & (WORD - 1)) != 0 ||
 	    lt_heap_graph_find(&reading->picture->graph, word) != LT_NO_NODE)
 		return;
-	if (lt_map_at(&reading->owners, word, type) == NULL)
+	if (!lt_wordmap_add(&reading->owners, word, type))
 		reading->no_memory = true;
 }
 
-static void take_pointers(struct lt_rss_reading *reading, uint32_t node)
+static void take_pointers(struct lt_rss_reading *reading, uint32_t node, lt_addr at)
 {
 	const struct lt_picture *picture = reading->picture;
 	const struct lt_type *type = lt_picture_type(picture, node);
 	if (type == NULL || type->basicsize <= 0 ||
 	    (is_compact(type->kind) && type->exact && !type->managed_dict))
 		return;
-	lt_addr at = lt_heap_graph_address(&picture->graph, node);
 	uint64_t words[(BEFORE + BODY) / WORD];
 	uint64_t before = type->managed_dict ? BEFORE : 0;
 	uint64_t size = type->basicsize < BODY ? (uint64_t)type->basicsize : BODY;
@@ -113,12 +112,15 @@ static enum lt_status ask_objects(struct lt_rss_reading *reading)
 {
 	const struct lt_picture *picture = reading->picture;
 	uint32_t count = picture->graph.graph.node_count;
+	lt_addr at = count > 0 ? lt_heap_graph_address(&picture->graph, 0) : 0;
 	for (uint32_t node = 0; node < count;) {
 		uint32_t end = lt_picture_walk(picture, node);
 		if (end <= node)
 			end = node + 1;
-		for (; node < end && node < count; node++)
-			take_pointers(reading, node);
+		for (; node < end && node < count; node++) {
+			take_pointers(reading, node, at);
+			at = lt_heap_graph_after(&picture->graph, at);
+		}
 		lt_progress(reading->session, "what objects own", node, count);
 		if (reading->no_memory)
 			return lt_fail_memory(reading->session);
@@ -148,13 +150,11 @@ static void take_content(struct lt_rss_reading *reading, lt_addr start, uint64_t
 
 /* The type that has a pointer to the memory; false: none has. */
 static bool find_owner(const struct lt_rss_reading *reading, lt_addr address, uint64_t size,
-		       uint64_t *ret_type)
+		       uint32_t *ret_type)
 {
-	for (uint64_t inside = 0; inside <= INSIDE && inside < size; inside += WORD) {
-		if (lt_map_get(&reading->owners, address + inside, ret_type))
-			return true;
-	}
-	return false;
+	uint64_t words = (size + WORD - 1) / WORD;
+	return lt_wordmap_first(&reading->owners, address,
+				words < INSIDE_WORDS ? (unsigned)words : INSIDE_WORDS, ret_type);
 }
 
 /* ---- Blocks and chunks beside the objects ---- */
@@ -183,7 +183,7 @@ static void next(struct walk *walk)
 {
 	walk->node++;
 	if (walk->node < walk->count)
-		walk->address = lt_heap_graph_address(&walk->reading->picture->graph, walk->node);
+		walk->address = lt_heap_graph_after(&walk->reading->picture->graph, walk->address);
 }
 
 /* Far ahead it is faster to search than to step. */
@@ -221,7 +221,7 @@ static void take_used(struct walk *walk, lt_addr start, uint64_t size, lt_addr a
 		      enum lt_rss_fixed otherwise)
 {
 	struct lt_rss_reading *reading = walk->reading;
-	uint64_t type;
+	uint32_t type;
 	/* Arenas of malloc come one after the other, wherever they lie. */
 	if (start < walk->end && walk->node > 0) {
 		walk->node = 0;
@@ -241,8 +241,8 @@ static void take_used(struct walk *walk, lt_addr start, uint64_t size, lt_addr a
 		}
 	} else if (find_owner(reading, address, start + size - address, &type)) {
 		tally(reading, tally_of_type(reading, type), start, size, 0);
-		take_content(reading, address, start + size - address, (uint32_t)type);
-		walk->owner = (uint32_t)type;
+		take_content(reading, address, start + size - address, type);
+		walk->owner = type;
 	} else if (!lt_rss_pendings_push(
 			   &reading->pending,
 			   (struct lt_rss_pending){start, address, size, otherwise})) {
@@ -435,10 +435,12 @@ static void take_missed(struct lt_rss_reading *reading)
 	unsigned tries = 0;
 	if (!malloc->found || malloc->mapped_found_bytes >= malloc->mmapped_bytes)
 		return;
-	for (size_t i = 0; i < reading->owners.capacity && tries < MOST; i++) {
-		lt_addr at = reading->owners.slots[i].key, start = at - CHUNK_HEADER;
+	uint32_t type;
+	for (lt_addr at = 0; lt_wordmap_next(&reading->owners, &at, &type) && tries < MOST;
+	     at += WORD) {
+		lt_addr start = at - CHUNK_HEADER;
 		uint64_t header[2];
-		if (at == 0 || (start & (PAGE - 1)) != 0 || lt_map_get(&reading->big, at, NULL) ||
+		if ((start & (PAGE - 1)) != 0 || lt_map_get(&reading->big, at, NULL) ||
 		    lt_pageset_has(&reading->pymalloc->pages, at))
 			continue;
 		tries++;
@@ -451,8 +453,7 @@ static void take_missed(struct lt_rss_reading *reading)
 		    !is_allocated(reading, start, start + size))
 			continue;
 		missing -= size;
-		tally(reading, tally_of_type(reading, reading->owners.slots[i].value), start, size,
-		      0);
+		tally(reading, tally_of_type(reading, type), start, size, 0);
 	}
 }
 
@@ -462,7 +463,8 @@ static void take_mappings(struct lt_rss_reading *reading)
 	const struct lt_smap_list *maps = &reading->resident.smaps.list;
 	for (size_t i = 0; i < maps->count; i++) {
 		const struct lt_mapping *mapping = &maps->data[i].mapping;
-		uint64_t type, size = mapping->end - mapping->start;
+		uint32_t type;
+		uint64_t size = mapping->end - mapping->start;
 		if (maps->data[i].rss > 0 && reading->resident.mappings[i].claimed == 0 &&
 		    lt_mapping_may_hold_heap(mapping) && strcmp(mapping->path, "[heap]") != 0 &&
 		    find_owner(reading, mapping->start, size, &type))
@@ -477,13 +479,14 @@ static void take_pending(struct lt_rss_reading *reading)
 		size_t kept = 0, before = pending->count;
 		for (size_t i = 0; i < before; i++) {
 			const struct lt_rss_pending one = pending->data[i];
-			uint64_t type, size = one.start + one.size - one.address;
+			uint32_t type;
+			uint64_t size = one.start + one.size - one.address;
 			if (!find_owner(reading, one.address, size, &type)) {
 				pending->data[kept++] = one;
 				continue;
 			}
 			tally(reading, tally_of_type(reading, type), one.start, one.size, 0);
-			take_content(reading, one.address, size, (uint32_t)type);
+			take_content(reading, one.address, size, type);
 		}
 		pending->count = kept;
 		if (kept == before)

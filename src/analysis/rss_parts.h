@@ -9,6 +9,7 @@
 #include "analysis/trim_gain.h"
 #include "base/map.h"
 #include "heap/pageset.h"
+#include "heap/wordmap.h"
 
 struct lt_rss_tally {
 	uint64_t bytes; /* resident */
@@ -62,8 +63,9 @@ struct lt_rss_reading {
 	uint32_t type_count;
 	struct lt_rss_kept *kept; /* by index of type; the last one: memory of no object */
 
-	struct lt_map owners; /* pointers of objects to memory that is no object -> index of type */
-	struct lt_map big;    /* big blocks of the C allocator that the walk has found */
+	struct lt_wordmap
+		owners;    /* pointers of objects to memory that is no object -> index of type */
+	struct lt_map big; /* big blocks of the C allocator that the walk has found */
 	struct lt_pageset allocated; /* pages where such memory lies */
 	uint64_t *arena_used;        /* bytes of blocks in use, of each arena of pymalloc */
 	size_t arena;                /* that the walk is in */

@@ -466,6 +466,11 @@ lt_addr lt_heap_graph_address(const struct lt_heap_graph *graph, uint32_t node)
 	return lt_objmap_address(graph->objects, node);
 }
 
+lt_addr lt_heap_graph_after(const struct lt_heap_graph *graph, lt_addr address)
+{
+	return lt_objmap_after(graph->objects, address);
+}
+
 bool lt_heap_graph_set_size(struct lt_heap_graph *graph, uint32_t node, uint64_t size)
 {
 	graph->total_bytes += size;

@@ -101,7 +101,8 @@ static enum lt_status sum_arenas(const struct lt_view *view, struct lt_chunk_rea
 }
 
 static enum lt_status sum_up(const struct lt_view *view, struct lt_chunk_reader *reader,
-			     struct lt_malloc *malloc, struct lt_addr_list *candidates)
+			     const struct lt_pageset *others, struct lt_malloc *malloc,
+			     struct lt_addr_list *candidates)
 {
 	uint64_t unreadable = view->session->unreadable;
 	read_parameters(view, malloc);
@@ -113,7 +114,7 @@ static enum lt_status sum_up(const struct lt_view *view, struct lt_chunk_reader 
 		LT_TRY(sum_arenas(view, reader, malloc, candidates));
 	}
 	LT_TRY(lt_malloc_mark(view, malloc, candidates));
-	LT_TRY(lt_malloc_mapped(view, reader, malloc));
+	LT_TRY(lt_malloc_mapped(view, reader, others, malloc));
 	malloc->whole = malloc->arenas.count > 0 &&
 			malloc->mapped_found_bytes == malloc->mmapped_bytes &&
 			malloc->mapped_found_chunks == malloc->mmapped_chunks;
@@ -127,7 +128,7 @@ static enum lt_status sum_up(const struct lt_view *view, struct lt_chunk_reader 
 }
 
 enum lt_status lt_malloc_find_in(const struct lt_view *view, const struct lt_glibc *glibc,
-				 struct lt_malloc *ret_malloc)
+				 const struct lt_pageset *others, struct lt_malloc *ret_malloc)
 {
 	struct lt_malloc malloc = {.found = true};
 	struct lt_chunk_reader reader;
@@ -139,7 +140,7 @@ enum lt_status lt_malloc_find_in(const struct lt_view *view, const struct lt_gli
 	memcpy(malloc.release, glibc->release, sizeof(malloc.release));
 	enum lt_status status = LT_OK;
 	if (lt_chunk_reader_init(&reader, view->memory)) {
-		status = sum_up(view, &reader, &malloc, &candidates);
+		status = sum_up(view, &reader, others, &malloc, &candidates);
 		lt_chunk_reader_deinit(&reader);
 	} else {
 		status = lt_fail_memory(view->session);
@@ -153,7 +154,8 @@ enum lt_status lt_malloc_find_in(const struct lt_view *view, const struct lt_gli
 	return LT_OK;
 }
 
-enum lt_status lt_malloc_find(const struct lt_view *view, struct lt_malloc *ret_malloc)
+enum lt_status lt_malloc_find(const struct lt_view *view, const struct lt_pageset *others,
+			      struct lt_malloc *ret_malloc)
 {
 	struct lt_glibc glibc = {0};
 	if (view->process != NULL)
@@ -162,7 +164,7 @@ enum lt_status lt_malloc_find(const struct lt_view *view, struct lt_malloc *ret_
 		*ret_malloc = (struct lt_malloc){0};
 		return LT_OK;
 	}
-	return lt_malloc_find_in(view, &glibc, ret_malloc);
+	return lt_malloc_find_in(view, &glibc, others, ret_malloc);
 }
 
 /* False: the visitor has enough. */

@@ -9,6 +9,7 @@
 #define LT_HEAP_MALLOC_H
 
 #include "base/vec.h"
+#include "heap/pageset.h"
 #include "heap/view.h"
 
 enum lt_chunk_state {
@@ -56,8 +57,12 @@ struct lt_malloc {
 	struct lt_malloc_parts *parts; /* what a walk needs; owned */
 };
 
-/* Finds and sums up. Another allocator (musl, jemalloc in front) is no failure: found is false. */
+/*
+ * Finds and sums up. Another allocator (musl, jemalloc in front) is no failure: found is false. In pages of `others`,
+ * which may be NULL, chunks that are mappings of their own are not looked for: they are another allocator's.
+ */
 LT_MUST_CHECK enum lt_status lt_malloc_find(const struct lt_view *view,
+					    const struct lt_pageset *others,
 					    struct lt_malloc *ret_malloc);
 
 /* Every chunk, by arena and ascending address, then the mmapped ones; false from `visit` ends the walk. */

@@ -299,6 +299,7 @@ struct mapped_search {
 	const struct lt_view *view;
 	struct lt_chunk_reader *reader;
 	struct lt_malloc *malloc;
+	const struct lt_pageset *others;
 	enum thoroughness how;
 	uint64_t tries;
 	lt_addr from, to; /* of what `bits` tell */
@@ -377,6 +378,10 @@ static bool search_mapping(struct mapped_search *search, const struct lt_mapping
 	struct lt_malloc *malloc = search->malloc;
 	lt_addr at = mapping->start;
 	while (at < mapping->end && !all_found(malloc) && search->tries < TRIES_MAX) {
+		if (search->others != NULL && lt_pageset_has(search->others, at)) {
+			at = (at | (PAGE - 1)) + 1;
+			continue;
+		}
 		const struct lt_chunk_region *region = lt_malloc_region(malloc->parts, at);
 		if (region != NULL) {
 			at = (region->end + PAGE - 1) & ~(lt_addr)(PAGE - 1);
@@ -403,10 +408,11 @@ static bool search_mapping(struct mapped_search *search, const struct lt_mapping
 }
 
 enum lt_status lt_malloc_mapped(const struct lt_view *view, struct lt_chunk_reader *reader,
-				struct lt_malloc *malloc)
+				const struct lt_pageset *others, struct lt_malloc *malloc)
 {
 	const struct lt_mappings *mappings = &view->process->mappings;
-	struct mapped_search search = {.view = view, .reader = reader, .malloc = malloc};
+	struct mapped_search search = {
+		.view = view, .reader = reader, .malloc = malloc, .others = others};
 	/* Quick first: the kernel joins mappings, with those of others too, and not all begin with a chunk. */
 	for (search.how = QUICK; search.how < THOROUGHNESSES; search.how++) {
 		search.tries = search.to = 0;

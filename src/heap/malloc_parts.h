@@ -69,9 +69,10 @@ enum lt_chunk_step lt_chunk_next(struct lt_chunk_reader *reader, lt_addr *at, lt
 LT_MUST_CHECK enum lt_status lt_malloc_regions(const struct lt_view *view,
 					       struct lt_chunk_reader *reader,
 					       struct lt_malloc *malloc);
-/* Appends the chunks that are mappings of their own. */
+/* Appends the chunks that are mappings of their own; none of them lies in pages of `others`, which may be NULL. */
 LT_MUST_CHECK enum lt_status lt_malloc_mapped(const struct lt_view *view,
 					      struct lt_chunk_reader *reader,
+					      const struct lt_pageset *others,
 					      struct lt_malloc *malloc);
 
 /* ---- malloc_free.c: what is free without saying so ---- */
@@ -90,6 +91,7 @@ LT_MUST_CHECK enum lt_status lt_malloc_mark(const struct lt_view *view, struct l
 /* lt_malloc_find() with an allocator that is found already. */
 LT_MUST_CHECK enum lt_status lt_malloc_find_in(const struct lt_view *view,
 					       const struct lt_glibc *glibc,
+					       const struct lt_pageset *others,
 					       struct lt_malloc *ret_malloc);
 /* The region that holds the address, NULL for none. */
 const struct lt_chunk_region *lt_malloc_region(const struct lt_malloc_parts *parts, lt_addr addr);

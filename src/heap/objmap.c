@@ -305,3 +305,16 @@ lt_addr lt_objmap_address(const struct lt_objmap *map, uint32_t number)
 	}
 	return 0;
 }
+
+lt_addr lt_objmap_after(const struct lt_objmap *map, lt_addr object)
+{
+	uint32_t slot = slot_of(map, object);
+	if (slot == 0)
+		return 0;
+	const struct chunk *chunk = &map->chunks.data[slot - 1];
+	const struct chunk *end = map->chunks.data + map->chunks.count;
+	lt_addr found = lowest(chunk, chunk->known, object + LT_OBJMAP_ALIGN);
+	while (found == 0 && ++chunk < end)
+		found = lowest(chunk, chunk->known, chunk->address);
+	return found;
+}

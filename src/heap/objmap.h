@@ -58,5 +58,7 @@ uint32_t lt_objmap_count(const struct lt_objmap *map);
 uint32_t lt_objmap_find(const struct lt_objmap *map, lt_addr address);
 /* number < lt_objmap_count() */
 lt_addr lt_objmap_address(const struct lt_objmap *map, uint32_t number);
+/* The object behind another one, whose address is given: what a walk over all of them needs. 0: there is none. */
+lt_addr lt_objmap_after(const struct lt_objmap *map, lt_addr object);
 
 #endif

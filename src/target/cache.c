@@ -22,6 +22,7 @@ struct slot {
 	uint32_t used;    /* time of the last use; wraps, which only makes a worse choice */
 	uint32_t present; /* bit per page that could be read */
 	uint32_t partial; /* bit per page whose start could be read: not kept, read through */
+	uint32_t run;     /* lines that were fetched with it */
 };
 
 struct cache {
@@ -33,9 +34,7 @@ struct cache {
 	unsigned char *bytes; /* LT_CACHE_LINE a slot; mapped, so untouched lines cost nothing */
 	unsigned char *ahead; /* AHEAD_MAX lines, where large reads arrive */
 	uint32_t clock;
-	uint64_t next_line; /* a miss here goes on with the last one */
-	size_t run;         /* lines that the next such miss fetches */
-	struct slot *last;  /* the slot that served the last read */
+	struct slot *last; /* the slot that served the last read */
 	uint64_t hits, fetches;
 };
 
@@ -71,12 +70,12 @@ static unsigned char *slot_bytes(struct cache *cache, const struct slot *slot)
 }
 
 static void store(struct cache *cache, uint64_t line, const unsigned char *bytes, uint32_t present,
-		  uint32_t partial)
+		  uint32_t partial, size_t run)
 {
 	struct slot *slot = find(cache, line);
 	if (slot == NULL)
 		slot = victim(cache, line);
-	*slot = (struct slot){line, cache->clock, present, partial};
+	*slot = (struct slot){line, cache->clock, present, partial, (uint32_t)run};
 	memcpy(slot_bytes(cache, slot), bytes, LT_CACHE_LINE);
 	cache->fetches++;
 }
@@ -88,7 +87,7 @@ static size_t fetch(struct cache *cache, uint64_t line, size_t count)
 	size_t got = lt_memory_probe(cache->under, start, cache->ahead, count * LT_CACHE_LINE);
 	size_t whole = got / LT_CACHE_LINE;
 	for (size_t i = 0; i < whole; i++)
-		store(cache, line + i, cache->ahead + i * LT_CACHE_LINE, ALL_PAGES, 0);
+		store(cache, line + i, cache->ahead + i * LT_CACHE_LINE, ALL_PAGES, 0, count);
 	if (whole > 0)
 		return whole;
 	/* A hole in the first line: the pages behind it may be there. */
@@ -103,7 +102,7 @@ static size_t fetch(struct cache *cache, uint64_t line, size_t count)
 		else if (have > 0)
 			partial |= 1u << page;
 	}
-	store(cache, line, cache->ahead, present, partial);
+	store(cache, line, cache->ahead, present, partial, 1);
 	return 1;
 }
 
@@ -115,10 +114,10 @@ static struct slot *want(struct cache *cache, uint64_t line)
 	if (slot != NULL) {
 		cache->hits++;
 	} else {
-		cache->run = line == cache->next_line ? cache->run * 2 : 1;
-		if (cache->run > AHEAD_MAX)
-			cache->run = AHEAD_MAX;
-		cache->next_line = line + fetch(cache, line, cache->run);
+		/* Several passes may go on at once, each through its own addresses: the line before tells. */
+		const struct slot *before = line > 0 ? find(cache, line - 1) : NULL;
+		size_t run = before != NULL ? (size_t)before->run * 2 : 1;
+		(void)fetch(cache, line, run < AHEAD_MAX ? run : AHEAD_MAX);
 		slot = find(cache, line);
 	}
 	slot->used = cache->clock;
@@ -232,8 +231,6 @@ void lt_cache_clear(struct lt_memory *memory)
 	for (size_t i = 0; i < cache->slot_count; i++)
 		cache->slots[i] = (struct slot){.line = NO_LINE};
 	cache->last = NULL;
-	cache->next_line = NO_LINE;
-	cache->run = 1;
 }
 
 void lt_cache_counts(const struct lt_memory *memory, uint64_t *ret_hits, uint64_t *ret_fetches)

@@ -160,7 +160,7 @@ static int disturb(struct lt_look *look, unsigned rounds)
 			i % 2 == 0 ? look->view->memory : &disturber.memory, i % 3 == 0, &glibc);
 		view.memory = &disturber.memory;
 		if (status == LT_OK && glibc.found)
-			status = lt_malloc_find_in(&view, &glibc, &malloc);
+			status = lt_malloc_find_in(&view, &glibc, NULL, &malloc);
 		if (status == LT_OK) {
 			struct totals totals = {
 				.malloc = &malloc,
@@ -221,11 +221,11 @@ int main(int argc, char **argv)
 	}
 	uint64_t start = lt_now_ns();
 	if (status == LT_OK && symbols)
-		status = lt_malloc_find(look->view, &malloc);
+		status = lt_malloc_find(look->view, NULL, &malloc);
 	if (status == LT_OK && !symbols) {
 		status = lt_glibc_find(&session, look->process, look->view->memory, false, &glibc);
 		if (status == LT_OK && glibc.found)
-			status = lt_malloc_find_in(look->view, &glibc, &malloc);
+			status = lt_malloc_find_in(look->view, &glibc, NULL, &malloc);
 	}
 	if (status == LT_OK) {
 		fprintf(stderr, "%.1f ms\n", (double)(lt_now_ns() - start) / 1e6);

@@ -197,7 +197,7 @@ static void test_a_sound_one(void **state)
 		const struct lt_glibc_layout *layout = world.layout;
 		uint64_t fast = layout->fast_bins > 0;
 		assert_true(lt_glibc_fits(world.image, layout, world.glibc.main_arena));
-		assert_int_equal(lt_malloc_find_in(&world.view, &world.glibc, &found), LT_OK);
+		assert_int_equal(lt_malloc_find_in(&world.view, &world.glibc, NULL, &found), LT_OK);
 		assert_true(found.found && found.whole);
 		assert_int_equal(session.unreadable, 0);
 		assert_int_equal(found.arenas.count, 2);
@@ -278,7 +278,7 @@ static void look(struct world *world)
 {
 	struct lt_malloc found;
 	struct walked walked = {0};
-	assert_int_equal(lt_malloc_find_in(&world->view, &world->glibc, &found), LT_OK);
+	assert_int_equal(lt_malloc_find_in(&world->view, &world->glibc, NULL, &found), LT_OK);
 	uint64_t bytes = 0;
 	for (size_t i = 0; i < found.arenas.count; i++)
 		for (int state = 0; state < LT_CHUNK_STATES; state++)
@@ -330,7 +330,7 @@ static void test_each_word_changed(void **state)
 		}
 		session.unreadable = 0;
 		struct lt_malloc found;
-		assert_int_equal(lt_malloc_find_in(&world.view, &world.glibc, &found), LT_OK);
+		assert_int_equal(lt_malloc_find_in(&world.view, &world.glibc, NULL, &found), LT_OK);
 		assert_true(found.whole);
 		lt_malloc_deinit(&found);
 		end_world(&world);

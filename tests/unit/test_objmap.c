@@ -1,6 +1,7 @@
 /* Sets of pages and of objects, and their numbering. */
 #include "heap/objmap.h"
 #include "heap/pageset.h"
+#include "heap/wordmap.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -71,6 +72,8 @@ static void numbers_follow_addresses(void **state)
 			assert_int_equal(object, all[walked++]);
 	}
 	assert_int_equal(walked, unique);
+	for (size_t i = 0; i < unique; i++)
+		assert_int_equal(lt_objmap_after(map, all[i]), i + 1 < unique ? all[i + 1] : 0);
 	assert_int_equal(lt_objmap_find(map, all[unique]), UINT32_MAX);
 	assert_int_equal(lt_objmap_find(map, 1), UINT32_MAX);
 	assert_int_equal(lt_objmap_find(map, UINT64_MAX), UINT32_MAX);
@@ -135,12 +138,81 @@ static void pages_of_ranges(void **state)
 	lt_pageset_deinit(&set);
 }
 
+/* What the map should say of an address: the number that it was first added with. */
+static bool find_plain(const lt_addr *keys, const uint32_t *values, size_t count, lt_addr at,
+		       uint32_t *ret_value)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (keys[i] == at) {
+			*ret_value = values[i];
+			return true;
+		}
+	}
+	return false;
+}
+
+static void numbers_of_words(void **state)
+{
+	(void)state;
+	enum { COUNT = 1500 };
+	static lt_addr keys[COUNT], sorted[COUNT];
+	static uint32_t values[COUNT];
+	struct lt_wordmap map = {0};
+	uint32_t value, plain;
+	lt_addr at = 0;
+	assert_false(lt_wordmap_get(&map, 0x1000, &value));
+	assert_false(lt_wordmap_first(&map, 0x1000, 9, &value));
+	assert_false(lt_wordmap_next(&map, &at, &value));
+	for (size_t i = 0; i < COUNT; i++) {
+		/* Full pages, lonely ones, and the ends of what there can be; numbers on both sides of 65535. */
+		lt_addr base = i % 4 == 0 ? draw() % ((lt_addr)1 << 46) : 0x3fffe000;
+		keys[i] = (base + draw() % 0x4000) & ~(lt_addr)7;
+		values[i] = i % 5 == 0 ? 65530 + (uint32_t)i % 20 : (uint32_t)i;
+		assert_true(lt_wordmap_add(&map, keys[i], values[i]));
+	}
+	assert_true(lt_wordmap_add(&map, ((lt_addr)1 << 47) - 8, 7));
+	assert_true(lt_wordmap_add(&map, (lt_addr)1 << 47, 8));
+	assert_true(lt_wordmap_add(&map, 0x3fffe001, 8));
+	assert_false(lt_wordmap_get(&map, (lt_addr)1 << 47, &value));
+	assert_false(lt_wordmap_get(&map, 0x3fffe001, &value));
+	for (lt_addr word = 0x3fffdff0; word < 0x40002010; word += 8) {
+		bool known = find_plain(keys, values, COUNT, word, &plain);
+		assert_int_equal(lt_wordmap_get(&map, word, &value), known);
+		assert_true(!known || value == plain);
+		bool first = false;
+		for (unsigned i = 0; i < 9 && !first; i++)
+			first = find_plain(keys, values, COUNT, word + 8 * (lt_addr)i, &plain);
+		assert_int_equal(lt_wordmap_first(&map, word, 9, &value), first);
+		assert_true(!first || value == plain);
+	}
+	for (size_t i = 0; i < COUNT; i++)
+		sorted[i] = keys[i];
+	qsort(sorted, COUNT, sizeof(*sorted), by_value);
+	at = 0;
+	for (size_t i = 0; i < COUNT; i++) {
+		if (i > 0 && sorted[i] == sorted[i - 1])
+			continue;
+		assert_true(lt_wordmap_next(&map, &at, &value));
+		assert_int_equal(at, sorted[i]);
+		assert_true(find_plain(keys, values, COUNT, at, &plain));
+		assert_int_equal(value, plain);
+		at += 8;
+	}
+	assert_true(lt_wordmap_next(&map, &at, &value));
+	assert_int_equal(value, 7);
+	at += 8;
+	assert_false(lt_wordmap_next(&map, &at, &value));
+	lt_wordmap_deinit(&map);
+	lt_wordmap_deinit(&map);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(numbers_follow_addresses),
 		cmocka_unit_test(marks_are_taken_once),
 		cmocka_unit_test(pages_of_ranges),
+		cmocka_unit_test(numbers_of_words),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
