@@ -1,18 +1,15 @@
 /* The source poll, and what the source ring polls beside its records: the state of each interpreter's collector. */
 #include "base/cleanup.h"
 #include "watch/polled.h"
+#include "watch/turns.h"
 #include "watch/watch_parts.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <time.h>
-#include <unistd.h>
 
 enum {
 	USUAL_HZ = 1000,
-	TURN_NS = 100000,      /* a look takes less */
 	HIGHEST_HZ = 10000,    /* in a hurry: the rings fill */
 	LIST_NS = 10000000,    /* how often new interpreters are looked for */
 	GATHER_NS = 100000000, /* how long missed collections are gathered into one event */
@@ -34,32 +31,9 @@ struct poll {
 	unsigned short_steps, quiet_steps;
 	bool may_rest;
 	bool ended;
+	struct lt_turns turns;
 	struct polled_list interpreters;
 };
-
-/* struct sched_attr of sched_setattr(2), first version; the kernel's header does not go with that of the C library. */
-struct scheduling {
-	uint32_t size, policy;
-	uint64_t flags;
-	int32_t nice;
-	uint32_t priority;
-	uint64_t runtime, deadline, period;
-};
-
-/*
- * A thread that says it runs for a short time only is let in sooner where others want the processor too (Linux 6.12 and
- * later; others take no notice). 0: as usual again. Priority and share stay what they are.
- */
-static void ask_for_short_turns(uint64_t turn_ns)
-{
-	struct scheduling attr = {.size = sizeof(attr)};
-	if (syscall(SYS_sched_getattr, 0, &attr, sizeof(attr), 0) != 0 ||
-	    attr.policy != SCHED_OTHER)
-		return;
-	attr.runtime = turn_ns;
-	/* Where it is not granted looks come a little later. */
-	syscall(SYS_sched_setattr, 0, &attr, 0);
-}
 
 static void sleep_until(uint64_t at_ns)
 {
@@ -298,6 +272,7 @@ static enum lt_status poll_step(struct poll *poll, uint64_t now, struct lt_watch
 	LT_TRY(poll_all(poll, events));
 	if (now >= poll->next_flush_ns) {
 		LT_TRY(flush(poll, now, events));
+		lt_turns_review(&poll->turns, now);
 		poll->next_flush_ns = now + GATHER_NS;
 	}
 	uint64_t interval = poll->interval_ns;
@@ -336,7 +311,7 @@ static void poll_close(struct lt_watch_feed *feed)
 	for (size_t i = 0; i < poll->interpreters.count; i++)
 		free(poll->interpreters.data[i]);
 	polled_list_deinit(&poll->interpreters);
-	ask_for_short_turns(0);
+	lt_turns_end(&poll->turns);
 	free(poll);
 }
 
@@ -359,7 +334,7 @@ enum lt_status lt_watch_open_polling(const struct lt_view *view,
 	poll->shortest_ns = 1000000000 / HIGHEST_HZ;
 	uint64_t now = lt_now_ns();
 	poll->next_list_ns = now + LIST_NS;
-	poll->next_flush_ns = now + GATHER_NS;
+	poll->next_flush_ns = now;
 	struct lt_watch_events none = {0};
 	enum lt_status status = list(poll, &none);
 	lt_watch_events_deinit(&none);
@@ -367,7 +342,7 @@ enum lt_status lt_watch_open_polling(const struct lt_view *view,
 		poll_close(&poll->feed);
 		return status;
 	}
-	ask_for_short_turns(TURN_NS);
+	lt_turns_begin(&poll->turns);
 	*ret_feed = &poll->feed;
 	return LT_OK;
 }

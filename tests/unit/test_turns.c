@@ -1,0 +1,160 @@
+/* That a thread is given a bounded share of the processor and nothing else, hands it on to nobody, and is what it was afterwards. */
+#include "watch/turns.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { POLICY_DEADLINE = 6, SECOND_NS = 1000000000 };
+
+static struct lt_scheduling scheduling_now(void)
+{
+	struct lt_scheduling scheduling = {.size = sizeof(scheduling)};
+	assert_int_equal(syscall(SYS_sched_getattr, 0, &scheduling, sizeof(scheduling), 0), 0);
+	return scheduling;
+}
+
+static void assert_same(const struct lt_scheduling *a, const struct lt_scheduling *b)
+{
+	assert_int_equal(a->policy, b->policy);
+	assert_int_equal(a->nice, b->nice);
+	assert_int_equal(a->flags, b->flags);
+	assert_int_equal(a->priority, b->priority);
+	assert_int_equal(a->runtime, b->runtime);
+	assert_int_equal(a->period, b->period);
+}
+
+static void *policy_of_thread(void *argument)
+{
+	struct lt_scheduling *ret = argument;
+	*ret = scheduling_now();
+	return NULL;
+}
+
+static void left_as_it_was(void **state)
+{
+	(void)state;
+	struct lt_scheduling before = scheduling_now();
+	struct lt_turns turns;
+	lt_turns_begin(&turns);
+	assert_true(turns.asked);
+	assert_int_equal(scheduling_now().policy, SCHED_OTHER);
+	for (uint64_t at = 1; at < 4; at++)
+		lt_turns_review(&turns, at * SECOND_NS);
+	lt_turns_end(&turns);
+	struct lt_scheduling after = scheduling_now();
+	assert_same(&before, &after);
+	lt_turns_end(&turns);
+	after = scheduling_now();
+	assert_same(&before, &after);
+}
+
+static void reserved_or_refused(void **state)
+{
+	(void)state;
+	struct lt_turns turns;
+	lt_turns_begin(&turns);
+	lt_turns_review(&turns, SECOND_NS);
+	struct lt_scheduling now = scheduling_now();
+	assert_true(turns.reserved != turns.refused);
+	if (turns.refused) {
+		assert_int_equal(now.policy, SCHED_OTHER);
+		lt_turns_end(&turns);
+		print_message("this kernel grants no reservation to this process\n");
+		skip();
+	}
+	assert_int_equal(now.policy, POLICY_DEADLINE);
+	assert_int_equal(now.runtime, LT_TURNS_RUNTIME_NS);
+	assert_int_equal(now.period, LT_TURNS_PERIOD_NS);
+	assert_int_equal(now.deadline, LT_TURNS_PERIOD_NS);
+	/* Neither a thread nor a process has it. */
+	pthread_t thread;
+	struct lt_scheduling other = {0};
+	assert_int_equal(pthread_create(&thread, NULL, policy_of_thread, &other), 0);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_int_equal(other.policy, SCHED_OTHER);
+	assert_int_equal(other.nice, 0);
+	pid_t child = fork();
+	assert_true(child >= 0);
+	if (child == 0)
+		_exit(scheduling_now().policy == SCHED_OTHER ? 0 : 1);
+	int status = -1;
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	lt_turns_end(&turns);
+	assert_int_equal(scheduling_now().policy, SCHED_OTHER);
+}
+
+/* More than half of the share: one as all others, and asked for again after a second. */
+static void given_back_by_the_greedy(void **state)
+{
+	(void)state;
+	struct lt_turns turns;
+	lt_turns_begin(&turns);
+	lt_turns_review(&turns, SECOND_NS);
+	if (turns.refused) {
+		lt_turns_end(&turns);
+		skip();
+	}
+	/* As if it had used 11 ms of the 100 that passed. */
+	turns.since_ns = SECOND_NS;
+	turns.cpu_ns -= 11000000;
+	lt_turns_review(&turns, SECOND_NS + 100000000ull);
+	assert_false(turns.reserved);
+	assert_int_equal(scheduling_now().policy, SCHED_OTHER);
+	lt_turns_review(&turns, 2 * (uint64_t)SECOND_NS);
+	assert_false(turns.reserved);
+	lt_turns_review(&turns, 3 * (uint64_t)SECOND_NS);
+	assert_true(turns.reserved);
+	assert_int_equal(scheduling_now().policy, POLICY_DEADLINE);
+	lt_turns_end(&turns);
+}
+
+static void others_are_left_alone(void **state)
+{
+	(void)state;
+	struct sched_param none = {0};
+	assert_int_equal(sched_setscheduler(0, SCHED_BATCH, &none), 0);
+	struct lt_scheduling before = scheduling_now();
+	struct lt_turns turns;
+	lt_turns_begin(&turns);
+	lt_turns_review(&turns, SECOND_NS);
+	struct lt_scheduling within = scheduling_now();
+	lt_turns_end(&turns);
+	struct lt_scheduling after = scheduling_now();
+	assert_int_equal(sched_setscheduler(0, SCHED_OTHER, &none), 0);
+	assert_false(turns.asked);
+	assert_same(&before, &within);
+	assert_same(&before, &after);
+}
+
+/* Last: a process without the right does not get its nice value back. */
+static void nice_is_kept(void **state)
+{
+	(void)state;
+	assert_int_equal(setpriority(PRIO_PROCESS, 0, 5), 0);
+	left_as_it_was(state);
+	assert_int_equal(scheduling_now().nice, 5);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(left_as_it_was),
+		cmocka_unit_test(reserved_or_refused),
+		cmocka_unit_test(given_back_by_the_greedy),
+		cmocka_unit_test(others_are_left_alone),
+		cmocka_unit_test(nice_is_kept),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
