@@ -3,8 +3,8 @@
 really done with each setting.
 
 Five workloads (what_if_service.py) in five settings. The truth is the target's own log through gc.callbacks. Memory is
-garbage that waits, at most: the blocks allocated between units of work, less what the units leave for good (measured with the
-collector off), as objects of the collector; resident memory would measure the allocator's arenas, too. Times are wall-clock times, or, with
+garbage that waits, at most: objects that units of work which are over left for the collector, less those it had found by then;
+resident memory would measure the allocator's arenas, too. Times are wall-clock times, or, with
 --cpu (for a machine that has more to do), processor time of the thread.
 
     bench_what_if.py [--cpu] [--python LABEL] [--only WORKLOAD] [--runs N] [--scale X]
@@ -28,25 +28,34 @@ SETTINGS = ("300,10,10", "5000,10,10", "20000,5,5", "50000,20,20", "freeze")
 WANTED = {"collections": (0.10, 2), "gc_time_ms": (0.20, 1), "pause_max_ms": (0.25, 0.2), "garbage": (0.20, 500)}
 
 
-def read_log(path: Path, cpu: bool, garbage_of_unit: float) -> dict:
+def garbage_waiting(head: dict, events: list[dict]) -> float:
+    """The most that waited when a collection came: what the units that were over had made, less what was collected by then."""
+    of_unit = (sum(e["collected"] for e in events) + head["left"]) / head["units"]
+    collected = most = 0
+    for event in [*events, {"unit": head["units"], "collected": 0}]:
+        most = max(most, event["unit"] * of_unit - collected)
+        collected += event["collected"]
+    return most
+
+
+def read_log(path: Path, cpu: bool) -> dict:
     """Figures of one run, from its own log."""
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     events = lines[1:]
     took = [(e["cpu"] if cpu else e["end"] - e["start"]) / 1e6 for e in events]
     return {"collections": len(events), "by_generation": [sum(e["generation"] == g for e in events) for g in range(3)],
             "ms_by_generation": [sum(ms for e, ms in zip(events, took) if e["generation"] == g) for g in range(3)],
-            "gc_time_ms": sum(took), "pause_max_ms": max(took, default=0), "garbage": lines[0]["garbage"] if garbage_of_unit >= 1 else 0,
+            "gc_time_ms": sum(took), "pause_max_ms": max(took, default=0), "garbage": garbage_waiting(lines[0], events),
             "seconds": (lines[0]["cpu"] if cpu else lines[0]["end"] - lines[0]["start"]) / 1e9}
 
 
 def run_once(interpreter, workload: str, units: int, setting: str, cpu: bool, watch=None) -> dict:
     with Target(interpreter, SERVICE, workload, str(units), setting, timeout=300) as target:
-        garbage = target.facts["garbage_of_unit"]
         log = target.directory / "collections"
         tool = watch(target.pid, log) if watch else None
         target.send(str(log))
         target.wait_ready()
-        figures = read_log(log, cpu, garbage)
+        figures = read_log(log, cpu)
         if tool is not None:
             out, _ = tool.communicate(timeout=120)
             assert tool.returncode == 0

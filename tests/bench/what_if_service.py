@@ -28,7 +28,7 @@ def note(phase, info, now=time.perf_counter_ns, cpu=time.thread_time_ns, count=g
         STATE["begun"] = now()
     else:
         ended = now()
-        events.extend((STATE["begun"], ended, cpu() - STATE["cpu"], info["generation"], info["collected"], STATE["count"]))
+        events.extend((STATE["begun"], ended, cpu() - STATE["cpu"], info["generation"], info["collected"], STATE["count"], done))
 
 
 class Request:
@@ -158,40 +158,25 @@ one = WORK[workload] if workload in WORK else make_async()
 for i in range(20):
     one(-i * 100 - 1)
 gc.collect()
-gc.disable()
-blocks = sys.getallocatedblocks
-before = blocks()
-for i in range(50):
-    one(-i * 100 - 7)
-with_garbage = blocks()
-garbage_of_unit = gc.collect() / 50
-garbage_blocks_of_unit, blocks_of_unit = (with_garbage - blocks()) / 50, (blocks() - before) / 50
 gc.callbacks.append(note)
-ready(thresholds=gc.get_threshold(), garbage_of_unit=garbage_of_unit)
+ready(thresholds=gc.get_threshold())
 log_path = wait_line()
 gc.collect()
 del events[:]
-every = max(1, units // 300)
-waiting = array.array("q", bytes(8 * (units // every + 1)))
-blocks_at_start = blocks()
 if setting == "freeze":
     gc.freeze()
 elif setting != "usual":
     gc.set_threshold(*map(int, setting.split(",")))
-gc.enable()
 begun, begun_cpu = time.perf_counter_ns(), time.thread_time_ns()
 for done in range(units):
     one(done)
-    if done % every == 0:
-        waiting[done // every] = blocks() - blocks_at_start
 ended, ended_cpu = time.perf_counter_ns(), time.thread_time_ns()
 gc.disable()
 gc.callbacks.remove(note)
-# What is there beyond what the units leave for good, in objects that the collector would count.
-garbage = max(w - blocks_of_unit * k * every for k, w in enumerate(waiting)) * garbage_of_unit / max(garbage_blocks_of_unit, 0.02)
+left = gc.collect()
 with open(log_path, "w") as log:
-    log.write(json.dumps({"start": begun, "end": ended, "cpu": ended_cpu - begun_cpu, "garbage": garbage}) + "\n")
-    for k in range(0, len(events), 6):
-        keys = ("start", "end", "cpu", "generation", "collected", "count")
-        log.write(json.dumps(dict(zip(keys, events[k:k + 6]))) + "\n")
+    log.write(json.dumps({"start": begun, "end": ended, "cpu": ended_cpu - begun_cpu, "units": units, "left": left}) + "\n")
+    for k in range(0, len(events), 7):
+        keys = ("start", "end", "cpu", "generation", "collected", "count", "unit")
+        log.write(json.dumps(dict(zip(keys, events[k:k + 7]))) + "\n")
 ready()
