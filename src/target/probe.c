@@ -2,6 +2,7 @@
 
 #include "base/cleanup.h"
 #include "target/permission.h"
+#include "target/probe_link.h"
 #include "target/proc.h"
 #include "target/root.h"
 
@@ -22,13 +23,23 @@
 /* Halved as long as the kernel refuses (a small memory limit). */
 enum { RING_MAX = 8 << 20, RING_MIN = 256 << 10 };
 
-enum { TASK_ROUNDS = 8, LOG_MAX = 64 << 10 };
+enum { TASK_ROUNDS = 8, LOG_MAX = 64 << 10, PATH_BYTES = 64 };
 
 /* The licence that the kernel asks of programs that read memory of processes. */
 static const char licence[] = "Dual MIT/GPL";
 
 LT_VEC(fds, int);
 LT_VEC(threads, pid_t);
+LT_VEC(words, uint64_t);
+
+/* A site in code, as the kernel takes it. */
+struct place {
+	const struct lt_probe_site *site;
+	const struct lt_mapping *code;
+	uint64_t offset, semaphore; /* in its file */
+	int program;                /* of its link, -1: not yet in one */
+};
+LT_VEC(places, struct place);
 
 struct lt_probe {
 	struct lt_session *session;
@@ -37,7 +48,8 @@ struct lt_probe {
 	uint32_t namespace_pid;
 	int ring;
 	struct ring_buffer *reader;
-	struct fds fds; /* of programs and events: closed, they are gone */
+	struct fds fds; /* of programs, links and events: closed, they are gone */
+	bool linked;
 	unsigned uprobe_type;
 	unsigned return_bit, semaphore_shift;
 	lt_probe_sink sink;
@@ -210,8 +222,14 @@ static const char *last_lines(char *log)
 	return length > 200 ? log + length - 200 : log;
 }
 
+static enum bpf_prog_type program_type(enum lt_probe_kind kind)
+{
+	return kind == LT_PROBE_WRITE ? BPF_PROG_TYPE_PERF_EVENT : BPF_PROG_TYPE_KPROBE;
+}
+
+/* `id`: of the site, or LT_PROBE_SITE_OF_LINK. */
 static enum lt_status load_program(struct lt_probe *probe, const struct lt_probe_site *site,
-				   int *ret_program)
+				   uint32_t id, int *ret_program)
 {
 	LT_FREE struct bpf_insn *code = calloc(LT_PROBE_PROGRAM_MAX, sizeof(*code));
 	LT_FREE struct lt_probe_plan *plan = malloc(sizeof(*plan));
@@ -221,16 +239,17 @@ static enum lt_status load_program(struct lt_probe *probe, const struct lt_probe
 	plan->namespace_device = probe->namespace_device;
 	plan->namespace_inode = probe->namespace_inode;
 	plan->namespace_pid = probe->namespace_pid;
-	size_t count = lt_probe_program(plan, site->id, probe->ring, code);
+	size_t count = lt_probe_program(plan, id, probe->ring, code);
 	if (count == 0)
 		return lt_fail(probe->session, LT_E_INTERNAL, "the plan of a probe makes no sense");
-	enum bpf_prog_type type =
-		site->kind == LT_PROBE_WRITE ? BPF_PROG_TYPE_PERF_EVENT : BPF_PROG_TYPE_KPROBE;
 	LT_FREE char *log = calloc(1, LOG_MAX);
 	if (log == NULL)
 		return lt_fail_memory(probe->session);
 	LIBBPF_OPTS(bpf_prog_load_opts, options, .log_buf = log, .log_size = LOG_MAX);
-	int program = bpf_prog_load(type, "lowtide", licence, code, count, &options);
+	if (id == LT_PROBE_SITE_OF_LINK)
+		options.expected_attach_type = (enum bpf_attach_type)LT_PROBE_LINK_TYPE;
+	int program =
+		bpf_prog_load(program_type(site->kind), "lowtide", licence, code, count, &options);
 	if (program < 0 && log[0] != 0)
 		return lt_fail_errno(probe->session, LT_E_INTERNAL, errno,
 				     "the kernel does not take the program of a probe (%s)",
@@ -283,34 +302,145 @@ static bool file_offset(const struct lt_probe *probe, lt_addr address,
 	return true;
 }
 
-static enum lt_status attach_code(struct lt_probe *probe, const struct lt_probe_site *site,
-				  int program)
+static enum lt_status find_place(struct lt_probe *probe, const struct lt_probe_site *site,
+				 struct place *ret_place)
 {
 	const struct lt_mapping *code, *data;
-	struct perf_event_attr attr = {.type = probe->uprobe_type};
-	uint64_t offset, counter = 0;
+	uint64_t offset, semaphore = 0;
 	if (!file_offset(probe, site->address, &code, &offset) || !code->executable)
 		return lt_fail(probe->session, LT_E_READ, "the code at 0x%llx is in no file",
 			       (unsigned long long)site->address);
 	if (site->semaphore != 0 &&
-	    (!file_offset(probe, site->semaphore, &data, &counter) || data->inode != code->inode ||
-	     counter >> (64 - probe->semaphore_shift) != 0))
+	    (!file_offset(probe, site->semaphore, &data, &semaphore) ||
+	     data->inode != code->inode || semaphore >> (64 - probe->semaphore_shift) != 0))
 		return lt_fail(probe->session, LT_E_READ,
 			       "the semaphore of the probe at 0x%llx is not in its file",
 			       (unsigned long long)site->address);
-	/* The kernel takes the file behind the link, which is the very one that is mapped. */
-	LT_CLOSE int file = lt_root_open_mapping(probe->process->pid, code);
+	*ret_place = (struct place){site, code, offset, semaphore, -1};
+	return LT_OK;
+}
+
+/* The kernel takes the file behind the link in /proc/self/fd, which is the very one that is mapped. */
+static enum lt_status open_file(struct lt_probe *probe, const struct place *place, int *ret_file,
+				char path[PATH_BYTES])
+{
+	int file = lt_root_open_mapping(probe->process->pid, place->code);
 	if (file < 0)
 		return lt_fail_errno(probe->session, LT_E_FILE, errno,
-				     "the file %s cannot be opened for a probe", code->path);
-	char path[64];
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", file);
+				     "the file %s cannot be opened for a probe", place->code->path);
+	snprintf(path, PATH_BYTES, "/proc/self/fd/%d", file);
+	*ret_file = file;
+	return LT_OK;
+}
+
+static bool go_together(const struct place *one, const struct place *other)
+{
+	return one->site->plan == other->site->plan && one->site->kind == other->site->kind &&
+	       one->code->inode == other->code->inode &&
+	       one->code->device_major == other->code->device_major &&
+	       one->code->device_minor == other->code->device_minor;
+}
+
+/* The program of a plan: that of an earlier link when there is one. */
+static enum lt_status program_of(struct lt_probe *probe, const struct places *places,
+				 const struct lt_probe_site *site, int *ret_program)
+{
+	for (size_t i = 0; i < places->count; i++) {
+		if (places->data[i].program >= 0 && places->data[i].site->plan == site->plan) {
+			*ret_program = places->data[i].program;
+			return LT_OK;
+		}
+	}
+	return load_program(probe, site, LT_PROBE_SITE_OF_LINK, ret_program);
+}
+
+static enum lt_status open_link(struct lt_probe *probe, const struct lt_probe_link *link)
+{
+	int fd = probe->linked || lt_probe_link_possible(link) ? lt_probe_link_create(link) : -1;
+	if (fd < 0)
+		return refused(probe->session, errno, "bpf: a link");
+	if (!fds_push(&probe->fds, fd)) {
+		close(fd);
+		return lt_fail_memory(probe->session);
+	}
+	probe->linked = true;
+	return LT_OK;
+}
+
+/* One link for the place and all that go with it. */
+static enum lt_status attach_link(struct lt_probe *probe, struct places *places, size_t first)
+{
+	LT_CLEANUP(words_deinit) struct words offsets = {0}, semaphores = {0}, ids = {0};
+	const struct place *place = &places->data[first];
+	LT_CLOSE int file = -1;
+	char path[PATH_BYTES];
+	int program = -1;
+	LT_TRY(program_of(probe, places, place->site, &program));
+	LT_TRY(open_file(probe, place, &file, path));
+	for (size_t i = first; i < places->count; i++) {
+		struct place *other = &places->data[i];
+		if (other->program >= 0 || !go_together(place, other))
+			continue;
+		if (!words_push(&offsets, other->offset) ||
+		    !words_push(&semaphores, other->semaphore) ||
+		    !words_push(&ids, other->site->id))
+			return lt_fail_memory(probe->session);
+		if (i != first)
+			other->program = program;
+	}
+	places->data[first].program = program;
+	const struct lt_probe_link link = {
+		.program = program,
+		.path = path,
+		.offsets = offsets.data,
+		.semaphores = semaphores.data,
+		.cookies = ids.data,
+		.count = (uint32_t)offsets.count,
+		.returns = place->site->kind == LT_PROBE_RETURN,
+		.process = probe->process->pid,
+	};
+	return open_link(probe, &link);
+}
+
+static enum lt_status attach_event(struct lt_probe *probe, const struct place *place)
+{
+	struct perf_event_attr attr = {.type = probe->uprobe_type};
+	LT_CLOSE int file = -1;
+	char path[PATH_BYTES];
+	int program = -1;
+	LT_TRY(load_program(probe, place->site, place->site->id, &program));
+	LT_TRY(open_file(probe, place, &file, path));
 	attr.uprobe_path = (uint64_t)(uintptr_t)path;
-	attr.probe_offset = offset;
-	attr.config = counter << probe->semaphore_shift;
-	if (site->kind == LT_PROBE_RETURN)
+	attr.probe_offset = place->offset;
+	attr.config = place->semaphore << probe->semaphore_shift;
+	if (place->site->kind == LT_PROBE_RETURN)
 		attr.config |= 1ull << probe->return_bit;
 	return open_event(probe, &attr, probe->process->pid, program);
+}
+
+static void close_after(struct lt_probe *probe, size_t kept)
+{
+	/* Links and events before their programs. */
+	while (probe->fds.count > kept)
+		close(probe->fds.data[--probe->fds.count]);
+}
+
+/* By links, where the kernel has them; else each by an event of its own. */
+static enum lt_status attach_code(struct lt_probe *probe, struct places *places)
+{
+	size_t before = probe->fds.count;
+	enum lt_status status = LT_OK;
+	for (size_t i = 0; i < places->count && status == LT_OK; i++)
+		if (places->data[i].program < 0)
+			status = attach_link(probe, places, i);
+	if (status == LT_OK || status == LT_E_NO_MEMORY)
+		return status;
+	lt_session_clear(probe->session);
+	close_after(probe, before);
+	probe->linked = false;
+	for (size_t i = 0; i < places->count; i++)
+		LT_TRY(attach_event(probe, &places->data[i]));
+	return LT_OK;
 }
 
 static bool is_known(const struct threads *threads, pid_t thread)
@@ -322,8 +452,7 @@ static bool is_known(const struct threads *threads, pid_t thread)
 }
 
 /* Debug registers belong to threads: to each one, and to those that it starts from then on. */
-static enum lt_status attach_write(struct lt_probe *probe, const struct lt_probe_site *site,
-				   int program)
+static enum lt_status attach_write(struct lt_probe *probe, const struct lt_probe_site *site)
 {
 	LT_CLEANUP(threads_deinit) struct threads done = {0};
 	struct perf_event_attr attr = {
@@ -336,6 +465,8 @@ static enum lt_status attach_write(struct lt_probe *probe, const struct lt_probe
 		.inherit = 1,
 		.inherit_thread = 1,
 	};
+	int program = -1;
+	LT_TRY(load_program(probe, site, site->id, &program));
 	char path[64];
 	snprintf(path, sizeof(path), "/proc/%d/task", (int)probe->process->pid);
 	bool more = true;
@@ -366,13 +497,28 @@ static enum lt_status attach_write(struct lt_probe *probe, const struct lt_probe
 	return LT_OK;
 }
 
-enum lt_status lt_probe_attach(struct lt_probe *probe, const struct lt_probe_site *site)
+enum lt_status lt_probe_attach(struct lt_probe *probe, const struct lt_probe_site *sites,
+			       size_t count)
 {
-	int program = -1;
-	LT_TRY(load_program(probe, site, &program));
-	if (site->kind == LT_PROBE_WRITE)
-		return attach_write(probe, site, program);
-	return attach_code(probe, site, program);
+	LT_CLEANUP(places_deinit) struct places places = {0};
+	for (size_t i = 0; i < count; i++) {
+		struct place place = {0};
+		if (sites[i].kind == LT_PROBE_WRITE)
+			continue;
+		LT_TRY(find_place(probe, &sites[i], &place));
+		if (!places_push(&places, place))
+			return lt_fail_memory(probe->session);
+	}
+	LT_TRY(attach_code(probe, &places));
+	for (size_t i = 0; i < count; i++)
+		if (sites[i].kind == LT_PROBE_WRITE)
+			LT_TRY(attach_write(probe, &sites[i]));
+	return LT_OK;
+}
+
+bool lt_probe_linked(const struct lt_probe *probe)
+{
+	return probe->linked;
 }
 
 void lt_probe_drain(struct lt_probe *probe, lt_probe_sink sink, void *ctx)
@@ -387,9 +533,7 @@ void lt_probe_close(struct lt_probe *probe)
 {
 	if (probe == NULL)
 		return;
-	/* Events first: no program runs after that. */
-	for (size_t i = probe->fds.count; i > 0; i--)
-		close(probe->fds.data[i - 1]);
+	close_after(probe, 0);
 	fds_deinit(&probe->fds);
 	ring_buffer__free(probe->reader);
 	if (probe->ring >= 0)

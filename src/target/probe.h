@@ -38,11 +38,17 @@ LT_MUST_CHECK enum lt_status lt_probe_open(struct lt_session *session,
 					   struct lt_probe **ret_probe);
 
 /*
- * Puts a probe in place: from here on there are records of it. LT_E_PERMISSION as above; LT_E_READ when the address
- * is in no file of the process; LT_E_BUSY when all debug registers of a thread are taken.
+ * Puts probes in place, those in code in the order given, except that all of one plan (the same pointer), kind and
+ * file come with the first of them, and then those at writes: from here on there are records of them. Where the
+ * kernel has no links of many probes each is put in alone, which takes longer, above all when it ends.
+ * LT_E_PERMISSION as above; LT_E_READ when an address is in no file of the process; LT_E_BUSY when all debug
+ * registers of a thread are taken. Of a failed call some may be in place.
  */
 LT_MUST_CHECK enum lt_status lt_probe_attach(struct lt_probe *probe,
-					     const struct lt_probe_site *site);
+					     const struct lt_probe_site *sites, size_t count);
+
+/* Whether the probes in code are in place by links. */
+bool lt_probe_linked(const struct lt_probe *probe);
 
 /* A record with what follows it; good during the call. */
 typedef void (*lt_probe_sink)(void *ctx, const struct lt_probe_record *record, size_t size);

@@ -263,6 +263,11 @@ static void write_walk(struct writer *writer, const struct lt_probe_walk *walk,
 static void write_head(struct writer *writer, const struct lt_probe_plan *plan, uint32_t site,
 		       int ring, size_t size)
 {
+	bool of_link = site == LT_PROBE_SITE_OF_LINK;
+	if (of_link) { /* r1 is still what the program was given */
+		call(writer, BPF_FUNC_get_attach_cookie);
+		move(writer, HELD, BPF_REG_0);
+	}
 	/* Another process that shares the code (a fork) makes no records. */
 	wide(writer, BPF_REG_1, plan->namespace_device);
 	wide(writer, BPF_REG_2, plan->namespace_inode);
@@ -284,7 +289,11 @@ static void write_head(struct writer *writer, const struct lt_probe_plan *plan, 
 	call(writer, BPF_FUNC_ringbuf_reserve);
 	jump_if(writer, BPF_JEQ, BPF_REG_0, 0, &writer->leave);
 	move(writer, RECORD, BPF_REG_0);
-	store_number(writer, BPF_W, RECORD, offsetof(struct lt_probe_record, site), (int32_t)site);
+	if (of_link)
+		store_half(writer, RECORD, offsetof(struct lt_probe_record, site), HELD);
+	else
+		store_number(writer, BPF_W, RECORD, offsetof(struct lt_probe_record, site),
+			     (int32_t)site);
 	store_number(writer, BPF_W, RECORD, offsetof(struct lt_probe_record, frame_count), 0);
 	store(writer, RECORD, offsetof(struct lt_probe_record, start_ns), NODE);
 	load_half(writer, BPF_REG_1, BPF_REG_10, STACK_THREAD);

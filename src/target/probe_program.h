@@ -81,6 +81,9 @@ struct lt_probe_record {
 /* Bytes of the records of a plan, and where the frames lie in them. False: the plan makes no sense. */
 bool lt_probe_plan_size(const struct lt_probe_plan *plan, size_t *ret_size, size_t *ret_frames);
 
+/* For `site`: it is the cookie of the place that the program is at, so that one program is at many. */
+#define LT_PROBE_SITE_OF_LINK UINT32_MAX
+
 /*
  * Writes the program: records with `site` go to the ring map `ring` (a file descriptor). `code` has room
  * for LT_PROBE_PROGRAM_MAX. The number of instructions, 0: the plan makes no sense, or is too long.

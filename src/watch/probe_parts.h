@@ -126,5 +126,6 @@ void lt_probe_events_look(struct lt_probe_events *state, lt_addr interpreter, ui
 LT_MUST_CHECK enum lt_status lt_watch_open_probe_ways(const struct lt_view *view, const bool *ways,
 						      struct lt_watch_feed **ret_feed);
 enum lt_probe_way lt_watch_probe_way(const struct lt_watch_feed *feed);
+bool lt_watch_probe_linked(const struct lt_watch_feed *feed); /* lt_probe_linked() */
 
 #endif

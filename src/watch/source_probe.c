@@ -20,6 +20,8 @@ enum {
 /* The inode of the first PID namespace: include/linux/proc_ns.h, PROC_PID_INIT_INO. */
 enum { FIRST_PID_NAMESPACE = (int)0xEFFFFFFC };
 
+LT_VEC(sites, struct lt_probe_site);
+
 struct source {
 	struct lt_watch_feed feed;
 	struct lt_probe *probe;
@@ -175,54 +177,100 @@ static void probe_close(struct lt_watch_feed *feed)
 	free(source);
 }
 
-static enum lt_status attach(struct source *source, enum lt_probe_moment moment,
-			     enum lt_watch_call call, enum lt_probe_kind kind, lt_addr address,
-			     lt_addr semaphore, const struct lt_probe_plan *plan)
-{
-	const struct lt_probe_site site = {
-		.id = lt_probe_site_id(moment, call),
-		.kind = kind,
-		.address = address,
-		.semaphore = semaphore,
-		.plan = plan,
-	};
-	return lt_probe_attach(source->probe, &site);
-}
-
-struct plans {
-	struct lt_probe_plan state, stack;
+/* What is probed, with the plans that the sites point to. */
+struct probed {
+	struct lt_probe_plan state, stack, watched[WATCHED_MAX];
+	struct sites sites;
 };
 
-static enum lt_status attach_usdt(struct source *source, const struct lt_probe_places *places,
-				  const struct plans *plans)
+static void probed_deinit(struct probed *probed)
 {
-	/* The ends first: a begin without an end would be taken for a collection that goes on. */
-	for (size_t i = 0; i < places->end_count; i++)
-		LT_TRY(attach(source, LT_MOMENT_END, LT_CALL_NONE, LT_PROBE_ENTRY, places->end[i],
-			      places->end_semaphore, &plans->state));
-	for (size_t i = 0; i < places->begin_count; i++)
-		LT_TRY(attach(source, LT_MOMENT_BEGIN, LT_CALL_NONE, LT_PROBE_ENTRY,
-			      places->begin[i], places->begin_semaphore, &plans->stack));
+	sites_deinit(&probed->sites);
+}
+
+static enum lt_status add(const struct source *source, struct probed *probed,
+			  const struct lt_probe_site *site)
+{
+	return sites_push(&probed->sites, *site) ? LT_OK
+						 : lt_fail_memory(source->feed.view->session);
+}
+
+static bool collects(int call)
+{
+	return call == LT_CALL_COLLECT || call == LT_CALL_C_COLLECT;
+}
+
+/* What ends goes before what begins: a begin without an end would be taken for one that goes on. */
+static enum lt_status add_ends(const struct source *source, const struct lt_probe_places *places,
+			       struct probed *probed)
+{
+	for (int call = LT_CALL_NONE + 1; call < LT_CALL_COUNT; call++) {
+		const struct lt_probe_site site = {
+			.id = lt_probe_site_id(LT_MOMENT_RETURN, (enum lt_watch_call)call),
+			.kind = LT_PROBE_RETURN,
+			.address = places->calls[call],
+			.plan = &probed->state,
+		};
+		if (site.address != 0)
+			LT_TRY(add(source, probed, &site));
+	}
+	struct lt_probe_site end = {
+		.id = lt_probe_site_id(LT_MOMENT_END, LT_CALL_NONE),
+		.kind = LT_PROBE_RETURN,
+		.address = places->collector,
+		.plan = &probed->state,
+	};
+	if (source->way == LT_WAY_SYMBOL)
+		return add(source, probed, &end);
+	end.kind = LT_PROBE_ENTRY;
+	end.semaphore = places->end_semaphore;
+	for (size_t i = 0; source->way == LT_WAY_USDT && i < places->end_count; i++) {
+		end.address = places->end[i];
+		LT_TRY(add(source, probed, &end));
+	}
 	return LT_OK;
 }
 
-static enum lt_status attach_symbol(struct source *source, const struct lt_probe_places *places,
-				    const struct plans *plans)
+static enum lt_status add_begins(struct source *source, const struct lt_probe_places *places,
+				 struct probed *probed)
 {
-	LT_TRY(attach(source, LT_MOMENT_END, LT_CALL_NONE, LT_PROBE_RETURN, places->collector, 0,
-		      &plans->state));
-	return attach(source, LT_MOMENT_BEGIN, LT_CALL_NONE, LT_PROBE_ENTRY, places->collector, 0,
-		      &plans->stack);
+	bool all = true;
+	for (int call = LT_CALL_NONE + 1; call < LT_CALL_COUNT; call++) {
+		const struct lt_probe_site site = {
+			.id = lt_probe_site_id(LT_MOMENT_CALL, (enum lt_watch_call)call),
+			.kind = LT_PROBE_ENTRY,
+			.address = places->calls[call],
+			.plan = collects(call) ? &probed->state : &probed->stack,
+		};
+		if (site.address != 0)
+			LT_TRY(add(source, probed, &site));
+		else
+			all = all && !collects(call);
+	}
+	source->state.calls_known = all;
+	struct lt_probe_site begin = {
+		.id = lt_probe_site_id(LT_MOMENT_BEGIN, LT_CALL_NONE),
+		.kind = LT_PROBE_ENTRY,
+		.address = places->collector,
+		.plan = &probed->stack,
+	};
+	if (source->way == LT_WAY_SYMBOL)
+		return add(source, probed, &begin);
+	begin.semaphore = places->begin_semaphore;
+	for (size_t i = 0; source->way == LT_WAY_USDT && i < places->begin_count; i++) {
+		begin.address = places->begin[i];
+		LT_TRY(add(source, probed, &begin));
+	}
+	return LT_OK;
 }
 
-static enum lt_status attach_write(struct source *source)
+static enum lt_status add_writes(const struct source *source, struct probed *probed)
 {
 	const struct lt_view *view = source->feed.view;
 	LT_CLEANUP(lt_interpreters_deinit) struct lt_interpreters interpreters = {0};
 	LT_TRY(lt_interpreters_read(view, &interpreters));
 	for (size_t i = 0; i < interpreters.count; i++) {
 		lt_addr interpreter = interpreters.data[i].address;
-		struct lt_probe_plan plan;
 		if (i >= WATCHED_MAX) {
 			lt_warn(view->session,
 				"of %zu interpreters the first %d are watched by probes, the "
@@ -231,70 +279,48 @@ static enum lt_status attach_write(struct source *source)
 				interpreters.count, (int)WATCHED_MAX);
 			break;
 		}
-		if (!lt_probe_plan_make(view, LT_PROBE_WATCHED, interpreter, &plan))
+		if (!lt_probe_plan_make(view, LT_PROBE_WATCHED, interpreter, &probed->watched[i]))
 			return lt_fail(
 				view->session, LT_E_READ,
 				"the layout of %s does not say where the collector's state lies",
 				view->layout->name);
-		LT_TRY(attach(source, LT_MOMENT_WRITE, LT_CALL_NONE, LT_PROBE_WRITE,
-			      interpreter + lt_off(view->layout, LT_PyInterpreterState_gc) +
-				      lt_off(view->layout, LT__gc_runtime_state_collecting),
-			      0, &plan));
+		const struct lt_probe_site site = {
+			.id = lt_probe_site_id(LT_MOMENT_WRITE, LT_CALL_NONE),
+			.kind = LT_PROBE_WRITE,
+			.address = interpreter + lt_off(view->layout, LT_PyInterpreterState_gc) +
+				   lt_off(view->layout, LT__gc_runtime_state_collecting),
+			.plan = &probed->watched[i],
+		};
+		LT_TRY(add(source, probed, &site));
 	}
 	return LT_OK;
 }
 
-static enum lt_status attach_calls(struct source *source, const struct lt_probe_places *places,
-				   const struct plans *plans)
-{
-	bool all = true;
-	for (int call = LT_CALL_NONE + 1; call < LT_CALL_COUNT; call++) {
-		bool collects = call == LT_CALL_COLLECT || call == LT_CALL_C_COLLECT;
-		if (places->calls[call] == 0) {
-			all = all && !collects;
-			continue;
-		}
-		LT_TRY(attach(source, LT_MOMENT_RETURN, (enum lt_watch_call)call, LT_PROBE_RETURN,
-			      places->calls[call], 0, &plans->state));
-		LT_TRY(attach(source, LT_MOMENT_CALL, (enum lt_watch_call)call, LT_PROBE_ENTRY,
-			      places->calls[call], 0, collects ? &plans->state : &plans->stack));
-	}
-	source->state.calls_known = all;
-	return LT_OK;
-}
-
-static enum lt_status attach_way(struct source *source, enum lt_probe_way way,
-				 const struct lt_probe_places *places, const struct plans *plans)
+static enum lt_status check_way(const struct source *source, const struct lt_probe_places *places)
 {
 	struct lt_session *session = source->feed.view->session;
-	source->way = way;
-	switch (way) {
-	case LT_WAY_USDT:
-		if (places->begin_count > 0 && places->end_count > 0)
-			return attach_usdt(source, places, plans);
+	if (source->way == LT_WAY_USDT && (places->begin_count == 0 || places->end_count == 0))
 		return lt_fail(session, LT_E_READ, "the build has no USDT probes");
-	case LT_WAY_SYMBOL:
-		if (places->collector != 0)
-			return attach_symbol(source, places, plans);
+	if (source->way == LT_WAY_SYMBOL && places->collector == 0)
 		return lt_fail(session, LT_E_READ, "the collector's function has no symbol");
-	case LT_WAY_WRITE:
-		return attach_write(source);
-	case LT_WAYS:
-		break;
-	}
-	return lt_fail(session, LT_E_INTERNAL, "there is no such way to probe");
+	return LT_OK;
 }
 
 /* A ring with the calls and one way to see collections. What was attached goes when it does not succeed. */
 static enum lt_status open_way(struct source *source, enum lt_probe_way way,
-			       const struct lt_probe_places *places, const struct plans *plans)
+			       const struct lt_probe_places *places, struct probed *probed)
 {
 	const struct lt_view *view = source->feed.view;
+	source->way = way;
+	probed->sites.count = 0;
+	LT_TRY(check_way(source, places));
+	LT_TRY(add_ends(source, places, probed));
+	LT_TRY(add_begins(source, places, probed));
+	if (way == LT_WAY_WRITE)
+		LT_TRY(add_writes(source, probed));
 	enum lt_status status = lt_probe_open(view->session, view->process, &source->probe);
 	if (status == LT_OK)
-		status = attach_way(source, way, places, plans);
-	if (status == LT_OK)
-		status = attach_calls(source, places, plans);
+		status = lt_probe_attach(source->probe, probed->sites.data, probed->sites.count);
 	if (status != LT_OK) {
 		lt_probe_close(source->probe);
 		source->probe = NULL;
@@ -306,11 +332,11 @@ static enum lt_status open_source(struct source *source, const bool *ways)
 {
 	const struct lt_view *view = source->feed.view;
 	struct lt_probe_places places;
-	struct plans plans;
 	if (view->process == NULL)
 		return lt_fail(view->session, LT_E_READ, "only a live process can be probed");
-	if (!lt_probe_plan_make(view, LT_PROBE_STATE, 0, &plans.state) ||
-	    !lt_probe_plan_make(view, LT_PROBE_STATE_AND_STACK, 0, &plans.stack))
+	LT_CLEANUP(probed_deinit) struct probed probed = {0};
+	if (!lt_probe_plan_make(view, LT_PROBE_STATE, 0, &probed.state) ||
+	    !lt_probe_plan_make(view, LT_PROBE_STATE_AND_STACK, 0, &probed.stack))
 		return lt_fail(view->session, LT_E_READ,
 			       "the layout of %s does not say where the collector's state lies",
 			       view->layout->name);
@@ -324,7 +350,7 @@ static enum lt_status open_source(struct source *source, const bool *ways)
 		if (ways != NULL && !ways[way])
 			continue;
 		lt_session_clear(view->session);
-		status = open_way(source, way, &places, &plans);
+		status = open_way(source, way, &places, &probed);
 		if (status == LT_OK || status == LT_E_PERMISSION || status == LT_E_NO_MEMORY ||
 		    status == LT_E_GONE)
 			break;
@@ -368,4 +394,9 @@ enum lt_status lt_watch_open_probe(const struct lt_view *view,
 enum lt_probe_way lt_watch_probe_way(const struct lt_watch_feed *feed)
 {
 	return ((const struct source *)feed)->way;
+}
+
+bool lt_watch_probe_linked(const struct lt_watch_feed *feed)
+{
+	return lt_probe_linked(((const struct source *)feed)->probe);
 }

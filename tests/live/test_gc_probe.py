@@ -1,6 +1,8 @@
 """The collector seen by probes in the kernel, against the log that the target keeps in gc.callbacks."""
+import errno
 import json
 import os
+import platform
 import subprocess
 import tempfile
 import textwrap
@@ -10,6 +12,8 @@ import pytest
 from harness import Target, build_dir, end_session
 
 WAYS = ("usdt", "symbol", "write")
+# The best way of the build on a kernel without links of probes.
+EVENTS = "events"
 
 # Logs each collection with its times, on the clock that probes have.
 PRELUDE = textwrap.dedent('''
@@ -39,16 +43,21 @@ PRELUDE = textwrap.dedent('''
 
 
 class Probe:
-    """lt_gcprobe on a target. `way` is None when the build does not have that way."""
+    """lt_gcprobe on a target. `way` is None when the build does not have that way. The kernel refuses links of probes with
+    the error `refused`; when the way is EVENTS, with that of old kernels. `wrap`: a command that execs what follows it."""
 
-    def __init__(self, pid, way="any"):
+    def __init__(self, pid, way="any", refused=0, wrap=()):
+        if way == EVENTS:
+            way, refused = "any", errno.EINVAL
         self.out = tempfile.TemporaryFile("w+")
-        self.process = subprocess.Popen([build_dir() / "tests/tools/lt_gcprobe", way, str(pid)], text=True, stdin=subprocess.PIPE,
-                                        stdout=self.out, stderr=subprocess.PIPE, start_new_session=True)
+        command = [*wrap, build_dir() / "tests/tools/lt_gcprobe", way, str(pid), *([str(refused)] if refused else [])]
+        self.process = subprocess.Popen(command, text=True, stdin=subprocess.PIPE, stdout=self.out, stderr=subprocess.PIPE,
+                                        start_new_session=True)
         deadline = time.monotonic() + 60
         while not self.lines() and self.process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.01)
-        self.way = json.loads(self.lines()[0])["way"] if self.lines() else None
+        first = json.loads(self.lines()[0]) if self.lines() else {"way": None, "linked": False}
+        self.way, self.linked = first["way"], first["linked"]
         self.problem = ""
         if self.way is None:
             assert self.process.poll() is not None, "lt_gcprobe neither watches nor ends"
@@ -93,7 +102,7 @@ def permitted(probe):
 
 def each_way(run):
     """Runs `run(way)` for each way that the build has; it gives False when it has it not."""
-    done = [way for way in WAYS if run(way)]
+    done = [way for way in (*WAYS, EVENTS) if run(way)]
     if not done:
         pytest.skip("no probes on this machine")
     return done
@@ -326,6 +335,68 @@ def test_shutdown(interpreter):
     assert [event["call"] for event in collections if not event["finalizing"]] == ["gc.collect"]
     last = [event for event in collections if event["finalizing"]]
     assert last and all(event["generation"] == 2 and event["call"] != "gc.collect" for event in last)
+
+
+def test_links_where_the_kernel_has_them(interpreter):
+    """All probes in code are a few links of the kernel; where it does not make them, as it may say, events of perf."""
+    with Target(interpreter, MIXED) as target, Probe(target.pid) as probe:
+        permitted(probe)
+        release = tuple(map(int, platform.release().split(".")[:2]))
+        assert probe.linked or release < (6, 10)
+    for refused in (errno.EINVAL, errno.E2BIG, errno.ESRCH, errno.EPERM):
+        with Target(interpreter, MIXED) as target, Probe(target.pid, refused=refused) as probe:
+            assert permitted(probe).way and not probe.linked
+            target.send()
+            log = target.wait_ready()["log"]
+            assert seen(probe.stop()) == found(log)
+
+
+def test_threads_of_before_and_after(interpreter):
+    """Those that run when the watch begins, and those that start later, from any of them."""
+    script = PRELUDE + textwrap.dedent('''
+        go, ids = threading.Barrier(4), {}
+
+        def collect(name):
+            gc.collect(1)
+            ids[name] = threading.get_native_id()
+
+        def before(name):
+            ready_to_go.release()
+            go.wait()
+            collect(name)
+            later = threading.Thread(target=collect, args=(name + ", later",))
+            later.start()
+            later.join()
+
+        ready_to_go = threading.Semaphore(0)
+        threads = [threading.Thread(target=before, args=("thread %d" % i,)) for i in range(3)]
+        for thread in threads:
+            thread.start()
+            ready_to_go.acquire()
+        ready()
+        wait_line()
+        go.wait()
+        for thread in threads:
+            thread.join()
+        collect("main")
+        ready(ids=sorted(ids.values()), log=log)
+    ''')
+
+    def run(way):
+        with Target(interpreter, script) as target, Probe(target.pid, way) as probe:
+            if probe.way is None:
+                return False
+            target.send()
+            facts = target.wait_ready()
+            events = probe.stop()
+        collections = of_kind(events, "collection")
+        assert sorted(event["thread"] for event in collections) == sorted(entry[5] for entry in facts["log"])
+        # One that was asked for while another one ran did not run.
+        assert {event["thread"] for event in collections} <= set(facts["ids"]) and len(facts["log"]) >= 4
+        assert {event["call"] for event in collections} == {"gc.collect"}
+        return True
+
+    each_way(run)
 
 
 def test_a_watch_that_begins_within_a_collection(interpreter):

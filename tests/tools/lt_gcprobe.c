@@ -1,10 +1,11 @@
 /*
  * lt_gcprobe: the source probe alone, with the stacks, for its live tests.
  *
- *     lt_gcprobe WAY PID        WAY: usdt, symbol, write, any
+ *     lt_gcprobe WAY PID [ERRNO]        WAY: usdt, symbol, write, any
  *
- * The first line is {"way": ...} once it watches; then one line of JSON an event; it ends with the process or
- * when its standard input ends, after what is there was written. Without the rights: exit code 4, the sentence and
+ * With ERRNO (a number) the kernel refuses links of probes with it. The first line is {"way": ..., "linked": ...}
+ * once it watches; then one line of JSON an event; it ends with the process or when its standard input ends, after
+ * what is there was written. Without the rights: exit code 4, the sentence and
  * the remedy on standard error; 70 when the way is not possible in this build.
  */
 #include "analysis/lines.h"
@@ -13,10 +14,16 @@
 #include "watch/probe_parts.h"
 
 #include <jansson.h>
+#include <linux/bpf.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <poll.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static const char *const way_names[LT_WAYS] = {"usdt", "symbol", "write"};
@@ -88,7 +95,8 @@ static enum lt_status watch(const struct lt_view *view, const bool *ways)
 {
 	struct lt_watch_feed *feed = NULL;
 	LT_TRY(lt_watch_open_probe_ways(view, ways, &feed));
-	printf("{\"way\": \"%s\"}\n", way_names[lt_watch_probe_way(feed)]);
+	printf("{\"way\": \"%s\", \"linked\": %s}\n", way_names[lt_watch_probe_way(feed)],
+	       lt_watch_probe_linked(feed) ? "true" : "false");
 	fflush(stdout);
 	struct lt_watch_events events = {0};
 	enum lt_status status = LT_OK;
@@ -110,6 +118,22 @@ static enum lt_status watch(const struct lt_view *view, const bool *ways)
 	return status == LT_E_GONE ? LT_OK : status;
 }
 
+/* From here on bpf(BPF_LINK_CREATE) fails with `error`, as in a kernel that cannot do it. */
+static bool refuse_links(int error)
+{
+	struct sock_filter steps[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_bpf, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, BPF_LINK_CREATE, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (uint32_t)error),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = {sizeof(steps) / sizeof(*steps), steps};
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+	       prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct lt_session session;
@@ -118,8 +142,10 @@ int main(int argc, char **argv)
 	struct lt_memory *memory = NULL;
 	struct lt_python *python = NULL;
 	bool ways[LT_WAYS];
-	if (argc != 3)
+	if (argc != 3 && argc != 4)
 		return 2;
+	if (argc == 4 && !refuse_links(atoi(argv[3])))
+		return 70;
 	for (int i = 0; i < LT_WAYS; i++)
 		ways[i] = strcmp(argv[1], "any") == 0 || strcmp(argv[1], way_names[i]) == 0;
 	enum lt_status status = lt_process_open(&session, (pid_t)atoi(argv[2]), &process);

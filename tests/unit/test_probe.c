@@ -12,7 +12,8 @@
 
 static const lt_addr BASE = 0x7f0000100000;
 
-enum { SIZE = 65536, RING = 7, PID = 41, THREAD = 43, STEPS_MAX = 100000 };
+enum { SIZE = 65536, RING = 7, PID = 41, THREAD = 43, STEPS_MAX = 100000, SITE = 0x503 };
+enum { CONTEXT = 0xc0c0, COOKIE = 0x207 };
 
 struct machine {
 	struct lt_session session;
@@ -53,6 +54,9 @@ static uint64_t run_call(struct machine *machine, int32_t function, const uint64
 		assert_int_equal(r[2], 0xf0000001);
 		memcpy(allowed(machine, r[3], r[4]), ids, sizeof(ids));
 		return 0;
+	case BPF_FUNC_get_attach_cookie:
+		assert_int_equal(r[1], CONTEXT);
+		return COOKIE;
 	case BPF_FUNC_ktime_get_ns:
 		return machine->now++;
 	case BPF_FUNC_ringbuf_reserve:
@@ -153,18 +157,19 @@ static size_t step(struct machine *machine, size_t at, uint64_t *r)
 	return at + 1 + (jump ? (size_t)insn->off : 0);
 }
 
-static const struct lt_probe_record *run(struct machine *machine, const struct lt_probe_plan *plan)
+static const struct lt_probe_record *run_at(struct machine *machine,
+					    const struct lt_probe_plan *plan, uint32_t site)
 {
 	struct lt_probe_plan own = *plan;
 	own.namespace_device = 4;
 	own.namespace_inode = 0xf0000001;
 	own.namespace_pid = PID;
-	machine->count = lt_probe_program(&own, 0x503, RING, machine->code);
+	machine->count = lt_probe_program(&own, site, RING, machine->code);
 	assert_int_not_equal(machine->count, 0);
 	free(machine->record);
 	machine->record = NULL;
 	machine->submitted = false;
-	uint64_t r[11] = {0};
+	uint64_t r[11] = {[1] = CONTEXT};
 	r[10] = (uintptr_t)machine->stack + sizeof(machine->stack);
 	size_t at = 0;
 	for (int steps = 0; at != SIZE_MAX; steps++) {
@@ -175,6 +180,11 @@ static const struct lt_probe_record *run(struct machine *machine, const struct l
 	assert_true(machine->submitted == (machine->record != NULL));
 	assert_int_equal(r[0], 0);
 	return (const struct lt_probe_record *)machine->record;
+}
+
+static const struct lt_probe_record *run(struct machine *machine, const struct lt_probe_plan *plan)
+{
+	return run_at(machine, plan, SITE);
 }
 
 static int setup(void **state)
@@ -222,7 +232,7 @@ static void test_words_and_copies(void **state)
 	const struct lt_probe_record *record = run(machine, &plan);
 	assert_non_null(record);
 	assert_int_equal(machine->size, size);
-	assert_int_equal(record->site, 0x503);
+	assert_int_equal(record->site, SITE);
 	assert_int_equal(record->frame_count, 0);
 	assert_true(record->start_ns < record->end_ns);
 	assert_int_equal(record->thread, 1003);
@@ -253,6 +263,19 @@ static void test_no_record(void **state)
 	assert_null(run(machine, &plan));
 	machine->full = false;
 	assert_non_null(run(machine, &plan));
+}
+
+/* One program at many places. */
+static void test_site_of_a_link(void **state)
+{
+	struct machine *machine = *state;
+	const struct lt_probe_plan plan = {.steps = {{.op = LT_PROBE_SET, .slot = 1, .offset = 5}},
+					   .step_count = 1};
+	const struct lt_probe_record *record = run_at(machine, &plan, LT_PROBE_SITE_OF_LINK);
+	assert_non_null(record);
+	assert_int_equal(record->site, COOKIE);
+	assert_int_equal(record->namespace_thread, THREAD);
+	assert_int_equal(record->slots[1], 5);
 }
 
 /* A node at BASE + n * 0x100, its lock 0x40 behind it, the lock's holder 0x80 behind it. */
@@ -395,6 +418,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_words_and_copies, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_record, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_site_of_a_link, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_who_holds_the_lock, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_frames, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_plans_without_sense, setup, teardown),
