@@ -301,7 +301,9 @@ static enum lt_status poll_wait(struct lt_watch_feed *feed, uint64_t until_ns,
 			return flush(poll, UINT64_MAX, events);
 		if (events->count > before)
 			return LT_OK;
-		sleep_until(poll->next_ns < until_ns ? poll->next_ns : until_ns);
+		uint64_t due_ns = poll->next_ns < until_ns ? poll->next_ns : until_ns;
+		sleep_until(due_ns);
+		lt_turns_woke(&poll->turns, due_ns, lt_now_ns());
 	}
 }
 
@@ -334,7 +336,7 @@ enum lt_status lt_watch_open_polling(const struct lt_view *view,
 	poll->shortest_ns = 1000000000 / HIGHEST_HZ;
 	uint64_t now = lt_now_ns();
 	poll->next_list_ns = now + LIST_NS;
-	poll->next_flush_ns = now;
+	poll->next_flush_ns = now + GATHER_NS;
 	struct lt_watch_events none = {0};
 	enum lt_status status = list(poll, &none);
 	lt_watch_events_deinit(&none);

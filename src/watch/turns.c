@@ -10,8 +10,12 @@ enum { POLICY_DEADLINE = 6, FLAG_RESET_ON_FORK = 1 };
 
 enum {
 	SHORT_TURN_NS = 100000, /* a look takes less */
-	PAUSE_NS = 1000000000,
+	LATE_NS = 300000,
 };
+
+/* A reservation is tried without again later and later. */
+static const uint64_t pause_ns = 1000000000, hold_least_ns = 10000000000,
+		      hold_most_ns = 80000000000;
 
 static bool set(const struct lt_scheduling *scheduling)
 {
@@ -59,22 +63,36 @@ void lt_turns_begin(struct lt_turns *turns)
 	ask_for_short_turns(turns);
 }
 
+void lt_turns_woke(struct lt_turns *turns, uint64_t due_ns, uint64_t now_ns)
+{
+	if (!turns->asked || turns->reserved || turns->refused || now_ns < turns->ask_again_ns ||
+	    now_ns < due_ns + LATE_NS)
+		return;
+	turns->reserved = reserve();
+	turns->refused = !turns->reserved;
+	bool soon = turns->hold_ns > 0 && now_ns < turns->until_ns + turns->hold_ns;
+	turns->hold_ns = soon ? 2 * turns->hold_ns : hold_least_ns;
+	if (turns->hold_ns > hold_most_ns)
+		turns->hold_ns = hold_most_ns;
+	turns->until_ns = now_ns + turns->hold_ns;
+	turns->since_ns = now_ns;
+	turns->cpu_ns = cpu_now_ns();
+}
+
 void lt_turns_review(struct lt_turns *turns, uint64_t now_ns)
 {
-	if (!turns->asked || turns->refused || now_ns < turns->ask_again_ns)
+	if (!turns->reserved)
 		return;
 	uint64_t cpu_ns = cpu_now_ns();
 	uint64_t used = cpu_ns - turns->cpu_ns, passed = now_ns - turns->since_ns;
+	bool greedy = used / LT_TURNS_RUNTIME_NS > passed / LT_TURNS_PERIOD_NS / 2;
 	turns->cpu_ns = cpu_ns;
 	turns->since_ns = now_ns;
-	if (!turns->reserved) {
-		turns->reserved = reserve();
-		turns->refused = !turns->reserved;
-	} else if (used / LT_TURNS_RUNTIME_NS > passed / LT_TURNS_PERIOD_NS / 2) {
-		turns->reserved = false;
-		turns->ask_again_ns = now_ns + PAUSE_NS;
-		ask_for_short_turns(turns);
-	}
+	if (!greedy && now_ns < turns->until_ns)
+		return;
+	turns->reserved = false;
+	turns->ask_again_ns = greedy ? now_ns + pause_ns : now_ns;
+	ask_for_short_turns(turns);
 }
 
 void lt_turns_end(struct lt_turns *turns)

@@ -2,11 +2,12 @@
  * turns.h: that the thread which looks at the target every millisecond gets the processor when it wakes up, also where
  * more wants to run than there are processors, and that it cannot take more of it than a bounded share.
  *
- * With CAP_SYS_NICE the thread is given a reservation (SCHED_DEADLINE): LT_TURNS_RUNTIME_NS of each LT_TURNS_PERIOD_NS
- * before all others, and not a moment more: the kernel itself holds it back until the next period, whatever it does.
+ * It says that it runs for a short time only, which lets it in sooner (Linux 6.12 and later). Where it wakes up late all the
+ * same, and has CAP_SYS_NICE, it is given a reservation (SCHED_DEADLINE) for some seconds: LT_TURNS_RUNTIME_NS of each
+ * LT_TURNS_PERIOD_NS before all others, and no more: the kernel itself holds it back until the next period, whatever it does.
  * Where it uses half of that share it does more than looking; it then runs as every other thread for a second.
- * Without the right, or where the kernel does not grant it (a thread bound to some processors), it says that it runs for a
- * short time only, which lets it in sooner (Linux 6.12 and later). A thread whose policy is not the usual one is left alone.
+ * Not always: such a thread takes the processor from whoever has it, also when another one is idle. A thread whose policy is
+ * not the usual one is left alone.
  */
 #ifndef LT_WATCH_TURNS_H
 #define LT_WATCH_TURNS_H
@@ -26,20 +27,25 @@ struct lt_scheduling {
 	uint64_t runtime, deadline, period;
 };
 
-/* Zero is one that never asked. */
+/* Zero is one that never asked. Times are CLOCK_MONOTONIC. */
 struct lt_turns {
 	struct lt_scheduling usual; /* of the thread, before */
 	bool asked;
 	bool reserved;             /* now */
 	bool refused;              /* there is no use in asking for a reservation again */
 	uint64_t since_ns, cpu_ns; /* what its share is measured from */
-	uint64_t ask_again_ns;     /* CLOCK_MONOTONIC */
+	uint64_t hold_ns;          /* how long the reservation is kept, or was the last time */
+	uint64_t until_ns;         /* it is */
+	uint64_t ask_again_ns;     /* not before */
 };
 
 /* Of the calling thread, as every function here: short turns from now on. */
 void lt_turns_begin(struct lt_turns *turns);
 
-/* The reservation, when there is none; to be called every tenth of a second or so. */
+/* It woke up at `now_ns` and wanted to at `due_ns`. */
+void lt_turns_woke(struct lt_turns *turns, uint64_t due_ns, uint64_t now_ns);
+
+/* Whether the reservation is to be kept; to be called every tenth of a second or so. */
 void lt_turns_review(struct lt_turns *turns, uint64_t now_ns);
 
 /* As it was before. */

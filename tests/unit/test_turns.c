@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-enum { POLICY_DEADLINE = 6, SECOND_NS = 1000000000 };
+enum { POLICY_DEADLINE = 6 };
 
 static struct lt_scheduling scheduling_now(void)
 {
@@ -41,6 +41,17 @@ static void *policy_of_thread(void *argument)
 	return NULL;
 }
 
+enum { MS = 1000000 };
+
+static const uint64_t SECOND = 1000000000;
+
+/* With a reservation, where one is granted. */
+static void begin_late(struct lt_turns *turns)
+{
+	lt_turns_begin(turns);
+	lt_turns_woke(turns, SECOND, SECOND + MS);
+}
+
 static void left_as_it_was(void **state)
 {
 	(void)state;
@@ -49,8 +60,10 @@ static void left_as_it_was(void **state)
 	lt_turns_begin(&turns);
 	assert_true(turns.asked);
 	assert_int_equal(scheduling_now().policy, SCHED_OTHER);
-	for (uint64_t at = 1; at < 4; at++)
-		lt_turns_review(&turns, at * SECOND_NS);
+	for (uint64_t at = SECOND; at < 4 * SECOND; at += SECOND) {
+		lt_turns_woke(&turns, at, at + MS);
+		lt_turns_review(&turns, at + 2 * MS);
+	}
 	lt_turns_end(&turns);
 	struct lt_scheduling after = scheduling_now();
 	assert_same(&before, &after);
@@ -59,12 +72,26 @@ static void left_as_it_was(void **state)
 	assert_same(&before, &after);
 }
 
-static void reserved_or_refused(void **state)
+static void nothing_is_asked_for_in_time(void **state)
 {
 	(void)state;
 	struct lt_turns turns;
 	lt_turns_begin(&turns);
-	lt_turns_review(&turns, SECOND_NS);
+	for (uint64_t at = SECOND; at < 2 * SECOND; at += MS) {
+		lt_turns_woke(&turns, at, at + MS / 5);
+		lt_turns_review(&turns, at);
+	}
+	assert_false(turns.reserved);
+	assert_false(turns.refused);
+	assert_int_equal(scheduling_now().policy, SCHED_OTHER);
+	lt_turns_end(&turns);
+}
+
+static void reserved_or_refused(void **state)
+{
+	(void)state;
+	struct lt_turns turns;
+	begin_late(&turns);
 	struct lt_scheduling now = scheduling_now();
 	assert_true(turns.reserved != turns.refused);
 	if (turns.refused) {
@@ -100,23 +127,53 @@ static void given_back_by_the_greedy(void **state)
 {
 	(void)state;
 	struct lt_turns turns;
-	lt_turns_begin(&turns);
-	lt_turns_review(&turns, SECOND_NS);
+	begin_late(&turns);
 	if (turns.refused) {
 		lt_turns_end(&turns);
 		skip();
 	}
 	/* As if it had used 11 ms of the 100 that passed. */
-	turns.since_ns = SECOND_NS;
-	turns.cpu_ns -= 11000000;
-	lt_turns_review(&turns, SECOND_NS + 100000000ull);
+	turns.cpu_ns -= 11 * MS;
+	lt_turns_review(&turns, SECOND + 101 * MS);
 	assert_false(turns.reserved);
 	assert_int_equal(scheduling_now().policy, SCHED_OTHER);
-	lt_turns_review(&turns, 2 * (uint64_t)SECOND_NS);
+	lt_turns_woke(&turns, 2 * SECOND, 2 * SECOND + MS);
 	assert_false(turns.reserved);
-	lt_turns_review(&turns, 3 * (uint64_t)SECOND_NS);
+	lt_turns_woke(&turns, 3 * SECOND, 3 * SECOND + MS);
 	assert_true(turns.reserved);
 	assert_int_equal(scheduling_now().policy, POLICY_DEADLINE);
+	lt_turns_end(&turns);
+}
+
+/* For ten seconds, then twice as long where it was needed again soon, else ten seconds again. */
+static void tried_without_now_and_then(void **state)
+{
+	(void)state;
+	struct lt_turns turns;
+	begin_late(&turns);
+	if (turns.refused) {
+		lt_turns_end(&turns);
+		skip();
+	}
+	uint64_t at = SECOND + MS;
+	static const uint64_t seconds[] = {10, 20, 40, 80, 80};
+	for (size_t i = 0; i < sizeof(seconds) / sizeof(seconds[0]); i++) {
+		lt_turns_review(&turns, at + seconds[i] * SECOND - MS);
+		assert_true(turns.reserved);
+		at += seconds[i] * SECOND;
+		lt_turns_review(&turns, at);
+		assert_false(turns.reserved);
+		assert_int_equal(scheduling_now().policy, SCHED_OTHER);
+		lt_turns_woke(&turns, at, at + MS);
+		at += MS;
+		assert_true(turns.reserved);
+	}
+	at += 80 * SECOND;
+	lt_turns_review(&turns, at);
+	at += 100 * SECOND;
+	lt_turns_woke(&turns, at, at + MS);
+	assert_true(turns.reserved);
+	assert_int_equal(turns.hold_ns, 10 * SECOND);
 	lt_turns_end(&turns);
 }
 
@@ -127,8 +184,7 @@ static void others_are_left_alone(void **state)
 	assert_int_equal(sched_setscheduler(0, SCHED_BATCH, &none), 0);
 	struct lt_scheduling before = scheduling_now();
 	struct lt_turns turns;
-	lt_turns_begin(&turns);
-	lt_turns_review(&turns, SECOND_NS);
+	begin_late(&turns);
 	struct lt_scheduling within = scheduling_now();
 	lt_turns_end(&turns);
 	struct lt_scheduling after = scheduling_now();
@@ -151,8 +207,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(left_as_it_was),
+		cmocka_unit_test(nothing_is_asked_for_in_time),
 		cmocka_unit_test(reserved_or_refused),
 		cmocka_unit_test(given_back_by_the_greedy),
+		cmocka_unit_test(tried_without_now_and_then),
 		cmocka_unit_test(others_are_left_alone),
 		cmocka_unit_test(nice_is_kept),
 	};
