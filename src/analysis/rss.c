@@ -36,7 +36,6 @@ static void reading_deinit(struct lt_rss_reading *reading)
 	lt_smaps_deinit(&reading->beside);
 	lt_malloc_deinit(&reading->malloc);
 	lt_wordmap_deinit(&reading->owners);
-	lt_map_deinit(&reading->big);
 	lt_pageset_deinit(&reading->allocated);
 	lt_rss_pendings_deinit(&reading->pending);
 	free(reading->types);

@@ -107,20 +107,19 @@ static const char *file_of(const struct lt_mappings *mappings, size_t i)
 		       : "";
 }
 
-/* True of the stack of a thread: where pthread_self() is, but for the main thread, which has it elsewhere. */
-static bool is_stack(const struct lt_rss_reading *reading, const struct lt_mapping *mapping)
+size_t lt_rss_stacks(const struct lt_rss_reading *reading, const struct lt_mapping *mapping)
 {
 	const struct lt_interpreters *interpreters = lt_heap_interpreters(reading->picture->heap);
+	size_t count = 0;
 	for (size_t i = 0; i < interpreters->count; i++) {
 		for (size_t t = 0; t < interpreters->data[i].thread_count; t++) {
 			const struct lt_thread *thread = &interpreters->data[i].threads[t];
-			if (thread->thread_id >= mapping->start &&
-			    thread->thread_id < mapping->end &&
-			    thread->native_id != reading->pid_inside)
-				return true;
+			count += thread->thread_id >= mapping->start &&
+				 thread->thread_id < mapping->end &&
+				 thread->native_id != reading->pid_inside;
 		}
 	}
-	return false;
+	return count;
 }
 
 static struct lt_rss_part of_mapping(const struct lt_rss_reading *reading, const struct lt_rss *rss,
@@ -128,6 +127,7 @@ static struct lt_rss_part of_mapping(const struct lt_rss_reading *reading, const
 {
 	const struct lt_mapping *mapping = &mappings->data[i];
 	const char *file = file_of(mappings, i);
+	size_t stacks = lt_rss_stacks(reading, mapping);
 	struct lt_rss_part part = {.detail = "", .count = 1};
 	part.held_bytes = mapping->end - mapping->start;
 	if (begins(file, "/dev/shm/") || begins(file, "/memfd:") || begins(file, "/dev/zero") ||
@@ -152,10 +152,10 @@ static struct lt_rss_part of_mapping(const struct lt_rss_reading *reading, const
 		part.layer = LT_RSS_FILES;
 		part.name = "pages of the kernel";
 	} else if (mapping->writable && !mapping->shared &&
-		   (lt_maps_region(mappings, i) == LT_REGION_STACKS ||
-		    is_stack(reading, mapping))) {
+		   (lt_maps_region(mappings, i) == LT_REGION_STACKS || stacks > 0)) {
 		part.layer = LT_RSS_STACKS;
 		part.name = "stacks of threads";
+		part.count = stacks > 0 ? stacks : 1;
 	} else if (mapping->writable && !mapping->shared &&
 		   lt_maps_region(mappings, i) == LT_REGION_ARENAS) {
 		part.layer = LT_RSS_MALLOC;

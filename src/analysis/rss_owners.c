@@ -340,8 +340,6 @@ static bool take_chunk(void *ctx, const struct lt_chunk *chunk)
 	struct lt_rss_reading *reading = walk->reading;
 	lt_addr start = chunk->address - CHUNK_HEADER;
 	lt_trim_gain_chunk(&reading->trim, chunk);
-	if (chunk->state == LT_CHUNK_MMAPPED && !lt_map_put(&reading->big, chunk->address, 1))
-		reading->no_memory = true;
 	if (chunk->arena != walk->arena || chunk->state == LT_CHUNK_TOP)
 		walk->gap = 0;
 	walk->arena = chunk->arena;
@@ -414,49 +412,6 @@ static void take_outside(struct lt_rss_reading *reading)
 	}
 }
 
-static bool is_allocated(const struct lt_rss_reading *reading, lt_addr start, lt_addr end)
-{
-	for (lt_addr page = start; page < end; page += PAGE) {
-		if (!lt_pageset_has(&reading->allocated, page))
-			return false;
-	}
-	return true;
-}
-
-/*
- * Big blocks that the walk has missed, since their mapping was cut in two (NumPy asks for huge pages inside of its
- * own): an object points to one, and it has the header of one.
- */
-static void take_missed(struct lt_rss_reading *reading)
-{
-	enum { MMAPPED = 2, BITS = 7, MOST = 1 << 16 };
-	const struct lt_malloc *malloc = &reading->malloc;
-	uint64_t missing = malloc->mmapped_bytes - malloc->mapped_found_bytes;
-	unsigned tries = 0;
-	if (!malloc->found || malloc->mapped_found_bytes >= malloc->mmapped_bytes)
-		return;
-	uint32_t type;
-	for (lt_addr at = 0; lt_wordmap_next(&reading->owners, &at, &type) && tries < MOST;
-	     at += WORD) {
-		lt_addr start = at - CHUNK_HEADER;
-		uint64_t header[2];
-		if ((start & (PAGE - 1)) != 0 || lt_map_get(&reading->big, at, NULL) ||
-		    lt_pageset_has(&reading->pymalloc->pages, at))
-			continue;
-		tries++;
-		if (lt_memory_probe(reading->view->memory, start, header, sizeof(header)) !=
-			    sizeof(header) ||
-		    header[0] != 0 || (header[1] & BITS) != MMAPPED)
-			continue;
-		uint64_t size = header[1] & ~(uint64_t)BITS;
-		if (size == 0 || size % PAGE != 0 || size > missing ||
-		    !is_allocated(reading, start, start + size))
-			continue;
-		missing -= size;
-		tally(reading, tally_of_type(reading, type), start, size, 0);
-	}
-}
-
 /* Mappings of their own that an object points to the start of: big blocks, and what mmap(2) gave. */
 static void take_mappings(struct lt_rss_reading *reading)
 {
@@ -467,6 +422,7 @@ static void take_mappings(struct lt_rss_reading *reading)
 		uint64_t size = mapping->end - mapping->start;
 		if (maps->data[i].rss > 0 && reading->resident.mappings[i].claimed == 0 &&
 		    lt_mapping_may_hold_heap(mapping) && strcmp(mapping->path, "[heap]") != 0 &&
+		    lt_rss_stacks(reading, mapping) == 0 &&
 		    find_owner(reading, mapping->start, size, &type))
 			tally(reading, tally_of_type(reading, type), mapping->start, size, 0);
 	}
@@ -523,7 +479,6 @@ enum lt_status lt_rss_owners(struct lt_rss_reading *reading)
 	LT_TRY(take_malloc(reading));
 	take_pending(reading);
 	take_outside(reading);
-	take_missed(reading);
 	take_mappings(reading);
 	return reading->no_memory ? lt_fail_memory(reading->session) : LT_OK;
 }

@@ -64,8 +64,7 @@ struct lt_rss_reading {
 	struct lt_rss_kept *kept; /* by index of type; the last one: memory of no object */
 
 	struct lt_wordmap
-		owners;    /* pointers of objects to memory that is no object -> index of type */
-	struct lt_map big; /* big blocks of the C allocator that the walk has found */
+		owners; /* pointers of objects to memory that is no object -> index of type */
 	struct lt_pageset allocated; /* pages where such memory lies */
 	uint64_t *arena_used;        /* bytes of blocks in use, of each arena of pymalloc */
 	size_t arena;                /* that the walk is in */
@@ -82,6 +81,12 @@ LT_MUST_CHECK enum lt_status lt_rss_owners(struct lt_rss_reading *reading);
 
 /* A part for what nobody has claimed of each mapping: files, stacks, the rest. */
 LT_MUST_CHECK enum lt_status lt_rss_mappings(struct lt_rss_reading *reading, struct lt_rss *rss);
+
+/*
+ * How many threads have their stack in the mapping: where pthread_self() is, but for the main thread, which has it
+ * elsewhere. glibc from 2.42 on guards stacks without mappings between them, so that they are one.
+ */
+size_t lt_rss_stacks(const struct lt_rss_reading *reading, const struct lt_mapping *mapping);
 
 /* The name of the C allocator, into the strings of `rss`. */
 LT_MUST_CHECK enum lt_status lt_rss_allocator(struct lt_rss_reading *reading, struct lt_rss *rss);

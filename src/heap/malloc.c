@@ -115,8 +115,10 @@ static enum lt_status sum_up(const struct lt_view *view, struct lt_chunk_reader 
 	}
 	LT_TRY(lt_malloc_mark(view, malloc, candidates));
 	LT_TRY(lt_malloc_mapped(view, reader, others, malloc));
+	/* Where chunks have a tail the allocator itself counts some bytes more or less. */
 	malloc->whole = malloc->arenas.count > 0 &&
-			malloc->mapped_found_bytes == malloc->mmapped_bytes &&
+			(malloc->mapped_found_bytes == malloc->mmapped_bytes ||
+			 malloc->parts->glibc.layout->mmapped_tail != 0) &&
 			malloc->mapped_found_chunks == malloc->mmapped_chunks;
 	for (size_t i = 0; i < malloc->arenas.count; i++)
 		malloc->whole = malloc->whole && malloc->arenas.data[i].whole;

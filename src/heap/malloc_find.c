@@ -302,6 +302,7 @@ struct mapped_search {
 	const struct lt_pageset *others;
 	enum thoroughness how;
 	uint64_t tries;
+	lt_addr behind;   /* the last chunk that was found */
 	lt_addr from, to; /* of what `bits` tell */
 	uint64_t bits[WINDOW_PAGES / 64];
 };
@@ -372,11 +373,21 @@ static bool any_mapped_chunk(struct mapped_search *search, lt_addr at, lt_addr l
 	return false;
 }
 
+/* Where the memory that begins in this mapping may end: advice for a part of a chunk, as NumPy gives, cuts its mapping. */
+static lt_addr end_of_run(const struct lt_mappings *mappings, size_t i)
+{
+	while (i + 1 < mappings->count && mappings->data[i + 1].start == mappings->data[i].end &&
+	       lt_mapping_may_hold_heap(&mappings->data[i + 1]))
+		i++;
+	return mappings->data[i].end;
+}
+
 /* False: no memory. */
-static bool search_mapping(struct mapped_search *search, const struct lt_mapping *mapping)
+static bool search_mapping(struct mapped_search *search, const struct lt_mapping *mapping,
+			   lt_addr run_end)
 {
 	struct lt_malloc *malloc = search->malloc;
-	lt_addr at = mapping->start;
+	lt_addr at = mapping->start > search->behind ? mapping->start : search->behind;
 	while (at < mapping->end && !all_found(malloc) && search->tries < TRIES_MAX) {
 		if (search->others != NULL && lt_pageset_has(search->others, at)) {
 			at = (at | (PAGE - 1)) + 1;
@@ -392,12 +403,12 @@ static bool search_mapping(struct mapped_search *search, const struct lt_mapping
 			continue;
 		}
 		struct lt_mapped_chunk chunk;
-		if (any_mapped_chunk(search, at, mapping->end, at == mapping->start, &chunk)) {
+		if (any_mapped_chunk(search, at, run_end, at == mapping->start, &chunk)) {
 			if (!lt_mapped_chunks_push(&malloc->parts->mapped, chunk))
 				return false;
 			malloc->mapped_found_chunks++;
 			malloc->mapped_found_bytes += chunk.end - chunk.start;
-			at = chunk.end;
+			at = search->behind = chunk.end;
 		} else if (search->how != QUICK) {
 			at += PAGE;
 		} else {
@@ -415,13 +426,18 @@ enum lt_status lt_malloc_mapped(const struct lt_view *view, struct lt_chunk_read
 		.view = view, .reader = reader, .malloc = malloc, .others = others};
 	/* Quick first: the kernel joins mappings, with those of others too, and not all begin with a chunk. */
 	for (search.how = QUICK; search.how < THOROUGHNESSES; search.how++) {
-		search.tries = search.to = 0;
+		search.tries = search.to = search.behind = 0;
 		malloc->parts->mapped.count = 0;
 		malloc->mapped_found_chunks = malloc->mapped_found_bytes = 0;
-		for (size_t i = 0; i < mappings->count; i++)
-			if (lt_mapping_may_hold_heap(&mappings->data[i]) &&
-			    !search_mapping(&search, &mappings->data[i]))
+		lt_addr run_end = 0;
+		for (size_t i = 0; i < mappings->count; i++) {
+			if (!lt_mapping_may_hold_heap(&mappings->data[i]))
+				continue;
+			if (mappings->data[i].start >= run_end)
+				run_end = end_of_run(mappings, i);
+			if (!search_mapping(&search, &mappings->data[i], run_end))
 				return lt_fail_memory(view->session);
+		}
 		if (all_found(malloc))
 			break;
 	}

@@ -119,6 +119,8 @@ static bool parameters_fit(const struct lt_process *process, const struct lt_gli
 	uint32_t n = half(bytes + layout->par_n_mmaps),
 		 n_max = half(bytes + layout->par_max_n_mmaps);
 	uint64_t mapped = word(bytes + layout->par_mmapped);
+	/* Where a chunk has a tail, mremap_chunk() and munmap_chunk() do not count as sysmalloc_mmap() does. */
+	uint64_t unit = layout->mmapped_tail == 0 ? 4096 : LT_CHUNK_ALIGN;
 	const struct lt_mapping *mapping = lt_process_mapping(process, sbrk_base);
 	return mapping != NULL && mapping->writable && mapping->inode == 0 &&
 	       /* A main arena of several pieces may go on below where it began. */
@@ -126,7 +128,7 @@ static bool parameters_fit(const struct lt_process *process, const struct lt_gli
 	       tests <= 1 << 20 && word(bytes + layout->par_mmap_threshold) != 0 &&
 	       word(bytes + layout->par_tcache_bins) <= layout->tcache_bins &&
 	       word(bytes + layout->par_tcache_count) <= UINT16_MAX && n <= n_max &&
-	       mapped <= word(bytes + layout->par_max_mmapped) && mapped % 4096 == 0 &&
+	       mapped <= word(bytes + layout->par_max_mmapped) && mapped % unit == 0 &&
 	       (n == 0) == (mapped == 0);
 }
 
