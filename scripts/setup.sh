@@ -1,6 +1,6 @@
 #!/bin/sh
 # Gets the machine ready: packages of Debian or Ubuntu, .venv with the Python packages of the tests, and
-# .venv-corpus with the libraries of the leak corpus.
+# .venv-corpus with the libraries of the leak corpus and of the workloads of rss.
 #   scripts/setup.sh [build|test|lint|bench]   what is going to be done (default: test)
 # Quick when nothing is missing. Asks nothing: without root or password-less sudo it prints the command to run.
 set -eu
@@ -10,7 +10,7 @@ what=${1:-test}
 packages="gcc make pkg-config meson ninja-build libelf-dev libdw-dev libbpf-dev libjansson-dev libsqlite3-dev libzstd-dev libcmocka-dev python3"
 case $what in
 build) ;;
-test) packages="$packages python3-venv util-linux mount procps strace ca-certificates debootstrap" ;;
+test) packages="$packages python3-venv util-linux mount procps strace ca-certificates debootstrap libjemalloc2 libmimalloc2.0" ;;
 lint) packages="$packages python3-venv clang clang-format clang-tidy shellcheck" ;;
 bench) packages="$packages python3-venv python3-dev util-linux mount debootstrap" ;;
 *)
@@ -28,6 +28,11 @@ if command -v dpkg-query >/dev/null 2>&1; then
 			# Newer releases name the same thing otherwise.
 			if [ "$package" = pkg-config ] && command -v pkg-config >/dev/null 2>&1; then
 				continue
+			fi
+			if [ "$package" = libmimalloc2.0 ] && ! apt-cache show "$package" >/dev/null 2>&1 &&
+				apt-cache show libmimalloc3 >/dev/null 2>&1; then
+				dpkg-query -W libmimalloc3 >/dev/null 2>&1 && continue
+				package=libmimalloc3
 			fi
 			missing="$missing $package"
 			;;
@@ -97,7 +102,7 @@ if [ "$current" != "$wanted" ]; then
 	printf '%s\n' "$wanted" >"$stamp"
 fi
 
-# The libraries of the leak corpus, and the peers of the benchmarks.
+# The libraries of the leak corpus and of the workloads, and the peers of the benchmarks.
 case $what in
 test | bench) python3 scripts/corpus.py ;;
 esac

@@ -22,6 +22,9 @@ DEBIAN_TESTING = ("3.13", "3.14", "3.15")
 # What the libraries of the leak corpus are pinned for.
 CORPUS_MINORS = ("3.11", "3.12", "3.13")
 CORPUS_REQUIREMENTS = REPOSITORY / "tests" / "live" / "leaks" / "requirements.txt"
+# Those of the workloads of `rss`, which run on an interpreter of each of these.
+WORKLOAD_MINORS = ("3.11", "3.13", "3.15")
+WORKLOAD_REQUIREMENTS = REPOSITORY / "tests" / "live" / "rss" / "requirements.txt"
 
 PROBE = (
     "import json,os,sys,sysconfig\n"
@@ -113,6 +116,16 @@ def pythons_dir() -> Path:
 def corpus_dir() -> Path:
     """The environment that scripts/corpus.py makes."""
     return _shared(".venv-corpus")
+
+
+def workload_dir(minor: str) -> Path:
+    """The libraries of the workloads for a version, as a folder of PYTHONPATH."""
+    return corpus_dir().resolve() / "workloads" / minor
+
+
+def has_workload_libraries(minor: str) -> bool:
+    stamp = workload_dir(minor) / ".complete"
+    return stamp.is_file() and stamp.read_text() == WORKLOAD_REQUIREMENTS.read_text()
 
 
 @functools.lru_cache(maxsize=None)

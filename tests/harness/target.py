@@ -93,10 +93,11 @@ class Target:
 
     def __init__(self, interpreter: Interpreter, script: str | Path, *arguments: str, timeout: float = 60,
                  env: dict[str, str] | None = None, options: tuple[str, ...] = (), wrap: tuple[str, ...] = (),
-                 wait: bool = True, container: bool = False):
+                 wait: bool = True, container: bool = False, binds: tuple[str, ...] = ()):
         """`script`: source text, or the Path of a file. `options`: for the interpreter (-X, -O ...).
         `wrap`: a command that execs what follows it. `wait`: block until the script calls ready().
-        `container`: see Interpreter.argv(); `pid` is the outer one, facts["pid"] the inner one, 1."""
+        `container`: see Interpreter.argv(); `pid` is the outer one, facts["pid"] the inner one, 1.
+        `binds`: folders that an interpreter in a root of its own sees too."""
         self.interpreter = interpreter
         self.facts: dict = {}
         self.pid = 0
@@ -104,6 +105,7 @@ class Target:
         self._script, self._arguments, self._timeout = script, arguments, timeout
         self._env, self._options, self._wrap, self._wait = env, options, wrap, wait
         self._container = container
+        self._binds = tuple(map(str, binds))
         self._out = self._in = -1
 
     def __enter__(self) -> "Target":
@@ -124,7 +126,7 @@ class Target:
         self.directory.chmod(0o755)
         prelude = self.directory / "prelude.py"
         prelude.write_text(PRELUDE)
-        binds = [str(self.directory)]
+        binds = [str(self.directory), *self._binds]
         if isinstance(self._script, Path):
             script = self._script.resolve()
             binds.append(str(script.parent))

@@ -1,4 +1,4 @@
-"""At the end of a run that had a corpus in it (leaks, causes of collections): how many of its questions were answered right."""
+"""At the end of a run that had a corpus in it (leaks, causes of collections, workloads): how many of its questions were answered right."""
 
 
 def pytest_terminal_summary(terminalreporter):
@@ -11,3 +11,10 @@ def pytest_terminal_summary(terminalreporter):
             for answer in sorted(answers):
                 if not answer.endswith(": right"):
                     terminalreporter.write_line("  " + answer)
+    explained = sorted((value for reports in terminalreporter.stats.values() for report in reports
+                        if getattr(report, "when", "") == "call" for key, value in report.user_properties if key == "explained"),
+                       key=lambda one: one["ratio"])
+    if explained:
+        terminalreporter.write_line(f"workloads: {100 * explained[0]['ratio']:.2f} % of RSS at least are explained")
+        for one in explained if terminalreporter.verbosity > 0 else ():
+            terminalreporter.write_line(f"  {one['workload']} on {one['python']}: {100 * one['ratio']:.2f} % of {one['rss'] / 2 ** 20:.1f} MiB")
