@@ -161,30 +161,3 @@ bool lt_wordmap_first(const struct lt_wordmap *map, lt_addr address, unsigned wo
 	}
 	return false;
 }
-
-bool lt_wordmap_next(const struct lt_wordmap *map, lt_addr *at, uint32_t *ret_value)
-{
-	enum { PAGE = 1 << LT_WORDMAP_PAGE_BITS };
-	if (map->leaves == NULL || *at > UINT64_MAX - 7)
-		return false;
-	lt_addr address = (*at + 7) & ~(lt_addr)7;
-	while (address >> TOP_BITS == 0) {
-		if (map->leaves[address >> LEAF_BITS] == NULL) {
-			address = ((address >> LEAF_BITS) + 1) << LEAF_BITS;
-			continue;
-		}
-		const struct lt_wordmap_page *page = page_of(map, address);
-		for (unsigned word = word_of(address); page != NULL && word < LT_WORDMAP_WORDS;) {
-			uint64_t bits = page->known[word / 64] >> (word % 64);
-			if (bits != 0) {
-				*at = address - address % PAGE +
-				      8 * (lt_addr)(word + (unsigned)__builtin_ctzll(bits));
-				*ret_value = value_of(map, page, *at);
-				return true;
-			}
-			word = (word / 64 + 1) * 64;
-		}
-		address = (address / PAGE + 1) * PAGE;
-	}
-	return false;
-}

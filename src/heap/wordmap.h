@@ -41,7 +41,4 @@ bool lt_wordmap_get(const struct lt_wordmap *map, lt_addr address, uint32_t *ret
 bool lt_wordmap_first(const struct lt_wordmap *map, lt_addr address, unsigned words,
 		      uint32_t *ret_value);
 
-/* The lowest member at or above *at, into *at; false: there is none. */
-bool lt_wordmap_next(const struct lt_wordmap *map, lt_addr *at, uint32_t *ret_value);
-
 #endif

@@ -155,14 +155,12 @@ static void numbers_of_words(void **state)
 {
 	(void)state;
 	enum { COUNT = 1500 };
-	static lt_addr keys[COUNT], sorted[COUNT];
+	static lt_addr keys[COUNT];
 	static uint32_t values[COUNT];
 	struct lt_wordmap map = {0};
 	uint32_t value, plain;
-	lt_addr at = 0;
 	assert_false(lt_wordmap_get(&map, 0x1000, &value));
 	assert_false(lt_wordmap_first(&map, 0x1000, 9, &value));
-	assert_false(lt_wordmap_next(&map, &at, &value));
 	for (size_t i = 0; i < COUNT; i++) {
 		/* Full pages, lonely ones, and the ends of what there can be; numbers on both sides of 65535. */
 		lt_addr base = i % 4 == 0 ? draw() % ((lt_addr)1 << 46) : 0x3fffe000;
@@ -185,23 +183,8 @@ static void numbers_of_words(void **state)
 		assert_int_equal(lt_wordmap_first(&map, word, 9, &value), first);
 		assert_true(!first || value == plain);
 	}
-	for (size_t i = 0; i < COUNT; i++)
-		sorted[i] = keys[i];
-	qsort(sorted, COUNT, sizeof(*sorted), by_value);
-	at = 0;
-	for (size_t i = 0; i < COUNT; i++) {
-		if (i > 0 && sorted[i] == sorted[i - 1])
-			continue;
-		assert_true(lt_wordmap_next(&map, &at, &value));
-		assert_int_equal(at, sorted[i]);
-		assert_true(find_plain(keys, values, COUNT, at, &plain));
-		assert_int_equal(value, plain);
-		at += 8;
-	}
-	assert_true(lt_wordmap_next(&map, &at, &value));
+	assert_true(lt_wordmap_get(&map, ((lt_addr)1 << 47) - 8, &value));
 	assert_int_equal(value, 7);
-	at += 8;
-	assert_false(lt_wordmap_next(&map, &at, &value));
 	lt_wordmap_deinit(&map);
 	lt_wordmap_deinit(&map);
 }
