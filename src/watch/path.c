@@ -17,6 +17,8 @@ enum {
 	CHEAP_STRETCHES = 200, /* and fewer of them until then */
 	STATE_MOST = 1024,     /* bytes of the collector's state that are read at once */
 	PLAUSIBLE = 500000000, /* a larger count is a torn read */
+	STILL_NS = 200000,     /* a count that stays for longer may be that of a process at rest; */
+	REST_NS = 100000,      /* whether it runs again is looked at so often */
 	GAP_NS =
 		100000, /* lowtide itself had to wait for longer: what was in between is not known */
 };
@@ -27,7 +29,8 @@ struct lt_watch_path {
 	size_t size;
 	size_t count[LT_GC_GENERATIONS], collecting; /* offsets into the state */
 	uint64_t stretch_ns, every_ns;
-	bool cheap;
+	bool cheap, has_clock;
+	clockid_t clock; /* processor time of the process, with `has_clock` */
 	pthread_t thread;
 	bool running;
 	pthread_mutex_t lock;
@@ -121,6 +124,27 @@ static bool collected_between(const struct look *before, const struct look *afte
 	return after->count[1] != before->count[1] || after->count[2] != before->count[2];
 }
 
+/* Processor time of the process, 0: not known. */
+static uint64_t used_ns(const struct lt_watch_path *path)
+{
+	struct timespec used;
+	if (!path->has_clock || clock_gettime(path->clock, &used) != 0)
+		return 0;
+	return (uint64_t)used.tv_sec * 1000000000 + (uint64_t)used.tv_nsec;
+}
+
+/* A while in which the process did not run, and its count stayed: *look is of its end. False: it did run. */
+static bool rest(const struct lt_watch_path *path, uint64_t used_before_ns, struct look *look)
+{
+	const struct timespec length = {.tv_nsec = REST_NS};
+	nanosleep(&length, NULL);
+	uint64_t now = lt_now_ns();
+	if (used_ns(path) != used_before_ns)
+		return false;
+	look->at_ns = now;
+	return true;
+}
+
 static void read_stretch(struct lt_watch_path *path, uint64_t until_ns)
 {
 	struct look look;
@@ -131,11 +155,17 @@ static void read_stretch(struct lt_watch_path *path, uint64_t until_ns)
 	add(path, look.at_ns, look.count[0], LT_POINT_START);
 	begin_at(&track, &look);
 	inside = look.collecting;
+	uint64_t moved_ns = look.at_ns, used = 0;
 	while (!path->failed && look.at_ns < until_ns && !atomic_load(&path->hurry)) {
+		bool still = path->cheap && !inside && look.at_ns - moved_ns >= STILL_NS;
+		uint64_t used_before = used;
+		used = still ? used_ns(path) : 0;
 		if (!take_look(path, &look)) {
 			path->failed = true;
 			break;
 		}
+		if (inside || look.collecting || look.count[0] != track.last.count[0])
+			moved_ns = look.at_ns;
 		bool collected = collected_between(&track.last, &look);
 		if (look.at_ns - track.last.at_ns > GAP_NS) {
 			bool lost = inside || look.collecting || collected;
@@ -161,6 +191,9 @@ static void read_stretch(struct lt_watch_path *path, uint64_t until_ns)
 			track.last = look;
 		} else {
 			follow(path, &track, &look);
+			bool idle = used != 0 && used == used_before && moved_ns != look.at_ns;
+			if (idle && rest(path, used, &look))
+				follow(path, &track, &look);
 		}
 	}
 	if (!inside)
@@ -274,6 +307,8 @@ enum lt_status lt_watch_path_open(const struct lt_view *view,
 		path->stretch_ns = stretch_ms * 1000000ull;
 		path->every_ns = every_ms * 1000000ull;
 		path->cheap = options->cheap;
+		path->has_clock =
+			path->cheap && clock_getcpuclockid(view->process->pid, &path->clock) == 0;
 		status = start(view->session, path);
 	}
 	if (status != LT_OK) {

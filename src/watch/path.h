@@ -37,7 +37,8 @@ struct lt_watch_path_options {
 	unsigned stretch_ms, every_ms;
 	/*
 	 * At most some hundred stretches, evenly over all the time, until they are 400 ms apart: then it takes 2 % of a
-	 * processor, however long it goes on.
+	 * processor, however long it goes on. While the process uses no processor time its count is not read, as it
+	 * cannot change.
 	 */
 	bool cheap;
 };
