@@ -13,9 +13,8 @@ static void close_types(struct lt_types **types)
 	lt_types_destroy(*types);
 }
 
-/* Methods and partials run a function: that one. */
-static lt_addr function_of(const struct lt_view *view, struct lt_types *types, lt_addr object,
-			   const struct lt_type **ret_type)
+lt_addr lt_gc_function_of(const struct lt_view *view, struct lt_types *types, lt_addr object,
+			  const struct lt_type **ret_type)
 {
 	const struct lt_type *type = NULL;
 	for (int i = 0; i < WRAPPED_MOST; i++) {
@@ -63,7 +62,7 @@ static void add_name(const struct lt_view *view, struct lt_types *types, lt_addr
 		     bool redact, struct lt_text *text)
 {
 	const struct lt_type *type = NULL;
-	lt_addr function = function_of(view, types, object, &type);
+	lt_addr function = lt_gc_function_of(view, types, object, &type);
 	if (type == NULL)
 		lt_text_add(text, "?");
 	else if (type->kind == LT_KIND_FUNCTION)

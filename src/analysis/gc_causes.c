@@ -3,6 +3,7 @@
 #include "base/number.h"
 
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -126,6 +127,14 @@ static void add_context(const struct lt_gc_recording *recording, const struct lt
 {
 	uint32_t length;
 	const struct lt_gc_frame *frames = stack_of(recording, event, &length);
+	if (event->signal > 0) {
+		const char *name = sigabbrev_np(event->signal);
+		lt_text_add(text, ", in the program's handler of ");
+		if (name != NULL)
+			lt_text_addf(text, "SIG%s", name);
+		else
+			lt_text_addf(text, "signal %d", event->signal);
+	}
 	const char *finalizer = NULL, *timer = NULL, *thread = NULL, *loop = NULL;
 	for (uint32_t i = 0; i < length; i++) {
 		const struct lt_gc_frame *frame = &frames[i];
@@ -158,10 +167,14 @@ static void add_caller(const struct lt_gc_recording *recording, const struct lt_
 	const struct lt_gc_frame *frames = stack_of(recording, event, &length);
 	const struct lt_gc_frame *own = lt_gc_own_frame(recording, event);
 	if (own == NULL) {
-		lt_text_add(text,
-			    event->seen.frames_exact
-				    ? "called from C: no Python code runs in that thread"
-				    : "called; from where was not seen, it was over too soon");
+		lt_text_add(
+			text,
+			event->seen.frame_count > 0
+				? "called; from where is not known, that code was gone before it "
+				  "could be read"
+			: event->seen.frames_exact
+				? "called from C: no Python code runs in that thread"
+				: "called; from where was not seen, it was over too soon");
 		add_context(recording, event, text);
 		return;
 	}
@@ -330,8 +343,10 @@ static enum lt_gc_cause decide(const struct lt_gc_recording *recording,
 			       const struct lt_gc_event *event, struct lt_text *text)
 {
 	const struct lt_watch_event *seen = &event->seen;
-	bool python = event->stack_count > 0;
-	if (seen->finalizing && !python && seen->call != LT_CALL_COLLECT) {
+	/* Callbacks, finalizers and what else Python runs while the interpreter ends may be on the stack. */
+	bool own = (event->stack_count == 0 && seen->frame_count == 0) ||
+		   (seen->call == LT_CALL_NONE && not_automatic(recording, seen) != NULL);
+	if (seen->finalizing && own && seen->call != LT_CALL_COLLECT) {
 		lt_text_add(text, "the interpreter shuts down and collects once more itself");
 		return LT_CAUSE_SHUTDOWN;
 	}

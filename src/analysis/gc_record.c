@@ -3,6 +3,7 @@
 #include "analysis/gc_callbacks.h"
 #include "analysis/gc_causes.h"
 #include "analysis/gc_keep.h"
+#include "analysis/gc_signals.h"
 #include "analysis/gc_stacks.h"
 #include "base/cleanup.h"
 #include "target/proc.h"
@@ -30,6 +31,7 @@ struct recorder {
 	struct lt_watch *watch;
 	struct lt_watch_path *path; /* NULL: none */
 	struct lt_gc_stacks *stacks;
+	struct lt_gc_signals *signals;
 	struct lt_watch_events batch;
 	struct lt_gc_recording recording;
 	struct lt_gc_keep keep;
@@ -40,6 +42,7 @@ struct recorder {
 static void deinit(struct recorder *recorder)
 {
 	lt_gc_stacks_destroy(recorder->stacks);
+	lt_gc_signals_destroy(recorder->signals);
 	lt_watch_path_close(recorder->path, NULL);
 	lt_watch_close(recorder->watch);
 	lt_watch_events_deinit(&recorder->batch);
@@ -97,6 +100,7 @@ static enum lt_status begin(struct recorder *recorder)
 	struct lt_gc_state state;
 	LT_TRY(lt_watch_open(&recorder->view, &recorder->options->watch, &recorder->watch));
 	LT_TRY(lt_gc_stacks_create(&recorder->view, recording, &recorder->stacks));
+	LT_TRY(lt_gc_signals_create(&recorder->view, &recorder->signals));
 	recording->source = lt_watch_source(recorder->watch);
 	for (int better = 0; better < (int)recording->source && *recording->why_not == '\0';
 	     better++)
@@ -205,6 +209,7 @@ static enum lt_status take(struct recorder *recorder, const struct lt_watch_even
 		return LT_OK;
 	struct lt_gc_event event = {.seen = *seen};
 	LT_TRY(lt_gc_stacks_resolve(recorder->stacks, &event));
+	event.signal = lt_gc_signals_of(recorder->signals, seen);
 	event.cause = lt_gc_cause_decide(recording, &event, &where, &evidence);
 	if (where.failed || evidence.failed)
 		return lt_fail_memory(recorder->session);
@@ -241,6 +246,7 @@ static enum lt_status watch_until(struct recorder *recorder, uint64_t until_ns)
 		}
 		recorder->recording.end_ns = lt_now_ns();
 		lt_gc_stacks_round(recorder->stacks);
+		lt_gc_signals_round(recorder->signals);
 		for (size_t i = 0; i < recorder->batch.count; i++)
 			LT_TRY(take(recorder, &recorder->batch.data[i]));
 	}

@@ -39,6 +39,7 @@ struct lt_gc_event {
 	struct lt_watch_event seen;        /* its frames are in `stack` below */
 	uint32_t stack_first, stack_count; /* into the recording's frames, innermost first */
 	enum lt_gc_cause cause;
+	int signal; /* it ran in a function that is set for this signal, 0: in none. Is in no file */
 	const char *
 		where; /* "file:line:function" of the caller in the program's own code, "" when not known */
 	const char *evidence; /* what the cause rests on, in a sentence */

@@ -265,6 +265,12 @@ static bool is_shim(const struct lt_gc_frame *frame)
 	       strcmp(frame->file, "?") != 0;
 }
 
+/* The code was gone before it could be read. */
+static bool is_gone(const struct lt_gc_frame *frame)
+{
+	return strcmp(frame->file, "?") == 0 && strcmp(frame->function, "?") == 0;
+}
+
 enum lt_status lt_gc_stacks_resolve(struct lt_gc_stacks *stacks, struct lt_gc_event *event)
 {
 	struct lt_gc_frame frames[LT_WATCH_FRAMES];
@@ -277,7 +283,7 @@ enum lt_status lt_gc_stacks_resolve(struct lt_gc_stacks *stacks, struct lt_gc_ev
 	for (uint32_t i = 0; i < seen; i++) {
 		if (!resolve_frame(stacks, &event->seen.frames[i], &frames[count]))
 			return lt_fail_memory(stacks->view->session);
-		if (!is_shim(&frames[count]))
+		if (!is_shim(&frames[count]) && !is_gone(&frames[count]))
 			count++;
 	}
 	if (count > 0 && !keep_stack(stacks, frames, count, event))

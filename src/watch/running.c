@@ -135,15 +135,28 @@ bool lt_running_take(const struct lt_view *view, lt_addr interpreter, int64_t id
 	return true;
 }
 
+/* Whether what was seen is the outer part of what is there now: something runs on top of it. */
+static bool goes_on(const struct lt_running *running, const struct lt_running *later)
+{
+	uint32_t on_top = 0;
+	if (running->frame_count == 0)
+		return true;
+	while (on_top < later->frame_count && later->addresses[on_top] != running->addresses[0])
+		on_top++;
+	if (on_top == later->frame_count)
+		return false;
+	for (uint32_t i = 0; i < running->frame_count && on_top + i < later->frame_count; i++) {
+		const struct lt_watch_frame *then = &running->frames[i];
+		const struct lt_watch_frame *now = &later->frames[on_top + i];
+		if (running->addresses[i] != later->addresses[on_top + i] ||
+		    then->code != now->code || then->instruction != now->instruction)
+			return false;
+	}
+	return true;
+}
+
 void lt_running_refine(struct lt_running *running, const struct lt_running *later)
 {
-	if (!later->taken || later->tstate != running->tstate || later->frame_count == 0)
-		return;
-	for (uint32_t i = 1; i < running->frame_count; i++) {
-		if (running->addresses[i] == later->addresses[0] &&
-		    running->frames[i].code == later->frames[0].code) {
-			*running = *later;
-			return;
-		}
-	}
+	if (later->taken && later->tstate == running->tstate && !goes_on(running, later))
+		*running = *later;
 }

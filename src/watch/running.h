@@ -29,8 +29,9 @@ bool lt_running_take(const struct lt_view *view, lt_addr interpreter, int64_t id
 		     const struct lt_gc_state *state, struct lt_running *running);
 
 /*
- * A second look: finalizers and callbacks that ran at the first one are taken off the stack, when there were any.
- * The frame below them is the one in which the collection began.
+ * A second look. The stack in which a collection began stays while it runs, with finalizers and callbacks on top of it at
+ * times: the later look counts, unless it has the earlier one below such. When it has nothing of it, another
+ * collection began in between.
  */
 void lt_running_refine(struct lt_running *running, const struct lt_running *later);
 

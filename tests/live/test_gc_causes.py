@@ -25,6 +25,16 @@ def clean():
     gc.collect()
 """
 LEAST_WAYS = 30
+# What the evidence names between the caller and the call.
+THROUGH = {
+    "signal": "in the program's handler of SIGUSR1",
+    "timer": "threading",
+    "thread": "in a thread of threading",
+    "finalizer": "a finalizer",
+    "call soon": "in the event loop of asyncio",
+    "library": "an installed library that was called at",
+    "ctypes": "called by C code that was called at",
+}
 # Of collections that polling is sure to see one by one.
 POLLED_NS = 3_000_000
 
@@ -94,13 +104,17 @@ def run_corpus(interpreter, source, folder):
     return [json.loads(line) for line in log.read_text().splitlines()], found
 
 
+def common_ns(truth, one):
+    error = one["error_ms"] * 1e6
+    start, end = one["monotonic_ns"] - error, one["monotonic_ns"] + one["duration_ms"] * 1e6 + error
+    return min(end, truth["end"]) - max(start, truth["start"])
+
+
 def match(truth, collections):
     """The collection that ran between the two calls of the target's callback: the one that is most in there."""
     best, most = None, 0
     for one in collections:
-        error = one["error_ms"] * 1e6
-        start, end = one["monotonic_ns"] - error, one["monotonic_ns"] + one["duration_ms"] * 1e6 + error
-        common = min(end, truth["end"]) - max(start, truth["start"])
+        common = common_ns(truth, one)
         if common > most:
             best, most = one, common
     return best
@@ -137,6 +151,10 @@ def test_causes_seen_by_probes(interpreter, folder, record_property):
     wrong = [answer for answer in answers if answer[1] != "right"]
     assert len(wrong) * 100 <= len(answers), "\n".join(map(str, wrong))
     assert any(one["cause"] == "shutdown" for one in found["collections"])
+    through = {truth["way"]: match(truth, found["collections"])["evidence"] for truth in truths if truth["way"] in THROUGH}
+    assert through.keys() == THROUGH.keys()
+    for way, evidence in through.items():
+        assert THROUGH[way] in evidence, (way, evidence)
 
 
 @pytest.mark.parametrize("source", ["poll", "ring"])

@@ -3,6 +3,7 @@
 #include "analysis/gc_summary.h"
 
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -85,6 +86,51 @@ static void test_thresholds(void **state)
 	event = collection(0, 500000, 3, 3);
 	event.seen.call_certain = true;
 	expect(&recording, &event, LT_CAUSE_THRESHOLD_0, "", "waits for the next bytecode");
+}
+
+static void test_callbacks_at_the_end(void **state)
+{
+	(void)state;
+	struct lt_gc_frame frames[] = {{.file = "/srv/app.py", .function = "on_gc", .line = 8}};
+	struct lt_gc_recording recording = recording_of(frames, 1);
+	struct lt_gc_event event = collection(2, 5, 0, 0);
+	event.seen.finalizing = true;
+	event.stack_count = 1;
+	/* No automatic one was due, and on_gc() runs because of it. */
+	expect(&recording, &event, LT_CAUSE_SHUTDOWN, "/srv/app.py:8:on_gc", "collects once more");
+	event.seen.call = LT_CALL_COLLECT;
+	event.seen.call_certain = true;
+	expect(&recording, &event, LT_CAUSE_EXPLICIT, "/srv/app.py:8:on_gc",
+	       "gc.collect() called at /srv/app.py:8");
+	event.seen.call = LT_CALL_NONE;
+	event.seen.generation = 0;
+	event.seen.before.generations[0].count = 800;
+	expect(&recording, &event, LT_CAUSE_THRESHOLD_0, "/srv/app.py:8:on_gc",
+	       "over its threshold");
+	/* Code of an interpreter that is gone: that Python ran is known. */
+	event = collection(2, 5, 0, 0);
+	event.seen.call = LT_CALL_COLLECT;
+	event.seen.call_certain = true;
+	event.seen.frames_exact = true;
+	event.seen.frame_count = 2;
+	expect(&recording, &event, LT_CAUSE_EXPLICIT, "", "was gone before it could be read");
+}
+
+static void test_call_in_a_signal_handler(void **state)
+{
+	(void)state;
+	struct lt_gc_frame frames[] = {{.file = "/srv/app.py", .function = "flush", .line = 8}};
+	struct lt_gc_recording recording = recording_of(frames, 1);
+	struct lt_gc_event event = collection(2, 5, 0, 0);
+	event.seen.call = LT_CALL_COLLECT;
+	event.seen.call_certain = true;
+	event.stack_count = 1;
+	event.signal = SIGUSR1;
+	expect(&recording, &event, LT_CAUSE_EXPLICIT, "/srv/app.py:8:flush",
+	       "called at /srv/app.py:8 in flush(), in the program's handler of SIGUSR1");
+	event.signal = 40;
+	expect(&recording, &event, LT_CAUSE_EXPLICIT, "/srv/app.py:8:flush",
+	       ", in the program's handler of signal 40");
 }
 
 static void test_calls(void **state)
@@ -212,9 +258,14 @@ static void test_many_places(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_owners),      cmocka_unit_test(test_thresholds),
-		cmocka_unit_test(test_calls),       cmocka_unit_test(test_concluded),
-		cmocka_unit_test(test_percentiles), cmocka_unit_test(test_many_places),
+		cmocka_unit_test(test_owners),
+		cmocka_unit_test(test_thresholds),
+		cmocka_unit_test(test_calls),
+		cmocka_unit_test(test_concluded),
+		cmocka_unit_test(test_call_in_a_signal_handler),
+		cmocka_unit_test(test_callbacks_at_the_end),
+		cmocka_unit_test(test_percentiles),
+		cmocka_unit_test(test_many_places),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -543,6 +543,50 @@ static void test_rings_full_of_nonsense(void **state)
 	assert_int_equal(lt_polled_end(&polled, 10000ull * MS, &world->events), LT_OK);
 }
 
+/* A stack of one digit a frame, innermost first: where it lies and what it runs; `at` moves the innermost one. */
+static struct lt_running stack_of(const char *digits, unsigned at)
+{
+	struct lt_running running = {.taken = true, .tstate = 8};
+	for (; digits[running.frame_count] != '\0'; running.frame_count++) {
+		lt_addr digit = (lt_addr)digits[running.frame_count];
+		running.addresses[running.frame_count] = 16 * digit;
+		running.frames[running.frame_count] = (struct lt_watch_frame){digit, 0};
+	}
+	running.frames[0].instruction = at;
+	return running;
+}
+
+static void test_a_later_look_counts_unless_something_runs_on_top(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *first, *later;
+		unsigned later_at;
+		bool later_counts;
+	} cases[] = {
+		{"21", "321", 0, false}, /* a callback came on top */
+		{"321", "21", 0, true},  /* and was gone again */
+		{"321", "421", 0, true}, /* by another one: no nearer to the truth, and no farther */
+		{"21", "21", 0, false},
+		{"21", "21", 4, true}, /* its next line called again */
+		{"1", "2", 0, true},
+		{"1", "", 0, true}, /* another collection, of no Python code */
+		{"", "1", 0, false},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct lt_running first = stack_of(cases[i].first, 0), kept = first;
+		const struct lt_running later = stack_of(cases[i].later, cases[i].later_at);
+		lt_running_refine(&kept, &later);
+		const struct lt_running *right = cases[i].later_counts ? &later : &first;
+		assert_int_equal(kept.frame_count, right->frame_count);
+		assert_memory_equal(kept.frames, right->frames, sizeof(kept.frames));
+	}
+	struct lt_running kept = stack_of("1", 0), other = stack_of("2", 0);
+	other.tstate = 16;
+	lt_running_refine(&kept, &other);
+	assert_int_equal(kept.frames[0].code, '1');
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -561,6 +605,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_counts_are_followed_through_the_records,
 						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_rings_full_of_nonsense, set_up, tear_down),
+		cmocka_unit_test(test_a_later_look_counts_unless_something_runs_on_top),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
