@@ -208,46 +208,79 @@ static void measure_growth(const struct lt_gc_recording *recording, struct total
 }
 
 /*
- * Garbage to be that is in use when a collection comes, or hangs on what is older, is found by a later collection of an
- * older generation: what those find more than the young ones tells how much it is. What stays is known exactly
- * between full collections; of the rest not all is counted as collected, some goes by reference counting with the first of it.
+ * What stays is known exactly between full collections. Otherwise it is what became old and is neither in use for a while
+ * only nor garbage that was in use when its generation was collected.
  */
-static void fit_garbage(struct totals *totals, double passing, struct lt_gc_model *model)
+static void fit_garbage(struct totals *totals, const struct lt_gc_averages *averages,
+			struct lt_gc_model *model)
 {
-	double n0 = (double)totals->automatic[0], n1 = (double)totals->automatic[1];
-	double n2 = (double)totals->automatic[2];
-	double all = model->flow * (double)model->run_ns, mean[LT_GC_GENERATIONS] = {0};
-	double held0 = 0, held1 = 0;
-	for (int i = 0; i < LT_GC_GENERATIONS; i++) {
-		if (totals->timed[i] > 0 && totals->automatic[i] > 0)
-			mean[i] = totals->collected[i] / (double)totals->automatic[i];
-	}
-	if (n2 > 0 && n1 > 0)
-		held1 = bounded((mean[2] - mean[1]) * n2 / n1, 0, PLAUSIBLE);
-	if (n0 > 0 && n1 > 0)
-		held0 = bounded((mean[1] - mean[0] + held1) * n1 / (n0 + n1), 0, PLAUSIBLE);
-	if (n2 == 0)
-		held1 = held0;
-	double garbage = totals->freed;
-	if (totals->kept_known && totals->exact)
+	double n1 = (double)totals->automatic[1], garbage = totals->freed;
+	double all = model->flow * (double)model->run_ns;
+	if (!totals->exact && totals->aged >= 0)
+		totals->kept = bounded((totals->aged - averages->passing) * n1, 0, PLAUSIBLE);
+	if (totals->kept_known)
 		garbage = bounded(all - totals->kept, garbage, 4 * garbage);
-	else
-		garbage += held1 * n1;
-	/* Measured: what stays, what is held and what passes, all add to long_lived_pending. */
-	if (totals->aged >= 0 && n1 > 0) {
-		double held = totals->aged - passing - (totals->exact ? totals->kept / n1 : 0);
-		held1 = bounded(held, 0, PLAUSIBLE);
-		/* Without a full collection nothing tells garbage that has become old from what stays. */
-		if (!totals->exact) {
-			held1 = held1 < held0 ? held1 : held0;
-			totals->kept = bounded((held - held1) * n1, 0, PLAUSIBLE);
-		}
-	}
-	double grown = totals->freed > 0 ? bounded(garbage / totals->freed, 1, 4) : 1;
 	model->garbage_share = all > 0 ? bounded(garbage / all, 0, 1) : 0;
-	model->held[0] = held0 * grown;
-	model->held[1] = totals->aged >= 0 ? held1 : held1 * grown;
-	model->held[2] = held0 * grown;
+}
+
+/*
+ * Where in a unit of work its garbage begins: so that the recorded settings find as much in each generation as was found. Among
+ * places that fit alike it is the first.
+ */
+static void fit_garbage_from(const struct totals *totals, struct lt_gc_model *model)
+{
+	enum { PLACES = 8 };
+	static const double alike = 0.01;
+	double seen = 0, wrong[PLACES + 1], least = INFINITY;
+	for (int i = 0; i < LT_GC_GENERATIONS; i++)
+		seen += totals->collected[i];
+	if (seen <= 0)
+		return;
+	for (int place = 0; place <= PLACES; place++) {
+		struct lt_gc_prediction prediction;
+		struct lt_gc_averages averages;
+		model->garbage_from = (double)place / PLACES;
+		lt_gc_replay(model, &model->recorded, &prediction, &averages);
+		double found = 0;
+		for (int i = 0; i < LT_GC_GENERATIONS; i++)
+			found += averages.collected[i] * (double)prediction.collections[i];
+		wrong[place] = 0;
+		for (int i = 0; i < LT_GC_GENERATIONS && found > 0; i++)
+			wrong[place] += fabs(averages.collected[i] *
+						     (double)prediction.collections[i] / found -
+					     totals->collected[i] / seen);
+		least = wrong[place] < least ? wrong[place] : least;
+	}
+	int place = 0;
+	while (place < PLACES && wrong[place] > least + alike)
+		place++;
+	model->garbage_from = (double)place / PLACES;
+}
+
+/* Objects in use out of free lists were never counted: what becomes old with each collection says how many there are. */
+static void fit_aging(const struct totals *totals, const struct lt_gc_averages *averages,
+		      struct lt_gc_model *model)
+{
+	double n1 = (double)totals->automatic[1];
+	if (!totals->exact || !totals->kept_known || totals->aged < 0 || n1 <= 0 ||
+	    averages->passing <= 0)
+		return;
+	model->aging = bounded((totals->aged - totals->kept / n1) / averages->passing, 0.5, 3);
+}
+
+/* Not all garbage counts as collected: some goes by reference counting with the first of it, some is not tracked. */
+static void fit_found(const struct totals *totals, struct lt_gc_model *model)
+{
+	struct lt_gc_prediction prediction;
+	struct lt_gc_averages averages;
+	double found = 0, seen = 0;
+	lt_gc_replay(model, &model->recorded, &prediction, &averages);
+	for (int i = 0; i < LT_GC_GENERATIONS; i++) {
+		found += averages.collected[i] * (double)prediction.collections[i];
+		seen += totals->collected[i];
+	}
+	if (found > 0 && seen > 0)
+		model->found = bounded(seen / found, 0.25, 2);
 }
 
 static void fit_costs(const struct totals *totals, struct lt_gc_model *model)
@@ -305,7 +338,7 @@ static void take_start(const struct lt_gc_recording *recording, struct lt_gc_mod
 	else if (recording->events.count > 0)
 		state = &recording->events.data[0].seen.before;
 	for (int i = 0; i < LT_GC_GENERATIONS; i++) {
-		model->scale[i] = model->slowest[i] = 1;
+		model->scale[i] = model->slowest[i] = model->found = model->aging = 1;
 		model->recorded.thresholds[i] = state != NULL ? state->generations[i].threshold : 0;
 		int64_t count = state != NULL ? state->generations[i].count : 0;
 		model->counts[i] = count > 0 && count < (1 << 30) ? count : 0;
@@ -478,10 +511,16 @@ enum lt_status lt_gc_model_fit(struct lt_session *session, const struct lt_gc_re
 	}
 	struct lt_gc_averages averages;
 	lt_gc_replay(&model, &model.recorded, &model.itself, &averages);
-	fit_garbage(&totals, averages.passing, &model);
+	fit_garbage(&totals, &averages, &model);
+	fit_garbage_from(&totals, &model);
+	lt_gc_replay(&model, &model.recorded, &model.itself, &averages);
+	fit_garbage(&totals, &averages, &model);
 	/* How much is garbage says how full the free lists get, and that how often it is collected. */
 	if (model.refill_share > 0)
 		fit_length(&totals, &model);
+	lt_gc_replay(&model, &model.recorded, &model.itself, &averages);
+	fit_aging(&totals, &averages, &model);
+	fit_found(&totals, &model);
 	fit_costs(&totals, &model);
 	lt_gc_replay(&model, &model.recorded, &model.itself, NULL);
 	model.itself.extra_bytes = 0;

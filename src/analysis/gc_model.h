@@ -50,6 +50,8 @@ enum { LT_GC_DELAYS = 256 };
 struct lt_gc_step {
 	double level;      /* net allocations so far */
 	double base;       /* of them those that reference counting will not take back */
+	bool rest;         /* a unit of work ends here: nothing of it will be taken back */
+	double low, top;   /* where the unit that this point is of begins, and its highest */
 	uint64_t run_ns;   /* that the program goes on the path for in a recording */
 	double program_ns; /* of the recording, outside of collections */
 	bool joint;        /* the program was not seen between the point before and this one */
@@ -82,8 +84,13 @@ struct lt_gc_model {
 	double refill_share, refill_most;
 	double flow;          /* objects that stay or become garbage */
 	double garbage_share; /* of the flow */
-	double held
-		[LT_GC_GENERATIONS]; /* garbage to be that is still in use when its generation is collected */
+	/*
+	 * A unit of work has its first garbage to be when it has come up to this share of its height; a collection
+	 * that comes later in it leaves all of that to one of an older generation.
+	 */
+	double garbage_from;
+	double aging; /* objects in use that become old, of those that the replay thinks */
+	double found; /* objects that count as collected, of the garbage that the replay thinks */
 	double cost_ns[LT_GC_GENERATIONS]; /* per unit of work, see lt_gc_work() */
 	double objects
 		[LT_GC_GENERATIONS]; /* looked at in a collection, on average; 0: none was seen */

@@ -17,12 +17,15 @@ enum { LT_GC_USUAL_COST_NS = 20 }; /* per unit of work, while no collection was 
 bool lt_gc_steps_build(const struct lt_watch_points *points, double taken_back, double refill,
 		       double refill_share, double usual_flow, double least,
 		       struct lt_gc_steps *steps, double *ret_flow);
+/* Fills in what follows from the levels, the path being walked again and again: base, rest, low, top. */
+void lt_gc_steps_mark(struct lt_gc_steps *steps);
 /* Without a path: so many net allocations, evenly. */
 bool lt_gc_steps_even(double allocated, uint64_t run_ns, struct lt_gc_steps *steps);
 
 /* Of the collections of a replay, on average. */
 struct lt_gc_averages {
-	double passing; /* what reference counting takes back after the collection */
+	double passing;     /* what one of generation 1 makes old that does not stay */
+	double old_garbage; /* in the oldest generation at the end */
 	double candidates[LT_GC_GENERATIONS], collected[LT_GC_GENERATIONS], work[LT_GC_GENERATIONS];
 	double longest_ns[LT_GC_GENERATIONS];
 };

@@ -12,16 +12,19 @@ struct replay {
 	double bound; /* 0: none */
 	int64_t older[LT_GC_GENERATIONS];
 	double count;
-	double base;                                                /* at the last collection */
-	double garbage[LT_GC_GENERATIONS], kept[LT_GC_GENERATIONS]; /* of generations 1 and 2 */
-	bool due;     /* the threshold was crossed, the collection has not begun */
-	double delay; /* and will not for so many allocations */
+	/* Objects of units that are over, by generation; garbage of a unit is where the oldest part of it is. */
+	double garbage[LT_GC_GENERATIONS], kept[LT_GC_GENERATIONS];
+	double base; /* up to here the path is in those two */
+	int home;    /* where the garbage of the unit that is under way will be */
+	double flight[LT_GC_GENERATIONS]; /* objects of that unit that collections made older */
+	double looked_at;                 /* the level at the last collection in it */
+	double trailing; /* garbage that hangs on the oldest generation and will follow there */
+	bool due;        /* the threshold was crossed, the collection has not begun */
+	double delay;    /* and will not for so many allocations */
 	uint64_t delays_used;
-	double spare;   /* objects in free lists: whoever takes one is not counted */
-	double passing; /* objects in generation 1 that reference counting will take back */
+	double spare; /* objects in free lists: whoever takes one is not counted */
 	double live, total, pending;
 	double all_passing;
-	double at_base; /* where the path ended */
 	double longest_ns[LT_GC_GENERATIONS], time_ns[LT_GC_GENERATIONS], garbage_peak;
 	uint64_t collections[LT_GC_GENERATIONS], all;
 	double candidates[LT_GC_GENERATIONS], collected[LT_GC_GENERATIONS], work[LT_GC_GENERATIONS];
@@ -68,44 +71,93 @@ static double most(double a, double b)
 	return a > b ? a : b;
 }
 
+/* What the path rose by up to here is out of the hands of the program, or stays. */
+static void settle(struct replay *replay, double base)
+{
+	double rise = most(base - replay->base, 0);
+	replay->garbage[replay->home] += rise * replay->model->garbage_share;
+	replay->kept[0] += rise * (1 - replay->model->garbage_share);
+	replay->base = most(base, replay->base);
+}
+
+/* A unit of work is over. */
+static void end_unit(struct replay *replay, const struct lt_gc_step *at)
+{
+	double before = replay->garbage[2];
+	settle(replay, at->base);
+	if (replay->home == 2)
+		replay->trailing += most(replay->garbage[2] - before - replay->flight[2], 0);
+	replay->home = 0;
+	replay->flight[1] = replay->flight[2] = 0;
+	replay->looked_at = at->level;
+}
+
+/*
+ * What a collection of `generation` at `level` does to the unit that is under way: its objects are in use and become older.
+ * Once the first of its garbage to be is among them, all of that stays until their generation is collected.
+ * Returns the objects looked at; `ret_oldest`: those that are new in the oldest generation.
+ */
+static double age_unit(struct replay *replay, int generation, double level,
+		       const struct lt_gc_step *step, double *ret_oldest)
+{
+	double height = level - step->low, fresh = 0, looked = 0, oldest = 0;
+	if (step->rest || !(height > 0)) {
+		*ret_oldest = 0;
+		return 0;
+	}
+	fresh = least(most(level - most(replay->looked_at, step->low), 0), height);
+	looked = fresh + (generation > 0 ? replay->flight[1] : 0) +
+		 (generation > 1 ? replay->flight[2] : 0);
+	if (generation == 0) {
+		replay->flight[1] += fresh;
+	} else {
+		oldest = fresh + replay->flight[1];
+		replay->flight[2] = least(replay->flight[2] + oldest, height);
+		replay->flight[1] = 0;
+	}
+	replay->looked_at = level;
+	if (height > replay->model->garbage_from * (step->top - step->low)) {
+		int home = generation < 2 ? generation + 1 : 2;
+		replay->home = home > replay->home ? home : replay->home;
+	}
+	*ret_oldest = oldest;
+	return looked;
+}
+
 /* gc_collect_main(): the generation and those younger are looked at; what survives is one older. */
-static void collect(struct replay *replay, int generation, double level, double base)
+static void collect(struct replay *replay, int generation, double level,
+		    const struct lt_gc_step *step)
 {
 	const struct lt_gc_model *model = replay->model;
-	double stayed = most(base - replay->base, 0), passing = most(level - base, 0);
-	double garbage = stayed * model->garbage_share, kept = stayed - garbage;
-	replay->base = most(base, replay->base);
-	double waiting = garbage + replay->garbage[1] + replay->garbage[2];
-	double candidates = most(replay->count, stayed);
-	for (int i = 1; i <= generation; i++) {
-		garbage += replay->garbage[i];
-		candidates += replay->garbage[i] + replay->kept[i];
+	if (step->rest)
+		settle(replay, least(level, step->base));
+	double waiting = replay->garbage[0] + replay->garbage[1] + replay->garbage[2];
+	replay->garbage_peak = most(replay->garbage_peak, waiting);
+	double collected = 0, kept = 0, oldest;
+	double in_use = age_unit(replay, generation, level, step, &oldest);
+	double fresh = replay->garbage[0] + replay->kept[0] + in_use;
+	for (int i = 0; i <= generation; i++) {
+		collected += replay->garbage[i];
 		kept += replay->kept[i];
 		replay->garbage[i] = replay->kept[i] = 0;
 	}
-	if (generation > 0) {
-		candidates += replay->passing;
-		replay->passing = 0;
-	}
-	if (generation == 2)
-		candidates += replay->live;
-	candidates *= model->scale[generation];
-	double held = least(garbage, model->held[generation]), collected = garbage - held;
-	replay->garbage_peak = most(replay->garbage_peak, waiting - least(waiting, model->held[0]));
+	double candidates =
+		most(collected + kept + in_use, replay->count - fresh + collected + kept + in_use);
 	if (generation == 2) {
+		candidates += replay->live;
 		replay->live += kept;
-		replay->garbage[2] = held;
-		replay->total = replay->live + held + passing;
-		replay->pending = 0;
+		replay->total = replay->live + most(level - step->low, 0);
+		replay->pending = replay->trailing = 0;
 	} else {
-		replay->garbage[generation + 1] += held;
 		replay->kept[generation + 1] += kept;
-		if (generation == 0)
-			replay->passing = passing;
-		else
-			replay->pending += kept + held + passing;
 		replay->older[generation + 1]++;
 	}
+	if (generation == 1) {
+		replay->pending += kept + model->aging * (oldest + replay->trailing);
+		replay->all_passing += oldest + replay->trailing;
+		replay->trailing = 0;
+	}
+	candidates *= model->scale[generation];
 	for (int i = 0; i <= generation; i++)
 		replay->older[i] = 0;
 	replay->count = 0;
@@ -122,7 +174,6 @@ static void collect(struct replay *replay, int generation, double level, double 
 	replay->candidates[generation] += candidates;
 	replay->collected[generation] += collected;
 	replay->work[generation] += work;
-	replay->all_passing += passing;
 }
 
 /* gc_select_generation(): the oldest whose count is over its threshold. */
@@ -149,10 +200,10 @@ static double next_delay(struct replay *replay)
 	return model->delays[(replay->delays_used >> 12) % model->delay_count];
 }
 
-static void collect_due(struct replay *replay, double level, double base)
+static void collect_due(struct replay *replay, double level, const struct lt_gc_step *step)
 {
 	replay->due = false;
-	collect(replay, replay->bound > 0 ? 2 : choose(replay), level, least(level, base));
+	collect(replay, replay->bound > 0 ? 2 : choose(replay), level, step);
 }
 
 /* How many of so many allocations come out of the free lists. */
@@ -191,7 +242,7 @@ static void rise(struct replay *replay, double from, const struct lt_gc_step *to
 		}
 		replay->count += replay->delay;
 		left -= replay->delay;
-		collect_due(replay, to->level - left, to->base);
+		collect_due(replay, to->level - left, to);
 		left -= take_spare(replay, left);
 	}
 	replay->count += left;
@@ -201,7 +252,7 @@ static void rise(struct replay *replay, double from, const struct lt_gc_step *to
 static void fall(struct replay *replay, const struct lt_gc_step *from, const struct lt_gc_step *to)
 {
 	if (replay->due)
-		collect_due(replay, from->level, from->base);
+		collect_due(replay, from->level, from);
 	replay->count = most(replay->count - (from->level - to->level), 0);
 }
 
@@ -239,16 +290,21 @@ static double walk(struct replay *replay)
 	uint64_t walked = 0;
 	struct lt_gc_step at = steps->data[0];
 	replay->base = at.base;
+	replay->looked_at = at.level;
 	while (run_ns < wanted_ns) {
 		double before_ns = run_ns;
 		for (size_t i = 1; i < steps->count && run_ns < wanted_ns; i++) {
 			struct lt_gc_step to = steps->data[i];
 			to.level += raised;
 			to.base += raised;
+			to.low += raised;
+			to.top += raised;
 			if (to.level > at.level)
 				rise(replay, at.level, &to);
 			else
 				fall(replay, &at, &to);
+			if (to.rest)
+				end_unit(replay, &to);
 			run_ns += (double)to.run_ns;
 			at = to;
 		}
@@ -257,8 +313,8 @@ static double walk(struct replay *replay)
 		if (run_ns <= before_ns || walked > STEPS_MOST || replay->all >= COLLECTIONS_MOST)
 			break;
 	}
-	replay->at_base = at.base;
-	return wanted_ns > 0 && run_ns > 0 ? least(run_ns / wanted_ns, 1) : 1;
+	settle(replay, at.base);
+	return wanted_ns > 0 && run_ns > 0 ? run_ns / wanted_ns : 1;
 }
 
 void lt_gc_replay(const struct lt_gc_model *model, const struct lt_gc_setting *setting,
@@ -284,12 +340,15 @@ void lt_gc_replay(const struct lt_gc_model *model, const struct lt_gc_setting *s
 				averages.work[i] = replay.work[i] / count;
 			}
 		}
-		averages.passing = replay.all > 0 ? replay.all_passing / (double)replay.all : 0;
+		averages.passing = replay.collections[1] > 0
+					   ? replay.all_passing / (double)replay.collections[1]
+					   : 0;
+		averages.old_garbage = replay.garbage[2] / share;
 		/* What waits at the end waits too. */
-		double waiting = replay.garbage[1] + replay.garbage[2] +
-				 most(replay.at_base - replay.base, 0) * model->garbage_share;
 		prediction.garbage_peak =
-			most(replay.garbage_peak, waiting - least(waiting, model->held[0]));
+			model->found *
+			most(replay.garbage_peak,
+			     replay.garbage[0] + replay.garbage[1] + replay.garbage[2]);
 		all_ns += model->explicit_ms * 1e6;
 		prediction.gc_time_ms = all_ns / 1e6;
 		double time_ns = all_ns + model->program_ns;

@@ -19,14 +19,60 @@ static double from_free_lists(double counted, double share, double *spare)
 	return taken;
 }
 
+static int compare(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+	return (x > y) - (x < y);
+}
+
+LT_VEC(falls, double);
+
+/*
+ * How far the count falls at the end of a unit of work where the floor at 0 does not cut it and it is nearly the same
+ * each time; 0: not known. False: no memory.
+ */
+static bool clean_fall(const struct lt_watch_points *points, double *ret_fall)
+{
+	enum { FEW = 8 };
+	static const double spread = 0.1;
+	struct falls falls = {0};
+	double high = 0;
+	bool added = true;
+	for (size_t i = 1; i < points->count && added; i++) {
+		const struct lt_watch_point *before = &points->data[i - 1], *at = &points->data[i];
+		double fall = (double)before->count - (double)at->count;
+		if (at->kind == LT_POINT_MOVE && before->kind == LT_POINT_MOVE && at->count > 0 &&
+		    fall > LT_POINT_GRAIN) {
+			high = fall > high ? fall : high;
+			added = falls_push(&falls, fall);
+		}
+	}
+	*ret_fall = 0;
+	if (falls.count > 0)
+		qsort(falls.data, falls.count, sizeof(*falls.data), compare);
+	/* Smaller ones are of what goes on within units. */
+	size_t first = 0;
+	while (first < falls.count && falls.data[first] < high / 2)
+		first++;
+	size_t count = falls.count - first;
+	if (count >= FEW) {
+		double middle = falls.data[first + count / 2];
+		double quarter = falls.data[first + count / 4],
+		       last = falls.data[first + count * 3 / 4];
+		*ret_fall = last - quarter <= spread * middle ? middle : 0;
+	}
+	falls_deinit(&falls);
+	return added;
+}
+
 /*
  * The level is what the count would be without its floor at 0 and without collections. What is allocated before a
- * collection and freed after it takes the count to its floor unseen: when the count has come down to 0, the share
- * `taken_back` of what collections have reset it by is gone. What came out of free lists belongs to
- * the level, too.
+ * collection and freed after it takes the count to its floor unseen. Where units of work all end with the same `fall`, what is
+ * missing of it is gone; else, when the count has come down to 0, the share `taken_back` of what collections have reset it by. What came out of free
+ * lists belongs to the level, too.
  */
-static bool walk_points(const struct lt_watch_points *points, double taken_back, double refill,
-			double refill_share, struct lt_gc_steps *steps)
+static bool walk_points(const struct lt_watch_points *points, double fall, double taken_back,
+			double refill, double refill_share, struct lt_gc_steps *steps)
 {
 	double level = 0, debt = 0, spare = 0;
 	for (size_t i = 0; i < points->count; i++) {
@@ -57,7 +103,10 @@ static bool walk_points(const struct lt_watch_points *points, double taken_back,
 			level += change;
 			level += from_free_lists(change, refill_share, &spare);
 			if (point->count == 0) {
-				level -= taken_back * debt;
+				double unseen = fall + change > 0 ? fall + change : 0;
+				if (fall <= 0)
+					unseen = taken_back * debt;
+				level -= unseen < debt ? unseen : debt;
 				debt = 0;
 			}
 			if (point->kind == LT_POINT_BEGIN)
@@ -127,14 +176,6 @@ static double largest_fall(const struct lt_gc_steps *steps, size_t first, size_t
 	return fall;
 }
 
-static int compare(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-	return (x > y) - (x < y);
-}
-
-LT_VEC(falls, double);
-
 /* How far the level usually falls at most: the height of a burst. -1: no memory. */
 static double usual_fall(const struct lt_gc_steps *steps)
 {
@@ -154,6 +195,63 @@ static double usual_fall(const struct lt_gc_steps *steps)
 	}
 	falls_deinit(&falls);
 	return middle;
+}
+
+/* Whether the level has come down by more than half a burst to here, and goes up next. */
+static bool is_low(const struct lt_gc_steps *steps, size_t first, size_t end, size_t i, double high,
+		   double burst)
+{
+	double level = steps->data[i].level;
+	return i > first && high - level > burst / 2 && i + 1 < end &&
+	       steps->data[i + 1].level > level;
+}
+
+/* The first and the last point of a stretch at which a unit of work is over; false: there are no two. */
+static bool whole_units(const struct lt_gc_steps *steps, size_t first, size_t end, double burst,
+			size_t *ret_first, size_t *ret_last)
+{
+	static const double alike = 0.05;
+	double high = steps->data[first].level, rest = INFINITY;
+	size_t last = end, from = end;
+	for (size_t i = first; i < end; i++) {
+		double level = steps->data[i].level;
+		if (is_low(steps, first, end, i, high, burst)) {
+			/* Lower than before by more than slips: what looked like the end of a unit was within one. */
+			if (from == end || level < rest - burst * alike)
+				from = i;
+			rest = level;
+			last = i;
+			high = level;
+		}
+		high = level > high ? level : high;
+	}
+	*ret_first = from;
+	*ret_last = last;
+	return from < last && last < end;
+}
+
+/* Stretches of several units of work are cut to whole ones, where that leaves most of them. */
+static void cut_to_units(struct lt_gc_steps *steps, double burst)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < steps->count;) {
+		double all_ns, left_ns = 0;
+		size_t from, last, end = stretch_end(steps, i, &all_ns);
+		bool cut =
+			burst > LT_POINT_GRAIN && whole_units(steps, i, end, burst, &from, &last);
+		for (size_t k = from + 1; cut && k <= last; k++)
+			left_ns += (double)steps->data[k].run_ns;
+		if (!cut || left_ns < all_ns / 2) {
+			from = i;
+			last = end - 1;
+		}
+		for (size_t k = from; k <= last; k++) {
+			steps->data[kept] = steps->data[k];
+			steps->data[kept++].joint |= k == from;
+		}
+		i = end;
+	}
+	steps->count = kept;
 }
 
 /* How high over its base a stretch ends: what it rose by since the last fall, a burst at most. */
@@ -193,6 +291,7 @@ static bool join_stretches(struct lt_gc_steps *steps)
 	double burst = usual_fall(steps), base = 0, height = 0, run_ns;
 	if (burst < 0)
 		return false;
+	cut_to_units(steps, burst);
 	for (size_t i = 0; i < steps->count;) {
 		size_t end = stretch_end(steps, i, &run_ns);
 		height = height_at_start(steps, i, end, burst, height);
@@ -232,14 +331,58 @@ static void find_base(struct lt_gc_steps *steps)
 	}
 }
 
+/* How far over its base the level is at rest, where the same work is not always the same number of objects. */
+static double slack(const struct lt_gc_steps *steps)
+{
+	static const double of_burst = 0.05;
+	double sum = 0, weight = 0;
+	for (size_t i = 0; i < steps->count; i++) {
+		double over = steps->data[i].level - steps->data[i].base;
+		sum += over * over;
+		weight += over;
+	}
+	return weight > 0 ? LT_POINT_GRAIN + of_burst * sum / weight : LT_POINT_GRAIN;
+}
+
+/* Units of work: from rest to rest. The one that the end of the path cuts goes on at its begin. */
+void lt_gc_steps_mark(struct lt_gc_steps *steps)
+{
+	if (steps->count == 0)
+		return;
+	find_base(steps);
+	double near = slack(steps), low = steps->data[0].level;
+	double rise = steps->data[steps->count - 1].level - steps->data[0].level;
+	for (size_t i = 0; i < steps->count; i++) {
+		struct lt_gc_step *step = &steps->data[i];
+		step->rest = step->level - step->base <= near;
+		if (step->rest)
+			low = step->level - rise;
+	}
+	double top = low;
+	for (size_t i = 0; i < steps->count; i++) {
+		struct lt_gc_step *step = &steps->data[i];
+		step->low = low;
+		top = step->level > top ? step->level : top;
+		step->top = top;
+		if (step->rest)
+			low = top = step->level;
+	}
+	for (size_t i = steps->count; i-- > 1;) {
+		struct lt_gc_step *step = &steps->data[i - 1];
+		if (!step->rest && steps->data[i].top > step->top)
+			step->top = steps->data[i].top;
+	}
+}
+
 bool lt_gc_steps_build(const struct lt_watch_points *points, double taken_back, double refill,
 		       double refill_share, double usual_flow, double least,
 		       struct lt_gc_steps *steps, double *ret_flow)
 {
-	double run_ns = 0, travelled = 0;
+	double run_ns = 0, travelled = 0, fall;
 	steps->count = 0;
 	*ret_flow = 0;
-	if (!walk_points(points, taken_back, refill, refill_share, steps))
+	if (!clean_fall(points, &fall) ||
+	    !walk_points(points, fall, taken_back, refill, refill_share, steps))
 		return false;
 	drop_short(steps);
 	for (size_t i = 1; i < steps->count; i++) {
@@ -252,13 +395,13 @@ bool lt_gc_steps_build(const struct lt_watch_points *points, double taken_back, 
 		steps->count = 0;
 		return true;
 	}
+	if (!join_stretches(steps))
+		return false;
 	*ret_flow = rate_of(steps);
 	if (*ret_flow <= 0)
 		*ret_flow = usual_flow;
-	if (!join_stretches(steps))
-		return false;
 	tilt(steps, *ret_flow);
-	find_base(steps);
+	lt_gc_steps_mark(steps);
 	return true;
 }
 
@@ -269,7 +412,7 @@ bool lt_gc_steps_even(double allocated, uint64_t run_ns, struct lt_gc_steps *ste
 		double level = allocated * i / STEPS_OF_COUNTS;
 		if (!add_step(steps, level, i > 0 ? run_ns / STEPS_OF_COUNTS : 0, i == 0))
 			return false;
-		steps->data[i].base = level;
 	}
+	lt_gc_steps_mark(steps);
 	return true;
 }

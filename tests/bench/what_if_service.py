@@ -167,6 +167,7 @@ if setting == "freeze":
     gc.freeze()
 elif setting != "usual":
     gc.set_threshold(*map(int, setting.split(",")))
+time.sleep(0.1)  # for whoever samples: the recording begins here
 begun, begun_cpu = time.perf_counter_ns(), time.thread_time_ns()
 for done in range(units):
     one(done)

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "analysis/gc_advise.h"
+#include "analysis/gc_model_parts.h"
 #include "base/cleanup.h"
 
 #include <math.h>
@@ -30,11 +31,8 @@ static void make_model(struct lt_gc_model *model, const double *levels, size_t c
 		const struct lt_gc_step step = {.level = levels[i], .run_ns = i > 0 ? MS : 0};
 		assert_true(lt_gc_steps_push(&model->steps, step));
 	}
-	double low = levels[count - 1] + levels[count - 1] - levels[0];
-	for (size_t i = count; i-- > 0;) {
-		low = levels[i] < low ? levels[i] : low;
-		model->steps.data[i].base = low;
-	}
+	model->found = model->aging = 1;
+	lt_gc_steps_mark(&model->steps);
 }
 
 static struct lt_gc_prediction predict(const struct lt_gc_model *model, int64_t t0, int64_t t1,
@@ -147,6 +145,28 @@ static void test_a_bound_keeps_its_word(void **ignored)
 	lt_gc_model_deinit(&model);
 }
 
+static void test_garbage_of_a_unit_waits_for_its_oldest_part(void **ignored)
+{
+	(void)ignored;
+	/* Units of 1,000 of which 100 are garbage; of ten one is met by the collection, near its top. */
+	static const double levels[] = {0, 1000, 100};
+	struct lt_gc_model model;
+	make_model(&model, levels, 3, 2 * 9 * 11 * 20 * (uint64_t)MS);
+	model.garbage_share = 1;
+	/* Garbage to be is there: it is found by the collection of generation 1, of which one is of twelve. */
+	struct lt_gc_prediction early = predict(&model, 1749, 10, 1000000);
+	assert_true(early.collections[1] > 10 && early.collections[2] == 0);
+	double old = (double)early.collections[1] * 100;
+	assert_true(early.garbage_peak >= old + 900 && early.garbage_peak <= old + 2400);
+	/* Not yet: each collection finds all that waits. */
+	model.garbage_from = 1;
+	assert_true(predict(&model, 1749, 10, 1000000).garbage_peak <= 900);
+	/* As the collector counts it. */
+	model.found = 0.5;
+	assert_true(predict(&model, 1749, 10, 1000000).garbage_peak <= 450);
+	lt_gc_model_deinit(&model);
+}
+
 static void test_delays_let_the_count_run_over(void **ignored)
 {
 	(void)ignored;
@@ -222,7 +242,7 @@ static void record_requests(struct lt_gc_recording *recording, unsigned requests
 		if (count + 1000 > 2000) {
 			/* What is allocated after the collection goes; the garbage of this request is left. */
 			int after = count + 1000 - 2001;
-			add_event(recording, at + MS / 3, at + MS / 3 + 20000, older > 10, 1000,
+			add_event(recording, at + MS / 3, at + MS / 3 + 20000, older > 10, 1200,
 				  2001);
 			older = older > 10 ? 0 : older + 1;
 			add_point(recording, at + MS / 3, 2001, LT_POINT_BEGIN);
@@ -438,6 +458,7 @@ int main(void)
 		cmocka_unit_test(test_a_bound_keeps_its_word),
 		cmocka_unit_test(test_free_lists_are_not_counted),
 		cmocka_unit_test(test_delays_let_the_count_run_over),
+		cmocka_unit_test(test_garbage_of_a_unit_waits_for_its_oldest_part),
 		cmocka_unit_test(test_requests_are_learnt_from_their_path),
 		cmocka_unit_test(test_free_lists_are_learnt_from_what_is_collected),
 		cmocka_unit_test(test_nothing_can_be_said_of_nothing),
