@@ -365,7 +365,7 @@ static enum lt_status take_malloc(struct lt_rss_reading *reading)
 	begin(&walk, reading);
 	reading->trim =
 		(struct lt_trim_gain){.resident = &reading->resident, .malloc = &reading->malloc};
-	LT_TRY(lt_malloc_walk(reading->view, &reading->malloc, take_chunk, &walk));
+	lt_malloc_walk(&reading->malloc, take_chunk, &walk);
 	lt_trim_gain_end(&reading->trim);
 	return reading->no_memory ? lt_fail_memory(reading->session) : LT_OK;
 }

@@ -17,13 +17,48 @@ static bool take_candidate(struct lt_chunk_reader *reader, const struct lt_glibc
 	       lt_addr_list_push(candidates, address);
 }
 
+enum { SIZE_UNIT = 16, STATE_BITS = 2, LARGE = 3 };
+
+/*
+ * A chunk as 4 bytes: its size in units and its state; one too large for that as 12: its state behind LARGE, then
+ * the two halves of its size. False: no memory.
+ */
+static bool push_size(struct lt_chunk_sizes *sizes, uint64_t size, enum lt_chunk_state state)
+{
+	uint32_t code = state == LT_CHUNK_USED ? 0 : state == LT_CHUNK_FREE ? 1 : 2;
+	uint64_t units = size / SIZE_UNIT;
+	if (units < (uint64_t)1 << (32 - STATE_BITS))
+		return lt_chunk_sizes_push(sizes, (uint32_t)(units << STATE_BITS) | code);
+	return lt_chunk_sizes_push(sizes, code << STATE_BITS | LARGE) &&
+	       lt_chunk_sizes_push(sizes, (uint32_t)size) &&
+	       lt_chunk_sizes_push(sizes, (uint32_t)(size >> 32));
+}
+
+static uint64_t next_size(const struct lt_chunk_sizes *sizes, size_t *at,
+			  enum lt_chunk_state *ret_state)
+{
+	static const enum lt_chunk_state states[] = {LT_CHUNK_USED, LT_CHUNK_FREE, LT_CHUNK_TOP};
+	uint32_t word = sizes->data[(*at)++];
+	uint64_t size = (uint64_t)(word >> STATE_BITS) * SIZE_UNIT;
+	uint32_t code = word & ((1 << STATE_BITS) - 1);
+	if (code == LARGE) {
+		code = word >> STATE_BITS;
+		size = sizes->data[*at] | (uint64_t)sizes->data[*at + 1] << 32;
+		*at += 2;
+	}
+	*ret_state = states[code];
+	return size;
+}
+
 /* Adds up the chunks of a region, and collects those that may be the cache of a thread. False: no memory. */
 static bool sum_region(const struct lt_view *view, struct lt_chunk_reader *reader,
-		       struct lt_malloc *malloc, const struct lt_chunk_region *region,
+		       struct lt_malloc *malloc, struct lt_chunk_region *region,
 		       struct lt_addr_list *candidates)
 {
 	struct lt_malloc_arena *arena = &malloc->arenas.data[region->arena];
+	struct lt_chunk_sizes *sizes = &malloc->parts->sizes;
 	lt_addr at = region->start;
+	region->first = region->past = sizes->count;
 	for (;;) {
 		struct lt_chunk_at chunk;
 		enum lt_chunk_step step =
@@ -37,6 +72,9 @@ static bool sum_region(const struct lt_view *view, struct lt_chunk_reader *reade
 		enum lt_chunk_state state = step == LT_STEP_TOP ? LT_CHUNK_TOP
 					    : chunk.free        ? LT_CHUNK_FREE
 								: LT_CHUNK_USED;
+		if (!push_size(sizes, chunk.size, state))
+			return false;
+		region->past = sizes->count;
 		arena->bytes[state] += chunk.size;
 		arena->chunks[state]++;
 		arena->overhead -= chunk.size < arena->overhead ? chunk.size : arena->overhead;
@@ -77,7 +115,7 @@ static enum lt_status sum_arenas(const struct lt_view *view, struct lt_chunk_rea
 				 struct lt_malloc *malloc, struct lt_addr_list *candidates)
 {
 	struct lt_malloc_parts *parts = malloc->parts;
-	malloc->arenas.count = parts->regions.count = candidates->count = 0;
+	malloc->arenas.count = parts->regions.count = candidates->count = parts->sizes.count = 0;
 	LT_TRY(lt_malloc_regions(view, reader, malloc));
 	uint64_t *extents = calloc(malloc->arenas.count + 1, sizeof(*extents));
 	if (extents == NULL)
@@ -170,48 +208,32 @@ enum lt_status lt_malloc_find(const struct lt_view *view, const struct lt_pagese
 }
 
 /* False: the visitor has enough. */
-static bool walk_region(struct lt_chunk_reader *reader, const struct lt_malloc *malloc,
-			const struct lt_chunk_region *region, lt_chunk_visit visit, void *ctx)
+static bool walk_region(const struct lt_malloc *malloc, const struct lt_chunk_region *region,
+			lt_chunk_visit visit, void *ctx)
 {
-	const struct lt_malloc_arena *arena = &malloc->arenas.data[region->arena];
-	lt_addr at = region->start;
-	for (;;) {
-		struct lt_chunk_at step_chunk;
-		enum lt_chunk_step step =
-			lt_chunk_next(reader, &at, region->end, arena->top, &step_chunk);
-		if (step != LT_STEP_CHUNK && step != LT_STEP_TOP)
-			return true;
+	const struct lt_malloc_parts *parts = malloc->parts;
+	lt_addr start = region->start;
+	for (size_t at = region->first; at < region->past;) {
 		uint64_t marked;
-		struct lt_chunk chunk = {
-			.address = step_chunk.start + LT_CHUNK_HEAD,
-			.size = step_chunk.size,
-			.arena = region->arena,
-			.state = step == LT_STEP_TOP ? LT_CHUNK_TOP
-				 : step_chunk.free   ? LT_CHUNK_FREE
-						     : LT_CHUNK_USED,
-		};
-		if (chunk.state == LT_CHUNK_USED &&
-		    lt_map_get(&malloc->parts->marks, step_chunk.start, &marked))
+		struct lt_chunk chunk = {.address = start + LT_CHUNK_HEAD, .arena = region->arena};
+		chunk.size = next_size(&parts->sizes, &at, &chunk.state);
+		if (chunk.state == LT_CHUNK_USED && lt_map_get(&parts->marks, start, &marked))
 			chunk.state = (enum lt_chunk_state)marked;
 		if (!visit(ctx, &chunk))
 			return false;
-		if (step == LT_STEP_TOP)
-			return true;
+		start += chunk.size;
 	}
+	return true;
 }
 
-enum lt_status lt_malloc_walk(const struct lt_view *view, const struct lt_malloc *found,
-			      lt_chunk_visit visit, void *ctx)
+void lt_malloc_walk(const struct lt_malloc *found, lt_chunk_visit visit, void *ctx)
 {
-	struct lt_chunk_reader reader;
 	if (!found->found)
-		return LT_OK;
-	if (!lt_chunk_reader_init(&reader, view->memory))
-		return lt_fail_memory(view->session);
+		return;
 	const struct lt_malloc_parts *parts = found->parts;
 	bool more = true;
 	for (size_t i = 0; more && i < parts->regions.count; i++)
-		more = walk_region(&reader, found, &parts->regions.data[i], visit, ctx);
+		more = walk_region(found, &parts->regions.data[i], visit, ctx);
 	for (size_t i = 0; more && i < parts->mapped.count; i++) {
 		struct lt_chunk chunk = {.address = parts->mapped.data[i].chunk + LT_CHUNK_HEAD,
 					 .size = parts->mapped.data[i].size,
@@ -219,8 +241,6 @@ enum lt_status lt_malloc_walk(const struct lt_view *view, const struct lt_malloc
 					 .arena = UINT32_MAX};
 		more = visit(ctx, &chunk);
 	}
-	lt_chunk_reader_deinit(&reader);
-	return LT_OK;
 }
 
 void lt_malloc_deinit(struct lt_malloc *found)
@@ -228,6 +248,7 @@ void lt_malloc_deinit(struct lt_malloc *found)
 	lt_malloc_arenas_deinit(&found->arenas);
 	if (found->parts != NULL) {
 		lt_chunk_regions_deinit(&found->parts->regions);
+		lt_chunk_sizes_deinit(&found->parts->sizes);
 		lt_map_deinit(&found->parts->marks);
 		lt_mapped_chunks_deinit(&found->parts->mapped);
 	}

@@ -65,11 +65,9 @@ LT_MUST_CHECK enum lt_status lt_malloc_find(const struct lt_view *view,
 					    const struct lt_pageset *others,
 					    struct lt_malloc *ret_malloc);
 
-/* Every chunk, by arena and ascending address, then the mmapped ones; false from `visit` ends the walk. */
+/* Every chunk, by arena and ascending address, then the mmapped ones; false from `visit` ends it. Reads nothing. */
 typedef bool (*lt_chunk_visit)(void *ctx, const struct lt_chunk *chunk);
-LT_MUST_CHECK enum lt_status lt_malloc_walk(const struct lt_view *view,
-					    const struct lt_malloc *found, lt_chunk_visit visit,
-					    void *ctx);
+void lt_malloc_walk(const struct lt_malloc *found, lt_chunk_visit visit, void *ctx);
 void lt_malloc_deinit(struct lt_malloc *found);
 
 #endif

@@ -77,7 +77,8 @@ static bool try_piece(struct pieces *pieces, lt_addr start, lt_addr limit, lt_ad
 
 static bool add_piece(struct pieces *pieces, lt_addr start, lt_addr end)
 {
-	return lt_chunk_regions_push(pieces->regions, (struct lt_chunk_region){start, end, 0});
+	return lt_chunk_regions_push(pieces->regions,
+				     (struct lt_chunk_region){.start = start, .end = end});
 }
 
 /* Pieces of [at, limit), which begin at multiples of `step`. `gaps`: the arena counts what is between them. */
@@ -177,9 +178,10 @@ static bool thread_regions(const struct lt_view *view, struct lt_malloc *malloc,
 				~(lt_addr)(LT_CHUNK_ALIGN - 1);
 		if (start - heap >= info.size)
 			break;
-		if (!lt_chunk_regions_push(
-			    &parts->regions,
-			    (struct lt_chunk_region){start, heap + info.size, index}))
+		if (!lt_chunk_regions_push(&parts->regions,
+					   (struct lt_chunk_region){.start = start,
+								    .end = heap + info.size,
+								    .arena = index}))
 			return false;
 		arena->overhead += info.size;
 		if (info.before == 0)

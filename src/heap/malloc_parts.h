@@ -7,11 +7,13 @@
 #include "base/map.h"
 #include "heap/malloc.h"
 #include "layout/glibc.h"
+#include "target/stream.h"
 
 /* Chunks that follow each other: a heap of a thread's arena, or a piece of the main one. */
 struct lt_chunk_region {
 	lt_addr start, end; /* the first chunk, and behind the last one */
 	uint32_t arena;
+	size_t first, past; /* of its chunks in `sizes`, once they are summed up */
 };
 LT_VEC(lt_chunk_regions, struct lt_chunk_region);
 
@@ -23,11 +25,13 @@ struct lt_mapped_chunk {
 LT_VEC(lt_mapped_chunks, struct lt_mapped_chunk);
 
 LT_VEC(lt_addr_list, lt_addr);
+LT_VEC(lt_chunk_sizes, uint32_t);
 
 struct lt_malloc_parts {
 	struct lt_glibc glibc;
 	struct lt_chunk_regions regions; /* by arena, then ascending */
-	struct lt_map marks;            /* chunk -> enum lt_chunk_state: in a fast bin or a cache */
+	struct lt_chunk_sizes sizes; /* of all chunks, see push_size(): none has to be read again */
+	struct lt_map marks;         /* chunk -> enum lt_chunk_state: in a fast bin or a cache */
 	struct lt_mapped_chunks mapped; /* ascending */
 	bool one_piece; /* the main arena is taken for one without a gap: its chunks are followed once */
 };
@@ -35,10 +39,10 @@ struct lt_malloc_parts {
 /* ---- malloc_walk.c: from chunk to chunk ---- */
 
 struct lt_chunk_reader {
-	struct lt_memory *memory;
-	lt_addr start; /* of what is in the buffer */
+	struct lt_stream stream;
+	lt_addr start; /* of what was read */
 	size_t size;
-	unsigned char *bytes;
+	const unsigned char *bytes;
 };
 bool lt_chunk_reader_init(struct lt_chunk_reader *reader, struct lt_memory *memory);
 void lt_chunk_reader_deinit(struct lt_chunk_reader *reader);

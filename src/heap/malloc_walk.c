@@ -6,18 +6,21 @@
 enum {
 	PAGE = 4096,
 	AHEAD = 256 << 10, /* bytes read at once where chunks follow each other closely */
+	OVERLAP = 1024,    /* what is looked at, at the end of what was read, may go on behind it */
 };
 
 bool lt_chunk_reader_init(struct lt_chunk_reader *reader, struct lt_memory *memory)
 {
-	*reader = (struct lt_chunk_reader){.memory = memory, .bytes = malloc(AHEAD)};
-	return reader->bytes != NULL;
+	*reader = (struct lt_chunk_reader){
+		.stream = {.memory = memory, .capacity = AHEAD, .bytes = malloc(AHEAD)}};
+	return reader->stream.bytes != NULL;
 }
 
 void lt_chunk_reader_deinit(struct lt_chunk_reader *reader)
 {
-	free(reader->bytes);
+	lt_stream_deinit(&reader->stream);
 	reader->bytes = NULL;
+	reader->size = 0;
 }
 
 const unsigned char *lt_chunk_read(struct lt_chunk_reader *reader, lt_addr addr, size_t size)
@@ -33,7 +36,9 @@ const unsigned char *lt_chunk_read(struct lt_chunk_reader *reader, lt_addr addr,
 	if (want < size)
 		want = size;
 	reader->start = addr;
-	reader->size = lt_memory_probe(reader->memory, addr, reader->bytes, want);
+	reader->bytes = lt_stream_load(&reader->stream, addr, size, want, &reader->size);
+	if (near && reader->size > OVERLAP)
+		lt_stream_ask(&reader->stream, addr + reader->size - OVERLAP, AHEAD);
 	return reader->size >= size ? reader->bytes : NULL;
 }
 

@@ -1,6 +1,7 @@
 #include "heap/pymalloc.h"
 
 #include "base/cleanup.h"
+#include "target/stream.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -507,14 +508,27 @@ enum lt_status lt_pymalloc_walk(const struct lt_view *view, const struct lt_pyma
 				lt_pool_visit visit, void *ctx)
 {
 	uint64_t step = pymalloc->pool_size > WALK_BYTES ? pymalloc->pool_size : WALK_BYTES;
-	LT_FREE unsigned char *bytes = malloc(step);
-	if (bytes == NULL)
-		return lt_fail_memory(view->session);
+	LT_CLEANUP(lt_stream_deinit)
+	struct lt_stream stream = {.memory = view->memory, .capacity = step};
 	for (size_t i = 0; i < pymalloc->pools.count; i++) {
 		const struct lt_range *range = &pymalloc->pools.data[i];
 		for (lt_addr at = range->start; at < range->end; at += step) {
 			size_t wanted = range->end - at < step ? range->end - at : step;
-			size_t got = lt_memory_read(view->memory, at, bytes, wanted);
+			size_t got, next_size = step;
+			lt_addr next = at + step;
+			if (next >= range->end) {
+				next = i + 1 < pymalloc->pools.count ? range[1].start : 0;
+				next_size = next != 0 ? range[1].end - next : 0;
+			} else if (range->end - next < step) {
+				next_size = range->end - next;
+			}
+			const unsigned char *bytes =
+				lt_stream_load(&stream, at, wanted, wanted, &got);
+			if (bytes == NULL)
+				return lt_fail_memory(view->session);
+			lt_stream_ask(&stream, next, next_size);
+			if (got < wanted)
+				view->memory->short_reads++;
 			for (size_t offset = 0; offset + pymalloc->pool_size <= wanted;
 			     offset += pymalloc->pool_size) {
 				struct lt_pool_seen pool = {.address = at + offset};

@@ -1,12 +1,16 @@
 #include "heap/window.h"
 
 #include "target/cache.h"
+#include "target/stream.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 /* For what the window does not hold: types, shared keys, tables beside the objects. */
-enum { CACHE_BYTES = 16 << 20 };
+enum {
+	CACHE_BYTES = 16 << 20,
+	GAP = 256 << 10, /* from one window to the next of a pass */
+};
 
 struct lt_window {
 	struct lt_memory memory;
@@ -14,7 +18,9 @@ struct lt_window {
 	struct lt_memory *under; /* a cache over the lender */
 	lt_addr start;
 	size_t size;
-	unsigned char *bytes; /* LT_WINDOW_MAX, or NULL */
+	const unsigned char *bytes; /* in the stream's buffer */
+	lt_addr last_end;           /* of the window before: a pass goes on from there */
+	struct lt_stream stream;
 };
 
 /* What the cache stands on: it closes that in the end, and the lender must stay. */
@@ -71,6 +77,7 @@ enum lt_status lt_window_create(struct lt_session *session, struct lt_memory *un
 	}
 	borrowed->memory.ops = &borrowed_ops;
 	borrowed->lender = under;
+	borrowed->memory.ahead = under->ahead;
 	enum lt_status status =
 		lt_cache_create(session, &borrowed->memory, CACHE_BYTES, &window->under);
 	if (status != LT_OK) {
@@ -80,6 +87,8 @@ enum lt_status lt_window_create(struct lt_session *session, struct lt_memory *un
 	}
 	window->memory.ops = &window_ops;
 	window->lender = under;
+	window->memory.ahead = under->ahead;
+	window->stream = (struct lt_stream){.memory = window->under, .capacity = LT_WINDOW_MAX};
 	*ret_window = window;
 	return LT_OK;
 }
@@ -90,8 +99,8 @@ void lt_window_destroy(struct lt_window *window)
 		return;
 	if (window->lender != NULL)
 		lt_window_settle(window);
+	lt_stream_deinit(&window->stream);
 	lt_memory_close(window->under);
-	free(window->bytes);
 	free(window);
 }
 
@@ -103,15 +112,16 @@ struct lt_memory *lt_window_memory(struct lt_window *window)
 const unsigned char *lt_window_load(struct lt_window *window, lt_addr start, size_t size,
 				    size_t *ret_size)
 {
-	if (window->bytes == NULL) {
-		window->bytes = malloc(LT_WINDOW_MAX);
-		if (window->bytes == NULL)
-			return NULL;
-	}
 	if (size > LT_WINDOW_MAX)
 		size = LT_WINDOW_MAX;
+	/* Small windows, and those far from each other, are no pass. */
+	bool goes_on = start - window->last_end <= GAP && size >= LT_CACHE_BULK;
 	window->start = start;
-	window->size = lt_memory_probe(window->under, start, window->bytes, size);
+	window->last_end = start + size;
+	window->size = 0;
+	window->bytes = lt_stream_load(&window->stream, start, size, size, &window->size);
+	if (goes_on)
+		lt_stream_ask(&window->stream, window->last_end, LT_WINDOW_MAX);
 	*ret_size = window->size;
 	return window->bytes;
 }
@@ -119,10 +129,9 @@ const unsigned char *lt_window_load(struct lt_window *window, lt_addr start, siz
 void lt_window_clear(struct lt_window *window, bool free_buffer)
 {
 	window->size = 0;
-	if (free_buffer) {
-		free(window->bytes);
-		window->bytes = NULL;
-	}
+	lt_stream_rest(&window->stream);
+	if (free_buffer)
+		lt_stream_deinit(&window->stream);
 }
 
 bool lt_window_reach(struct lt_window *window, lt_addr address)
@@ -140,5 +149,8 @@ void lt_window_settle(struct lt_window *window)
 void lt_window_let_go(struct lt_window *window)
 {
 	lt_window_settle(window);
+	lt_stream_rest(&window->stream);
+	window->stream.memory = NULL;
+	window->memory.ahead = window->under->ahead = NULL;
 	window->lender = NULL;
 }

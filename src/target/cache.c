@@ -199,6 +199,7 @@ enum lt_status lt_cache_create(struct lt_session *session, struct lt_memory *und
 		return lt_fail_memory(session);
 	}
 	cache->under = under;
+	cache->memory.ahead = under->ahead;
 	*ret_memory = &cache->memory;
 	lt_cache_clear(*ret_memory);
 	return LT_OK;

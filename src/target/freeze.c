@@ -1,6 +1,7 @@
 #include "target/freeze.h"
 
 #include "base/cleanup.h"
+#include "target/ahead.h"
 #include "target/arch.h"
 #include "target/cgroup.h"
 #include "target/freeze_guard.h"
@@ -306,7 +307,9 @@ static enum lt_status take(struct lt_session *session, struct lt_process *proces
 	}
 	if (fd < 0)
 		return lt_fail(session, LT_E_INTERNAL, "the guard process gave no memory");
-	return lt_live_from_fd(session, fd, &freeze->shown.memory);
+	LT_TRY(lt_live_from_fd(session, fd, &freeze->shown.memory));
+	lt_ahead_create(freeze->shown.memory);
+	return LT_OK;
 }
 
 enum lt_status lt_freeze_begin(struct lt_session *session, struct lt_process *process,

@@ -1,6 +1,7 @@
 #include "target/live.h"
 
 #include "base/cleanup.h"
+#include "target/ahead.h"
 #include "target/permission.h"
 
 #include <errno.h>
@@ -64,6 +65,7 @@ static size_t read_vm(struct lt_memory *memory, lt_addr addr, void *buffer, size
 static void close_live(struct lt_memory *memory)
 {
 	struct live *live = (struct live *)memory;
+	lt_ahead_destroy(memory->ahead);
 	if (live->fd >= 0)
 		close(live->fd);
 	free(live);

@@ -19,6 +19,7 @@
 typedef uint64_t lt_addr;
 
 struct lt_memory;
+struct lt_ahead;
 
 struct lt_memory_ops {
 	/* Bytes read from the start of the range, at most `size`. */
@@ -33,6 +34,8 @@ struct lt_memory {
 	uint64_t reads;       /* calls */
 	uint64_t bytes;       /* bytes delivered */
 	uint64_t short_reads; /* counted reads that got less than they asked for */
+	struct lt_ahead
+		*ahead; /* what reads ahead, of this one or of the one below; NULL: nothing */
 };
 
 size_t lt_memory_read(struct lt_memory *memory, lt_addr addr, void *buffer, size_t size);

@@ -68,7 +68,7 @@ static enum lt_status report(const struct lt_view *view, struct lt_malloc *mallo
 	for (size_t i = 0; i < asked_count; i++)
 		json_array_append_new(totals.answers, json_null());
 	uint64_t start = lt_now_ns();
-	LT_TRY(lt_malloc_walk(view, malloc, add_chunk, &totals));
+	lt_malloc_walk(malloc, add_chunk, &totals);
 	double ms = (double)(lt_now_ns() - start) / 1e6;
 	json_t *arenas = json_array();
 	for (size_t i = 0; i < count; i++) {
@@ -166,7 +166,7 @@ static int disturb(struct lt_look *look, unsigned rounds)
 				.malloc = &malloc,
 				.bytes = calloc(malloc.arenas.count + 1, sizeof(*totals.bytes)),
 				.chunks = calloc(malloc.arenas.count + 1, sizeof(*totals.chunks))};
-			status = lt_malloc_walk(&view, &malloc, add_chunk, &totals);
+			lt_malloc_walk(&malloc, add_chunk, &totals);
 			free(totals.bytes);
 			free(totals.chunks);
 		}

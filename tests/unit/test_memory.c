@@ -2,10 +2,12 @@
  * test_memory.c: memory sources: images, injected faults, the page cache, and live processes.
  */
 #include "base/cleanup.h"
+#include "target/ahead.h"
 #include "target/cache.h"
 #include "target/faults.h"
 #include "target/image.h"
 #include "target/live.h"
+#include "target/stream.h"
 
 #include <setjmp.h>
 #include <signal.h>
@@ -284,6 +286,77 @@ static void test_cache_passes_on_a_page_that_ends_early(void **state)
 	lt_memory_close(cache);
 }
 
+/* The same as the pattern, but nothing is counted: two threads read it. */
+static size_t calm_read(struct lt_memory *memory, lt_addr addr, void *buffer, size_t size)
+{
+	const struct pattern *pattern = (const struct pattern *)memory;
+	for (size_t i = 0; i < size; i++) {
+		if (addr + i >= pattern->hole && addr + i < pattern->hole + PAGE)
+			return i;
+		((unsigned char *)buffer)[i] = pattern_byte(addr + i);
+	}
+	return size;
+}
+
+static const struct lt_memory_ops calm_ops = {calm_read, pattern_close};
+
+/* A load in `stream`: all that there is, or at least `least` of it. */
+static size_t expect_load(struct lt_stream *stream, lt_addr addr, size_t least, size_t size)
+{
+	const struct pattern *pattern = (const struct pattern *)stream->memory;
+	size_t there = size, got = 0;
+	if (addr < pattern->hole + PAGE && addr + size > pattern->hole)
+		there = addr < pattern->hole ? (size_t)(pattern->hole - addr) : 0;
+	const unsigned char *bytes = lt_stream_load(stream, addr, least, size, &got);
+	assert_non_null(bytes);
+	assert_true(got <= there && (got == there || got >= least));
+	for (size_t i = 0; i < got; i++)
+		if (bytes[i] != pattern_byte(addr + i))
+			fail_msg("byte %zu of the load at 0x%llx", i, (unsigned long long)addr);
+	return got;
+}
+
+static void test_a_stream_gives_what_is_there(void **state)
+{
+	const bool *is_ahead = *state;
+	enum { STEP = 8 * PAGE };
+	struct pattern pattern = {.memory.ops = &calm_ops, .hole = 0x7f0000105000};
+	struct lt_stream stream = {.memory = &pattern.memory, .capacity = STEP};
+	if (*is_ahead) {
+		lt_ahead_create(&pattern.memory);
+		assert_non_null(pattern.memory.ahead);
+	}
+	/* In order, and over the hole: what was asked for ends there, what is behind it is read anew. */
+	for (lt_addr at = 0x7f0000100000; at < 0x7f0000120000; at += STEP) {
+		expect_load(&stream, at, STEP, STEP);
+		lt_stream_ask(&stream, at + STEP, STEP);
+	}
+	lt_addr at = 0x7f0000101000;
+	uint64_t random = 1;
+	for (int i = 0; i < 3000; i++) {
+		random = random * 6364136223846793005u + 1442695040888963407u;
+		size_t size = 1 + (random >> 33) % STEP, least = 1 + (random >> 20) % size;
+		size_t got = expect_load(&stream, at, least, size);
+		/* Right behind, a little farther or nearer, or elsewhere. */
+		at += got;
+		if (random >> 60 == 0)
+			at = 0x7f0000100000 + (random >> 40) % MIB;
+		lt_stream_ask(&stream, at - (random >> 50) % 64, STEP + 1000);
+		at += random >> 61 == 1 ? (random >> 45) % PAGE : 0;
+		if (at > 0x7f0000400000 || random >> 58 == 17) {
+			lt_stream_rest(&stream);
+			at = 0x7f0000103000;
+		}
+	}
+	/* Nothing is read ahead at the end of all addresses, and a reading that goes on is waited for. */
+	lt_stream_ask(&stream, UINT64_MAX - PAGE, STEP);
+	assert_int_equal(stream.next_size, 0);
+	lt_stream_ask(&stream, 0x7f0000000000, STEP);
+	assert_int_equal(stream.next_size, *is_ahead ? STEP : 0);
+	lt_stream_deinit(&stream);
+	lt_ahead_destroy(pattern.memory.ahead);
+}
+
 /* A child that holds still until it is killed; it never returns. */
 static pid_t start_child(void)
 {
@@ -419,6 +492,7 @@ static void test_live_refuses_the_dead(void **state)
 
 int main(void)
 {
+	bool plain = false, ahead = true;
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_image_reads_across_segments_and_stops_at_holes),
 		cmocka_unit_test(test_image_refuses_overlap),
@@ -427,6 +501,8 @@ int main(void)
 		cmocka_unit_test(test_cache_gives_what_is_below),
 		cmocka_unit_test(test_cache_remembers),
 		cmocka_unit_test(test_cache_passes_on_a_page_that_ends_early),
+		cmocka_unit_test_prestate(test_a_stream_gives_what_is_there, &plain),
+		cmocka_unit_test_prestate(test_a_stream_gives_what_is_there, &ahead),
 		cmocka_unit_test(test_live_reads_do_not_unshare_a_forked_child),
 		cmocka_unit_test(test_live_stops_at_holes),
 		cmocka_unit_test(test_live_refuses_the_dead),

@@ -1,0 +1,28 @@
+/*
+ * ahead.h: a thread that reads memory which stands still, while what was read before is looked at.
+ *
+ * One read at a time: it is asked for, with the buffer that it goes to, and its answer is waited for. The thread
+ * starts with the first one. lt_stream (stream.h) is what passes over a heap use.
+ */
+#ifndef LT_TARGET_AHEAD_H
+#define LT_TARGET_AHEAD_H
+
+#include "target/memory.h"
+
+/*
+ * Lets `memory` be read ahead: its ops->read must be safe in two threads at once. It is owned by that memory, whose
+ * close ends it with lt_ahead_destroy(). Without memory for it, nothing is read ahead.
+ */
+void lt_ahead_create(struct lt_memory *memory);
+/* Waits for a read that goes on. NULL is allowed. */
+void lt_ahead_destroy(struct lt_ahead *ahead);
+
+/*
+ * Begins to read; `buffer` belongs to the reading until the answer. False: it cannot, or another answer was not taken
+ * yet. `memory` may be any that stands on the one that is read ahead.
+ */
+bool lt_ahead_ask(struct lt_memory *memory, lt_addr addr, void *buffer, size_t size);
+/* How many bytes came, as lt_memory_probe() would say. */
+size_t lt_ahead_answer(struct lt_memory *memory);
+
+#endif
