@@ -72,6 +72,12 @@ void lt_finding_near(struct lt_findings *findings, struct lt_finding *finding, u
 LT_MUST_CHECK enum lt_status lt_finding_stuck(struct lt_findings *findings,
 					      const struct lt_unvisited *unvisited);
 
+struct lt_memory_state;
+
+/* On resident memory and what limits it; none while nothing of it is known. */
+LT_MUST_CHECK enum lt_status lt_findings_memory(struct lt_findings *findings,
+						const struct lt_memory_state *state);
+
 LT_MUST_CHECK enum lt_status lt_findings_collector(struct lt_findings *findings);
 LT_MUST_CHECK enum lt_status lt_findings_caches(struct lt_findings *findings);
 LT_MUST_CHECK enum lt_status lt_findings_containers(struct lt_findings *findings);

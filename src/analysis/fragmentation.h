@@ -12,6 +12,7 @@
 #include "base/vec.h"
 #include "heap/malloc.h"
 #include "heap/pymalloc.h"
+#include "target/cgroup.h"
 
 enum lt_fragmentation_verdict {
 	LT_FRAGMENTATION_NONE,     /* little is free, or little of what is held */
@@ -80,7 +81,8 @@ struct lt_fragmentation {
 
 	struct lt_memory_limit limits[LT_MEMORY_LIMITS_MAX];
 	size_t limit_count;
-	bool exhausted; /* one of them is tight */
+	bool exhausted;                /* one of them is tight */
+	struct lt_cgroup_memory group; /* the control group among them */
 
 	struct lt_fragment_cells cells; /* pymalloc's first, each allocator's ascending by arena */
 	bool cut;                       /* there were more cells than are kept */

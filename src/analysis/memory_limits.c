@@ -89,16 +89,16 @@ static void of_machine(uint64_t mappings, struct lt_fragmentation *to)
 enum lt_status lt_memory_limits_read(struct lt_session *session, pid_t pid, uint64_t mappings,
 				     struct lt_fragmentation *fragmentation)
 {
-	struct lt_cgroup_memory group;
-	LT_TRY(lt_cgroup_memory(session, pid, &group));
+	struct lt_cgroup_memory *group = &fragmentation->group;
+	LT_TRY(lt_cgroup_memory(session, pid, group));
 	of_process(pid, fragmentation);
-	if (group.limited)
-		add(fragmentation, (struct lt_memory_limit){.name = "control group",
-							    .cause = group.throttles ? "memory.high"
-										     : "memory.max",
-							    .limit = group.limit,
-							    .used = group.usage - group.reclaimable,
-							    .headroom = group.headroom});
+	if (group->limited)
+		add(fragmentation, (struct lt_memory_limit){
+					   .name = "control group",
+					   .cause = group->throttles ? "memory.high" : "memory.max",
+					   .limit = group->limit,
+					   .used = group->usage - group->reclaimable,
+					   .headroom = group->headroom});
 	of_machine(mappings, fragmentation);
 	return LT_OK;
 }

@@ -24,6 +24,7 @@ void lt_pymalloc_deinit(struct lt_pymalloc *pymalloc)
 	lt_pymalloc_arenas_deinit(&pymalloc->arenas);
 	lt_ranges_deinit(&pymalloc->pools);
 	lt_pageset_deinit(&pymalloc->pages);
+	free(pymalloc->used);
 	*pymalloc = (struct lt_pymalloc){0};
 }
 
@@ -477,6 +478,9 @@ enum lt_status lt_pymalloc_find(const struct lt_view *view,
 		    !lt_pageset_add(&found.pages, range->start, range->end))
 			status = lt_fail_memory(view->session);
 	}
+	found.used = calloc(found.bytes / found.pool_size + 1, sizeof(*found.used));
+	if (status == LT_OK && found.used == NULL)
+		status = lt_fail_memory(view->session);
 	if (status != LT_OK) {
 		lt_pymalloc_deinit(&found);
 		return status;

@@ -35,6 +35,8 @@ struct lt_pymalloc {
 	struct lt_pageset pages; /* the same as a set */
 	uint64_t pool_size;
 	uint64_t bytes; /* sum of the ranges */
+	uint32_t *
+		used; /* bytes in use of each pool, in their order, once a scan (track.h) has seen them; may be NULL */
 	unsigned
 		shift; /* bytes of a block before the requested memory: 16 under PYTHONMALLOC=debug */
 	bool by_search; /* found by their headers: the table was not found */

@@ -179,12 +179,14 @@ static void take_block(struct scan *scan, lt_addr block, const unsigned char *by
 	}
 }
 
-static void scan_pool(struct scan *scan, lt_addr address, const unsigned char *bytes)
+static void scan_pool(struct scan *scan, lt_addr address, const unsigned char *bytes,
+		      uint32_t *ret_used)
 {
 	const struct lt_pymalloc *pymalloc = scan->track->pymalloc;
 	struct lt_pool pool;
 	if (!lt_pool_parse(&scan->track->view, pymalloc, address, bytes, &pool))
 		return;
+	*ret_used = pool.used * pool.block_size;
 	if (pool.torn)
 		scan->torn = true;
 	if (pool.block_size < HEAD_OBJECT + pymalloc->shift)
@@ -214,6 +216,9 @@ static enum lt_status scan_arenas(struct scan *scan)
 	const struct lt_pymalloc *pymalloc = track->pymalloc;
 	uint64_t step = LT_WINDOW_MAX & ~(pymalloc->pool_size - 1);
 	uint64_t done = 0, windows = 0;
+	uint32_t unwanted, *used = pymalloc->used;
+	if (used != NULL)
+		memset(used, 0, pymalloc->bytes / pymalloc->pool_size * sizeof(*used));
 	for (size_t i = 0; i < pymalloc->pools.count; i++) {
 		const struct lt_range *range = &pymalloc->pools.data[i];
 		for (lt_addr at = range->start; at < range->end; at += step) {
@@ -228,7 +233,9 @@ static enum lt_status scan_arenas(struct scan *scan)
 			}
 			for (size_t pool = 0; pool + pymalloc->pool_size <= got;
 			     pool += pymalloc->pool_size)
-				scan_pool(scan, at + pool, bytes + pool);
+				scan_pool(scan, at + pool, bytes + pool,
+					  used != NULL ? &used[(done + pool) / pymalloc->pool_size]
+						       : &unwanted);
 			if (scan->no_memory)
 				return lt_fail_memory(track->view.session);
 			done += size;

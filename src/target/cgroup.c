@@ -21,11 +21,21 @@ static const struct {
 	const char *usage;
 	const char *
 		reclaimable; /* line of memory.stat; version 1 counts the groups below only in total_ */
+	const char *swap, *swap_limit; /* version 1: of memory and swap together */
+	const char *events;            /* has a line "oom_kill N" */
 } files[] = {
 	[VERSION_1] = {{"memory.limit_in_bytes", NULL},
 		       "memory.usage_in_bytes",
-		       "total_inactive_file"},
-	[VERSION_2] = {{"memory.max", "memory.high"}, "memory.current", "inactive_file"},
+		       "total_inactive_file",
+		       "memory.memsw.usage_in_bytes",
+		       "memory.memsw.limit_in_bytes",
+		       "memory.oom_control"},
+	[VERSION_2] = {{"memory.max", "memory.high"},
+		       "memory.current",
+		       "inactive_file",
+		       "memory.swap.current",
+		       "memory.swap.max",
+		       "memory.events"},
 };
 
 struct mount {
@@ -53,6 +63,31 @@ static bool stat_line(const char *text, const char *name, uint64_t *ret_value)
 	return false;
 }
 
+static uint64_t less(uint64_t from, uint64_t what)
+{
+	return from > what ? from - what : 0;
+}
+
+/* What else there is to say about the group whose limit and usage are in *group. */
+static void look_closer(const char *directory, enum version version, struct lt_cgroup_memory *group)
+{
+	char text[8192];
+	if (read_file(directory, files[version].swap, text, sizeof(text)) &&
+	    lt_proc_number(text, &group->swap)) {
+		group->swaps = true;
+		group->swap_limit = UINT64_MAX;
+		uint64_t limit;
+		if (read_file(directory, files[version].swap_limit, text, sizeof(text)) &&
+		    lt_proc_number(text, &limit) && limit < NO_LIMIT)
+			group->swap_limit =
+				version == VERSION_1 ? less(limit, group->limit) : limit;
+		if (version == VERSION_1)
+			group->swap = less(group->swap, group->usage);
+	}
+	group->counts_kills = read_file(directory, files[version].events, text, sizeof(text)) &&
+			      stat_line(text, "oom_kill", &group->kills);
+}
+
 /* Weighs one group: if it has less headroom than what is known so far, it is what is known. */
 static void weigh(const char *directory, const char *name, enum version version,
 		  struct lt_cgroup_memory *memory)
@@ -74,8 +109,10 @@ static void weigh(const char *directory, const char *name, enum version version,
 			continue;
 		here.headroom = here.limit > needed ? here.limit - needed : 0;
 		here.throttles = i == 1;
-		if (!memory->limited || here.headroom < memory->headroom)
+		if (!memory->limited || here.headroom < memory->headroom) {
 			*memory = here;
+			look_closer(directory, version, memory);
+		}
 	}
 }
 

@@ -22,6 +22,12 @@ struct lt_cgroup_memory {
 	uint64_t headroom; /* limit - (usage - reclaimable), 0 when that is negative */
 	bool throttles;    /* the limit is memory.high: behind it the group is slowed, not killed */
 	char group[512];   /* name of that group, cut to fit */
+	bool swaps;        /* it has figures on swap: the next two */
+	uint64_t swap;     /* what of the group's memory is swapped out, besides usage */
+	uint64_t swap_limit; /* of that; UINT64_MAX: none of its own */
+	bool counts_kills;   /* the next one is known */
+	uint64_t
+		kills; /* processes that the kernel killed for want of memory, since the group was made */
 };
 
 /*

@@ -135,6 +135,45 @@ static void test_version_1_beside_version_2(void **state)
 	assert_string_equal(memory.group, "/docker/abc");
 }
 
+static void test_swap_and_kills(void **state)
+{
+	(void)state;
+	put("/proc/self/mountinfo", mounts_2);
+	put("/proc/77/cgroup", "0::/a\n");
+	put("/sys/fs/cgroup/a/memory.max", "1000\n");
+	put("/sys/fs/cgroup/a/memory.current", "800\n");
+	struct lt_cgroup_memory memory = look();
+	assert_true(memory.limited);
+	assert_false(memory.swaps);
+	assert_false(memory.counts_kills);
+	put("/sys/fs/cgroup/a/memory.swap.current", "70\n");
+	put("/sys/fs/cgroup/a/memory.swap.max", "max\n");
+	put("/sys/fs/cgroup/a/memory.events",
+	    "low 0\nhigh 0\nmax 12\noom 4\noom_kill 3\noom_group_kill 9\n");
+	memory = look();
+	assert_true(memory.swaps && memory.counts_kills);
+	assert_int_equal(memory.swap, 70);
+	assert_true(memory.swap_limit == UINT64_MAX);
+	assert_int_equal(memory.kills, 3);
+	put("/sys/fs/cgroup/a/memory.swap.max", "90\n");
+	assert_int_equal(look().swap_limit, 90);
+
+	/* Version 1 counts memory and swap together. */
+	put("/proc/self/mountinfo", "35 31 0:32 / /sys/fs/cgroup/m rw - cgroup cgroup rw,memory\n");
+	put("/proc/77/cgroup", "4:memory:/b\n");
+	put("/sys/fs/cgroup/m/b/memory.limit_in_bytes", "1000\n");
+	put("/sys/fs/cgroup/m/b/memory.usage_in_bytes", "800\n");
+	put("/sys/fs/cgroup/m/b/memory.memsw.limit_in_bytes", "1500\n");
+	put("/sys/fs/cgroup/m/b/memory.memsw.usage_in_bytes", "950\n");
+	put("/sys/fs/cgroup/m/b/memory.oom_control",
+	    "oom_kill_disable 0\nunder_oom 0\noom_kill 5\n");
+	memory = look();
+	assert_true(memory.swaps && memory.counts_kills);
+	assert_int_equal(memory.swap, 150);
+	assert_int_equal(memory.swap_limit, 500);
+	assert_int_equal(memory.kills, 5);
+}
+
 static void test_containers(void **state)
 {
 	(void)state;
@@ -365,6 +404,7 @@ int main(void)
 						make_tree, remove_tree),
 		cmocka_unit_test_setup_teardown(test_version_1_beside_version_2, make_tree,
 						remove_tree),
+		cmocka_unit_test_setup_teardown(test_swap_and_kills, make_tree, remove_tree),
 		cmocka_unit_test_setup_teardown(test_containers, make_tree, remove_tree),
 		cmocka_unit_test_setup_teardown(test_files_without_sense, make_tree, remove_tree),
 		cmocka_unit_test(test_no_such_process),

@@ -44,6 +44,7 @@ MEMBERS = {
     "PyLongObject.ob_digit": ["long_value.ob_digit"],
     "PyVarObject.ob_size": ["ob_size"],
     "_PyRuntimeState.finalizing": ["_finalizing"],
+    "_PyRuntimeState.tracemalloc_config": ["tracemalloc.config"],
     "_PyRuntimeState.gilstate_tstate_current": ["gilstate.tstate_current"],
     "PyInterpreterState.id": ["_id", "id"],
     "PyInterpreterState.threads_head": ["threads.head", "tstate_head"],
