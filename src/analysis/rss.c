@@ -40,6 +40,7 @@ static void reading_deinit(struct lt_rss_reading *reading)
 	lt_rss_pendings_deinit(&reading->pending);
 	free(reading->types);
 	free(reading->placed);
+	free(reading->foreign_maps);
 	free(reading->kept);
 	free(reading->arena_used);
 }
@@ -86,6 +87,9 @@ static const struct {
 	[LT_RSS_C_CACHED] = {LT_RSS_MALLOC, "free in caches of threads", ""},
 	[LT_RSS_C_FREE] = {LT_RSS_MALLOC, "free between used memory", ""},
 	[LT_RSS_C_TOP] = {LT_RSS_MALLOC, "free at the end of heaps", ""},
+	[LT_RSS_C_PAGES] = {LT_RSS_MALLOC, "free pages",
+			    "the allocator gives them back after a while"},
+	[LT_RSS_C_OWN] = {LT_RSS_MALLOC, "the C allocator's own data", ""},
 };
 
 static enum lt_status add_tally(struct lt_rss_reading *reading, struct lt_rss *rss,
@@ -178,7 +182,7 @@ static void add_up(const struct lt_rss_reading *reading, struct lt_rss *rss)
 			sum += rss->parts.data[i].bytes;
 	}
 	rss->rss_bytes = smaps->rss;
-	rss->trim_gain_bytes = reading->foreign ? 0 : reading->trim.bytes;
+	rss->trim_gain_bytes = reading->foreign.name != NULL ? 0 : reading->trim.bytes;
 	/* Pages of zeros are mapped, but the kernel does not count them: parts may then sum up to more. */
 	rss->explained_bytes = sum < smaps->rss ? sum : smaps->rss;
 	rss->explained_ratio =
@@ -217,6 +221,8 @@ static enum lt_status look(struct lt_subject *subject, struct lt_rss_reading *re
 	reading->view = lt_heap_view(subject->picture.heap);
 	reading->pymalloc = lt_heap_pymalloc(subject->picture.heap);
 	LT_TRY(lt_malloc_find(reading->view, &reading->pymalloc->pages, &reading->malloc));
+	lt_foreign_find(reading->view, &reading->foreign);
+	rss->foreign = reading->foreign;
 	LT_TRY(lt_rss_allocator(reading, rss));
 	LT_TRY(lt_rss_owners(reading));
 	LT_TRY(lt_rss_find_pins(reading, subject, rss));

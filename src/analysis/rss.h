@@ -10,6 +10,7 @@
 #include "analysis/subject.h"
 #include "base/arena.h"
 #include "base/vec.h"
+#include "heap/foreign.h"
 #include "heap/malloc.h"
 #include "heap/pymalloc.h"
 
@@ -57,6 +58,7 @@ struct lt_rss {
 	struct lt_rss_pins pins;           /* largest first */
 	struct lt_pymalloc_stats pymalloc; /* all zero: the table of arenas was not found */
 	struct lt_malloc malloc;
+	struct lt_foreign foreign; /* an allocator in place of glibc's */
 	struct lt_arena strings;
 };
 

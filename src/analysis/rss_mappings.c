@@ -11,34 +11,6 @@
 
 enum { BSS_MAX = 64 << 20 };
 
-/*
- * Allocators that have no table here that is read: a library of the name is mapped, or the program has it in
- * itself; of mimalloc every CPython since 3.13 has a copy, in use or not.
- */
-static const struct {
-	const char *file, *symbol, *name;
-} allocators[] = {
-	{"/libjemalloc", "malloc_stats_print", "jemalloc"},
-	{"/libmimalloc", NULL, "mimalloc"},
-	{"/libtcmalloc", "MallocExtension_GetStats", "tcmalloc"},
-	{"/ld-musl-", NULL, "musl"},
-};
-
-static const char *find_allocator(const struct lt_rss_reading *reading)
-{
-	const struct lt_smap_list *maps = &reading->resident.smaps.list;
-	for (size_t a = 0; a < sizeof(allocators) / sizeof(*allocators); a++) {
-		for (size_t i = 0; i < maps->count; i++) {
-			if (strstr(maps->data[i].mapping.path, allocators[a].file) != NULL)
-				return allocators[a].name;
-		}
-		if (allocators[a].symbol != NULL && reading->view->python != NULL &&
-		    lt_python_symbol(reading->view->python, allocators[a].symbol) != 0)
-			return allocators[a].name;
-	}
-	return NULL;
-}
-
 static char *copy(struct lt_rss *rss, const char *text)
 {
 	return lt_arena_copy(&rss->strings, text, strlen(text));
@@ -46,16 +18,14 @@ static char *copy(struct lt_rss *rss, const char *text)
 
 enum lt_status lt_rss_allocator(struct lt_rss_reading *reading, struct lt_rss *rss)
 {
-	const char *other = find_allocator(reading);
 	const struct lt_malloc *malloc = &reading->malloc;
 	char text[64];
-	if (other != NULL)
-		snprintf(text, sizeof(text), "%s", other);
+	if (reading->foreign.name != NULL)
+		snprintf(text, sizeof(text), "%s", reading->foreign.name);
 	else if (malloc->found)
 		snprintf(text, sizeof(text), "glibc %.15s", malloc->release);
 	else
 		snprintf(text, sizeof(text), "the C allocator");
-	reading->foreign = other != NULL;
 	rss->allocator = copy(rss, text);
 	return rss->allocator != NULL ? LT_OK : lt_fail_memory(reading->session);
 }
@@ -144,10 +114,10 @@ static struct lt_rss_part of_mapping(const struct lt_rss_reading *reading, const
 		part.name = "stack of the main thread";
 	} else if (strcmp(mapping->path, "[heap]") == 0) {
 		part.layer = LT_RSS_MALLOC;
-		part.name = reading->malloc.found && !reading->foreign
-				    ? "the C allocator's own data"
-				    : rss->allocator;
-		part.detail = reading->malloc.found ? "" : "used and free memory as one part";
+		bool walked = reading->foreign.name != NULL ? reading->foreign.found
+							    : reading->malloc.found;
+		part.name = walked ? "the C allocator's own data" : rss->allocator;
+		part.detail = walked ? "" : "used and free memory as one part";
 	} else if (mapping->path[0] == '[' && !begins(mapping->path, "[anon")) {
 		part.layer = LT_RSS_FILES;
 		part.name = "pages of the kernel";
@@ -162,7 +132,10 @@ static struct lt_rss_part of_mapping(const struct lt_rss_reading *reading, const
 		part.name = reading->malloc.found ? "the C allocator's own data"
 						  : "arenas of the C allocator for threads";
 		part.detail = reading->malloc.found ? "" : "used and free memory as one part";
-	} else if (reading->foreign) {
+	} else if (reading->foreign_maps[i] != 0) {
+		part.layer = LT_RSS_MALLOC;
+		part.name = "the C allocator's own data";
+	} else if (reading->foreign.name != NULL && !reading->foreign.found) {
 		part.layer = LT_RSS_MALLOC;
 		part.name = rss->allocator;
 		part.detail = "used and free memory as one part";

@@ -370,6 +370,49 @@ static enum lt_status take_malloc(struct lt_rss_reading *reading)
 	return reading->no_memory ? lt_fail_memory(reading->session) : LT_OK;
 }
 
+static void note_mapping(struct lt_rss_reading *reading, lt_addr at, const struct lt_smap **known)
+{
+	if (*known == NULL || at < (*known)->mapping.start || at >= (*known)->mapping.end)
+		*known = lt_smaps_find(&reading->resident.smaps, at);
+	if (*known != NULL)
+		reading->foreign_maps[*known - reading->resident.smaps.list.data] = 1;
+}
+
+struct foreign_walk {
+	struct walk walk;
+	const struct lt_smap *mapping; /* that the block before was in */
+};
+
+static bool take_block(void *ctx, const struct lt_foreign_block *block)
+{
+	static const enum lt_rss_fixed free_parts[LT_FOREIGN_STATES] = {
+		[LT_FOREIGN_FREE] = LT_RSS_C_FREE,
+		[LT_FOREIGN_PAGES] = LT_RSS_C_PAGES,
+		[LT_FOREIGN_OWN] = LT_RSS_C_OWN,
+	};
+	struct foreign_walk *foreign = ctx;
+	struct lt_rss_reading *reading = foreign->walk.reading;
+	note_mapping(reading, block->start, &foreign->mapping);
+	if (block->state == LT_FOREIGN_USED)
+		take_used(&foreign->walk, block->start, block->size,
+			  block->address + reading->pymalloc->shift, LT_RSS_C_USED);
+	else
+		tally(reading, &reading->fixed[free_parts[block->state]], block->start, block->size,
+		      1);
+	return !reading->no_memory;
+}
+
+static enum lt_status take_foreign(struct lt_rss_reading *reading)
+{
+	struct foreign_walk foreign = {0};
+	reading->foreign_maps = calloc(reading->resident.smaps.list.count + 1, 1);
+	if (reading->foreign_maps == NULL)
+		return lt_fail_memory(reading->session);
+	begin(&foreign.walk, reading);
+	lt_foreign_walk(reading->view, &reading->foreign, take_block, &foreign);
+	return reading->no_memory ? lt_fail_memory(reading->session) : LT_OK;
+}
+
 /* ---- What is left ---- */
 
 /* Bytes of an object where it lies, what it owns elsewhere left out. */
@@ -477,6 +520,7 @@ enum lt_status lt_rss_owners(struct lt_rss_reading *reading)
 	LT_TRY(ask_objects(reading));
 	LT_TRY(take_pymalloc(reading));
 	LT_TRY(take_malloc(reading));
+	LT_TRY(take_foreign(reading));
 	take_pending(reading);
 	take_outside(reading);
 	take_mappings(reading);

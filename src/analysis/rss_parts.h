@@ -8,6 +8,7 @@
 #include "analysis/rss.h"
 #include "analysis/trim_gain.h"
 #include "base/map.h"
+#include "heap/foreign.h"
 #include "heap/pageset.h"
 #include "heap/wordmap.h"
 
@@ -29,6 +30,8 @@ enum lt_rss_fixed {
 	LT_RSS_C_CACHED,
 	LT_RSS_C_FREE,
 	LT_RSS_C_TOP,
+	LT_RSS_C_PAGES, /* whole free pages of jemalloc and mimalloc */
+	LT_RSS_C_OWN,   /* what these need themselves */
 	LT_RSS_FIXED_COUNT
 };
 
@@ -71,7 +74,8 @@ struct lt_rss_reading {
 	uint8_t *placed;             /* of each node: its memory is accounted for */
 	struct lt_rss_pendings pending;
 	struct lt_trim_gain trim;
-	bool foreign;           /* another allocator than glibc's is in use */
+	struct lt_foreign foreign;
+	uint8_t *foreign_maps;  /* of each mapping: the other allocator has memory in it */
 	struct lt_smaps beside; /* the figures again, once the frozen copy is gone */
 	bool no_memory;
 };

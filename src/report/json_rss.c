@@ -96,16 +96,27 @@ static json_t *c_allocator(const struct lt_malloc *found)
 			 arenas);
 }
 
+static json_t *other_allocator(const struct lt_foreign *foreign)
+{
+	if (!foreign->found)
+		return json_null();
+	return json_pack("{s:s, s:o, s:o, s:o, s:o}", "name", foreign->name, "used_bytes",
+			 lt_json_count(foreign->used_bytes), "used_blocks",
+			 lt_json_count(foreign->used_blocks), "page_bytes",
+			 lt_json_count(foreign->page_bytes), "torn", lt_json_count(foreign->torn));
+}
+
 json_t *lt_json_rss(const struct lt_rss *rss)
 {
 	return json_pack(
-		"{s:o, s:o, s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "rss_bytes",
-		lt_json_count(rss->rss_bytes), "explained_bytes",
+		"{s:o, s:o, s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+		"rss_bytes", lt_json_count(rss->rss_bytes), "explained_bytes",
 		lt_json_count(rss->explained_bytes), "explained_ratio", rss->explained_ratio,
 		"allocator", lt_json_known(rss->allocator), "swap_bytes",
 		lt_json_count(rss->swap_bytes), "page_table_bytes",
 		lt_json_count(rss->page_table_bytes), "huge_bytes", lt_json_count(rss->huge_bytes),
 		"untouched_bytes", lt_json_count(rss->untouched_bytes), "trim_gain_bytes",
 		lt_json_count(rss->trim_gain_bytes), "parts", parts(rss), "pins", pins(rss),
-		"pymalloc", pymalloc(&rss->pymalloc), "malloc", c_allocator(&rss->malloc));
+		"pymalloc", pymalloc(&rss->pymalloc), "malloc", c_allocator(&rss->malloc),
+		"other_allocator", other_allocator(&rss->foreign));
 }

@@ -1,0 +1,83 @@
+#include "heap/foreign_parts.h"
+
+#include <string.h>
+
+/* A library of the name is mapped, or the program has the symbol; of mimalloc every CPython since 3.13 has a copy. */
+static const struct known {
+	const char *file, *symbol, *name;
+} known[] = {
+	{"/libjemalloc", "malloc_stats_print", "jemalloc"},
+	{"/libmimalloc", NULL, "mimalloc"},
+	{"/libtcmalloc", "MallocExtension_GetStats", "tcmalloc"},
+	{"/ld-musl-", NULL, "musl"},
+};
+
+/* The file that has the allocator, NULL for none. */
+static const char *file_of(const struct lt_view *view, const struct known *one)
+{
+	const struct lt_mappings *mappings = &view->process->mappings;
+	for (size_t i = 0; i < mappings->count; i++) {
+		if (strstr(mappings->data[i].path, one->file) != NULL)
+			return mappings->data[i].path;
+	}
+	return one->symbol != NULL && view->python != NULL &&
+			       lt_python_symbol(view->python, one->symbol) != 0
+		       ? view->process->executable
+		       : NULL;
+}
+
+void lt_foreign_give(struct lt_foreign_walk *walk, lt_addr start, uint64_t size, lt_addr address,
+		     enum lt_foreign_state state)
+{
+	const struct lt_foreign_block block = {
+		.start = start, .address = address, .size = size, .state = state};
+	if (size > 0 && !walk->ended)
+		walk->ended = !walk->visit(walk->ctx, &block);
+}
+
+static void walk_with(const struct lt_view *view, struct lt_foreign *foreign,
+		      lt_foreign_visit visit, void *ctx)
+{
+	struct lt_foreign_walk walk = {
+		.view = view, .visit = visit, .ctx = ctx, .foreign = foreign};
+	if (foreign->name[0] == 'j')
+		lt_jemalloc_walk(&walk);
+	else
+		lt_mimalloc_walk(&walk);
+}
+
+static bool only_sum(void *ctx, const struct lt_foreign_block *block)
+{
+	(void)ctx;
+	(void)block;
+	return true;
+}
+
+void lt_foreign_find(const struct lt_view *view, struct lt_foreign *ret_foreign)
+{
+	struct lt_foreign foreign = {0};
+	for (size_t i = 0;
+	     view->process != NULL && foreign.name == NULL && i < sizeof(known) / sizeof(*known);
+	     i++) {
+		const char *file = file_of(view, &known[i]);
+		if (file == NULL)
+			continue;
+		foreign.name = known[i].name;
+		if (strcmp(foreign.name, "jemalloc") == 0)
+			foreign.key = lt_jemalloc_find(view, file);
+		else if (strcmp(foreign.name, "mimalloc") == 0)
+			foreign.key = lt_mimalloc_find(view);
+	}
+	foreign.found = foreign.key != 0;
+	if (foreign.found)
+		walk_with(view, &foreign, only_sum, NULL);
+	*ret_foreign = foreign;
+}
+
+void lt_foreign_walk(const struct lt_view *view, const struct lt_foreign *foreign,
+		     lt_foreign_visit visit, void *ctx)
+{
+	struct lt_foreign sums = *foreign;
+	if (foreign->found)
+		walk_with(view, &sums, visit, ctx);
+}
