@@ -148,15 +148,15 @@ static enum lt_status look_at_malloc(struct walk *walk)
 	struct lt_rss_reading *reading = walk->reading;
 	struct lt_memory_state *state = walk->state;
 	LT_TRY(lt_rss_allocator(reading, &state->rss));
-	state->foreign = reading->foreign;
-	if (!reading->malloc.found || reading->foreign)
+	state->foreign = reading->foreign.name != NULL;
+	if (!reading->malloc.found || state->foreign)
 		return LT_OK;
 	state->arena_max = reading->malloc.arena_max;
 	state->thread_arenas =
 		reading->malloc.arenas.count > 0 ? reading->malloc.arenas.count - 1 : 0;
 	reading->trim =
 		(struct lt_trim_gain){.resident = &reading->resident, .malloc = &reading->malloc};
-	LT_TRY(lt_malloc_walk(reading->view, &reading->malloc, take_chunk, walk));
+	lt_malloc_walk(&reading->malloc, take_chunk, walk);
 	lt_trim_gain_end(&reading->trim);
 	state->rss.trim_gain_bytes = reading->trim.bytes;
 	return LT_OK;
