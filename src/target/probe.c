@@ -21,7 +21,7 @@
 #include <sys/syscall.h>
 
 /* Halved as long as the kernel refuses (a small memory limit). */
-enum { RING_MAX = 8 << 20, RING_MIN = 256 << 10 };
+enum { RING_MAX = 64 << 20, RING_USUAL = 8 << 20, RING_MIN = 256 << 10 };
 
 enum { TASK_ROUNDS = 8, LOG_MAX = 64 << 10, PATH_BYTES = 64 };
 
@@ -161,11 +161,14 @@ static int take(void *ctx, void *data, size_t size)
 	return 0;
 }
 
-static enum lt_status open_ring(struct lt_probe *probe)
+static enum lt_status open_ring(struct lt_probe *probe, uint64_t bytes)
 {
 	int error = 0;
+	uint32_t most = RING_USUAL;
+	while (most < bytes && most < RING_MAX)
+		most *= 2;
 	libbpf_set_print(silent);
-	for (uint32_t size = RING_MAX; size >= RING_MIN && probe->ring < 0; size /= 2) {
+	for (uint32_t size = most; size >= RING_MIN && probe->ring < 0; size /= 2) {
 		probe->ring = bpf_map_create(BPF_MAP_TYPE_RINGBUF, "lowtide", 0, 0, size, NULL);
 		error = errno;
 		if (probe->ring < 0 && error != ENOMEM && error != EPERM)
@@ -181,7 +184,7 @@ static enum lt_status open_ring(struct lt_probe *probe)
 }
 
 enum lt_status lt_probe_open(struct lt_session *session, const struct lt_process *process,
-			     struct lt_probe **ret_probe)
+			     uint64_t bytes, struct lt_probe **ret_probe)
 {
 	struct lt_probe *probe = calloc(1, sizeof(*probe));
 	if (probe == NULL)
@@ -199,7 +202,7 @@ enum lt_status lt_probe_open(struct lt_session *session, const struct lt_process
 			probe->uprobe_type = (unsigned)type;
 	}
 	if (status == LT_OK)
-		status = open_ring(probe);
+		status = open_ring(probe, bytes);
 	if (status != LT_OK) {
 		lt_probe_close(probe);
 		return status;

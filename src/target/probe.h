@@ -30,11 +30,12 @@ struct lt_probe_site {
 };
 
 /*
- * Prepares the ring. `process` must live as long. LT_E_PERMISSION with the remedy when the system does not let
+ * Prepares the ring, with room for `bytes` of records at least, within 8 and 64 MiB; less where the system does not
+ * give that. `process` must live as long. LT_E_PERMISSION with the remedy when the system does not let
  * lowtide probe, or cannot.
  */
 LT_MUST_CHECK enum lt_status lt_probe_open(struct lt_session *session,
-					   const struct lt_process *process,
+					   const struct lt_process *process, uint64_t bytes,
 					   struct lt_probe **ret_probe);
 
 /*

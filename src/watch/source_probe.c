@@ -28,6 +28,7 @@ struct source {
 	enum lt_probe_way way;
 	struct lt_probe_events state;
 	uint64_t next_look_ns;
+	uint64_t ring_bytes; /* that the records of a second take */
 	/* Ids of threads: as the record has them, or through /proc. */
 	bool first_namespace; /* lowtide is in the machine's first one */
 	bool same_namespace;  /* the process is in lowtide's */
@@ -318,7 +319,8 @@ static enum lt_status open_way(struct source *source, enum lt_probe_way way,
 	LT_TRY(add_begins(source, places, probed));
 	if (way == LT_WAY_WRITE)
 		LT_TRY(add_writes(source, probed));
-	enum lt_status status = lt_probe_open(view->session, view->process, &source->probe);
+	enum lt_status status =
+		lt_probe_open(view->session, view->process, source->ring_bytes, &source->probe);
 	if (status == LT_OK)
 		status = lt_probe_attach(source->probe, probed->sites.data, probed->sites.count);
 	if (status != LT_OK) {
@@ -326,6 +328,36 @@ static enum lt_status open_way(struct source *source, enum lt_probe_way way,
 		source->probe = NULL;
 	}
 	return status;
+}
+
+/* Collections of all interpreters so far. */
+static uint64_t count_collections(const struct lt_view *view)
+{
+	LT_CLEANUP(lt_interpreters_deinit) struct lt_interpreters interpreters = {0};
+	uint64_t count = 0;
+	if (lt_interpreters_read(view, &interpreters) != LT_OK) {
+		lt_session_clear(view->session);
+		return 0;
+	}
+	for (size_t i = 0; i < interpreters.count; i++)
+		for (int g = 0; g < LT_GC_GENERATIONS; g++)
+			count += interpreters.data[i].gc.generations[g].collections;
+	return count;
+}
+
+/* What the records of a second take at the rate of collections that there is now, begin and end of each. */
+static uint64_t bytes_a_second(const struct lt_view *view, const struct probed *probed)
+{
+	size_t begin = 0, end = 0, frames;
+	if (!lt_probe_plan_size(&probed->stack, &begin, &frames) ||
+	    !lt_probe_plan_size(&probed->state, &end, &frames))
+		return 0;
+	uint64_t from_ns = lt_now_ns(), before = count_collections(view);
+	sleep_until(from_ns + STEP_NS);
+	uint64_t after = count_collections(view), passed_ns = lt_now_ns() - from_ns;
+	double rate = after > before ? (double)(after - before) * 1e9 / (double)passed_ns : 0;
+	double bytes = rate * (double)(begin + end);
+	return bytes < (double)UINT32_MAX ? (uint64_t)bytes : UINT32_MAX;
 }
 
 static enum lt_status open_source(struct source *source, const bool *ways)
@@ -345,6 +377,7 @@ static enum lt_status open_source(struct source *source, const bool *ways)
 		return lt_fail(view->session, LT_E_GONE, "process %d has ended",
 			       (int)view->process->pid);
 	lt_probe_places_find(view, &places);
+	source->ring_bytes = bytes_a_second(view, &probed);
 	enum lt_status status = LT_E_READ;
 	for (enum lt_probe_way way = 0; way < LT_WAYS; way++) {
 		if (ways != NULL && !ways[way])
