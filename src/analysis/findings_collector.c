@@ -9,6 +9,7 @@
 
 enum {
 	DEBUG_SAVEALL = 32,      /* Include/internal/pycore_gc.h: _PyGC_DEBUG_SAVEALL */
+	KINDS_NAMED = 3,         /* types of what is in gc.garbage */
 	THRESHOLD_HIGH = 100000, /* new containers without a young collection */
 	FROZEN_MIN = 10000,      /* frozen objects worth a word */
 	WAITING_MIN = 4 << 20,   /* bytes of garbage that are normal between two collections */
@@ -237,6 +238,49 @@ static uint32_t node_of_root(const struct lt_picture *picture, const char *name)
 	return LT_NO_NODE;
 }
 
+/* As the kind of garbage one type says more than another: a class of the user more than the dicts of its instances. */
+static bool says_more(const struct lt_types *types, const uint64_t *count, uint32_t a, uint32_t b)
+{
+	bool own = lt_types_at(types, a)->python_class, other = lt_types_at(types, b)->python_class;
+	if (count[a] == 0 || count[b] == 0)
+		return count[a] > count[b];
+	return own != other ? own : count[a] > count[b];
+}
+
+/* How many objects of each type are reached first through `holder`: of gc.garbage what is in it, the most frequent types. */
+static const char *kinds_in(struct lt_findings *findings, uint32_t holder,
+			    struct lt_finding *finding)
+{
+	const struct lt_picture *picture = findings->picture;
+	uint32_t type_count = lt_types_count(picture->types);
+	LT_FREE uint64_t *count = calloc((size_t)type_count + 1, sizeof(*count));
+	const char *kinds = "";
+	if (count == NULL || holder == LT_NO_NODE)
+		return kinds;
+	for (uint32_t node = 0; node < picture->graph.graph.node_count; node++) {
+		uint32_t type = picture->graph.type[node];
+		if (picture->parent[node] == holder && type < type_count)
+			count[type]++;
+	}
+	for (int i = 0; i < KINDS_NAMED; i++) {
+		uint32_t most = 0;
+		for (uint32_t type = 1; type < type_count; type++)
+			most = says_more(picture->types, count, type, most) ? type : most;
+		if (type_count == 0 || count[most] == 0)
+			break;
+		const struct lt_type *type = lt_types_at(picture->types, most);
+		const char *name = lt_finding_format(findings, "%s.%s", type->module, type->name);
+		kinds = lt_finding_format(findings, "%s%s%s of %s", kinds, i > 0 ? ", " : "",
+					  lt_findings_count(findings, count[most]), name);
+		if (i == 0) {
+			lt_finding_string(findings, finding, "garbage_type", name);
+			lt_finding_int(findings, finding, "garbage_type_objects", count[most]);
+		}
+		count[most] = 0;
+	}
+	return kinds;
+}
+
 static void garbage_list(struct lt_findings *findings, const struct lt_collector *collector)
 {
 	bool saveall = (collector->debug & DEBUG_SAVEALL) != 0;
@@ -257,14 +301,19 @@ static void garbage_list(struct lt_findings *findings, const struct lt_collector
 	lt_finding_int(findings, finding, "uncollectable2",
 		       collector->generations[2].uncollectable);
 	finding->expression = "gc.garbage";
+	const char *kinds = kinds_in(findings, node, finding);
+	if (*kinds != 0)
+		kinds = lt_finding_format(findings, " In it: %s.", kinds);
 	if (saveall) {
 		finding->title = lt_finding_format(
 			findings, "gc.DEBUG_SAVEALL keeps all garbage: %s objects, %s",
 			lt_findings_count(findings, collector->garbage),
 			lt_findings_bytes(findings, held));
-		finding->explanation = "With DEBUG_SAVEALL set the collector appends every object "
-				       "that it finds unreachable to "
-				       "gc.garbage instead of freeing it.";
+		finding->explanation = lt_finding_format(
+			findings,
+			"With DEBUG_SAVEALL set the collector appends every object that it finds "
+			"unreachable to gc.garbage instead of freeing it.%s",
+			kinds);
 		finding->fix = "Remove gc.set_debug(gc.DEBUG_SAVEALL) or gc.DEBUG_LEAK, then clear "
 			       "the list: "
 			       "gc.set_debug(0); gc.garbage.clear().";
@@ -272,10 +321,12 @@ static void garbage_list(struct lt_findings *findings, const struct lt_collector
 		finding->title = lt_finding_format(findings, "gc.garbage holds %s objects (%s)",
 						   lt_findings_count(findings, collector->garbage),
 						   lt_findings_bytes(findings, held));
-		finding->explanation =
+		finding->explanation = lt_finding_format(
+			findings,
 			"Objects in gc.garbage were found unreachable and could not be freed, or "
-			"were put there by "
-			"code; the list keeps them, and all that they refer to, alive.";
+			"were put there by code; the list keeps them, and all that they refer to, "
+			"alive.%s",
+			kinds);
 		finding->fix = "Look at the types in gc.garbage, break their cycles or their "
 			       "tp_del finalizers, and "
 			       "clear the list: gc.garbage.clear().";

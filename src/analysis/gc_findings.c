@@ -376,6 +376,27 @@ static void kept_garbage(struct lt_findings *findings, const struct lt_gc_summar
 	}
 }
 
+/* The same beside what a picture of the heap says of gc.garbage: how fast it grew while the collector was watched. */
+static void garbage_grew(struct lt_findings *findings, const struct lt_gc_summary *summary)
+{
+	double seconds = lt_gc_summary_seconds(summary);
+	for (size_t i = 0; i < findings->list.count; i++) {
+		struct lt_finding *finding = &findings->list.data[i];
+		bool saveall = strcmp(finding->id, "debug-saveall") == 0;
+		uint64_t grown =
+			summary->all.uncollectable + (saveall ? summary->all.collected : 0);
+		if (!saveall && strcmp(finding->id, "uncollectable-garbage") != 0)
+			continue;
+		lt_finding_int(findings, finding, "added_objects", grown);
+		if (grown == 0 || seconds <= 0)
+			continue;
+		lt_finding_real(findings, finding, "added_per_second", (double)grown / seconds);
+		finding->title = lt_finding_format(findings, "%s, and grows: %s more in %.0f s",
+						   finding->title,
+						   lt_findings_count(findings, grown), seconds);
+	}
+}
+
 static void waited(struct lt_findings *findings, const struct lt_gc_recording *recording,
 		   const struct lt_gc_summary *summary)
 {
@@ -460,6 +481,8 @@ enum lt_status lt_findings_gc(struct lt_findings *findings, const struct lt_gc_r
 	if (findings->picture == NULL) {
 		off(findings, summary);
 		kept_garbage(findings, summary);
+	} else {
+		garbage_grew(findings, summary);
 	}
 	waited(findings, recording, summary);
 	callbacks(findings, recording, summary);

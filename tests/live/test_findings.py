@@ -208,11 +208,13 @@ COLLECTOR_FAULTS = {
     gc.set_debug(gc.DEBUG_SAVEALL)
     cycles(3000)
     gc.collect()
-    ''', lambda e: e["garbage_length"] >= 5990 and e["debug_flags"] & 32, "high"),
+    ''', lambda e: e["garbage_length"] >= 5990 and e["debug_flags"] & 32 and e["garbage_type"] == "shop.Node"
+       and e["garbage_type_objects"] >= 5990, "high"),
     "uncollectable-garbage": ('''
     import gc
     gc.garbage.extend([[i] for i in range(1000)])
-    ''', lambda e: e["garbage_length"] == 1000 and e["held_bytes"] > 50000, "medium"),
+    ''', lambda e: e["garbage_length"] == 1000 and e["held_bytes"] > 50000 and e["garbage_type"] == "builtins.list"
+       and e["garbage_type_objects"] == 1000, "medium"),
     "everything-frozen": (CYCLES + '''
     import gc
     kept = [[i] for i in range(30000)]

@@ -136,6 +136,73 @@ def test_gc_names_the_fault(interpreter, lowtide, fault):
     assert fault in [one["id"] for one in result.json["result"]["findings"]], result.json["result"]["findings"]
 
 
+SERVICE = textwrap.dedent('''
+    import gc, threading, time
+    class Order:
+        pass
+    held = []
+    def ring():
+        one = Order()
+        one.own = one
+    def work(step, pause=0.02):
+        ready()
+        while True:
+            step()
+            time.sleep(pause)
+''')
+LONG = "[[i] for i in range(1500000)]"
+# What `doctor -d` should say of a service with one fault, and what the evidence must be.
+WATCHED = {
+    "gc-long-pauses": (f"held += {LONG}\ngc.collect()\ngc.set_threshold(20000, 1, 1)\n"
+                       f"work(lambda: held.append([[] for i in range(400000)]), 0.1)",
+                       lambda e: e["pause_max_ms"] >= 100 and e["pauses_over_budget"] >= 1),
+    "gc-explicit-collect": ("def handle():\n    gc.collect()\nwork(handle)", lambda e: e["per_second"] > 1),
+    "gc-full-in-vain": ("held += [[i] for i in range(100000)]\nwork(lambda: gc.collect())",
+                        lambda e: e["full_collections"] >= 3 and e["collected"] == 0),
+    "collector-disabled": ("gc.disable()\nwork(ring, 0.0005)",
+                           lambda e: e["enabled"] is False and e["garbage_type"] == "__main__.Order"),
+    "gc-thresholds-low": ("gc.set_threshold(10, 10, 10**6)\nheld += [[i] for i in range(100000)]\n"
+                          "work(lambda: [[j] for j in range(1000)], 0)", lambda e: e["cpu_share"] >= 0.05),
+    "gc-freeze-pays": ("held += [[i] for i in range(300000)]\ngc.collect()\nwork(lambda: gc.collect(), 0.2)",
+                       lambda e: e["long_lived"] >= 300000 and e["full_collections"] >= 2),
+    "uncollectable-garbage": ("import _testcapi\n@_testcapi.with_tp_del\nclass Bad:\n"
+                              "    def __tp_del__(self):\n        pass\n"
+                              "def step():\n    one = Bad()\n    one.own = one\n    del one\n    gc.collect(0)\n"
+                              "work(step)",
+                              lambda e: e["added_objects"] > 0 and e["added_per_second"] > 0
+                              and e["garbage_type"] == "__main__.Bad"),
+    "debug-saveall": ("gc.set_debug(gc.DEBUG_SAVEALL)\nwork(lambda: (ring(), gc.collect(0)))",
+                      lambda e: e["added_objects"] > 0 and e["garbage_type"] == "__main__.Order"),
+}
+
+
+@pytest.mark.parametrize("fault", sorted(WATCHED))
+def test_doctor_that_watches_names_the_fault(interpreter, lowtide, fault):
+    script, holds = WATCHED[fault]
+    if "_testcapi" in script:
+        script = ("try:\n    import _testcapi\n    _testcapi.with_tp_del\nexcept (ImportError, AttributeError):\n"
+                  "    ready(lacks='_testcapi')\n    time.sleep(3600)\n") + script
+    with Target(interpreter, SERVICE + script) as target:
+        if "lacks" in target.facts:
+            pytest.skip("this build has no " + target.facts["lacks"])
+        result = lowtide("doctor", "--json", "-d", "3", target.pid)
+    assert result.code == 0, result
+    findings = {one["id"]: one for one in result.json["result"]["findings"]}
+    assert fault in findings, [(one["id"], one["title"]) for one in findings.values()]
+    assert holds(findings[fault]["evidence"]), findings[fault]
+
+
+def test_doctor_that_watches_a_healthy_service_is_quiet(interpreter, lowtide):
+    script = ("held += [[i] for i in range(1000)]\ngc.collect()\n"
+              "work(lambda: [ring() for i in range(20)], 0.01)")
+    with Target(interpreter, SERVICE + script) as target:
+        result = lowtide("doctor", "--json", "-d", "3", target.pid)
+    assert result.code == 0, result
+    loud = [(one["id"], one["title"], one["evidence"]) for one in result.json["result"]["findings"]
+            if one["severity"] != "info"]
+    assert not loud, loud
+
+
 def test_nobody_is_told_to_freeze_what_is_frozen(interpreter, lowtide):
     script = ("import gc, time\nheld = [[i] for i in range(300000)]\ngc.collect()\ngc.freeze()\nready()\n"
               "while True:\n    gc.collect()\n    time.sleep(0.2)\n")
