@@ -1,6 +1,7 @@
 #include "analysis/gc_model_parts.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -435,6 +436,28 @@ static double fit_length(const struct totals *totals, struct lt_gc_model *model)
 	return passing;
 }
 
+static int by_size(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+	return (x > y) - (x < y);
+}
+
+/*
+ * Crossings in a call of C code wait for its end, which the path shows. Of the delays that were seen theirs are the
+ * longest; what is left is that of crossings between two bytecodes.
+ */
+static void fit_delays(struct lt_gc_model *model)
+{
+	struct lt_gc_prediction prediction;
+	struct lt_gc_averages averages;
+	lt_gc_replay(model, &model->recorded, &prediction, &averages);
+	if (averages.held <= 0)
+		return;
+	qsort(model->delays, model->delay_count, sizeof(*model->delays), by_size);
+	double left = (double)model->delay_count * (1 - averages.held);
+	model->delay_count = (size_t)bounded(left, 0, LT_GC_DELAYS);
+}
+
 static enum lt_status fit_path(struct lt_session *session, const struct lt_gc_recording *recording,
 			       struct totals *totals, struct lt_gc_model *model)
 {
@@ -457,6 +480,8 @@ static enum lt_status fit_path(struct lt_session *session, const struct lt_gc_re
 		/* What fills the free lists is garbage: a first idea of how much there is. */
 		if (model->refill_share > 0)
 			model->garbage_share = bounded(totals->freed / stayed, 0, 1);
+		if (round == 0)
+			fit_delays(model);
 		double passing = fit_length(totals, model);
 		if (totals->all > 0 && model->itself.all_collections == 0)
 			return fit_even(session, lost + totals->refill * (double)totals->all,

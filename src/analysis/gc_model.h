@@ -54,6 +54,7 @@ struct lt_gc_step {
 	double low, top;   /* where the unit that this point is of begins, and its highest */
 	uint64_t run_ns;   /* that the program goes on the path for in a recording */
 	double program_ns; /* of the recording, outside of collections */
+	bool held;         /* on the way here no collection could begin */
 	bool joint;        /* the program was not seen between the point before and this one */
 };
 LT_VEC(lt_gc_steps, struct lt_gc_step);

@@ -12,10 +12,10 @@ enum { LT_GC_USUAL_COST_NS = 20 }; /* per unit of work, while no collection was 
  * The path of a recording as steps: `refill` objects were allocated after each collection without being counted, a share
  * `refill_share` of all that was allocated until they were used up; `taken_back` is the share of what was allocated before a collection that reference
  * counting takes back once the count has come down to 0. `ret_flow`: what the level rises by in a ns, `usual_flow` where the stretches do not tell. No steps: there is
- * no path, or it goes up and down by less than `least` in all. False: no memory.
+ * no path, or it goes up and down by less than the `threshold` of generation 0 in all. False: no memory.
  */
 bool lt_gc_steps_build(const struct lt_watch_points *points, double taken_back, double refill,
-		       double refill_share, double usual_flow, double least,
+		       double refill_share, double usual_flow, double threshold,
 		       struct lt_gc_steps *steps, double *ret_flow);
 /* Fills in what follows from the levels, the path being walked again and again: base, rest, low, top. */
 void lt_gc_steps_mark(struct lt_gc_steps *steps);
@@ -24,7 +24,8 @@ bool lt_gc_steps_even(double allocated, uint64_t run_ns, struct lt_gc_steps *ste
 
 /* Of the collections of a replay, on average. */
 struct lt_gc_averages {
-	double passing;     /* what one of generation 1 makes old that does not stay */
+	double passing; /* what one of generation 1 makes old that does not stay */
+	double held;    /* share of the crossings of the threshold that lie in a call of C code */
 	double old_garbage; /* in the oldest generation at the end */
 	double candidates[LT_GC_GENERATIONS], collected[LT_GC_GENERATIONS], work[LT_GC_GENERATIONS];
 	double longest_ns[LT_GC_GENERATIONS];

@@ -26,7 +26,8 @@ struct replay {
 	double live, total, pending;
 	double all_passing;
 	double longest_ns[LT_GC_GENERATIONS], time_ns[LT_GC_GENERATIONS], garbage_peak;
-	uint64_t collections[LT_GC_GENERATIONS], all;
+	uint64_t collections[LT_GC_GENERATIONS], all,
+		crossings[2]; /* outside, in calls of C code */
 	double candidates[LT_GC_GENERATIONS], collected[LT_GC_GENERATIONS], work[LT_GC_GENERATIONS];
 };
 
@@ -225,6 +226,8 @@ static void rise(struct replay *replay, double from, const struct lt_gc_step *to
 		return;
 	}
 	limit = floor(limit);
+	if (!to->held && replay->due && isinf(replay->delay))
+		replay->delay = 0;
 	while (replay->all < COLLECTIONS_MOST) {
 		if (!replay->due) {
 			/* The count is a whole number, and over the threshold by one. */
@@ -234,7 +237,8 @@ static void rise(struct replay *replay, double from, const struct lt_gc_step *to
 			replay->count += part;
 			left -= part;
 			replay->due = true;
-			replay->delay = next_delay(replay);
+			replay->delay = to->held ? INFINITY : next_delay(replay);
+			replay->crossings[to->held ? 1 : 0]++;
 		}
 		if (replay->delay > left) {
 			replay->delay -= left;
@@ -251,7 +255,7 @@ static void rise(struct replay *replay, double from, const struct lt_gc_step *to
 /* The call of C code is over when its objects go: the counts are looked at once more. */
 static void fall(struct replay *replay, const struct lt_gc_step *from, const struct lt_gc_step *to)
 {
-	if (replay->due)
+	if (replay->due && !to->held)
 		collect_due(replay, from->level, from);
 	replay->count = most(replay->count - (from->level - to->level), 0);
 }
@@ -343,6 +347,8 @@ void lt_gc_replay(const struct lt_gc_model *model, const struct lt_gc_setting *s
 		averages.passing = replay.collections[1] > 0
 					   ? replay.all_passing / (double)replay.collections[1]
 					   : 0;
+		double crossings = (double)(replay.crossings[0] + replay.crossings[1]);
+		averages.held = crossings > 0 ? (double)replay.crossings[1] / crossings : 0;
 		averages.old_garbage = replay.garbage[2] / share;
 		/* What waits at the end waits too. */
 		prediction.garbage_peak =

@@ -27,41 +27,87 @@ static int compare(const void *a, const void *b)
 
 LT_VEC(falls, double);
 
-/*
- * How far the count falls at the end of a unit of work where the floor at 0 does not cut it and it is nearly the same
- * each time; 0: not known. False: no memory.
- */
-static bool clean_fall(const struct lt_watch_points *points, double *ret_fall)
+static bool is_move(const struct lt_watch_point *point)
 {
-	enum { FEW = 8 };
-	static const double spread = 0.1;
-	struct falls falls = {0};
-	double high = 0;
-	bool added = true;
-	for (size_t i = 1; i < points->count && added; i++) {
-		const struct lt_watch_point *before = &points->data[i - 1], *at = &points->data[i];
-		double fall = (double)before->count - (double)at->count;
-		if (at->kind == LT_POINT_MOVE && before->kind == LT_POINT_MOVE && at->count > 0 &&
-		    fall > LT_POINT_GRAIN) {
-			high = fall > high ? fall : high;
-			added = falls_push(&falls, fall);
-		}
-	}
-	*ret_fall = 0;
-	if (falls.count > 0)
-		qsort(falls.data, falls.count, sizeof(*falls.data), compare);
-	/* Smaller ones are of what goes on within units. */
+	return point->kind == LT_POINT_MOVE || point->kind == LT_POINT_HELD;
+}
+
+/* What units of work have in common, from those that no collection and no floor at 0 met; 0: not known. */
+struct usual_unit {
+	double fall; /* of the count at its end */
+	double net;  /* what it leaves */
+	bool net_known;
+};
+
+/* The middle of those of at least `least`, where there are some and half of them are within `width` of each other. */
+static bool middle_of(struct falls *values, double least, double width, double *ret_middle)
+{
+	enum { FEW = 6 };
 	size_t first = 0;
-	while (first < falls.count && falls.data[first] < high / 2)
+	if (values->count > 0)
+		qsort(values->data, values->count, sizeof(*values->data), compare);
+	while (first < values->count && values->data[first] < least)
 		first++;
-	size_t count = falls.count - first;
-	if (count >= FEW) {
-		double middle = falls.data[first + count / 2];
-		double quarter = falls.data[first + count / 4],
-		       last = falls.data[first + count * 3 / 4];
-		*ret_fall = last - quarter <= spread * middle ? middle : 0;
+	size_t count = values->count - first;
+	if (count < FEW)
+		return false;
+	const double *data = values->data + first;
+	*ret_middle = data[count / 2];
+	return data[count * 3 / 4] - data[count / 4] <= width;
+}
+
+/* Whether the count goes on falling after this point. */
+static bool falls_on(const struct lt_watch_points *points, size_t i)
+{
+	return i + 1 < points->count && is_move(&points->data[i + 1]) &&
+	       points->data[i + 1].count <= points->data[i].count;
+}
+
+static bool gather_units(const struct lt_watch_points *points, double least, struct falls *falls,
+			 struct falls *nets)
+{
+	double top = -1, low = -1; /* not within what was seen */
+	for (size_t i = 0; i < points->count; i++) {
+		const struct lt_watch_point *at = &points->data[i];
+		double count = (double)at->count;
+		if (!is_move(at))
+			low = -1;
+		if (!is_move(at) || i == 0 || at->count > points->data[i - 1].count)
+			top = is_move(at) && i > 0 ? count : -1;
+		double fall = top - count;
+		if (falls_on(points, i) || fall <= LT_POINT_GRAIN || fall < least)
+			continue;
+		if (count > 0 && !falls_push(falls, fall))
+			return false;
+		if (count > 0 && low >= 0 && !falls_push(nets, count - low))
+			return false;
+		low = count;
+	}
+	return true;
+}
+
+static bool learn_units(const struct lt_watch_points *points, struct usual_unit *unit)
+{
+	static const double spread = 0.1;
+	struct falls falls = {0}, nets = {0}, all = {0};
+	double high = 0;
+	*unit = (struct usual_unit){0};
+	bool added = gather_units(points, 0, &all, &nets);
+	for (size_t i = 0; i < all.count; i++)
+		high = all.data[i] > high ? all.data[i] : high;
+	/* Smaller ones are of what goes on within units. */
+	nets.count = 0;
+	added = added && gather_units(points, high / 2, &falls, &nets);
+	double middle;
+	if (added && middle_of(&falls, high / 2, spread * high, &middle))
+		unit->fall = middle;
+	if (added && unit->fall > 0 && middle_of(&nets, -INFINITY, spread * high, &middle)) {
+		unit->net = middle;
+		unit->net_known = true;
 	}
 	falls_deinit(&falls);
+	falls_deinit(&nets);
+	falls_deinit(&all);
 	return added;
 }
 
@@ -71,21 +117,26 @@ static bool clean_fall(const struct lt_watch_points *points, double *ret_fall)
  * missing of it is gone; else, when the count has come down to 0, the share `taken_back` of what collections have reset it by. What came out of free
  * lists belongs to the level, too.
  */
-static bool walk_points(const struct lt_watch_points *points, double fall, double taken_back,
-			double refill, double refill_share, struct lt_gc_steps *steps)
+static bool walk_points(const struct lt_watch_points *points, const struct usual_unit *unit,
+			double taken_back, double refill, double refill_share, double threshold,
+			struct lt_gc_steps *steps)
 {
-	double level = 0, debt = 0, spare = 0;
+	static const double last_looks = 0.2;
+	double level = 0, debt = 0, spare = 0, top = 0, low = -INFINITY;
 	for (size_t i = 0; i < points->count; i++) {
 		const struct lt_watch_point *point = &points->data[i];
 		const struct lt_watch_point *before = i > 0 ? &points->data[i - 1] : point;
 		uint64_t passed = point->at_ns > before->at_ns ? point->at_ns - before->at_ns : 0;
 		double change = (double)point->count - (double)before->count;
 		bool joint = i == 0;
+		if (change > 0 || !is_move(point))
+			top = (double)point->count; /* from where it falls */
 		switch ((enum lt_point_kind)point->kind) {
 		case LT_POINT_START:
 			joint = true;
 			passed = 0;
 			debt = 0;
+			low = -INFINITY;
 			break;
 		case LT_POINT_GAP:
 			/* The same count: the program waited too. */
@@ -99,22 +150,33 @@ static bool walk_points(const struct lt_watch_points *points, double fall, doubl
 			passed = 0;
 			break;
 		case LT_POINT_MOVE:
+		case LT_POINT_HELD:
 		case LT_POINT_BEGIN:
+			/* The last look before it came a little early. */
+			if (point->kind == LT_POINT_BEGIN && point->count <= threshold &&
+			    (double)point->count > threshold * (1 - last_looks))
+				change += threshold + 1 - (double)point->count;
 			level += change;
 			level += from_free_lists(change, refill_share, &spare);
 			if (point->count == 0) {
-				double unseen = fall + change > 0 ? fall + change : 0;
-				if (fall <= 0)
+				double unseen = unit->fall > top ? unit->fall - top : 0;
+				if (unit->fall <= 0)
 					unseen = taken_back * debt;
 				level -= unseen < debt ? unseen : debt;
+				if (debt > 0 && unit->net_known && isfinite(low))
+					level = low + unit->net;
 				debt = 0;
 			}
 			if (point->kind == LT_POINT_BEGIN)
 				debt += (double)point->count;
+			if (unit->fall > 0 && is_move(point) && !falls_on(points, i) &&
+			    (top - (double)point->count > unit->fall / 2 || point->count == 0))
+				low = level;
 			break;
 		}
 		if (!add_step(steps, level, passed, joint))
 			return false;
+		steps->data[steps->count - 1].held = point->kind == LT_POINT_HELD;
 	}
 	return true;
 }
@@ -375,14 +437,15 @@ void lt_gc_steps_mark(struct lt_gc_steps *steps)
 }
 
 bool lt_gc_steps_build(const struct lt_watch_points *points, double taken_back, double refill,
-		       double refill_share, double usual_flow, double least,
+		       double refill_share, double usual_flow, double threshold,
 		       struct lt_gc_steps *steps, double *ret_flow)
 {
-	double run_ns = 0, travelled = 0, fall;
+	double run_ns = 0, travelled = 0;
+	struct usual_unit unit;
 	steps->count = 0;
 	*ret_flow = 0;
-	if (!clean_fall(points, &fall) ||
-	    !walk_points(points, fall, taken_back, refill, refill_share, steps))
+	if (!learn_units(points, &unit) ||
+	    !walk_points(points, &unit, taken_back, refill, refill_share, threshold, steps))
 		return false;
 	drop_short(steps);
 	for (size_t i = 1; i < steps->count; i++) {
@@ -391,7 +454,7 @@ bool lt_gc_steps_build(const struct lt_watch_points *points, double taken_back, 
 		run_ns += (double)steps->data[i].run_ns;
 		travelled += fabs(steps->data[i].level - steps->data[i - 1].level);
 	}
-	if (steps->count < 2 || run_ns <= 0 || travelled < least) {
+	if (steps->count < 2 || run_ns <= 0 || travelled < threshold) {
 		steps->count = 0;
 		return true;
 	}

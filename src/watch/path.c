@@ -21,6 +21,10 @@ enum {
 	REST_NS = 100000,      /* whether it runs again is looked at so often */
 	GAP_NS =
 		100000, /* lowtide itself had to wait for longer: what was in between is not known */
+	FRAME_BYTES = 320,    /* of the innermost frame: its locals and what it computes with */
+	CALL_EVERY_NS = 7000, /* how often it is looked at */
+	HOLDER_EVERY = 64,    /* and after so many of these whose it is */
+	CALL_LOOKS = 3,       /* so many that are all the same are a call of C code */
 };
 
 struct lt_watch_path {
@@ -28,6 +32,9 @@ struct lt_watch_path {
 	lt_addr state;
 	size_t size;
 	size_t count[LT_GC_GENERATIONS], collecting; /* offsets into the state */
+	lt_addr holder; /* where the thread state that holds the GIL is told; 0: calls cannot be seen */
+	size_t frame, cframe; /* offsets: of the frame in the former or the latter */
+	bool by_cframe;
 	uint64_t stretch_ns, every_ns;
 	bool cheap, has_clock;
 	clockid_t clock; /* processor time of the process, with `has_clock` */
@@ -47,9 +54,27 @@ struct look {
 	bool collecting;
 };
 
+/* What Python code is doing: between two bytecodes something of it changes. */
+struct code_look {
+	lt_addr tstate, frame;
+	unsigned char bytes[FRAME_BYTES];
+	size_t size;
+};
+
+/* Looks at the code that are all the same. */
+struct call {
+	struct code_look code;
+	struct look first, last;
+	unsigned looks; /* 0: none yet */
+	lt_addr tstate; /* the thread that runs */
+	unsigned asked; /* looks since that was asked */
+};
+
 /* What is known within a stretch. */
 struct track {
 	struct look last;
+	struct call call;
+	bool held;                  /* a call of C code is going on */
 	struct lt_watch_point turn; /* the extreme so far in the direction of travel */
 	int direction;              /* 1 up, -1 down, 0 not known yet */
 };
@@ -83,12 +108,15 @@ static void turn_here(struct lt_watch_path *path, struct track *track)
 {
 	const struct lt_watch_point *last = &path->points.data[path->points.count - 1];
 	if (track->turn.at_ns > last->at_ns)
-		add(path, track->turn.at_ns, track->turn.count, LT_POINT_MOVE);
+		add(path, track->turn.at_ns, track->turn.count,
+		    track->held ? LT_POINT_HELD : LT_POINT_MOVE);
 }
 
 static void begin_at(struct track *track, const struct look *look)
 {
 	track->last = *look;
+	track->held = false;
+	track->call.looks = 0;
 	track->turn = (struct lt_watch_point){look->at_ns, look->count[0], LT_POINT_MOVE};
 	track->direction = 0;
 }
@@ -116,6 +144,85 @@ static void follow(struct lt_watch_path *path, struct track *track, const struct
 		track->turn = (struct lt_watch_point){look->at_ns, count, LT_POINT_MOVE};
 	}
 	track->last = *look;
+}
+
+static bool word_at(struct lt_watch_path *path, lt_addr address, lt_addr *ret_word)
+{
+	uint64_t word;
+	if (lt_memory_probe(path->memory, address, &word, sizeof(word)) != sizeof(word))
+		return false;
+	*ret_word = word;
+	return word != 0;
+}
+
+static bool look_at_code(struct lt_watch_path *path, struct call *call, struct code_look *look)
+{
+	if (call->asked++ % HOLDER_EVERY == 0 && !word_at(path, path->holder, &call->tstate))
+		return false;
+	lt_addr at = look->tstate = call->tstate;
+	if (path->by_cframe && !word_at(path, at + path->cframe, &at))
+		return false;
+	if (!word_at(path, at + path->frame, &look->frame))
+		return false;
+	look->size = lt_memory_probe(path->memory, look->frame, look->bytes, sizeof(look->bytes));
+	return look->size > 0;
+}
+
+static bool same_code(const struct code_look *a, const struct code_look *b)
+{
+	return a->tstate == b->tstate && a->frame == b->frame && a->size == b->size &&
+	       memcmp(a->bytes, b->bytes, a->size) == 0;
+}
+
+/* The call is over: it was still going on at its last look. */
+static void end_call(struct lt_watch_path *path, struct track *track)
+{
+	track->call.looks = 0;
+	if (!track->held)
+		return;
+	turn_here(path, track);
+	const struct lt_watch_point *end = &path->points.data[path->points.count - 1];
+	if (track->call.last.at_ns > end->at_ns)
+		add(path, track->call.last.at_ns, track->call.last.count[0], LT_POINT_HELD);
+	track->held = false;
+}
+
+/* It has been going on for some looks: from its first one, or from the last turn where there was one since. */
+static void begin_call(struct lt_watch_path *path, struct track *track)
+{
+	const struct look *first = &track->call.first;
+	turn_here(path, track);
+	if (first->at_ns > path->points.data[path->points.count - 1].at_ns)
+		add(path, first->at_ns, first->count[0], LT_POINT_MOVE);
+	track->held = true;
+}
+
+static void follow_call(struct lt_watch_path *path, struct track *track, const struct look *look)
+{
+	struct call *call = &track->call;
+	if (path->holder == 0 ||
+	    (call->looks > 0 && look->at_ns - call->last.at_ns < CALL_EVERY_NS))
+		return;
+	struct code_look code;
+	bool seen = look_at_code(path, call, &code);
+	/* Much later the same may be there again. */
+	if (call->looks > 0 && look->at_ns - call->last.at_ns > (uint64_t)3 * CALL_EVERY_NS)
+		seen = false;
+	if (seen && call->looks > 0 && same_code(&code, &call->code)) {
+		call->last = *look;
+		if (++call->looks == CALL_LOOKS)
+			begin_call(path, track);
+		return;
+	}
+	bool held = track->held;
+	end_call(path, track);
+	if (held)
+		begin_at(track, look);
+	if (seen) {
+		call->code = code;
+		call->first = call->last = *look;
+		call->looks = 1;
+	}
 }
 
 /* Whether a collection lies between two looks: the counts of the older generations tell, or a sudden fall. */
@@ -169,8 +276,10 @@ static void read_stretch(struct lt_watch_path *path, uint64_t until_ns)
 		bool collected = collected_between(&track.last, &look);
 		if (look.at_ns - track.last.at_ns > GAP_NS) {
 			bool lost = inside || look.collecting || collected;
-			if (!inside)
+			if (!inside) {
+				end_call(path, &track);
 				turn_here(path, &track);
+			}
 			if (!inside && track.last.at_ns > track.turn.at_ns)
 				add(path, track.last.at_ns, track.last.count[0], LT_POINT_MOVE);
 			add(path, look.at_ns, look.count[0], lost ? LT_POINT_START : LT_POINT_GAP);
@@ -179,6 +288,7 @@ static void read_stretch(struct lt_watch_path *path, uint64_t until_ns)
 			continue;
 		}
 		if (!inside && (look.collecting || collected)) {
+			end_call(path, &track);
 			turn_here(path, &track);
 			add(path, track.last.at_ns, track.last.count[0], LT_POINT_BEGIN);
 			inside = true;
@@ -194,10 +304,13 @@ static void read_stretch(struct lt_watch_path *path, uint64_t until_ns)
 			bool idle = used != 0 && used == used_before && moved_ns != look.at_ns;
 			if (idle && rest(path, used, &look))
 				follow(path, &track, &look);
+			follow_call(path, &track, &look);
 		}
 	}
-	if (!inside)
+	if (!inside) {
+		end_call(path, &track);
 		turn_here(path, &track);
+	}
 }
 
 /* Too much: every second stretch goes, and those to come are half as many. */
@@ -268,6 +381,30 @@ static bool place(struct lt_watch_path *path, const struct lt_layout *layout,
 	return path->size <= STATE_MOST;
 }
 
+/* Where releases wait with a collection: how to see that they must. */
+static void place_calls(struct lt_watch_path *path, const struct lt_view *view, lt_addr interpreter)
+{
+	const struct lt_layout *layout = view->layout;
+	lt_addr gil;
+	if (lt_fact(layout, LT_FACT_gc_at_eval_breaker) == 0 ||
+	    lt_fact(layout, LT_FACT_gil_pointer) == 0 ||
+	    !lt_has(layout, LT_PyInterpreterState_ceval_gil) ||
+	    !lt_has(layout, LT__gil_runtime_state_last_holder) ||
+	    !word_at(path, interpreter + lt_off(layout, LT_PyInterpreterState_ceval_gil), &gil))
+		return;
+	if (lt_has(layout, LT_PyThreadState_current_frame)) {
+		path->frame = lt_off(layout, LT_PyThreadState_current_frame);
+	} else {
+		if (!lt_has(layout, LT_PyThreadState_cframe) ||
+		    !lt_has(layout, LT__PyCFrame_current_frame))
+			return;
+		path->by_cframe = true;
+		path->cframe = lt_off(layout, LT_PyThreadState_cframe);
+		path->frame = lt_off(layout, LT__PyCFrame_current_frame);
+	}
+	path->holder = gil + lt_off(layout, LT__gil_runtime_state_last_holder);
+}
+
 static enum lt_status start(struct lt_session *session, struct lt_watch_path *path)
 {
 	pthread_condattr_t clock;
@@ -297,9 +434,12 @@ enum lt_status lt_watch_path_open(const struct lt_view *view,
 	else if (view->process == NULL || !place(path, view->layout, &interpreters.data[0]))
 		status = lt_fail(view->session, LT_E_NOT_PYTHON,
 				 "the counts of the collector cannot be found");
+	lt_addr interpreter = interpreters.data[0].address;
 	lt_interpreters_deinit(&interpreters);
 	if (status == LT_OK)
 		status = lt_live_open(view->session, view->process->pid, &path->memory);
+	if (status == LT_OK)
+		place_calls(path, view, interpreter);
 	if (status == LT_OK) {
 		unsigned stretch_ms =
 			options->stretch_ms != 0 ? options->stretch_ms : USUAL_STRETCH_MS;

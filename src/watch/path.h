@@ -17,6 +17,7 @@ enum lt_point_kind {
 	LT_POINT_BEGIN, /* the same, and here a collection begins */
 	LT_POINT_END, /* the collection is over; the count started at 0 again and has this value now */
 	LT_POINT_GAP, /* how the count came here was not seen: lowtide was kept from reading; no collection */
+	LT_POINT_HELD, /* as MOVE, and all the time one call of C code was going on: no collection could begin */
 };
 
 /* The path is straight between points but for what is smaller than LT_POINT_GRAIN. */
@@ -27,7 +28,7 @@ struct lt_watch_point {
 };
 LT_VEC(lt_watch_points, struct lt_watch_point);
 
-enum { LT_POINT_GRAIN = 4, LT_POINTS_MOST = 1 << 19, LT_POINT_KINDS = LT_POINT_GAP + 1 };
+enum { LT_POINT_GRAIN = 4, LT_POINTS_MOST = 1 << 19, LT_POINT_KINDS = LT_POINT_HELD + 1 };
 
 struct lt_watch_path_options {
 	/*

@@ -2,9 +2,10 @@
 import json
 import subprocess
 
+import pytest
 from harness import Target, build_dir
 
-START, MOVE, BEGIN, END = range(4)
+START, MOVE, BEGIN, END, GAP, HELD = range(6)
 TOOL = build_dir() / "tests/tools/lt_what_if"
 
 # Bursts of `height` lists, each gone before the next; `kept` of each stay. sys.argv: height, kept, threshold.
@@ -60,3 +61,34 @@ def test_collections_end_a_rise(interpreter):
         if i + 1 < len(points):
             assert points[i + 1][2] in (END, START), "what begins ends, or the stretch ends within"
     assert 3500 <= max(points[i][1] for i in begins) <= 4400, "a collection begins where the threshold is reached"
+
+
+# A call of C code that makes 20,000 lists, then as many made one by one.
+CALLS = r"""
+import gc, json
+text = json.dumps([[] for _ in range(20000)])
+gc.collect()
+gc.set_threshold(1000000)
+ready()
+while True:
+    document = json.loads(text)
+    document = None
+    one_by_one = []
+    for number in range(20000):
+        one_by_one.append([number])
+    one_by_one = None
+"""
+
+
+def test_calls_in_which_no_collection_can_begin(interpreter):
+    with Target(interpreter, CALLS) as target:
+        points = path_of(target, 1)
+    rises = [(b[1] - a[1], b[2]) for a, b in zip(points, points[1:]) if b[2] in (MOVE, HELD) and b[1] - a[1] > 4000]
+    held = sum(rise for rise, kind in rises if kind == HELD)
+    if interpreter.version < (3, 12):
+        assert held == 0, "collections begin in the midst of a call"
+        return
+    if not rises:
+        pytest.skip("this machine is too busy for the path of the count to be read")
+    # The loop is as high as the call, and is none. What of a call is seen as one depends on how often lowtide gets to look.
+    assert 0 < held <= 0.8 * sum(rise for rise, _ in rises)

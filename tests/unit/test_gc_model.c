@@ -145,6 +145,23 @@ static void test_a_bound_keeps_its_word(void **ignored)
 	lt_gc_model_deinit(&model);
 }
 
+static void test_calls_are_collected_at_their_end(void **ignored)
+{
+	(void)ignored;
+	/* Decoded in one call, 900 objects; then 300 more one by one; all go. */
+	static const double levels[] = {0, 900, 1200, 0};
+	struct lt_gc_model model;
+	make_model(&model, levels, 4, 3000 * (uint64_t)MS);
+	/* At 100, 201, 302, ... eleven times in each of 1,000. */
+	assert_in_range(predict(&model, 100, 1000, 10).all_collections, 11000, 11900);
+	/* Once at the end of the call, then at 101 and 202 after it. */
+	model.steps.data[1].held = true;
+	assert_int_equal(predict(&model, 100, 1000, 10).all_collections, 3000);
+	/* Not reached in the call: as ever. */
+	assert_int_equal(predict(&model, 1000, 1000, 10).all_collections, 1000);
+	lt_gc_model_deinit(&model);
+}
+
 static void test_garbage_of_a_unit_waits_for_its_oldest_part(void **ignored)
 {
 	(void)ignored;
@@ -458,6 +475,7 @@ int main(void)
 		cmocka_unit_test(test_a_bound_keeps_its_word),
 		cmocka_unit_test(test_free_lists_are_not_counted),
 		cmocka_unit_test(test_delays_let_the_count_run_over),
+		cmocka_unit_test(test_calls_are_collected_at_their_end),
 		cmocka_unit_test(test_garbage_of_a_unit_waits_for_its_oldest_part),
 		cmocka_unit_test(test_requests_are_learnt_from_their_path),
 		cmocka_unit_test(test_free_lists_are_learnt_from_what_is_collected),
