@@ -354,10 +354,14 @@ static void judge_more(struct judge *judge)
 		    thresholds(judge, judge->before), thresholds(judge, judge->after));
 	} else if (rose(judge, made)) {
 		add(judge, verdict,
-		    "There are more collections, %s %s became %s, because more is allocated: "
-		    "tracked "
-		    "objects made rose from %s %s to %s",
-		    was(judge, rate), per, is(judge, rate), was(judge, made), per, is(judge, made));
+		    "There are more collections, %s %s became %s, because %s: tracked objects made "
+		    "rose from %s %s to %s",
+		    was(judge, rate), per, is(judge, rate),
+		    judge->by_request ? "more of what a request makes is in use at the same time, "
+					"or it makes "
+					"more"
+				      : "more is allocated",
+		    was(judge, made), per, is(judge, made));
 	} else {
 		add(judge, verdict,
 		    "There are more collections, %s %s became %s, and nothing that was recorded "

@@ -32,6 +32,16 @@ static enum lt_status take_side(struct lt_run *run, const char *operand,
 	return status;
 }
 
+/* Requests in the time of the recording. */
+static uint64_t served(const struct lt_gc_recording *recording, uint64_t number, bool a_second)
+{
+	double seconds = (double)(recording->end_ns - recording->start_ns) / 1e9;
+	double count = (double)number * seconds + 0.5;
+	if (!a_second)
+		return number;
+	return count < 1 ? 1 : count < 1e18 ? (uint64_t)count : (uint64_t)1e18;
+}
+
 static enum lt_status compare(struct lt_run *run, struct lt_gc_side_feed feeds[LT_SIDES],
 			      struct lt_gc_recording recordings[LT_SIDES],
 			      struct lt_gc_comparison *comparison)
@@ -41,7 +51,11 @@ static enum lt_status compare(struct lt_run *run, struct lt_gc_side_feed feeds[L
 	const struct lt_gc_side_feed *const fed[] = {&feeds[0], &feeds[1]};
 	for (int i = 0; i < LT_SIDES; i++)
 		LT_TRY(take_side(run, request->operands[i], &feeds[i], &recordings[i]));
-	LT_TRY(lt_gc_compare(run->session, both, fed, request->requests, comparison));
+	uint64_t requests[LT_SIDES];
+	for (int i = 0; i < LT_SIDES; i++)
+		requests[i] =
+			served(&recordings[i], request->requests[i], request->requests_a_second[i]);
+	LT_TRY(lt_gc_compare(run->session, both, fed, requests, comparison));
 	run->identity = recordings[LT_SIDE_AFTER].identity;
 	recordings[LT_SIDE_AFTER].identity = (struct lt_identity){0};
 	run->report.identity = &run->identity;

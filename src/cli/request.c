@@ -89,17 +89,29 @@ static enum lt_status bad_argument(struct parser *parser, const struct lt_option
 	return status;
 }
 
-/* "N" for both or "N,M". */
-static bool parse_requests(const char *argument, uint64_t requests[2])
+/* "1200", or "60/s". */
+static bool parse_request_count(const char *text, size_t length, uint64_t *ret_number,
+				bool *ret_a_second)
 {
-	char first[24];
-	const char *comma = strchr(argument, ',');
-	size_t length = comma != NULL ? (size_t)(comma - argument) : strlen(argument);
-	if (length >= sizeof(first))
+	char number[24];
+	bool a_second = length > 2 && strncmp(text + length - 2, "/s", 2) == 0;
+	length -= a_second ? 2 : 0;
+	if (length >= sizeof(number))
 		return false;
-	snprintf(first, sizeof(first), "%.*s", (int)length, argument);
-	return parse_number(first, 1, INT64_MAX, &requests[0]) &&
-	       parse_number(comma != NULL ? comma + 1 : first, 1, INT64_MAX, &requests[1]);
+	snprintf(number, sizeof(number), "%.*s", (int)length, text);
+	*ret_a_second = a_second;
+	return parse_number(number, 1, INT64_MAX, ret_number);
+}
+
+/* One for both, or two with a comma between. */
+static bool parse_requests(const char *argument, struct lt_request *request)
+{
+	const char *comma = strchr(argument, ','), *second = comma != NULL ? comma + 1 : argument;
+	size_t length = comma != NULL ? (size_t)(comma - argument) : strlen(argument);
+	return parse_request_count(argument, length, &request->requests[0],
+				   &request->requests_a_second[0]) &&
+	       parse_request_count(second, strlen(second), &request->requests[1],
+				   &request->requests_a_second[1]);
 }
 
 static enum lt_status add_setting(struct parser *parser, const char *argument)
@@ -187,10 +199,11 @@ static enum lt_status apply(struct parser *parser, enum lt_option_id id, const c
 		request->hz = (unsigned)number;
 		break;
 	case LT_OPT_REQUESTS:
-		if (!parse_requests(argument, request->requests)) {
+		if (!parse_requests(argument, request)) {
 			lt_remedy(parser->session,
 				  "Give how many requests were served in each recording: "
-				  "--requests=1200,4800, or one number for both.");
+				  "--requests=1200,4800, or a second: --requests=20/s,80/s; one "
+				  "number for both.");
 			return lt_fail(parser->session, LT_E_USAGE,
 				       "'%.100s' is not an argument that --requests takes",
 				       argument);

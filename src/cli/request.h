@@ -42,6 +42,7 @@ struct lt_request {
 	enum lt_watch_source source;    /* the one that may be used, when has_source */
 	unsigned hz;                    /* 0: the default */
 	uint64_t requests[2];           /* served before and after; 0: not known */
+	bool requests_a_second[2];      /* those are so many a second */
 	unsigned snapshots;             /* 0: the default of the command */
 	struct lt_gc_question question; /* --what-if, --advise and its goals */
 	bool has_fail_on;

@@ -98,8 +98,8 @@ const struct lt_option lt_options[LT_OPT_COUNT] = {
 	[LT_OPT_REQUESTS] =
 		{.name = "requests",
 		 .argument = "N[,M]",
-		 .help = "So many requests were served in the first recording and in the second: "
-			 "compare what one of them costs"},
+		 .help = "So many requests were served in the first recording and in the second, "
+			 "or with /s a second: compare what one of them costs"},
 	[LT_OPT_WHAT_IF] =
 		{.name = "what-if",
 		 .argument = "SETTING",

@@ -59,6 +59,8 @@ void lt_print_gc(const struct lt_report *report, const struct lt_gc_result *resu
 
 struct lt_gc_recording;
 struct lt_gc_summary;
+/* How long a pause took: "12.4 µs", "0.31 ms", "41.3 ms", "1.20 s"; "-" for 0. */
+const char *lt_print_pause(struct lt_screen *screen, double ms);
 /* A few lines while it is watched; the summary is finished. */
 void lt_print_gc_live(const struct lt_report *report, const struct lt_gc_recording *recording,
 		      const struct lt_gc_summary *summary, struct lt_text *out);

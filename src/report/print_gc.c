@@ -128,7 +128,7 @@ static const struct lt_table_column columns[CELLS] = {
 	{"", false, 0},   {"RUNS", true, 0}, {"A SECOND", true, 0}, {"P50", true, 0},
 	{"P99", true, 0}, {"MAX", true, 0},  {"TIME", true, 0},     {"COLLECTED", true, 0}};
 
-static const char *length(struct lt_screen *screen, double ms)
+const char *lt_print_pause(struct lt_screen *screen, double ms)
 {
 	if (ms <= 0)
 		return "-";
@@ -147,9 +147,9 @@ static void fill_row(struct lt_screen *screen, const struct lt_gc_summary *summa
 	row[0] = name;
 	row[1] = lt_screen_count(screen, group->count);
 	row[2] = lt_screen_format(screen, "%.2f", seconds > 0 ? (double)group->count / seconds : 0);
-	row[3] = length(screen, lt_gc_pauses_ms(pauses, 0.5));
-	row[4] = length(screen, lt_gc_pauses_ms(pauses, 0.99));
-	row[5] = length(screen, (double)pauses->max_ns / 1e6);
+	row[3] = lt_print_pause(screen, lt_gc_pauses_ms(pauses, 0.5));
+	row[4] = lt_print_pause(screen, lt_gc_pauses_ms(pauses, 0.99));
+	row[5] = lt_print_pause(screen, (double)pauses->max_ns / 1e6);
 	row[6] = lt_screen_format(screen, "%.2f %%",
 				  lt_gc_summary_share(summary, pauses->total_ns) * 100);
 	row[7] = lt_screen_count(screen, group->collected);
@@ -206,7 +206,7 @@ static void add_places(struct lt_screen *screen, const struct lt_gc_summary *sum
 		const char **row = &cells[rows++ * PLACE_CELLS];
 		double all = (double)summary->all.pauses.total_ns;
 		row[0] = lt_screen_count(screen, place->count);
-		row[1] = length(screen, (double)place->max_ns / 1e6);
+		row[1] = lt_print_pause(screen, (double)place->max_ns / 1e6);
 		row[2] = lt_screen_share(screen, all > 0 ? (double)place->total_ns / all : 0);
 		row[3] = lt_screen_format(screen, "%d", place->generation);
 		row[4] = lt_gc_cause_name(place->cause);
@@ -288,9 +288,10 @@ static void add_longest(struct lt_screen *screen, const struct lt_gc_result *res
 			(double)(int64_t)(seen->start_ns - recording->start_ns) / 1e9, dot,
 			seen->generation, dot, lt_gc_cause_name(events[i]->cause), dot,
 			(long long)seen->collected);
-		lt_screen_paragraph(screen, 2,
-				    length(screen, (double)(seen->end_ns - seen->start_ns) / 1e6),
-				    HANG, head);
+		lt_screen_paragraph(
+			screen, 2,
+			lt_print_pause(screen, (double)(seen->end_ns - seen->start_ns) / 1e6), HANG,
+			head);
 		lt_screen_paragraph(screen, 2, "", HANG,
 				    lt_screen_safe(screen, events[i]->evidence));
 		add_stack(screen, recording, events[i]);
@@ -435,7 +436,7 @@ void lt_print_gc_live(const struct lt_report *report, const struct lt_gc_recordi
 		lt_text_addf(out, "  %s x%s%s%s, longest %s  %s\n", lt_gc_cause_name(place->cause),
 			     lt_screen_count(&screen, place->count), dot,
 			     lt_screen_format(&screen, "generation %d", place->generation),
-			     length(&screen, (double)place->max_ns / 1e6),
+			     lt_print_pause(&screen, (double)place->max_ns / 1e6),
 			     lt_screen_safe(&screen, place->where));
 	}
 	lt_screen_deinit(&screen);

@@ -47,7 +47,7 @@ static const char *cell(struct lt_screen *screen, const struct lt_gc_side *side,
 	case LT_UNIT_EACH:
 		return number(screen, value);
 	case LT_UNIT_MS:
-		return lt_screen_milliseconds(screen, value);
+		return lt_print_pause(screen, value);
 	case LT_UNIT_BYTES:
 		return bytes(screen, value);
 	case LT_UNIT_BYTE_RATE:

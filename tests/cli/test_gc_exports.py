@@ -63,6 +63,19 @@ def test_comparison_is_as_agreed(lowtide, recordings, form):
     assert "\x1b" not in out and "\u202e" not in out
 
 
+def test_requests_are_given_as_a_number_or_a_rate(lowtide, recordings):
+    sides = lowtide("gc", "--json", *recordings).json["result"]
+    lengths = [sides[side]["seconds"] for side in ("before", "after")]
+    for given, wanted in (("100,50", [100, 50]), ("100/s,50", [100 * lengths[0], 50]), ("40/s", [40 * one for one in lengths])):
+        result = lowtide("gc", "--json", "--requests", given, *recordings)
+        assert result.code == 0, result
+        found = [result.json["result"][side]["requests"] for side in ("before", "after")]
+        assert all(abs(one - right) <= 1 for one, right in zip(found, wanted)), (given, found, wanted)
+    for wrong in ("/s", "5/m", "5/s/s", "5/s,", "-1/s", "0/s"):
+        result = lowtide("gc", f"--requests={wrong}", *recordings)
+        assert result.code == 2 and f"'{wrong}' is not an argument that --requests takes" in result.err, result
+
+
 def test_a_recording_beside_itself_is_the_same(lowtide, recordings):
     result = lowtide("gc", "--json", "--fail-on", "medium", recordings[1], recordings[1])
     assert result.json["result"]["changed"] == []
