@@ -2,6 +2,7 @@
 
 #include "base/cleanup.h"
 #include "target/permission.h"
+#include "target/probe_ids.h"
 #include "target/probe_link.h"
 #include "target/proc.h"
 #include "target/root.h"
@@ -22,6 +23,9 @@
 
 /* Halved as long as the kernel refuses (a small memory limit). */
 enum { RING_MAX = 64 << 20, RING_USUAL = 8 << 20, RING_MIN = 256 << 10 };
+
+/* The inode of the first PID namespace: include/linux/proc_ns.h, PROC_PID_INIT_INO. */
+enum { FIRST_PID_NAMESPACE = (int)0xEFFFFFFC };
 
 enum { TASK_ROUNDS = 8, LOG_MAX = 64 << 10, PATH_BYTES = 64 };
 
@@ -46,6 +50,8 @@ struct lt_probe {
 	const struct lt_process *process;
 	uint64_t namespace_device, namespace_inode;
 	uint32_t namespace_pid;
+	enum lt_probe_own own;
+	struct lt_probe_ids ids;
 	int ring;
 	struct ring_buffer *reader;
 	struct fds fds; /* of programs, links and events: closed, they are gone */
@@ -122,34 +128,48 @@ static unsigned format_bit(const char *name, unsigned otherwise)
 	return bit;
 }
 
-/* The id that the process has in its own PID namespace: the last of those in NSpid. */
-static uint32_t innermost_pid(pid_t pid)
+/* The ids of the process, from lowtide's PID namespace on to its own: the last one, and how many come before it. */
+static uint32_t innermost_pid(pid_t pid, uint32_t *ret_above)
 {
 	char path[64], text[8192], value[256];
 	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	*ret_above = 0;
 	if (!lt_proc_read(path, text, sizeof(text)) ||
 	    !lt_proc_field(text, "NSpid", value, sizeof(value)))
 		return (uint32_t)pid;
 	char *last = value, *end;
 	unsigned long id = (unsigned long)pid;
+	uint32_t count = 0;
 	for (unsigned long next = strtoul(last, &end, 10); end != last;
 	     next = strtoul(last, &end, 10)) {
 		id = next;
 		last = end;
+		count++;
 	}
+	*ret_above = count > 0 ? count - 1 : 0;
 	return (uint32_t)id;
 }
 
 static enum lt_status find_namespace(struct lt_probe *probe)
 {
-	struct stat info;
+	struct stat own, info;
 	char path[64];
 	snprintf(path, sizeof(path), "/proc/%d/ns/pid", (int)probe->process->pid);
 	if (stat(path, &info) != 0)
 		return lt_permission_fail(probe->session, probe->process->pid, errno, "probe");
 	probe->namespace_device = info.st_dev;
 	probe->namespace_inode = info.st_ino;
-	probe->namespace_pid = innermost_pid(probe->process->pid);
+	uint32_t above;
+	probe->namespace_pid = innermost_pid(probe->process->pid, &above);
+	if (stat("/proc/self/ns/pid", &own) != 0)
+		return LT_OK;
+	if (own.st_ino == info.st_ino && own.st_dev == info.st_dev)
+		probe->own = LT_PROBE_OWN_SAME;
+	else if (own.st_ino == (ino_t)(uint32_t)FIRST_PID_NAMESPACE)
+		probe->own = LT_PROBE_OWN_FIRST;
+	else if (above > 0 && lt_probe_ids_find(&probe->ids))
+		probe->own = LT_PROBE_OWN_BETWEEN;
+	probe->ids.above = above;
 	return LT_OK;
 }
 
@@ -242,6 +262,8 @@ static enum lt_status load_program(struct lt_probe *probe, const struct lt_probe
 	plan->namespace_device = probe->namespace_device;
 	plan->namespace_inode = probe->namespace_inode;
 	plan->namespace_pid = probe->namespace_pid;
+	plan->own = probe->own;
+	plan->ids = probe->ids;
 	size_t count = lt_probe_program(plan, id, probe->ring, code);
 	if (count == 0)
 		return lt_fail(probe->session, LT_E_INTERNAL, "the plan of a probe makes no sense");

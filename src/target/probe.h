@@ -26,7 +26,7 @@ struct lt_probe_site {
 	enum lt_probe_kind kind;
 	lt_addr address;
 	lt_addr semaphore; /* of a USDT probe: 2 bytes that tell the process that somebody listens; 0: none */
-	const struct lt_probe_plan *plan; /* its namespace_* are filled in here; not kept */
+	const struct lt_probe_plan *plan; /* its namespaces and ids are filled in here; not kept */
 };
 
 /*

@@ -147,6 +147,15 @@ static void read_word(struct writer *writer, uint8_t address, uint64_t offset)
 	call(writer, BPF_FUNC_probe_read_user);
 }
 
+/* As many bytes at r3 of the kernel to the stack; r0 is 0 when they could be read. */
+static void read_kernel(struct writer *writer, int32_t size)
+{
+	move(writer, BPF_REG_1, BPF_REG_10);
+	add_number(writer, BPF_REG_1, STACK_WORD);
+	number(writer, BPF_REG_2, size);
+	call(writer, BPF_FUNC_probe_read_kernel);
+}
+
 static void write_load(struct writer *writer, const struct lt_probe_step *step)
 {
 	struct label none = {0};
@@ -260,6 +269,32 @@ static void write_walk(struct writer *writer, const struct lt_probe_walk *walk,
 	}
 }
 
+/* The id of the thread in lowtide's namespace to the record: task->pid->numbers[level - above]. */
+static void write_own_id(struct writer *writer, const struct lt_probe_ids *ids)
+{
+	struct label unread = {0};
+	call(writer, BPF_FUNC_get_current_task);
+	sum(writer, BPF_REG_3, BPF_REG_0, ids->pid);
+	read_kernel(writer, 8);
+	jump_if(writer, BPF_JNE, BPF_REG_0, 0, &unread);
+	load(writer, NODE, BPF_REG_10, STACK_WORD);
+	sum(writer, BPF_REG_3, NODE, ids->level);
+	read_kernel(writer, 4);
+	jump_if(writer, BPF_JNE, BPF_REG_0, 0, &unread);
+	load_half(writer, BPF_REG_3, BPF_REG_10, STACK_WORD);
+	add_number(writer, BPF_REG_3, -(int32_t)ids->above);
+	/* The process was in its place when it was looked up, and cannot leave it. */
+	jump_if(writer, BPF_JSLT, BPF_REG_3, 0, &unread);
+	put(writer, BPF_ALU64 | BPF_MUL | BPF_K, BPF_REG_3, 0, 0, (int32_t)ids->step);
+	put(writer, BPF_ALU64 | BPF_ADD | BPF_X, BPF_REG_3, NODE, 0, 0);
+	add_number(writer, BPF_REG_3, (int32_t)ids->numbers);
+	read_kernel(writer, 4);
+	jump_if(writer, BPF_JNE, BPF_REG_0, 0, &unread);
+	load_half(writer, BPF_REG_1, BPF_REG_10, STACK_WORD);
+	store_half(writer, RECORD, offsetof(struct lt_probe_record, own_thread), BPF_REG_1);
+	place(writer, &unread);
+}
+
 static void write_head(struct writer *writer, const struct lt_probe_plan *plan, uint32_t site,
 		       int ring, size_t size)
 {
@@ -297,14 +332,22 @@ static void write_head(struct writer *writer, const struct lt_probe_plan *plan, 
 	store_number(writer, BPF_W, RECORD, offsetof(struct lt_probe_record, frame_count), 0);
 	store(writer, RECORD, offsetof(struct lt_probe_record, start_ns), NODE);
 	load_half(writer, BPF_REG_1, BPF_REG_10, STACK_THREAD);
+	const int own = offsetof(struct lt_probe_record, own_thread);
 	store_half(writer, RECORD, offsetof(struct lt_probe_record, namespace_thread), BPF_REG_1);
-	store_number(writer, BPF_W, RECORD, offsetof(struct lt_probe_record, reserved), 0);
+	if (plan->own == LT_PROBE_OWN_SAME)
+		store_half(writer, RECORD, own, BPF_REG_1);
+	else
+		store_number(writer, BPF_W, RECORD, own, 0);
 	call(writer, BPF_FUNC_get_current_pid_tgid);
 	store_half(writer, RECORD, offsetof(struct lt_probe_record, thread), BPF_REG_0);
+	if (plan->own == LT_PROBE_OWN_FIRST)
+		store_half(writer, RECORD, own, BPF_REG_0);
 	put(writer, BPF_ALU64 | BPF_RSH | BPF_K, BPF_REG_0, 0, 0, 32);
 	store_half(writer, RECORD, offsetof(struct lt_probe_record, process), BPF_REG_0);
 	for (unsigned slot = 0; slot < LT_PROBE_SLOTS; slot++)
 		store_number(writer, BPF_DW, RECORD, slot_at(slot), 0);
+	if (plan->own == LT_PROBE_OWN_BETWEEN)
+		write_own_id(writer, &plan->ids);
 }
 
 static void write_tail(struct writer *writer)

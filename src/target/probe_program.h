@@ -55,6 +55,27 @@ struct lt_probe_walk {
 		[LT_PROBE_FRAME_WORDS]; /* offsets of what to keep: from there to the end of that word */
 };
 
+/* How a thread is known in lowtide's PID namespace. */
+enum lt_probe_own {
+	LT_PROBE_OWN_UNKNOWN,
+	LT_PROBE_OWN_SAME,    /* lowtide's is that of the process */
+	LT_PROBE_OWN_FIRST,   /* it is the machine's first one */
+	LT_PROBE_OWN_BETWEEN, /* by plan.ids */
+};
+
+/*
+ * Where the kernel keeps the ids of a thread: the thread's struct pid has one for each PID namespace that it is in,
+ * numbered by depth from the machine's first one on. Offsets are those of this kernel.
+ */
+struct lt_probe_ids {
+	uint32_t pid;     /* in struct task_struct, of the pointer to struct pid */
+	uint32_t level;   /* in struct pid, of the thread's depth, an int */
+	uint32_t numbers; /* in struct pid, of the id in the first namespace, an int */
+	uint32_t step;    /* from an id to the next one */
+	uint32_t
+		above; /* how many namespaces lie between the thread's and lowtide's, with the latter */
+};
+
 struct lt_probe_plan {
 	struct lt_probe_step steps[LT_PROBE_STEPS];
 	size_t step_count;
@@ -63,6 +84,8 @@ struct lt_probe_plan {
 	/* The process: only its threads make records. */
 	uint64_t namespace_device, namespace_inode; /* of its PID namespace */
 	uint32_t namespace_pid;                     /* of the process in there */
+	enum lt_probe_own own;
+	struct lt_probe_ids ids;
 };
 
 /* As it lies in the ring. */
@@ -73,7 +96,7 @@ struct lt_probe_record {
 	uint64_t end_ns;           /* and when it was done */
 	uint32_t thread, process;  /* ids in the first PID namespace of the machine */
 	uint32_t namespace_thread; /* in that of the process */
-	uint32_t reserved;
+	uint32_t own_thread;       /* in lowtide's; 0: not known */
 	uint64_t slots[LT_PROBE_SLOTS];
 	/* Then the bytes of all LT_PROBE_COPY, each rounded up to 8, then frames of LT_PROBE_FRAME_WORDS words. */
 };

@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 
 enum {
@@ -16,9 +15,6 @@ enum {
 		250000000, /* how often the statistics are compared, and whether the process lives */
 	WATCHED_MAX = 3,   /* interpreters with a debug register: one stays free */
 };
-
-/* The inode of the first PID namespace: include/linux/proc_ns.h, PROC_PID_INIT_INO. */
-enum { FIRST_PID_NAMESPACE = (int)0xEFFFFFFC };
 
 LT_VEC(sites, struct lt_probe_site);
 
@@ -29,9 +25,7 @@ struct source {
 	struct lt_probe_events state;
 	uint64_t next_look_ns;
 	uint64_t ring_bytes; /* that the records of a second take */
-	/* Ids of threads: as the record has them, or through /proc. */
-	bool first_namespace; /* lowtide is in the machine's first one */
-	bool same_namespace;  /* the process is in lowtide's */
+	/* A thread whose id the record does not tell, and what it is by /proc. */
 	uint32_t last_thread;
 	pid_t last_id;
 	/* Of the running program: another one after exec(). */
@@ -73,27 +67,14 @@ static pid_t look_up_thread(pid_t pid, uint32_t wanted)
 static pid_t thread_id(void *ctx, const struct lt_probe_record *record)
 {
 	struct source *source = ctx;
-	if (source->same_namespace)
-		return (pid_t)record->namespace_thread;
-	if (source->first_namespace)
-		return (pid_t)record->thread;
+	if (record->own_thread != 0)
+		return (pid_t)record->own_thread;
 	if (source->last_thread != record->namespace_thread || source->last_id == 0) {
 		source->last_thread = record->namespace_thread;
 		source->last_id =
 			look_up_thread(source->feed.view->process->pid, record->namespace_thread);
 	}
 	return source->last_id;
-}
-
-static void find_namespaces(struct source *source)
-{
-	struct stat own, other;
-	char path[64];
-	snprintf(path, sizeof(path), "/proc/%d/ns/pid", (int)source->feed.view->process->pid);
-	if (stat("/proc/self/ns/pid", &own) != 0 || stat(path, &other) != 0)
-		return;
-	source->same_namespace = own.st_ino == other.st_ino && own.st_dev == other.st_dev;
-	source->first_namespace = own.st_ino == (ino_t)(uint32_t)FIRST_PID_NAMESPACE;
 }
 
 static bool read_program(pid_t pid, uint64_t *ret_code, uint64_t *ret_stack)
@@ -372,7 +353,6 @@ static enum lt_status open_source(struct source *source, const bool *ways)
 		return lt_fail(view->session, LT_E_READ,
 			       "the layout of %s does not say where the collector's state lies",
 			       view->layout->name);
-	find_namespaces(source);
 	if (!read_program(view->process->pid, &source->code_start, &source->stack_start))
 		return lt_fail(view->session, LT_E_GONE, "process %d has ended",
 			       (int)view->process->pid);

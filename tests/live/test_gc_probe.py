@@ -3,10 +3,12 @@ import errno
 import json
 import os
 import platform
+import signal
 import subprocess
 import tempfile
 import textwrap
 import time
+from pathlib import Path
 
 import pytest
 from harness import Target, build_dir, end_session
@@ -469,23 +471,19 @@ def test_interpreters_of_their_own(interpreter):
 
 
 def test_in_a_container(interpreter):
-    """A process in a PID namespace of its own: its threads have the ids that they have outside. The thread lives until it
-    was seen: where lowtide is itself in a namespace between the machine's and the process's, one that has ended has no id."""
+    """A process in a PID namespace of its own: its threads have the ids that they have outside, also one that ends at once."""
     if interpreter.root is None:
         pytest.skip("runs in no root of its own")
     script = PRELUDE + textwrap.dedent('''
         ready()
         wait_line()
         gc.collect(1)
-        seen = threading.Event()
         def collect():
             gc.collect()
-            seen.wait()
         thread = threading.Thread(target=collect)
         thread.start()
+        thread.join()
         ready()
-        wait_line()
-        seen.set()
     ''')
 
     def run(way):
@@ -501,3 +499,73 @@ def test_in_a_container(interpreter):
         return True
 
     each_way(run)
+
+
+def children(pid):
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def last_descendant(pid):
+    while children(pid):
+        [pid] = children(pid)
+    return pid
+
+
+def ids_of(pid, thread=None):
+    """What a thread is called in each PID namespace, from the one of this test inwards."""
+    status = Path(f"/proc/{pid}/task/{thread or pid}/status").read_text()
+    return [int(one) for one in status.split("NSpid:")[1].splitlines()[0].split()]
+
+
+def test_between_two_namespaces(interpreter):
+    """lowtide in a container, the process in another one within: a thread has the id that it has in lowtide's, also when it
+    has ended before lowtide comes to look."""
+    outer = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "--")
+    if subprocess.run([*outer, "true"], stderr=subprocess.DEVNULL).returncode != 0:
+        pytest.skip("takes the right to make PID namespaces")
+    script = PRELUDE + textwrap.dedent('''
+        done = threading.Event()
+
+        def collect():
+            gc.collect(1)
+            ready(id=threading.get_native_id())
+            done.wait()
+
+        ready()
+        wait_line()
+        thread = threading.Thread(target=collect)
+        thread.start()
+        wait_line()
+        done.set()
+        thread.join()
+        ready()
+        wait_line()
+    ''')
+    container = subprocess.Popen([*outer, "sleep", "3600"], start_new_session=True)
+    try:
+        deadline = time.monotonic() + 30
+        while not children(container.pid) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        inside = ("nsenter", "--target", str(last_descendant(container.pid)), "--pid", "--mount", "--")
+        with Target(interpreter, script, wrap=(*inside, *outer)) as target:
+            pid = last_descendant(target.pid)
+            *_, seen_as, own = ids_of(pid)
+            assert own == 1 and seen_as not in (own, pid)
+            with Probe(seen_as, wrap=inside) as probe:
+                permitted(probe)
+                watcher = last_descendant(probe.process.pid)
+                os.kill(watcher, signal.SIGSTOP)
+                target.send()
+                thread = target.wait_ready()["id"]
+                [ids] = [ids for ids in (ids_of(pid, name) for name in os.listdir(f"/proc/{pid}/task")) if ids[-1] == thread]
+                target.send()
+                target.wait_ready()
+                assert len(os.listdir(f"/proc/{pid}/task")) == 1
+                for stopped in (probe.process.pid, watcher):  # nsenter stops with its child
+                    os.kill(stopped, signal.SIGCONT)
+                [event] = probe.wait_for(1)
+                assert event["thread"] == ids[-2] not in (0, ids[-1], ids[-3])
+                probe.stop()
+    finally:
+        end_session(container.pid)
+        container.wait(30)

@@ -11,13 +11,14 @@
 #include <cmocka.h>
 
 static const lt_addr BASE = 0x7f0000100000;
+static const lt_addr TASK = 0xffff888000010000;
 
 enum { SIZE = 65536, RING = 7, PID = 41, THREAD = 43, STEPS_MAX = 100000, SITE = 0x503 };
 enum { CONTEXT = 0xc0c0, COOKIE = 0x207 };
 
 struct machine {
 	struct lt_session session;
-	struct lt_memory *image;
+	struct lt_memory *image, *kernel;
 	struct bpf_insn code[LT_PROBE_PROGRAM_MAX];
 	size_t count;
 	uint8_t stack[512];
@@ -57,6 +58,14 @@ static uint64_t run_call(struct machine *machine, int32_t function, const uint64
 	case BPF_FUNC_get_attach_cookie:
 		assert_int_equal(r[1], CONTEXT);
 		return COOKIE;
+	case BPF_FUNC_get_current_task:
+		return TASK;
+	case BPF_FUNC_probe_read_kernel:
+		if (lt_memory_probe(machine->kernel, r[3], allowed(machine, r[1], r[2]), r[2]) ==
+		    r[2])
+			return 0;
+		memset(allowed(machine, r[1], r[2]), 0, r[2]);
+		return (uint64_t)-14;
 	case BPF_FUNC_ktime_get_ns:
 		return machine->now++;
 	case BPF_FUNC_ringbuf_reserve:
@@ -112,6 +121,9 @@ static size_t step(struct machine *machine, size_t at, uint64_t *r)
 	case BPF_ALU64 | BPF_ADD | BPF_X:
 		*to += from;
 		break;
+	case BPF_ALU64 | BPF_MUL | BPF_K:
+		*to *= value;
+		break;
 	case BPF_ALU64 | BPF_RSH | BPF_K:
 		*to >>= value;
 		break;
@@ -139,6 +151,9 @@ static size_t step(struct machine *machine, size_t at, uint64_t *r)
 		break;
 	case BPF_JMP | BPF_JNE | BPF_K:
 		jump = *to != value;
+		break;
+	case BPF_JMP | BPF_JSLT | BPF_K:
+		jump = (int64_t)*to < (int64_t)value;
 		break;
 	case BPF_JMP | BPF_JEQ | BPF_X:
 		jump = *to == from;
@@ -193,6 +208,9 @@ static int setup(void **state)
 	lt_session_init(&machine->session);
 	assert_int_equal(lt_image_create(&machine->session, &machine->image), LT_OK);
 	assert_int_equal(lt_image_add(&machine->session, machine->image, BASE, NULL, SIZE), LT_OK);
+	assert_int_equal(lt_image_create(&machine->session, &machine->kernel), LT_OK);
+	assert_int_equal(lt_image_add(&machine->session, machine->kernel, TASK, NULL, 0x1000),
+			 LT_OK);
 	machine->pid = PID;
 	machine->now = 1000;
 	*state = machine;
@@ -203,6 +221,7 @@ static int teardown(void **state)
 {
 	struct machine *machine = *state;
 	lt_memory_close(machine->image);
+	lt_memory_close(machine->kernel);
 	lt_session_deinit(&machine->session);
 	free(machine->record);
 	free(machine);
@@ -238,6 +257,7 @@ static void test_words_and_copies(void **state)
 	assert_int_equal(record->thread, 1003);
 	assert_int_equal(record->process, 1001);
 	assert_int_equal(record->namespace_thread, THREAD);
+	assert_int_equal(record->own_thread, 0);
 	assert_int_equal(record->slots[0], 0);
 	assert_int_equal(record->slots[1], BASE);
 	assert_int_equal(record->slots[2], BASE + 0x1000);
@@ -276,6 +296,39 @@ static void test_site_of_a_link(void **state)
 	assert_int_equal(record->site, COOKIE);
 	assert_int_equal(record->namespace_thread, THREAD);
 	assert_int_equal(record->slots[1], 5);
+}
+
+/* The id of the thread in the namespace of lowtide, wherever that lies. */
+static void test_own_ids(void **state)
+{
+	struct machine *machine = *state;
+	struct lt_probe_plan plan = {.own = LT_PROBE_OWN_SAME};
+	assert_int_equal(run(machine, &plan)->own_thread, THREAD);
+	plan.own = LT_PROBE_OWN_FIRST;
+	assert_int_equal(run(machine, &plan)->own_thread, 1003);
+	plan.own = LT_PROBE_OWN_BETWEEN;
+	plan.ids = (struct lt_probe_ids){
+		.pid = 0x300, .level = 4, .numbers = 0x60, .step = 16, .above = 1};
+	const uint64_t pid = TASK + 0x800;
+	memcpy(lt_image_at(machine->kernel, TASK + 0x300, 8), &pid, 8);
+	const uint32_t level = 2, ids[] = {1003, 77, THREAD};
+	memcpy(lt_image_at(machine->kernel, pid + 4, 4), &level, 4);
+	for (unsigned i = 0; i < 3; i++)
+		memcpy(lt_image_at(machine->kernel, pid + 0x60 + (lt_addr)i * 16, 4), &ids[i], 4);
+	for (unsigned above = 0; above < 3; above++) {
+		plan.ids.above = above;
+		assert_int_equal(run(machine, &plan)->own_thread, ids[2 - above]);
+	}
+	/* None when the thread is not that deep, or something cannot be read. */
+	plan.ids.above = 3;
+	assert_int_equal(run(machine, &plan)->own_thread, 0);
+	plan.ids.above = 1;
+	plan.ids.numbers = 0x10000;
+	assert_int_equal(run(machine, &plan)->own_thread, 0);
+	plan.ids.level = 0x10000;
+	assert_int_equal(run(machine, &plan)->own_thread, 0);
+	plan.ids.pid = 0x10000;
+	assert_int_equal(run(machine, &plan)->own_thread, 0);
 }
 
 /* A node at BASE + n * 0x100, its lock 0x40 behind it, the lock's holder 0x80 behind it. */
@@ -419,6 +472,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_words_and_copies, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_record, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_site_of_a_link, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_own_ids, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_who_holds_the_lock, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_frames, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_plans_without_sense, setup, teardown),
