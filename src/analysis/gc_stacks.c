@@ -143,22 +143,24 @@ static struct code_marks read_marks(const struct lt_view *view, lt_addr code)
 	return marks;
 }
 
-static const char *read_text(struct lt_gc_stacks *stacks, lt_addr object, size_t limit)
+static const char *read_text(struct lt_gc_stacks *stacks, const struct lt_view *view,
+			     lt_addr object, size_t limit)
 {
 	LT_CLEANUP(lt_text_deinit) struct lt_text text = {0};
-	if (!lt_read_str(stacks->view, object, limit, &text) || text.failed)
+	if (!lt_read_str(view, object, limit, &text) || text.failed)
 		return "?";
 	return lt_gc_stacks_string(stacks, lt_text_get(&text));
 }
 
-static bool learn(struct lt_gc_stacks *stacks, const struct code_marks *marks, struct code *code)
+static bool learn(struct lt_gc_stacks *stacks, const struct lt_view *view,
+		  const struct code_marks *marks, struct code *code)
 {
 	lt_map_deinit(&code->lines);
 	*code = (struct code){
 		.marks = *marks,
 		.round = stacks->round,
-		.file = read_text(stacks, marks->file, PATH_CHARACTERS),
-		.function = read_text(stacks, marks->name, NAME_CHARACTERS),
+		.file = read_text(stacks, view, marks->file, PATH_CHARACTERS),
+		.function = read_text(stacks, view, marks->name, NAME_CHARACTERS),
 	};
 	const char *slash = code->file != NULL ? strrchr(code->file, '/') : NULL;
 	if (stacks->recording->redacted && slash != NULL) {
@@ -180,7 +182,7 @@ static struct code *find_code(struct lt_gc_stacks *stacks, lt_addr address)
 		code->round = stacks->round;
 		if (same_marks(&marks, &code->marks))
 			return code;
-		return learn(stacks, &marks, code) ? code : NULL;
+		return learn(stacks, stacks->view, &marks, code) ? code : NULL;
 	}
 	if (stacks->codes.count >= CODES_MOST)
 		forget_codes(stacks);
@@ -188,7 +190,7 @@ static struct code *find_code(struct lt_gc_stacks *stacks, lt_addr address)
 	index = stacks->codes.count;
 	if (!codes_push(&stacks->codes, (struct code){0}) ||
 	    !lt_map_put(&stacks->code_at, address, index) ||
-	    !learn(stacks, &marks, &stacks->codes.data[index]))
+	    !learn(stacks, stacks->view, &marks, &stacks->codes.data[index]))
 		return NULL;
 	return &stacks->codes.data[index];
 }
@@ -212,6 +214,22 @@ static bool resolve_frame(struct lt_gc_stacks *stacks, const struct lt_watch_fra
 				      .function = code->function,
 				      .line = (int)*line,
 				      .path = code->path};
+	return true;
+}
+
+/* A frame whose code was copied: what is known of another one at its address says nothing of it. */
+static bool resolve_copied(struct lt_gc_stacks *stacks, const struct lt_view *then,
+			   const struct lt_watch_frame *seen, struct lt_gc_frame *frame)
+{
+	struct code code = {0};
+	const struct code_marks marks = read_marks(then, seen->code);
+	if (!learn(stacks, then, &marks, &code))
+		return false;
+	int line = lt_frame_line_at(then, seen->code, seen->instruction);
+	*frame = (struct lt_gc_frame){.file = code.file,
+				      .function = code.function,
+				      .line = line > 0 ? line : 0,
+				      .path = code.path};
 	return true;
 }
 
@@ -280,8 +298,14 @@ enum lt_status lt_gc_stacks_resolve(struct lt_gc_stacks *stacks, struct lt_gc_ev
 		count = LT_WATCH_FRAMES;
 	uint32_t seen = count;
 	count = 0;
+	struct lt_view then = *stacks->view;
+	if (event->seen.memory != NULL)
+		then.memory = event->seen.memory;
+	event->seen.memory = NULL; /* gone when the event is looked at again */
 	for (uint32_t i = 0; i < seen; i++) {
-		if (!resolve_frame(stacks, &event->seen.frames[i], &frames[count]))
+		const struct lt_watch_frame *frame = &event->seen.frames[i];
+		if (!(frame->copied ? resolve_copied(stacks, &then, frame, &frames[count])
+				    : resolve_frame(stacks, frame, &frames[count])))
 			return lt_fail_memory(stacks->view->session);
 		if (!is_shim(&frames[count]) && !is_gone(&frames[count]))
 			count++;

@@ -108,11 +108,12 @@ int lt_lines_at(const struct lt_view *view, lt_addr code, int64_t offset)
 	if (offset < 0 || bytes == 0 || size == 0 || size > TABLE_MAX)
 		return first;
 	LT_FREE uint8_t *data = malloc((size_t)size);
-	if (data == NULL ||
-	    !lt_memory_get(view->memory, bytes + lt_off(layout, LT_PyBytesObject_ob_sval), data,
-			   (size_t)size))
+	if (data == NULL)
 		return first;
-	struct table table = {.data = data, .size = (size_t)size};
+	/* Of a table that is there in part, the part tells of the instructions up to its end. */
+	size_t got = lt_memory_read(view->memory, bytes + lt_off(layout, LT_PyBytesObject_ob_sval),
+				    data, (size_t)size);
+	struct table table = {.data = data, .size = got};
 	switch (lt_fact(layout, LT_FACT_linetable)) {
 	case 0:
 		return line_of_lnotab(&table, first, offset);

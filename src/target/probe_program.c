@@ -13,7 +13,7 @@ enum {
 /* r6 keeps the record, r7 to r9 what lives across calls. */
 enum { RECORD = BPF_REG_6, NODE = BPF_REG_7, HOLDER = BPF_REG_8, HELD = BPF_REG_9 };
 
-enum { JUMPS_MAX = 256 };
+enum { JUMPS_MAX = 256, PAGE = 4096 };
 
 /* Jumps forward to one place. */
 struct label {
@@ -170,14 +170,25 @@ static void write_load(struct writer *writer, const struct lt_probe_step *step)
 	place(writer, &none);
 }
 
+static size_t rounded(size_t size)
+{
+	return (size + 7) / 8 * 8;
+}
+
+/* Bytes of the process at r3 to the record; zeros when they cannot be read. */
+static void copy_to(struct writer *writer, size_t at, uint32_t size)
+{
+	move(writer, BPF_REG_1, RECORD);
+	add_number(writer, BPF_REG_1, (int32_t)at);
+	number(writer, BPF_REG_2, (int32_t)size);
+	call(writer, BPF_FUNC_probe_read_user);
+}
+
 static void write_copy(struct writer *writer, const struct lt_probe_step *step, size_t at)
 {
 	load(writer, BPF_REG_3, RECORD, slot_at(step->from));
 	sum(writer, BPF_REG_3, BPF_REG_3, step->offset);
-	move(writer, BPF_REG_1, RECORD);
-	add_number(writer, BPF_REG_1, (int32_t)at);
-	number(writer, BPF_REG_2, (int32_t)step->size);
-	call(writer, BPF_FUNC_probe_read_user);
+	copy_to(writer, at, step->size);
 }
 
 static void write_find(struct writer *writer, const struct lt_probe_find *find,
@@ -238,10 +249,51 @@ static uint32_t span(const struct lt_probe_walk *walk)
 	return bytes > LT_PROBE_SPAN_MAX - 8 ? LT_PROBE_SPAN_MAX + 1 : bytes / 8 * 8 + 8;
 }
 
+/*
+ * The same at HOLDER, for more bytes than may be there: a page that nobody has touched yet cannot be read. Then those
+ * up to the end of the page.
+ */
+static void copy_part(struct writer *writer, size_t at, uint32_t size)
+{
+	struct label done = {0};
+	move(writer, BPF_REG_3, HOLDER);
+	copy_to(writer, at, size);
+	jump_if(writer, BPF_JEQ, BPF_REG_0, 0, &done);
+	move(writer, BPF_REG_3, HOLDER);
+	move(writer, BPF_REG_1, HOLDER);
+	put(writer, BPF_ALU64 | BPF_AND | BPF_K, BPF_REG_1, 0, 0, PAGE - 1);
+	number(writer, BPF_REG_2, PAGE);
+	put(writer, BPF_ALU64 | BPF_SUB | BPF_X, BPF_REG_2, BPF_REG_1, 0, 0);
+	jump_if(writer, BPF_JGT, BPF_REG_2, (int32_t)size, &done);
+	move(writer, BPF_REG_1, RECORD);
+	add_number(writer, BPF_REG_1, (int32_t)at);
+	call(writer, BPF_FUNC_probe_read_user);
+	place(writer, &done);
+}
+
+/* What the word at `word` of the record points to, and what that points to. */
+static void write_object(struct writer *writer, const struct lt_probe_object *object, size_t word,
+			 size_t at)
+{
+	load(writer, HOLDER, RECORD, (int)word);
+	wide(writer, BPF_REG_1, object->mask);
+	put(writer, BPF_ALU64 | BPF_AND | BPF_X, HOLDER, BPF_REG_1, 0, 0);
+	copy_part(writer, at, object->size);
+	size_t text = at + rounded(object->size);
+	for (int i = 0; i < LT_PROBE_TEXTS; i++) {
+		load(writer, HOLDER, RECORD, (int)(at + object->texts[i].pointer));
+		copy_part(writer, text, object->texts[i].size);
+		text += rounded(object->texts[i].size);
+	}
+}
+
 /* One read for each frame: the part of it that all the words lie in. */
-static void write_walk(struct writer *writer, const struct lt_probe_walk *walk,
+static void write_walk(struct writer *writer, const struct lt_probe_plan *plan,
 		       const struct lt_probe_step *step, size_t frames)
 {
+	const struct lt_probe_walk *walk = &plan->walk;
+	const size_t frame_size = LT_PROBE_FRAME_WORDS * 8;
+	size_t objects = frames + LT_PROBE_FRAMES * frame_size;
 	uint32_t low = lowest(walk), bytes = span(walk);
 	int base = STACK_FRAME - (int)bytes;
 	load(writer, NODE, RECORD, slot_at(step->from));
@@ -266,6 +318,9 @@ static void write_walk(struct writer *writer, const struct lt_probe_walk *walk,
 		store_number(writer, BPF_W, RECORD, offsetof(struct lt_probe_record, frame_count),
 			     i + 1);
 		load(writer, NODE, BPF_REG_10, base + (int)(walk->next - low));
+		if (i < LT_PROBE_OBJECTS && plan->object.size != 0)
+			write_object(writer, &plan->object, frames + (size_t)i * frame_size,
+				     objects + (size_t)i * lt_probe_object_size(&plan->object));
 	}
 }
 
@@ -364,9 +419,16 @@ static void write_tail(struct writer *writer)
 	put(writer, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
 }
 
-static size_t rounded(size_t size)
+static bool object_is_valid(const struct lt_probe_object *object)
 {
-	return (size + 7) / 8 * 8;
+	if (object->size > LT_PROBE_OBJECT_MAX)
+		return false;
+	for (int i = 0; i < LT_PROBE_TEXTS && object->size != 0; i++)
+		if (object->texts[i].pointer % 8 != 0 ||
+		    object->texts[i].pointer + 8 > object->size || object->texts[i].size == 0 ||
+		    object->texts[i].size > LT_PROBE_OBJECT_MAX)
+			return false;
+	return true;
 }
 
 static bool step_is_valid(const struct lt_probe_plan *plan, size_t index)
@@ -386,9 +448,17 @@ static bool step_is_valid(const struct lt_probe_plan *plan, size_t index)
 		return step->slot + 1 < LT_PROBE_SLOTS;
 	case LT_PROBE_WALK:
 		return index + 1 == plan->step_count && plan->walk.next % 8 == 0 &&
-		       span(&plan->walk) <= LT_PROBE_SPAN_MAX;
+		       span(&plan->walk) <= LT_PROBE_SPAN_MAX && object_is_valid(&plan->object);
 	}
 	return false;
+}
+
+size_t lt_probe_object_size(const struct lt_probe_object *object)
+{
+	size_t size = rounded(object->size);
+	for (int i = 0; i < LT_PROBE_TEXTS && object->size != 0; i++)
+		size += rounded(object->texts[i].size);
+	return size;
 }
 
 bool lt_probe_plan_size(const struct lt_probe_plan *plan, size_t *ret_size, size_t *ret_frames)
@@ -407,7 +477,10 @@ bool lt_probe_plan_size(const struct lt_probe_plan *plan, size_t *ret_size, size
 	if (size > sizeof(struct lt_probe_record) + LT_PROBE_DATA_MAX)
 		return false;
 	*ret_frames = size;
-	*ret_size = size + (walks ? (size_t)LT_PROBE_FRAMES * LT_PROBE_FRAME_WORDS * 8 : 0);
+	if (walks)
+		size += (size_t)LT_PROBE_FRAMES * LT_PROBE_FRAME_WORDS * 8 +
+			LT_PROBE_OBJECTS * lt_probe_object_size(&plan->object);
+	*ret_size = size;
 	return true;
 }
 
@@ -442,7 +515,7 @@ size_t lt_probe_program(const struct lt_probe_plan *plan, uint32_t site, int rin
 			jump_if(&writer, BPF_JEQ, BPF_REG_1, 0, &writer.submit);
 			break;
 		case LT_PROBE_WALK:
-			write_walk(&writer, &plan->walk, step, frames);
+			write_walk(&writer, plan, step, frames);
 			break;
 		}
 	}

@@ -13,11 +13,14 @@
 struct bpf_insn;
 
 enum {
-	LT_PROBE_SLOTS = 8,
+	LT_PROBE_SLOTS = 9,
 	LT_PROBE_STEPS = 24,
 	LT_PROBE_FRAMES = 64,       /* of a chain, at most */
 	LT_PROBE_FRAME_WORDS = 3,   /* kept of each */
 	LT_PROBE_SPAN_MAX = 256,    /* bytes of a frame that are looked at */
+	LT_PROBE_OBJECTS = 3,       /* innermost frames whose first word's object is copied */
+	LT_PROBE_TEXTS = 3,         /* more objects that each of those points to */
+	LT_PROBE_OBJECT_MAX = 512,  /* bytes of an object */
 	LT_PROBE_NODES = 16,        /* of the list that is searched for the running thread */
 	LT_PROBE_DATA_MAX = 8192,   /* bytes copied into one record */
 	LT_PROBE_PROGRAM_MAX = 8192 /* instructions */
@@ -55,6 +58,16 @@ struct lt_probe_walk {
 		[LT_PROBE_FRAME_WORDS]; /* offsets of what to keep: from there to the end of that word */
 };
 
+/* Of the innermost frames also what their first word points to, and what that points to. */
+struct lt_probe_object {
+	uint64_t mask; /* bits of the word that belong to its address */
+	uint32_t size; /* bytes of the object; 0: none is copied */
+	struct {
+		uint32_t pointer; /* offset in the object of a pointer */
+		uint32_t size;    /* bytes copied from there */
+	} texts[LT_PROBE_TEXTS];
+};
+
 /* How a thread is known in lowtide's PID namespace. */
 enum lt_probe_own {
 	LT_PROBE_OWN_UNKNOWN,
@@ -81,6 +94,7 @@ struct lt_probe_plan {
 	size_t step_count;
 	struct lt_probe_find find;
 	struct lt_probe_walk walk;
+	struct lt_probe_object object;
 	/* The process: only its threads make records. */
 	uint64_t namespace_device, namespace_inode; /* of its PID namespace */
 	uint32_t namespace_pid;                     /* of the process in there */
@@ -98,8 +112,15 @@ struct lt_probe_record {
 	uint32_t namespace_thread; /* in that of the process */
 	uint32_t own_thread;       /* in lowtide's; 0: not known */
 	uint64_t slots[LT_PROBE_SLOTS];
-	/* Then the bytes of all LT_PROBE_COPY, each rounded up to 8, then frames of LT_PROBE_FRAME_WORDS words. */
+	/*
+	 * Then the bytes of all LT_PROBE_COPY, each rounded up to 8, then room for LT_PROBE_FRAMES frames of
+	 * LT_PROBE_FRAME_WORDS words, then the objects of the first LT_PROBE_OBJECTS of them: object and texts, each
+	 * rounded up to 8; zeros where they could not be read, or from the end of a page on.
+	 */
 };
+
+/* Bytes of an object with its texts in a record. */
+size_t lt_probe_object_size(const struct lt_probe_object *object);
 
 /* Bytes of the records of a plan, and where the frames lie in them. False: the plan makes no sense. */
 bool lt_probe_plan_size(const struct lt_probe_plan *plan, size_t *ret_size, size_t *ret_frames);

@@ -9,15 +9,31 @@ static bool is_collecting_call(enum lt_watch_call call)
 	return call == LT_CALL_COLLECT || call == LT_CALL_C_COLLECT;
 }
 
+void lt_probe_events_forget(struct lt_probe_events *state)
+{
+	while (state->given.count > 0)
+		lt_memory_close(state->given.data[--state->given.count]);
+}
+
 void lt_probe_events_deinit(struct lt_probe_events *state)
 {
+	lt_probe_events_forget(state);
+	lt_probe_memories_deinit(&state->given);
+	for (size_t i = 0; i < state->open.count; i++)
+		lt_memory_close(state->open.data[i].event.memory);
 	lt_probe_open_list_deinit(&state->open);
 	lt_probe_counter_list_deinit(&state->counters);
 }
 
+/* Takes the event's memory over. */
 static void emit(struct lt_probe_events *state, const struct lt_watch_event *event,
 		 struct lt_watch_events *events)
 {
+	if (event->memory != NULL && !lt_probe_memories_push(&state->given, event->memory)) {
+		lt_memory_close(event->memory);
+		state->failed = true;
+		return;
+	}
 	if (!lt_watch_events_push(events, *event))
 		state->failed = true;
 }
@@ -87,12 +103,20 @@ static void check_missed(struct lt_probe_events *state, struct lt_probe_counters
 	}
 }
 
-static void drop(struct lt_probe_events *state, size_t index)
+/* What has begun, taken out of the list. */
+static struct lt_probe_open take_out(struct lt_probe_events *state, size_t index)
 {
 	struct lt_probe_open_list *open = &state->open;
+	struct lt_probe_open taken = open->data[index];
 	for (size_t i = index; i + 1 < open->count; i++)
 		open->data[i] = open->data[i + 1];
 	open->count--;
+	return taken;
+}
+
+static void drop(struct lt_probe_events *state, size_t index)
+{
+	lt_memory_close(take_out(state, index).event.memory);
 }
 
 /* The innermost that has begun on the thread: a collection, or the call; SIZE_MAX: none. */
@@ -120,8 +144,10 @@ static void push(struct lt_probe_events *state, const struct lt_probe_record *re
 	};
 	for (int i = 0; i < LT_GC_GENERATIONS; i++)
 		open.candidates[i] = lt_probe_candidates(state->view, record, size, i);
-	if (!lt_probe_open_list_push(&state->open, open))
+	if (!lt_probe_open_list_push(&state->open, open)) {
+		lt_memory_close(open.event.memory);
 		state->failed = true;
+	}
 }
 
 static struct lt_watch_event start(const struct lt_probe_events *state, enum lt_watch_kind kind,
@@ -130,7 +156,7 @@ static struct lt_watch_event start(const struct lt_probe_events *state, enum lt_
 	struct lt_watch_event event = lt_watch_event_of(kind, LT_WATCH_PROBE);
 	event.interpreter = record->slots[LT_SLOT_ID];
 	event.thread = state->thread_id != NULL ? state->thread_id(state->thread_ctx, record) : 0;
-	event.finalizing = record->slots[LT_SLOT_FINALIZING] != 0;
+	event.finalizing = lt_probe_finalizing(state->view, record);
 	if (!lt_probe_state(state->view, record, size, &event.before))
 		state->view->session->unreadable++;
 	lt_probe_stack(state->view, record, size, &event);
@@ -180,9 +206,8 @@ static void end_collection(struct lt_probe_events *state, const struct lt_probe_
 			pass_over_first(counters, i, after.generations[i].collections);
 		return;
 	}
-	const struct lt_probe_open begun = state->open.data[at];
+	const struct lt_probe_open begun = take_out(state, at);
 	struct lt_watch_event event = begun.event;
-	drop(state, at);
 	event.end_ns = record->start_ns;
 	event.after = after;
 	for (int i = 0; i < LT_GC_GENERATIONS; i++) {
@@ -202,6 +227,8 @@ static void end_collection(struct lt_probe_events *state, const struct lt_probe_
 	/* Asked for while another one ran, or while there was nothing to do: the collector returned at once. */
 	if (event.generation >= 0)
 		emit(state, &event, events);
+	else
+		lt_memory_close(event.memory);
 }
 
 static void begin_call(struct lt_probe_events *state, const struct lt_probe_record *record,
@@ -220,13 +247,15 @@ static void end_call(struct lt_probe_events *state, const struct lt_probe_record
 	size_t at = innermost(state, record->namespace_thread, LT_WATCH_CALLED, call);
 	if (at == SIZE_MAX)
 		return;
-	struct lt_watch_event event = state->open.data[at].event;
 	/* Within a call nothing outlives it. */
-	for (size_t i = state->open.count; i > at; i--)
+	for (size_t i = state->open.count; i > at + 1; i--)
 		if (state->open.data[i - 1].thread == record->namespace_thread)
 			drop(state, i - 1);
-	if (is_collecting_call(call))
+	struct lt_watch_event event = take_out(state, at).event;
+	if (is_collecting_call(call)) {
+		lt_memory_close(event.memory);
 		return; /* its collection is the event */
+	}
 	if (!lt_probe_state(state->view, record, size, &event.after))
 		event.after = event.before;
 	emit(state, &event, events);

@@ -41,9 +41,10 @@ enum lt_probe_what {
 /* Slots of the records. */
 enum {
 	LT_SLOT_INTERPRETER,
-	LT_SLOT_THREAD, /* its PyThreadState */
-	LT_SLOT_ID,     /* of the interpreter */
-	LT_SLOT_FINALIZING,
+	LT_SLOT_THREAD,     /* its PyThreadState */
+	LT_SLOT_ID,         /* of the interpreter */
+	LT_SLOT_FINALIZING, /* of the runtime */
+	LT_SLOT_ENDING,     /* of the interpreter */
 	LT_SLOT_STATISTICS, /* where they lie when not in the collector's state */
 	LT_SLOT_COLLECTING,
 	LT_SLOT_FRAME,
@@ -58,11 +59,14 @@ bool lt_probe_plan_make(const struct lt_view *view, enum lt_probe_what what, lt_
 bool lt_probe_state(const struct lt_view *view, const struct lt_probe_record *record, size_t size,
 		    struct lt_gc_state *ret_state);
 
+/* Whether the interpreter shuts down. */
+bool lt_probe_finalizing(const struct lt_view *view, const struct lt_probe_record *record);
+
 /* All candidates so far in collections of a generation, where the release counts them; -1: it does not. */
 int64_t lt_probe_candidates(const struct lt_view *view, const struct lt_probe_record *record,
 			    size_t size, int generation);
 
-/* The Python stack in a record into an event. */
+/* The Python stack in a record into an event; its `memory` is the caller's, lt_memory_close(). */
 void lt_probe_stack(const struct lt_view *view, const struct lt_probe_record *record, size_t size,
 		    struct lt_watch_event *event);
 
@@ -99,6 +103,8 @@ struct lt_probe_open {   /* what has begun */
 };
 LT_VEC(lt_probe_open_list, struct lt_probe_open);
 
+LT_VEC(lt_probe_memories, struct lt_memory *);
+
 /* All zero but the view and the thread translator is the empty one. */
 struct lt_probe_events {
 	const struct lt_view *view;
@@ -107,10 +113,14 @@ struct lt_probe_events {
 	void *thread_ctx;
 	struct lt_probe_open_list open;
 	struct lt_probe_counter_list counters;
-	bool failed; /* no memory */
+	struct lt_probe_memories given; /* of events that were appended */
+	bool failed;                    /* no memory */
 };
 
 void lt_probe_events_deinit(struct lt_probe_events *state);
+
+/* The memory of the events that were appended until now ends here. */
+void lt_probe_events_forget(struct lt_probe_events *state);
 
 /* One record; what it completes is appended. */
 void lt_probe_events_take(struct lt_probe_events *state, const struct lt_probe_record *record,

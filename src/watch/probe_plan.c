@@ -1,8 +1,17 @@
 /* What a probe copies, from the layout of the release; and the same read from the record again. */
 #include "layout/object.h"
+#include "watch/copies.h"
 #include "watch/probe_parts.h"
 
 #include <string.h>
+
+/* Headers included. */
+enum { CODE_FILE_BYTES = 320, CODE_NAME_BYTES = 128, CODE_LINES_BYTES = 416 };
+
+static size_t rounded(uint64_t size)
+{
+	return (size_t)(size + 7) / 8 * 8;
+}
 
 static void add(struct lt_probe_plan *plan, enum lt_probe_op op, uint8_t slot, uint8_t from,
 		uint64_t offset, uint32_t size)
@@ -65,6 +74,12 @@ static bool add_running(struct lt_probe_plan *plan, const struct lt_layout *layo
 		add_load(plan, LT_SLOT_INTERPRETER, LT_SLOT_THREAD,
 			 lt_off(layout, LT_PyThreadState_interp));
 	add_load(plan, LT_SLOT_ID, LT_SLOT_INTERPRETER, lt_off(layout, LT_PyInterpreterState_id));
+	if (lt_has(layout, LT_PyInterpreterState__finalizing))
+		add_load(plan, LT_SLOT_ENDING, LT_SLOT_INTERPRETER,
+			 lt_off(layout, LT_PyInterpreterState__finalizing));
+	else if (lt_has(layout, LT_PyInterpreterState_finalizing))
+		add(plan, LT_PROBE_LOAD, LT_SLOT_ENDING, LT_SLOT_INTERPRETER,
+		    lt_off(layout, LT_PyInterpreterState_finalizing), 4);
 	return true;
 }
 
@@ -84,6 +99,37 @@ static bool add_state(struct lt_probe_plan *plan, const struct lt_layout *layout
 	add(plan, LT_PROBE_COPY, 0, LT_SLOT_STATISTICS, 0,
 	    (uint32_t)lt_off(layout, LT_sizeof_gc_stats));
 	return true;
+}
+
+/* Fields of a code object that name it, and how much of what they point to is copied. */
+static void add_text(struct lt_probe_object *object, int index, const struct lt_layout *layout,
+		     enum lt_field field, uint32_t size)
+{
+	object->texts[index].pointer = (uint32_t)lt_off(layout, field);
+	object->texts[index].size = size;
+	if (object->size < object->texts[index].pointer + 8)
+		object->size = object->texts[index].pointer + 8;
+}
+
+/* What a frame's code object is and where its lines are: it may be gone when lowtide comes to read it. */
+static void add_code(struct lt_probe_object *object, const struct lt_layout *layout)
+{
+	enum lt_field name = lt_has(layout, LT_PyCodeObject_co_qualname)
+				     ? LT_PyCodeObject_co_qualname
+				     : LT_PyCodeObject_co_name;
+	enum lt_field lines = lt_has(layout, LT_PyCodeObject_co_linetable)
+				      ? LT_PyCodeObject_co_linetable
+				      : LT_PyCodeObject_co_lnotab;
+	struct lt_probe_object code = {.mask = ~(uint64_t)lt_fact(layout, LT_FACT_stackref_mask)};
+	if (!HAS(layout, LT_PyCodeObject_co_filename, LT_PyCodeObject_co_firstlineno) ||
+	    !lt_has(layout, name) || !lt_has(layout, lines))
+		return;
+	code.size = (uint32_t)rounded(lt_off(layout, LT_PyCodeObject_co_firstlineno) + 4);
+	add_text(&code, 0, layout, LT_PyCodeObject_co_filename, CODE_FILE_BYTES);
+	add_text(&code, 1, layout, name, CODE_NAME_BYTES);
+	add_text(&code, 2, layout, lines, CODE_LINES_BYTES);
+	if (code.size <= LT_PROBE_OBJECT_MAX)
+		*object = code;
 }
 
 static bool add_stack(struct lt_probe_plan *plan, const struct lt_layout *layout)
@@ -121,6 +167,7 @@ static bool add_stack(struct lt_probe_plan *plan, const struct lt_layout *layout
 		walk->words[2] = (uint32_t)lt_off(layout, LT__PyInterpreterFrame_owner);
 	}
 	add(plan, LT_PROBE_WALK, 0, LT_SLOT_FRAME, 0, 0);
+	add_code(&plan->object, layout);
 	return true;
 }
 
@@ -153,36 +200,6 @@ bool lt_probe_plan_make(const struct lt_view *view, enum lt_probe_what what, lt_
 	return true;
 }
 
-/* The copies in a record, as memory at the addresses that they are copies of. */
-struct copies {
-	struct lt_memory base;
-	struct {
-		lt_addr address;
-		const uint8_t *bytes;
-		size_t size;
-	} parts[2];
-};
-
-static size_t copies_read(struct lt_memory *memory, lt_addr addr, void *buffer, size_t size)
-{
-	const struct copies *copies = (const struct copies *)memory;
-	for (size_t i = 0; i < 2; i++) {
-		if (copies->parts[i].size == 0 || addr < copies->parts[i].address ||
-		    addr - copies->parts[i].address >= copies->parts[i].size)
-			continue;
-		size_t at = (size_t)(addr - copies->parts[i].address);
-		size_t there = copies->parts[i].size - at;
-		memcpy(buffer, copies->parts[i].bytes + at, size < there ? size : there);
-		return size < there ? size : there;
-	}
-	return 0;
-}
-
-static size_t rounded(uint64_t size)
-{
-	return (size_t)(size + 7) / 8 * 8;
-}
-
 /* Bytes of the copies of add_state(). */
 static size_t state_size(const struct lt_layout *layout, size_t ret_parts[2])
 {
@@ -193,25 +210,43 @@ static size_t state_size(const struct lt_layout *layout, size_t ret_parts[2])
 	return rounded(ret_parts[0]) + rounded(ret_parts[1]);
 }
 
+/* The copies in a record. */
+struct record_memory {
+	struct lt_memory base;
+	struct lt_copies copies;
+};
+
+static size_t record_read(struct lt_memory *memory, lt_addr addr, void *buffer, size_t size)
+{
+	return lt_copies_read(&((const struct record_memory *)memory)->copies, addr, buffer, size);
+}
+
 bool lt_probe_state(const struct lt_view *view, const struct lt_probe_record *record, size_t size,
 		    struct lt_gc_state *ret_state)
 {
-	static const struct lt_memory_ops ops = {.read = copies_read};
+	static const struct lt_memory_ops ops = {.read = record_read};
 	lt_addr interpreter = record->slots[LT_SLOT_INTERPRETER];
 	size_t parts[2];
 	if (interpreter == 0 || size < sizeof(*record) + state_size(view->layout, parts))
 		return false;
 	const uint8_t *bytes = (const uint8_t *)(record + 1);
-	struct copies copies = {.base = {.ops = &ops}};
-	copies.parts[0].address = interpreter + lt_off(view->layout, LT_PyInterpreterState_gc);
-	copies.parts[0].bytes = bytes;
-	copies.parts[0].size = parts[0];
-	copies.parts[1].address = record->slots[LT_SLOT_STATISTICS];
-	copies.parts[1].bytes = bytes + rounded(parts[0]);
-	copies.parts[1].size = parts[1];
+	struct record_memory memory = {.base = {.ops = &ops}};
+	lt_copies_add(&memory.copies, interpreter + lt_off(view->layout, LT_PyInterpreterState_gc),
+		      bytes, parts[0]);
+	lt_copies_add(&memory.copies, record->slots[LT_SLOT_STATISTICS], bytes + rounded(parts[0]),
+		      parts[1]);
 	struct lt_view of_record = *view;
-	of_record.memory = &copies.base;
+	of_record.memory = &memory.base;
 	return lt_gc_state_read(&of_record, interpreter, ret_state);
+}
+
+bool lt_probe_finalizing(const struct lt_view *view, const struct lt_probe_record *record)
+{
+	/* As lt_interpreter_finalizing() has it. */
+	bool own = record->slots[LT_SLOT_ENDING] != 0 &&
+		   (lt_has(view->layout, LT_PyInterpreterState__finalizing) ||
+		    record->slots[LT_SLOT_ID] != 0);
+	return own || record->slots[LT_SLOT_FINALIZING] != 0;
 }
 
 int64_t lt_probe_candidates(const struct lt_view *view, const struct lt_probe_record *record,
@@ -243,6 +278,34 @@ int64_t lt_probe_candidates(const struct lt_view *view, const struct lt_probe_re
 	return at + 8 > parts[1] ? -1 : (int64_t)lt_word(stats, at);
 }
 
+/* Of what a probe could not read it has zeros: no object begins with them. */
+static bool is_there(const uint8_t *bytes)
+{
+	return lt_word(bytes, 0) != 0 || lt_word(bytes, 8) != 0;
+}
+
+/* The code object of a frame as the record has it. False: it has it not. */
+static bool add_copied(const struct lt_layout *layout, lt_addr code, const uint8_t *bytes,
+		       size_t size, struct lt_copies *copies)
+{
+	struct lt_probe_object object = {0};
+	add_code(&object, layout);
+	if (object.size == 0 || size < lt_probe_object_size(&object) || !is_there(bytes))
+		return false;
+	lt_copies_add(copies, code, bytes, object.size);
+	const uint8_t *text = bytes + rounded(object.size);
+	bool whole = true;
+	for (int i = 0; i < LT_PROBE_TEXTS; i++) {
+		if (is_there(text))
+			lt_copies_add(copies, lt_word(bytes, object.texts[i].pointer), text,
+				      object.texts[i].size);
+		else
+			whole = false;
+		text += rounded(object.texts[i].size);
+	}
+	return whole;
+}
+
 void lt_probe_stack(const struct lt_view *view, const struct lt_probe_record *record, size_t size,
 		    struct lt_watch_event *event)
 {
@@ -250,22 +313,36 @@ void lt_probe_stack(const struct lt_view *view, const struct lt_probe_record *re
 	bool objects = lt_fact(layout, LT_FACT_frame_object_chain) != 0;
 	int64_t shim = lt_fact(layout, LT_FACT_frame_owner_shim);
 	uint64_t mask = (uint64_t)lt_fact(layout, LT_FACT_stackref_mask);
+	const uint8_t *bytes = (const uint8_t *)record;
 	size_t parts[2];
 	size_t at = sizeof(*record) + state_size(layout, parts);
+	struct lt_copies copies = {0};
+	struct lt_probe_object object = {0};
+	add_code(&object, layout);
 	event->frames_exact = true;
 	for (uint32_t i = 0;
 	     i < record->frame_count && i < LT_PROBE_FRAMES && event->frame_count < LT_WATCH_FRAMES;
 	     i++) {
 		uint64_t words[LT_PROBE_FRAME_WORDS];
 		if (size < at + (i + 1) * sizeof(words))
-			return;
-		memcpy(words, (const uint8_t *)record + at + i * sizeof(words), sizeof(words));
+			break;
+		memcpy(words, bytes + at + i * sizeof(words), sizeof(words));
 		if (!objects && shim > 0 && (words[2] & 0xff) >= (uint64_t)shim)
 			continue;
 		struct lt_watch_frame *frame = &event->frames[event->frame_count];
 		frame->code = words[0] & ~mask;
 		frame->instruction = objects ? (lt_addr)(int64_t)(int32_t)words[1] : words[1];
-		if (frame->code != 0)
-			event->frame_count++;
+		if (frame->code == 0)
+			continue;
+		size_t copied =
+			at + LT_PROBE_FRAMES * sizeof(words) + i * lt_probe_object_size(&object);
+		frame->copied =
+			i < LT_PROBE_OBJECTS && copied < size &&
+			add_copied(layout, frame->code, bytes + copied, size - copied, &copies);
+		event->frame_count++;
 	}
+	/* Without memory for it they are read from the process. */
+	event->memory = copies.count > 0 ? lt_copies_memory(&copies, view->memory) : NULL;
+	for (uint32_t i = 0; event->memory == NULL && i < event->frame_count; i++)
+		event->frames[i].copied = false;
 }

@@ -127,7 +127,7 @@ bool lt_running_take(const struct lt_view *view, lt_addr interpreter, int64_t id
 			find_call(view, &frame, &found);
 		found.addresses[found.frame_count] = frame.address;
 		found.frames[found.frame_count++] =
-			(struct lt_watch_frame){frame.code, frame.instruction};
+			(struct lt_watch_frame){frame.code, frame.instruction, false};
 	}
 	found.exact = state->frame != 0 && found.frame_count > 0;
 	found.taken = true;

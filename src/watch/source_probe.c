@@ -133,6 +133,7 @@ static enum lt_status probe_wait(struct lt_watch_feed *feed, uint64_t until_ns,
 {
 	struct source *source = (struct source *)feed;
 	size_t before = events->count;
+	lt_probe_events_forget(&source->state);
 	for (;;) {
 		uint64_t now = lt_now_ns();
 		enum lt_status alive = LT_OK;

@@ -52,6 +52,7 @@ enum lt_watch_kind {
 struct lt_watch_frame {
 	lt_addr code; /* PyCodeObject */
 	lt_addr instruction; /* as the release keeps it (f_lasti, prev_instr, instr_ptr): lt_frame_line_at() */
+	bool copied; /* the code object, its names and lines are in the event's memory, as they were */
 };
 enum { LT_WATCH_FRAMES = 48 };
 
@@ -78,6 +79,8 @@ struct lt_watch_event {
 	uint32_t frame_count;                         /* of the Python stack at the start */
 	bool frames_exact;                            /* taken at the moment, not while it ran */
 	struct lt_watch_frame frames[LT_WATCH_FRAMES];
+	/* To read what is copied, over the live memory; NULL: nothing is. The source's own, good until the next wait. */
+	struct lt_memory *memory;
 };
 LT_VEC(lt_watch_events, struct lt_watch_event);
 

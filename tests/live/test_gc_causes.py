@@ -4,8 +4,10 @@ The score (rightly explained of all that the log has) is printed at the end of a
 """
 import json
 import os
+import signal
 import subprocess
 import tempfile
+import textwrap
 import time
 from pathlib import Path
 
@@ -155,6 +157,50 @@ def test_causes_seen_by_probes(interpreter, folder, record_property):
     assert through.keys() == THROUGH.keys()
     for way, evidence in through.items():
         assert THROUGH[way] in evidence, (way, evidence)
+
+
+def test_places_of_code_that_is_gone(interpreter, folder):
+    """An interpreter ends with all its code, and code of exec() makes room for other code, before lowtide comes to look:
+    the places are those of the moment."""
+    script = textwrap.dedent('''
+        import gc
+        try:
+            import _interpreters as interpreters
+        except ImportError:
+            import _xxsubinterpreters as interpreters
+        inside = "import gc\\n\\ndef sweep_within():\\n    gc.collect()\\n\\nsweep_within()\\n"
+        ready()
+        wait_line()
+        one = interpreters.create()
+        getattr(interpreters, "exec", interpreters.run_string)(one, inside)
+        interpreters.destroy(one)
+        for i in range(20):
+            source = "\\n" * i + "import gc\\ndef sweep_%d():\\n    gc.collect()\\nsweep_%d()\\n" % (i, i)
+            exec(compile(source, "/made/up/%d.py" % i, "exec"), {})
+        ready()
+        wait_line()
+        raise SystemExit
+    ''')
+    with Target(interpreter, script) as target, Watcher(target.pid, "probe", folder / "app.tide") as watcher:
+        if watcher.process.poll() is None:
+            os.kill(watcher.process.pid, signal.SIGSTOP)
+            target.send("go")
+            target.wait_ready()
+            os.kill(watcher.process.pid, signal.SIGCONT)
+        target.send("go")
+        found = watcher.result()
+    explicit = [one for one in found["collections"] if one["cause"] == "explicit"]
+    places = [one["where"] for one in explicit]
+    made_up = [f"/made/up/{i}.py:{i + 3}:sweep_{i}" for i in range(20)]
+    assert [place for place in places if "/made/up/" in place] == made_up
+    within = [place.rsplit(":", 2) for place in places if "sweep_within" in place]
+    assert len(within) == 1 and within[0][1:] == ["4", "sweep_within"]
+    for i, one in enumerate(one for one in explicit if "/made/up/" in one["where"]):
+        assert [[frame["file"], frame["line"]] for frame in one["stack"][:2]] == [[f"/made/up/{i}.py", i + 3], [f"/made/up/{i}.py", i + 4]]
+    # What the interpreter did at its end nobody called for, and no threshold.
+    ids = {one["interpreter"] for one in explicit} - {0}
+    own = [one["cause"] for one in found["collections"] if one["interpreter"] in ids]
+    assert set(own[own.index("explicit") + 1:]) <= {"shutdown"}
 
 
 @pytest.mark.parametrize("source", ["poll", "ring"])

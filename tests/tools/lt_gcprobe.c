@@ -68,13 +68,16 @@ static json_t *state_of(const struct lt_gc_state *state)
 static void put_event(const struct lt_view *view, const struct lt_watch_event *event)
 {
 	json_t *stack = json_array();
-	for (uint32_t i = 0; i < event->frame_count; i++)
+	struct lt_view then = *view;
+	for (uint32_t i = 0; i < event->frame_count; i++) {
+		const struct lt_watch_frame *frame = &event->frames[i];
+		then.memory = frame->copied ? event->memory : view->memory;
 		json_array_append_new(
-			stack,
-			json_pack("[o,o,i]",
-				  text_at(view, event->frames[i].code, LT_PyCodeObject_co_filename),
-				  text_at(view, event->frames[i].code, LT_PyCodeObject_co_name),
-				  line_of(view, &event->frames[i])));
+			stack, json_pack("[o,o,i]",
+					 text_at(&then, frame->code, LT_PyCodeObject_co_filename),
+					 text_at(&then, frame->code, LT_PyCodeObject_co_name),
+					 line_of(&then, frame)));
+	}
 	json_t *json = json_pack(
 		"{s:s,s:I,s:I,s:I,s:I,s:i,s:i,s:s,s:b,s:b,s:I,s:I,s:I,s:I,s:b,s:o,s:o,s:o}", "kind",
 		kinds[event->kind], "start", (json_int_t)event->start_ns, "end",

@@ -1,6 +1,7 @@
 /* Programs of probes: what they copy, run by a small machine of their instructions on memory made by hand. */
 #include "target/image.h"
 #include "target/probe_program.h"
+#include "watch/copies.h"
 
 #include <linux/bpf.h>
 #include <setjmp.h>
@@ -121,6 +122,15 @@ static size_t step(struct machine *machine, size_t at, uint64_t *r)
 	case BPF_ALU64 | BPF_ADD | BPF_X:
 		*to += from;
 		break;
+	case BPF_ALU64 | BPF_SUB | BPF_X:
+		*to -= from;
+		break;
+	case BPF_ALU64 | BPF_AND | BPF_K:
+		*to &= value;
+		break;
+	case BPF_ALU64 | BPF_AND | BPF_X:
+		*to &= from;
+		break;
 	case BPF_ALU64 | BPF_MUL | BPF_K:
 		*to *= value;
 		break;
@@ -151,6 +161,9 @@ static size_t step(struct machine *machine, size_t at, uint64_t *r)
 		break;
 	case BPF_JMP | BPF_JNE | BPF_K:
 		jump = *to != value;
+		break;
+	case BPF_JMP | BPF_JGT | BPF_K:
+		jump = *to > value;
 		break;
 	case BPF_JMP | BPF_JSLT | BPF_K:
 		jump = (int64_t)*to < (int64_t)value;
@@ -430,6 +443,104 @@ static void test_frames(void **state)
 	assert_int_equal(run(machine, &walking)->frame_count, 0);
 }
 
+/* Three frames, the word of each with a tag: objects of 24 bytes with texts of 16, 32 and 64. */
+static void test_objects_of_frames(void **state)
+{
+	struct machine *machine = *state;
+	struct lt_probe_plan plan = walking;
+	plan.object = (struct lt_probe_object){
+		.mask = ~(uint64_t)3, .size = 24, .texts = {{0, 16}, {8, 32}, {16, 61}}};
+	put_frames(machine, 5, false);
+	for (unsigned i = 0; i < 5; i++) {
+		lt_addr object = BASE + 0x4000 + (lt_addr)i * 0x100;
+		put(machine, BASE + 0x2000 + (lt_addr)i * 64 + 16, object + 1);
+		for (unsigned t = 0; t < 3; t++)
+			put(machine, object + (lt_addr)t * 8, object + 0x20 + (lt_addr)t * 0x40);
+		for (unsigned b = 0x20; b < 0x100; b += 8)
+			put(machine, object + b, 0x0101010101010101ull * (i + 1) + b);
+	}
+	/* Of the second one the first text is not there, the second one and what follows it is at the end of all. */
+	put(machine, BASE + 0x4100, 0x10);
+	put(machine, BASE + 0x4108, BASE + SIZE - 24);
+	for (unsigned b = 24; b > 0; b -= 8)
+		put(machine, BASE + SIZE - b, b);
+	size_t size, frames;
+	assert_true(lt_probe_plan_size(&plan, &size, &frames));
+	assert_int_equal(lt_probe_object_size(&plan.object), 24 + 16 + 32 + 64);
+	assert_int_equal(size, frames + LT_PROBE_FRAMES * LT_PROBE_FRAME_WORDS * 8 +
+				       LT_PROBE_OBJECTS * lt_probe_object_size(&plan.object));
+	const struct lt_probe_record *record = run(machine, &plan);
+	assert_int_equal(record->frame_count, 5);
+	const uint8_t *bytes =
+		(const uint8_t *)record + frames + LT_PROBE_FRAMES * LT_PROBE_FRAME_WORDS * 8;
+	static const uint8_t zeros[64];
+	for (unsigned i = 0; i < LT_PROBE_OBJECTS; i++, bytes += 24 + 16 + 32 + 64) {
+		lt_addr object = BASE + 0x4000 + (lt_addr)i * 0x100;
+		assert_memory_equal(bytes, lt_image_at(machine->image, object, 24), 24);
+		if (i == 1) {
+			assert_memory_equal(bytes + 24, zeros, 16);
+			assert_memory_equal(bytes + 40,
+					    lt_image_at(machine->image, BASE + SIZE - 24, 24), 24);
+			assert_memory_equal(bytes + 64, zeros, 8);
+		} else {
+			assert_memory_equal(bytes + 24,
+					    lt_image_at(machine->image, object + 0x20, 16), 16);
+			assert_memory_equal(bytes + 40,
+					    lt_image_at(machine->image, object + 0x60, 32), 32);
+		}
+		assert_memory_equal(bytes + 72, lt_image_at(machine->image, object + 0xa0, 61), 61);
+	}
+	/* An object that cannot be read: zeros, and none of its texts. */
+	put(machine, BASE + 0x2000 + 16, 0x5000);
+	record = run(machine, &plan);
+	assert_int_equal(record->frame_count, 5);
+	bytes = (const uint8_t *)record + frames + LT_PROBE_FRAMES * LT_PROBE_FRAME_WORDS * 8;
+	assert_memory_equal(bytes, zeros, 64);
+	/* Plans that make no sense. */
+	static const struct lt_probe_object wrong[] = {
+		{.size = LT_PROBE_OBJECT_MAX + 1, .texts = {{0, 8}, {0, 8}, {0, 8}}},
+		{.size = 24, .texts = {{4, 8}, {0, 8}, {0, 8}}},
+		{.size = 24, .texts = {{0, 8}, {24, 8}, {0, 8}}},
+		{.size = 24, .texts = {{0, 8}, {0, 0}, {0, 8}}},
+		{.size = 24, .texts = {{0, 8}, {0, 8}, {0, LT_PROBE_OBJECT_MAX + 1}}},
+	};
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
+		plan.object = wrong[i];
+		assert_int_equal(lt_probe_program(&plan, 1, RING, machine->code), 0);
+	}
+}
+
+/* What was copied lies in front of what is there now. */
+static void test_copies(void **state)
+{
+	struct machine *machine = *state;
+	struct lt_copies copies = {0};
+	const uint8_t first[] = {1, 2, 3, 4}, second[] = {5, 6};
+	lt_copies_add(&copies, BASE + 8, first, sizeof(first));
+	lt_copies_add(&copies, BASE + 12, second, sizeof(second));
+	lt_copies_add(&copies, 0x100, second, sizeof(second)); /* gone by now */
+	lt_copies_add(&copies, 0, first, sizeof(first));
+	lt_copies_add(&copies, UINT64_MAX - 1, first, sizeof(first));
+	assert_int_equal(copies.count, 3);
+	put(machine, BASE + 8, 0xeeeeeeeeeeeeeeee);
+	struct lt_memory *memory = lt_copies_memory(&copies, machine->image);
+	assert_non_null(memory);
+	memset(&copies, 0, sizeof(copies));
+	uint8_t bytes[8];
+	static const uint8_t joined[] = {1, 2, 3, 4, 5, 6, 0xee, 0xee};
+	assert_true(lt_memory_get(memory, BASE + 8, bytes, 8));
+	assert_memory_equal(bytes, joined, 8);
+	assert_true(lt_memory_get(memory, BASE + 10, bytes, 3));
+	assert_memory_equal(bytes, joined + 2, 3);
+	assert_int_equal(lt_memory_read(memory, 0x100, bytes, 8), 2);
+	assert_memory_equal(bytes, second, 2);
+	assert_int_equal(lt_memory_read(memory, 0x80, bytes, 8), 0);
+	lt_memory_close(memory);
+	for (int i = 0; i < 2 * LT_COPIES_MOST; i++)
+		lt_copies_add(&copies, BASE, first, sizeof(first));
+	assert_int_equal(copies.count, LT_COPIES_MOST);
+}
+
 static void test_plans_without_sense(void **state)
 {
 	struct machine *machine = *state;
@@ -475,6 +586,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_own_ids, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_who_holds_the_lock, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_frames, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_objects_of_frames, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_copies, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_plans_without_sense, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

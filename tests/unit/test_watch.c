@@ -550,7 +550,7 @@ static struct lt_running stack_of(const char *digits, unsigned at)
 	for (; digits[running.frame_count] != '\0'; running.frame_count++) {
 		lt_addr digit = (lt_addr)digits[running.frame_count];
 		running.addresses[running.frame_count] = 16 * digit;
-		running.frames[running.frame_count] = (struct lt_watch_frame){digit, 0};
+		running.frames[running.frame_count] = (struct lt_watch_frame){.code = digit};
 	}
 	running.frames[0].instruction = at;
 	return running;
