@@ -148,7 +148,7 @@ static enum lt_status look_at_malloc(struct walk *walk)
 	struct lt_rss_reading *reading = walk->reading;
 	struct lt_memory_state *state = walk->state;
 	LT_TRY(lt_rss_allocator(reading, &state->rss));
-	state->foreign = reading->foreign.name != NULL;
+	state->foreign = lt_foreign_replaces(&reading->foreign);
 	if (!reading->malloc.found || state->foreign)
 		return LT_OK;
 	state->arena_max = reading->malloc.arena_max;

@@ -58,7 +58,7 @@ struct lt_rss {
 	struct lt_rss_pins pins;           /* largest first */
 	struct lt_pymalloc_stats pymalloc; /* all zero: the table of arenas was not found */
 	struct lt_malloc malloc;
-	struct lt_foreign foreign; /* an allocator in place of glibc's */
+	struct lt_foreign foreign; /* an allocator in place of glibc's, or beside it */
 	struct lt_arena strings;
 };
 

@@ -92,7 +92,7 @@ LT_MUST_CHECK enum lt_status lt_rss_mappings(struct lt_rss_reading *reading, str
  */
 size_t lt_rss_stacks(const struct lt_rss_reading *reading, const struct lt_mapping *mapping);
 
-/* The name of the C allocator, into the strings of `rss`. */
+/* Which other C allocator there is, into the reading; the name of the one in use, into the strings of `rss`. */
 LT_MUST_CHECK enum lt_status lt_rss_allocator(struct lt_rss_reading *reading, struct lt_rss *rss);
 
 /* What keeps memory from going back; takes the picture on to its ways when there is something. */

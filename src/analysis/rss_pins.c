@@ -163,7 +163,7 @@ static enum lt_status add_pins(struct pinning *pinning, const struct lt_subject 
 		if (arenas.holds >= BYTES_MIN)
 			status = add_pin(reading, rss, expressions, i, &arenas, "pymalloc arena");
 		if (status == LT_OK && reading->kept[i].holds >= BYTES_MIN &&
-		    reading->foreign.name == NULL)
+		    !lt_foreign_replaces(&reading->foreign))
 			status = add_pin(reading, rss, expressions, i, &reading->kept[i],
 					 "malloc heap");
 	}
