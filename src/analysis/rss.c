@@ -42,6 +42,7 @@ static void reading_deinit(struct lt_rss_reading *reading)
 	free(reading->placed);
 	free(reading->foreign_maps);
 	free(reading->kept);
+	free(reading->kept_top);
 	free(reading->arena_used);
 }
 

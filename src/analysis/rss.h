@@ -41,7 +41,7 @@ struct lt_rss_pin {
 	const char *type;       /* of the survivors */
 	uint64_t count;
 	uint64_t holds_bytes; /* resident memory that would go back if they went */
-	const char *layer;    /* "pymalloc arena", "malloc top", "malloc arena", "mapping" */
+	const char *layer; /* "pymalloc arena", "malloc heap", or "malloc top": the end of a heap */
 };
 LT_VEC(lt_rss_pins, struct lt_rss_pin);
 
