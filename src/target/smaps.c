@@ -11,6 +11,7 @@
 #include <limits.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 /* A line of smaps and the member that it is added to; the kernel's Documentation/filesystems/proc.rst names them. */
 static const struct {
@@ -151,6 +152,51 @@ const struct lt_smap *lt_smaps_find(const struct lt_smaps *smaps, lt_addr addr)
 	return NULL;
 }
 
+/*
+ * PAGEMAP_SCAN of Linux 6.7 and newer (Documentation/admin-guide/mm/pagemap.rst, include/uapi/linux/fs.h), which knows the
+ * page of zeros: one that was only read is no memory of the process. False: the kernel cannot.
+ */
+static bool scan_pages(int fd, lt_addr start, lt_addr end, uint64_t page_size, uint64_t *bits)
+{
+	enum { REGIONS = 1024, IS_PRESENT = 1 << 3, IS_ZERO = 1 << 5 };
+	struct region {
+		uint64_t start, end, categories;
+	};
+	struct {
+		uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages;
+		uint64_t category_inverted, category_mask, category_anyof_mask, return_mask;
+	} scan = {
+		.size = sizeof(scan),
+		.end = end,
+		.walk_end = start,
+		.vec_len = REGIONS,
+		.category_inverted = IS_ZERO,
+		.category_mask = IS_PRESENT | IS_ZERO,
+		.return_mask = IS_PRESENT,
+	};
+	LT_FREE struct region *regions = malloc(REGIONS * sizeof(*regions));
+	if (regions == NULL)
+		return false;
+	scan.vec = (uint64_t)(uintptr_t)regions;
+	while (scan.walk_end < end) {
+		scan.start = scan.walk_end;
+		int count = ioctl(fd, _IOWR('f', 16, scan), &scan);
+		if (count < 0 && errno == EINTR)
+			continue;
+		if (count < 0 || count > REGIONS || scan.walk_end <= scan.start)
+			return false;
+		for (int i = 0; i < count; i++) {
+			if (regions[i].start < start || regions[i].end > end)
+				return false;
+			for (lt_addr at = regions[i].start; at < regions[i].end; at += page_size) {
+				uint64_t page = (at - start) / page_size;
+				bits[page / 64] |= (uint64_t)1 << (page % 64);
+			}
+		}
+	}
+	return true;
+}
+
 bool lt_smaps_resident(const struct lt_process *process, lt_addr start, lt_addr end, uint64_t *bits)
 {
 	enum { BATCH = 8192, PRESENT = 63 }; /* Documentation/admin-guide/mm/pagemap.rst */
@@ -165,6 +211,9 @@ bool lt_smaps_resident(const struct lt_process *process, lt_addr start, lt_addr 
 	LT_FREE uint64_t *entries = malloc(BATCH * sizeof(*entries));
 	if (fd < 0 || entries == NULL)
 		return false;
+	if (scan_pages(fd, start, start + pages * (uint64_t)page_size, (uint64_t)page_size, bits))
+		return true;
+	memset(bits, 0, (pages + 63) / 64 * sizeof(*bits));
 	uint64_t first = start / (uint64_t)page_size;
 	for (uint64_t done = 0; done < pages;) {
 		size_t want = pages - done < BATCH ? (size_t)(pages - done) : BATCH;

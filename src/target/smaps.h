@@ -45,8 +45,8 @@ bool lt_smaps_parse(FILE *text, struct lt_smaps *smaps);
 
 /*
  * Which pages of [start, end) are resident: bit i of `bits` is page i. False: the kernel does not say, and all bits
- * are 0. `bits` has (end - start) / page size bits, rounded up to words. A page that was read but never written is
- * resident here (the kernel's page of zeros), while it is not in RSS.
+ * are 0. `bits` has (end - start) / page size bits, rounded up to words. A page that was read but never written (the
+ * kernel's page of zeros) is not, from Linux 6.7 on; before, it is resident here while it is not in RSS.
  */
 bool lt_smaps_resident(const struct lt_process *process, lt_addr start, lt_addr end,
 		       uint64_t *bits);
