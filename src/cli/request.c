@@ -1,5 +1,6 @@
 #include "cli/request.h"
 
+#include "analysis/trim.h"
 #include "base/text.h"
 #include "cli/table.h"
 
@@ -240,6 +241,21 @@ static enum lt_status apply(struct parser *parser, enum lt_option_id id, const c
 		break;
 	case LT_OPT_SVG:
 		request->svg = argument;
+		break;
+	case LT_OPT_WATCH:
+		request->watch = true;
+		break;
+	case LT_OPT_INTERVAL:
+		request->interval = (unsigned)number;
+		break;
+	case LT_OPT_AT_LEAST:
+		if (!lt_trim_amount(argument, &request->at_least)) {
+			lt_remedy(parser->session, "Give bytes, or a number with K, M or G: "
+						   "--at-least=64M.");
+			return lt_fail(parser->session, LT_E_USAGE,
+				       "'%.100s' is not an amount that --at-least takes", argument);
+		}
+		request->has_at_least = true;
 		break;
 	case LT_OPT_FROM:
 		request->from = argument;

@@ -58,7 +58,11 @@ struct lt_request {
 	char *const *
 		command_line; /* what stands behind --, for a command that runs it; NULL: nothing */
 	const char *svg;      /* file for a picture; NULL: none */
-	const char *from;     /* where a tree begins; NULL: at its roots */
+	bool watch;
+	unsigned interval; /* seconds between two rounds; 0: the default of the command */
+	bool has_at_least;
+	uint64_t at_least; /* bytes */
+	const char *from;  /* where a tree begins; NULL: at its roots */
 };
 
 /*

@@ -38,6 +38,7 @@ LT_MUST_CHECK enum lt_status lt_cmd_ps(struct lt_run *run);
 LT_MUST_CHECK enum lt_status lt_cmd_rss(struct lt_run *run);
 LT_MUST_CHECK enum lt_status lt_cmd_snapshot(struct lt_run *run);
 LT_MUST_CHECK enum lt_status lt_cmd_sql(struct lt_run *run);
+LT_MUST_CHECK enum lt_status lt_cmd_trim(struct lt_run *run);
 LT_MUST_CHECK enum lt_status lt_cmd_try_allocators(struct lt_run *run);
 LT_MUST_CHECK enum lt_status lt_cmd_types(struct lt_run *run);
 LT_MUST_CHECK enum lt_status lt_cmd_diff(struct lt_run *run);

@@ -76,7 +76,8 @@ const struct lt_option lt_options[LT_OPT_COUNT] = {
 		 .argument = "SECONDS",
 		 .least = 1,
 		 .most = LT_LEAKS_SECONDS_MAX,
-		 .help = "Watch for SECONDS: gc 10 unless given, leaks 30, doctor not at all"},
+		 .help = "Watch for SECONDS: gc 10 unless given, leaks 30, doctor not at all, trim "
+			 "until interrupted"},
 	[LT_OPT_SNAPSHOTS] = {.name = "snapshots",
 			      .argument = "N",
 			      .least = 2,
@@ -155,6 +156,19 @@ const struct lt_option lt_options[LT_OPT_COUNT] = {
 		 .completion = LT_COMPLETE_FILE,
 		 .help = "Write the map as a picture to FILE, a cell for each pool or run of "
 			 "pages"},
+	[LT_OPT_WATCH] = {.name = "watch",
+			  .help = "Repeat it, each time that it would return the amount of "
+				  "--at-least, until interrupted"},
+	[LT_OPT_INTERVAL] = {.name = "interval",
+			     .argument = "SECONDS",
+			     .least = 1,
+			     .most = 86400,
+			     .help = "Look every SECONDS (60)"},
+	[LT_OPT_AT_LEAST] =
+		{.name = "at-least",
+		 .argument = "AMOUNT",
+		 .help = "Do nothing when less than AMOUNT would go back: bytes, or 64M "
+			 "(0; with --watch 64M)"},
 	[LT_OPT_HELP] = {.name = "help", .letter = 'h', .help = "Show help and exit"},
 	[LT_OPT_VERSION] = {.name = "version", .letter = 'V', .help = "Show the version and exit"},
 	[LT_OPT_GENERATE] = {.name = "generate",
@@ -258,6 +272,11 @@ static const char *const try_allocators_examples[] = {
 static const char *const fragmentation_examples[] = {
 	"lowtide fragmentation 4242", "How much memory is free and stays, why, and where",
 	"lowtide fragmentation --svg map.svg 4242", "The map as a picture too", NULL};
+
+static const char *const trim_examples[] = {
+	"lowtide trim 4242", "Give what malloc has free back to the system, now",
+	"lowtide trim --watch --at-least 256M 4242",
+	"Look every minute, and do so when 256 MiB or more would go back", NULL};
 
 static const char *const sql_examples[] = {
 	"lowtide sql 4242 \"SELECT type, count, bytes FROM types ORDER BY bytes DESC LIMIT 10\"",
@@ -500,6 +519,25 @@ const struct lt_command lt_commands[] = {
 		 "fast. With --verbose all size classes and arenas are listed.",
 	 .examples = fragmentation_examples,
 	 .run = lt_cmd_fragmentation},
+	{.name = "trim",
+	 .operand = "PID",
+	 .completion = LT_COMPLETE_PID,
+	 .options = COMMON | LT_OPT_BIT(LT_OPT_WATCH) | LT_OPT_BIT(LT_OPT_INTERVAL) |
+		    LT_OPT_BIT(LT_OPT_AT_LEAST) | LT_OPT_BIT(LT_OPT_DURATION),
+	 .summary = "give free memory of malloc back to the system, now",
+	 .description =
+		 "Calls malloc_trim(0) in the process, on a thread of its own that ends at once, "
+		 "and shows RSS before and after, with what was predicted. It changes nothing that "
+		 "the program has in use. It is called only when it is safe: beside the other "
+		 "threads where malloc takes its locks, and where it takes none, in a process of "
+		 "one thread, while that stands outside malloc; else lowtide refuses with the "
+		 "reason.\n\n"
+		 "Only glibc's malloc is trimmed: what Python's own allocator holds free stays, as "
+		 "does what survivors pin (rss, fragmentation). With --watch it is repeated each "
+		 "time that at least so much would go back; an interrupt (Ctrl-C) ends the watch "
+		 "with a report.",
+	 .examples = trim_examples,
+	 .run = lt_cmd_trim},
 	{.name = "try-allocators",
 	 .operand = "-- COMMAND [ARGUMENT]...",
 	 .completion = LT_COMPLETE_PROGRAM,

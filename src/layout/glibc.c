@@ -306,6 +306,7 @@ enum lt_status lt_glibc_find(struct lt_session *session, const struct lt_process
 		lt_session_clear(session);
 	if (!find_in_file(process, memory, path, elf, &glibc))
 		glibc = (struct lt_glibc){0};
+	glibc.path = path;
 	lt_elf_close(elf);
 	*ret_glibc = glibc;
 	return LT_OK;

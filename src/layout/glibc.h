@@ -37,6 +37,7 @@ struct lt_glibc {
 	const struct lt_glibc_layout *layout;
 	lt_addr main_arena;
 	lt_addr parameters; /* of mp_; 0: not found */
+	const char *path;   /* of the library or program; owned by the process */
 };
 
 /*

@@ -44,6 +44,9 @@ json_t *lt_json_fragmentation(const struct lt_fragmentation *fragmentation);
 struct lt_rss;
 json_t *lt_json_rss(const struct lt_rss *rss);
 
+struct lt_trim;
+json_t *lt_json_trim(const struct lt_trim *trim);
+
 struct lt_allocators;
 json_t *lt_json_allocators(const struct lt_allocators *allocators);
 

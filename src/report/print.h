@@ -29,6 +29,12 @@ struct lt_rss;
 void lt_print_rss(const struct lt_report *report, const struct lt_rss *rss, uint64_t top,
 		  struct lt_text *out);
 
+struct lt_trim;
+void lt_print_trim(const struct lt_report *report, const struct lt_trim *trim, struct lt_text *out);
+struct lt_trim_round;
+void lt_print_trim_round(const struct lt_report *report, const struct lt_trim_round *round,
+			 struct lt_text *out);
+
 struct lt_allocators;
 void lt_print_allocators(const struct lt_report *report, const struct lt_allocators *allocators,
 			 struct lt_text *out);
@@ -61,16 +67,7 @@ struct lt_gc_recording;
 struct lt_gc_summary;
 /* How long a pause took: "12.4 µs", "0.31 ms", "41.3 ms", "1.20 s"; "-" for 0. */
 const char *lt_print_pause(struct lt_screen *screen, double ms);
-struct lt_screen;
-/* The table of pauses, by generation and, with `causes`, by cause. */
-void lt_print_gc_groups(struct lt_screen *screen, const struct lt_gc_summary *summary, bool causes);
-/*
- * Memory, tracked objects, new ones a second less those freed at once, collections and pauses over time. The figure before
- * a rate is that of the last seconds with `now`, else of all the time.
- */
-void lt_print_gc_curves(struct lt_screen *screen, const struct lt_gc_recording *recording,
-			const struct lt_gc_summary *summary, bool now);
-/* Some lines while it is watched; the summary is finished. */
+/* A few lines while it is watched; the summary is finished. */
 void lt_print_gc_live(const struct lt_report *report, const struct lt_gc_recording *recording,
 		      const struct lt_gc_summary *summary, struct lt_text *out);
 

@@ -33,10 +33,18 @@ void lt_print_head(struct lt_screen *screen, const struct lt_report *report)
 			? lt_screen_format(screen, "From a file; %s in all, %s of memory at most.",
 					   lt_screen_milliseconds(screen, report->cost.elapsed_ms),
 					   lt_screen_bytes(screen, report->cost.peak_bytes))
-		: who->mode == LT_MODE_LIVE
+		: who->mode == LT_MODE_LIVE && report->cost.stall_ms <= 0
 			? lt_screen_format(
 				  screen,
 				  "This look: nothing stopped; %s in all, %s of memory at most.",
+				  lt_screen_milliseconds(screen, report->cost.elapsed_ms),
+				  lt_screen_bytes(screen, report->cost.peak_bytes))
+		: who->mode == LT_MODE_LIVE
+			? lt_screen_format(
+				  screen,
+				  "In all: the process stood still for %s; %s, %s of memory at "
+				  "most.",
+				  lt_screen_milliseconds(screen, report->cost.stall_ms),
 				  lt_screen_milliseconds(screen, report->cost.elapsed_ms),
 				  lt_screen_bytes(screen, report->cost.peak_bytes))
 			: lt_screen_format(

@@ -128,6 +128,20 @@ void lt_report_fragmentation(const struct lt_report *report,
 		lt_print_fragmentation(report, fragmentation, out);
 }
 
+void lt_report_trim(const struct lt_report *report, const struct lt_trim *trim, struct lt_text *out)
+{
+	if (report->json)
+		lt_json_write(report, "result", lt_json_trim(trim), out);
+	else
+		lt_print_trim(report, trim, out);
+}
+
+void lt_report_trim_round(const struct lt_report *report, const struct lt_trim_round *round,
+			  struct lt_text *out)
+{
+	lt_print_trim_round(report, round, out);
+}
+
 void lt_report_snapshot(const struct lt_report *report, const struct lt_tide_written *written,
 			struct lt_text *out)
 {

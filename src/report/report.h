@@ -74,6 +74,14 @@ struct lt_rss;
 void lt_report_rss(const struct lt_report *report, const struct lt_rss *rss, uint64_t top,
 		   struct lt_text *out);
 
+struct lt_trim;
+void lt_report_trim(const struct lt_report *report, const struct lt_trim *trim,
+		    struct lt_text *out);
+struct lt_trim_round;
+/* One round of a watch as a line without its end. */
+void lt_report_trim_round(const struct lt_report *report, const struct lt_trim_round *round,
+			  struct lt_text *out);
+
 struct lt_allocators;
 /* What a command takes under each allocator, and the advice. */
 void lt_report_allocators(const struct lt_report *report, const struct lt_allocators *allocators,

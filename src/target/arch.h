@@ -56,6 +56,58 @@ bool lt_arch_redo(struct lt_arch_regs *regs);
  */
 bool lt_arch_touchy(long number, const uint64_t arguments[6]);
 
+/* Where a stopped thread is. */
+struct lt_arch_place {
+	lt_addr pc, sp, fp, tls;
+	long call; /* the system call that it stands in or has just left; -1: none */
+};
+void lt_arch_place(const struct lt_arch_regs *regs, struct lt_arch_place *ret_place);
+
+/* Numbers of registers in unwind tables: stack pointer, frame pointer, where a call returns to. */
+extern const unsigned lt_arch_dwarf_sp, lt_arch_dwarf_fp, lt_arch_dwarf_pc;
+
+/*
+ * The system call instruction of the C library's clone(), behind which a new thread takes a function and its argument
+ * from its stack, calls it, and ends itself with what it returned. `code` begins at clone(). False: it is not so.
+ */
+bool lt_arch_thread_insn(const uint8_t *code, size_t size, size_t *ret_offset);
+
+/* What such a thread finds at the top of its stack (aligned to 16 bytes). */
+enum { LT_ARCH_THREAD_WORDS = 2 };
+void lt_arch_thread_stack(lt_addr function, uint64_t argument,
+			  uint64_t words[LT_ARCH_THREAD_WORDS]);
+
+/*
+ * What it needs at its thread pointer: glibc's head of a thread (sysdeps/ARCH/nptl/tls.h: tcbhead_t), of one among
+ * several. lt_arch_among_several(): the same word of a thread of the target, where the release keeps one.
+ */
+enum { LT_ARCH_TLS_WORDS = 4 };
+void lt_arch_thread_tls(lt_addr tls, uint64_t words[LT_ARCH_TLS_WORDS]);
+extern const size_t lt_arch_among_several;
+
+/* The arguments of that clone(2). `word` gets the thread's id before the call returns, and 0 when the thread has ended. */
+void lt_arch_thread_arguments(uint64_t flags, lt_addr stack, lt_addr word, lt_addr tls,
+			      uint64_t arguments[6]);
+
+/* The code that returns from a signal handler: what a frame of a signal on a stack begins with. */
+extern const uint8_t lt_arch_restorer[];
+extern const size_t lt_arch_restorer_size;
+/* Where in such a frame, counted from the address of that code on the stack, the interrupted place is. */
+extern const size_t lt_arch_frame_pc;
+
+/*
+ * A frame as of a signal, to stand at `at` (aligned to 64 bytes): a thread that does the clone() above with its stack
+ * pointer there gets these registers and this signal mask back when that returns, whether somebody traces it then or
+ * not. A system call that was interrupted is made again; one that the kernel would restart in a way of its own returns
+ * EINTR. *ret_size: bytes of it; false: they are more than `capacity`.
+ */
+bool lt_arch_frame(pid_t tid, const struct lt_arch_regs *regs, uint64_t mask, lt_addr restorer,
+		   lt_addr at, uint8_t *bytes, size_t capacity, size_t *ret_size);
+void lt_arch_set_sp(struct lt_arch_regs *regs, lt_addr sp);
+
+/* A system call that the C library's allocator never makes: who waits in it is not inside the allocator. */
+bool lt_arch_far_from_malloc(long number);
+
 /* The AUDIT_ARCH_* of seccomp filters. */
 extern const uint32_t lt_arch_audit;
 

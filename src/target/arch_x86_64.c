@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <linux/audit.h>
 #include <linux/elf.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
@@ -13,7 +14,14 @@ const uint8_t lt_arch_syscall_insn[] = {0x0f, 0x05};
 const size_t lt_arch_syscall_insn_size = sizeof(lt_arch_syscall_insn);
 const uint32_t lt_arch_audit = AUDIT_ARCH_X86_64;
 
-enum { USER_CS_64 = 0x33 };
+enum {
+	USER_CS_64 = 0x33,
+	FLAGS_UNUSUAL = 0x100 | 0x400 |
+			0x40000, /* trap, direction, alignment check: a new thread inherits them */
+	RESTART_BLOCK = 516,     /* ERESTART_RESTARTBLOCK */
+	RESTART_FIRST = 512,
+	RESTART_LAST = 514, /* ERESTARTSYS, ERESTARTNOINTR, ERESTARTNOHAND */
+};
 
 _Static_assert(sizeof(struct user_regs_struct) <= sizeof(struct lt_arch_regs),
 	       "room for the registers");
@@ -61,6 +69,7 @@ void lt_arch_prepare(struct lt_arch_regs *regs, lt_addr insn, long number,
 	user.rip = insn;
 	user.rax = (uint64_t)number;
 	user.orig_rax = UINT64_MAX; /* not in a system call: the kernel must not restart one */
+	user.eflags &= ~(uint64_t)FLAGS_UNUSUAL;
 	user.rdi = arguments[0];
 	user.rsi = arguments[1];
 	user.rdx = arguments[2];
@@ -124,4 +133,200 @@ bool lt_arch_touchy(long number, const uint64_t arguments[6])
 {
 	bool endless = false;
 	return ends_with_eintr(number, arguments, &endless) && !endless;
+}
+
+/* ---- A thread of our own ---- */
+
+void lt_arch_place(const struct lt_arch_regs *regs, struct lt_arch_place *ret_place)
+{
+	struct user_regs_struct user = unpack(regs);
+	*ret_place = (struct lt_arch_place){
+		.pc = user.rip,
+		.sp = user.rsp,
+		.fp = user.rbp,
+		.tls = user.fs_base,
+		.call = (int64_t)user.orig_rax >= 0 ? (long)user.orig_rax : -1,
+	};
+}
+
+const unsigned lt_arch_dwarf_sp = 7, lt_arch_dwarf_fp = 6, lt_arch_dwarf_pc = 16;
+
+/*
+ * sysdeps/unix/sysv/linux/x86_64/clone.S, the same from 2.31 to 2.43 but for the width of the move and of the jump:
+ * syscall; test; jl; jz to: xor ebp; pop rax; pop rdi; call *rax; mov edi, eax; mov eax, SYS_exit; syscall.
+ */
+bool lt_arch_thread_insn(const uint8_t *code, size_t size, size_t *ret_offset)
+{
+	static const uint8_t begin[] = {0x0f, 0x05, 0x48, 0x85, 0xc0};
+	static const uint8_t call[] = {0x31, 0xed, 0x58, 0x5f, 0xff, 0xd0};
+	static const uint8_t end[] = {0x89, 0xc7, 0xb8, SYS_exit, 0, 0, 0, 0x0f, 0x05};
+	const uint8_t *at = memmem(code, size, begin, sizeof(begin));
+	if (at == NULL)
+		return false;
+	size_t insn = (size_t)(at - code), next = insn + sizeof(begin);
+	if (next + 8 > size)
+		return false;
+	if (code[next] == 0x7c) /* jl, near or far */
+		next += 2;
+	else if (code[next] == 0x0f && code[next + 1] == 0x8c)
+		next += 6;
+	else
+		return false;
+	if (next + 2 > size || code[next] != 0x74)
+		return false;
+	size_t thread = next + 2 + code[next + 1];
+	if (code[next + 1] >= 0x80 || code[next + 2] != 0xc3 ||
+	    thread + sizeof(call) + 1 + sizeof(end) > size ||
+	    memcmp(code + thread, call, sizeof(call)) != 0)
+		return false;
+	thread += sizeof(call);
+	thread += code[thread] == 0x48;
+	if (memcmp(code + thread, end, sizeof(end)) != 0)
+		return false;
+	*ret_offset = insn;
+	return true;
+}
+
+void lt_arch_thread_stack(lt_addr function, uint64_t argument, uint64_t words[LT_ARCH_THREAD_WORDS])
+{
+	words[0] = function;
+	words[1] = argument;
+}
+
+const size_t lt_arch_among_several = 24;
+
+void lt_arch_thread_tls(lt_addr tls, uint64_t words[LT_ARCH_TLS_WORDS])
+{
+	words[0] = tls; /* tcb */
+	words[1] = 0;   /* dtv: malloc_trim() has no use for it */
+	words[2] = tls; /* self */
+	words[3] = 1;   /* multiple_threads */
+}
+
+void lt_arch_thread_arguments(uint64_t flags, lt_addr stack, lt_addr word, lt_addr tls,
+			      uint64_t arguments[6])
+{
+	const uint64_t all[6] = {flags, stack, word, word, tls, 0};
+	memcpy(arguments, all, sizeof(all));
+}
+
+void lt_arch_set_sp(struct lt_arch_regs *regs, lt_addr sp)
+{
+	struct user_regs_struct user = unpack(regs);
+	user.rsp = sp;
+	pack(regs, &user);
+}
+
+/* mov $SYS_rt_sigreturn, %rax; syscall */
+const uint8_t lt_arch_restorer[] = {0x48, 0xc7, 0xc0, SYS_rt_sigreturn, 0, 0, 0, 0x0f, 0x05};
+const size_t lt_arch_restorer_size = sizeof(lt_arch_restorer);
+
+/* arch/x86/include/asm/sigframe.h and <asm/sigcontext.h> of the kernel: struct rt_sigframe. */
+struct frame {
+	uint64_t restorer;
+	uint64_t flags, link, stack[3]; /* struct ucontext */
+	uint64_t r8, r9, r10, r11, r12, r13, r14, r15, rdi, rsi, rbp, rbx, rdx, rax, rcx, rsp, rip;
+	uint64_t eflags;
+	uint16_t cs, gs, fs, ss;
+	uint64_t err, trapno, oldmask, cr2, fpstate, reserved[8];
+	uint64_t mask;
+	uint8_t info[128];
+};
+const size_t lt_arch_frame_pc = offsetof(struct frame, rip);
+
+enum {
+	FRAME_ROOM = 512,
+	XSTATE_MAX = 64 << 10,
+	XSTATE_MAGIC1 = 0x46505853,
+	XSTATE_MAGIC2 = 0x46505845,
+	SOFTWARE =
+		464, /* in the XSAVE area: struct _fpx_sw_bytes; ptrace gives the mask of features there */
+	SIGCONTEXT_SS = 2 | 4,
+	STACK_OFF = 2, /* SS_DISABLE */
+};
+
+bool lt_arch_frame(pid_t tid, const struct lt_arch_regs *regs, uint64_t mask, lt_addr restorer,
+		   lt_addr at, uint8_t *bytes, size_t capacity, size_t *ret_size)
+{
+	struct user_regs_struct user = unpack(regs);
+	struct iovec io = {bytes + FRAME_ROOM, capacity - FRAME_ROOM};
+	if (capacity < FRAME_ROOM + XSTATE_MAX ||
+	    ptrace(PTRACE_GETREGSET, tid, NT_X86_XSTATE, &io) != 0)
+		return false;
+	uint32_t size = (uint32_t)io.iov_len, magic2 = XSTATE_MAGIC2;
+	if (size < SOFTWARE + 48 || FRAME_ROOM + size + sizeof(magic2) > capacity)
+		return false;
+	struct {
+		uint32_t magic1, extended_size;
+		uint64_t features;
+		uint32_t size, padding[7];
+	} software = {.magic1 = XSTATE_MAGIC1,
+		      .extended_size = size + (uint32_t)sizeof(magic2),
+		      .size = size};
+	memcpy(&software.features, io.iov_base + SOFTWARE, sizeof(software.features));
+	memcpy(io.iov_base + SOFTWARE, &software, sizeof(software));
+	memcpy(io.iov_base + size, &magic2, sizeof(magic2));
+
+	int64_t result = -(int64_t)user.rax;
+	/* To begin a wait again that has no limit is the same call. */
+	bool endless =
+		result == RESTART_BLOCK && user.orig_rax == SYS_poll && (int32_t)user.rdx < 0;
+	if ((int64_t)user.orig_rax >= 0 &&
+	    (endless || (result >= RESTART_FIRST && result <= RESTART_LAST))) {
+		user.rax = user.orig_rax;
+		user.rip -= sizeof(lt_arch_syscall_insn);
+	} else if ((int64_t)user.orig_rax >= 0 && result == RESTART_BLOCK) {
+		user.rax = SYS_restart_syscall;
+		user.rip -= sizeof(lt_arch_syscall_insn);
+	}
+	const struct frame frame = {
+		.restorer = restorer,
+		.flags = SIGCONTEXT_SS,
+		.stack = {0, STACK_OFF, 0},
+		.r8 = user.r8,
+		.r9 = user.r9,
+		.r10 = user.r10,
+		.r11 = user.r11,
+		.r12 = user.r12,
+		.r13 = user.r13,
+		.r14 = user.r14,
+		.r15 = user.r15,
+		.rdi = user.rdi,
+		.rsi = user.rsi,
+		.rbp = user.rbp,
+		.rbx = user.rbx,
+		.rdx = user.rdx,
+		.rax = user.rax,
+		.rcx = user.rcx,
+		.rsp = user.rsp,
+		.rip = user.rip,
+		.eflags = user.eflags,
+		.cs = (uint16_t)user.cs,
+		.ss = (uint16_t)user.ss,
+		.fpstate = at + FRAME_ROOM,
+		.mask = mask,
+	};
+	_Static_assert(sizeof(frame) <= FRAME_ROOM, "room for the frame");
+	memcpy(bytes, &frame, sizeof(frame));
+	*ret_size = FRAME_ROOM + size + sizeof(magic2);
+	return true;
+}
+
+/* malloc/ of glibc 2.31 to 2.43 makes none of these: what it waits for are locks and memory. */
+bool lt_arch_far_from_malloc(long number)
+{
+	static const short calls[] = {
+		SYS_poll,       SYS_ppoll,       SYS_select,          SYS_pselect6,
+		SYS_epoll_wait, SYS_epoll_pwait, SYS_nanosleep,       SYS_clock_nanosleep,
+		SYS_accept,     SYS_accept4,     SYS_recvfrom,        SYS_recvmsg,
+		SYS_sendto,     SYS_sendmsg,     SYS_connect,         SYS_wait4,
+		SYS_waitid,     SYS_pause,       SYS_rt_sigtimedwait, SYS_rt_sigsuspend,
+		SYS_flock,      SYS_fcntl,       SYS_fsync,           SYS_fdatasync,
+		SYS_semop,      SYS_semtimedop,  SYS_msgrcv,          SYS_msgsnd,
+		SYS_pread64,    SYS_pwrite64,    SYS_sendfile,        SYS_io_getevents,
+		SYS_sched_yield};
+	for (size_t i = 0; i < sizeof(calls) / sizeof(*calls); i++)
+		if (calls[i] == number)
+			return true;
+	return false;
 }

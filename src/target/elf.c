@@ -446,3 +446,8 @@ bool lt_elf_read(const struct lt_elf *elf, lt_addr addr, void *buffer, size_t si
 	}
 	return false;
 }
+
+void *lt_elf_handle(const struct lt_elf *elf)
+{
+	return elf->main.elf;
+}

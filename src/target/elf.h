@@ -43,6 +43,9 @@ bool lt_elf_read(const struct lt_elf *elf, lt_addr addr, void *buffer, size_t si
 /* What is added to an address in the file to get the one in the target; 0 for a program at fixed addresses. */
 lt_addr lt_elf_bias(const struct lt_elf *elf);
 
+/* The Elf handle of libelf, for unwind.c. */
+void *lt_elf_handle(const struct lt_elf *elf);
+
 /* The build id in hex digits, "" when the file has none. */
 const char *lt_elf_build_id(const struct lt_elf *elf);
 

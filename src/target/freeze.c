@@ -5,6 +5,7 @@
 #include "target/arch.h"
 #include "target/cgroup.h"
 #include "target/freeze_guard.h"
+#include "target/helpers.h"
 #include "target/live.h"
 #include "target/permission.h"
 #include "target/proc.h"
@@ -19,8 +20,7 @@
 
 struct freeze {
 	struct lt_freeze shown; /* first: what callers see */
-	pid_t guard, janitor;   /* 0: none */
-	int socket;             /* to the guard, -1: none */
+	struct lt_helpers helpers;
 };
 
 enum {
@@ -162,95 +162,18 @@ enum lt_status lt_freeze_find_insn(struct lt_session *session, const struct lt_p
 	return LT_E_BUSY;
 }
 
-static bool receive_reply(int socket, struct lt_guard_reply *reply, int *ret_fd)
+static void run_guard(void *ctx, int socket, int notes)
 {
-	struct iovec io = {reply, sizeof(*reply)};
-	union {
-		struct cmsghdr head;
-		char space[CMSG_SPACE(sizeof(int))];
-	} control;
-	struct msghdr message = {.msg_iov = &io,
-				 .msg_iovlen = 1,
-				 .msg_control = &control,
-				 .msg_controllen = sizeof(control)};
-	ssize_t got;
-	do
-		got = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
-	while (got < 0 && errno == EINTR);
-	if (got != (ssize_t)sizeof(*reply))
-		return false;
-	const struct cmsghdr *head = CMSG_FIRSTHDR(&message);
-	if (head != NULL && head->cmsg_type == SCM_RIGHTS)
-		memcpy(ret_fd, CMSG_DATA(head), sizeof(*ret_fd));
-	return true;
+	struct lt_guard *guard = ctx;
+	guard->socket = socket;
+	guard->notes = notes;
+	lt_guard_run(guard);
 }
 
-static void await_exit(pid_t *pid)
+static void run_janitor(void *ctx, int notes)
 {
-	if (*pid > 0)
-		while (waitpid(*pid, NULL, 0) < 0 && errno == EINTR)
-			;
-	*pid = 0;
-}
-
-/* Starts guard and janitor. All signals are blocked in them from their first instruction. */
-static enum lt_status start(struct lt_session *session, struct freeze *freeze,
-			    struct lt_guard *guard)
-{
-	int sockets[2], notes[2];
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) != 0)
-		return lt_fail_errno(session, LT_E_INTERNAL, errno,
-				     "no socket for the guard process");
-	if (pipe2(notes, O_CLOEXEC) != 0) {
-		int error = errno;
-		close(sockets[0]);
-		close(sockets[1]);
-		return lt_fail_errno(session, LT_E_INTERNAL, error,
-				     "no pipe for the guard process");
-	}
-	sigset_t all, before;
-	sigfillset(&all);
-	sigprocmask(SIG_SETMASK, &all, &before);
-	int error = 0;
-	freeze->janitor = fork();
-	if (freeze->janitor == 0) {
-		close(sockets[0]);
-		close(sockets[1]);
-		close(notes[1]);
-		lt_janitor_run(session, guard->process, guard->insn, notes[0]);
-	}
-	if (freeze->janitor > 0)
-		freeze->guard = fork();
-	if (freeze->janitor > 0 && freeze->guard == 0) {
-		close(sockets[0]);
-		close(notes[0]);
-		guard->socket = sockets[1];
-		guard->notes = notes[1];
-		lt_guard_run(guard);
-	}
-	if (freeze->janitor < 0 || freeze->guard < 0)
-		error = errno;
-	sigprocmask(SIG_SETMASK, &before, NULL);
-	close(sockets[1]);
-	close(notes[0]);
-	close(notes[1]);
-	if (error != 0) {
-		close(sockets[0]);
-		await_exit(&freeze->janitor); /* its pipe has ended: it ends too */
-		freeze->guard = 0;
-		return lt_fail_errno(session, LT_E_INTERNAL, error, "no guard process");
-	}
-	freeze->socket = sockets[0];
-	return LT_OK;
-}
-
-static void finish(struct freeze *freeze)
-{
-	if (freeze->socket >= 0)
-		close(freeze->socket);
-	freeze->socket = -1;
-	await_exit(&freeze->guard);
-	await_exit(&freeze->janitor);
+	const struct lt_guard *guard = ctx;
+	lt_janitor_run(guard->session, guard->process, guard->insn, notes);
 }
 
 static enum lt_status take(struct lt_session *session, struct lt_process *process,
@@ -282,13 +205,14 @@ static enum lt_status take(struct lt_session *session, struct lt_process *proces
 		.attempts = options != NULL ? options->attempts : 0,
 		.insn = insn,
 	};
-	enum lt_status status = start(session, freeze, &guard);
+	const struct lt_helpers_work work = {&guard, run_guard, run_janitor};
+	enum lt_status status = lt_helpers_start(session, &work, &freeze->helpers);
 	lt_memory_close(live);
 	LT_TRY(status);
 
 	struct lt_guard_reply reply;
 	int fd = -1;
-	if (!receive_reply(freeze->socket, &reply, &fd)) {
+	if (!lt_helpers_receive(&freeze->helpers, &reply, sizeof(reply), &fd)) {
 		lt_fail(session, LT_E_INTERNAL,
 			"the guard process ended before the picture was taken");
 		lt_remedy(session, "try again");
@@ -320,7 +244,7 @@ enum lt_status lt_freeze_begin(struct lt_session *session, struct lt_process *pr
 	struct freeze *freeze = calloc(1, sizeof(*freeze));
 	if (freeze == NULL)
 		return lt_fail_memory(session);
-	freeze->socket = -1;
+	freeze->helpers.socket = -1;
 	freeze->shown.mode = options != NULL ? options->mode : LT_MODE_FORK;
 	enum lt_status status;
 	if (freeze->shown.mode == LT_MODE_LIVE)
@@ -328,7 +252,7 @@ enum lt_status lt_freeze_begin(struct lt_session *session, struct lt_process *pr
 	else
 		status = take(session, process, probe, options, freeze);
 	if (status != LT_OK) {
-		finish(freeze);
+		lt_helpers_finish(&freeze->helpers);
 		free(freeze);
 		return status;
 	}
@@ -341,12 +265,12 @@ void lt_freeze_release(struct lt_session *session, struct lt_freeze *shown)
 	struct freeze *freeze = (struct freeze *)shown;
 	lt_memory_close(freeze->shown.memory);
 	freeze->shown.memory = NULL;
-	if (freeze->socket < 0)
+	if (freeze->helpers.socket < 0)
 		return;
 	struct lt_guard_reply reply;
 	int fd = -1;
-	if (send(freeze->socket, "", 1, MSG_NOSIGNAL) == 1 &&
-	    receive_reply(freeze->socket, &reply, &fd)) {
+	if (send(freeze->helpers.socket, "", 1, MSG_NOSIGNAL) == 1 &&
+	    lt_helpers_receive(&freeze->helpers, &reply, sizeof(reply), &fd)) {
 		freeze->shown.stall_ns = reply.stall_ns;
 		if (reply.warning[0] != '\0')
 			lt_warn(session, "%s", reply.warning);
@@ -354,7 +278,7 @@ void lt_freeze_release(struct lt_session *session, struct lt_freeze *shown)
 		lt_warn(session,
 			"the guard process was killed: what was read after that is missing");
 	}
-	finish(freeze);
+	lt_helpers_finish(&freeze->helpers);
 }
 
 void lt_freeze_end(struct lt_session *session, struct lt_freeze *freeze)

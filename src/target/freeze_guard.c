@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "target/arch.h"
 #include "target/freeze_trace.h"
+#include "target/helpers.h"
 #include "target/proc.h"
 
 #include <errno.h>
@@ -39,36 +40,15 @@ void lt_freeze_step(enum lt_freeze_step step)
 		lt_freeze_hook(step);
 }
 
-static void pause_ms(unsigned ms)
-{
-	struct timespec wait = {ms / 1000, (long)(ms % 1000) * 1000000};
-	nanosleep(&wait, NULL);
-}
-
 /* A pause in which threads that were told to stop, and do so late, are let go at once. */
 static void pause_sweeping(struct lt_tracer *tracer, unsigned ms)
 {
 	uint64_t end = lt_now_ns() + (uint64_t)ms * 1000000u;
 	while (lt_trace_sweep(tracer) && lt_now_ns() < end)
-		pause_ms(SWEEP_MS);
+		lt_helper_pause(SWEEP_MS);
 	uint64_t now = lt_now_ns();
 	if (now < end)
-		pause_ms((unsigned)((end - now) / 1000000u));
-}
-
-/* A process of its own: no terminal, no job control, signals blocked, last to be killed for want of memory. */
-static void stand_apart(const char *name)
-{
-	sigset_t all;
-	sigfillset(&all);
-	sigprocmask(SIG_SETMASK, &all, NULL);
-	signal(SIGCHLD, SIG_DFL);
-	setsid();
-	prctl(PR_SET_NAME, name);
-	LT_CLOSE int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-	if (fd >= 0 && write(fd, "-1000", 5) < 0) {
-		/* It takes a privilege; without it the score stays what it is. */
-	}
+		lt_helper_pause((unsigned)((end - now) / 1000000u));
 }
 
 static uint64_t ticks_now(void)
@@ -89,31 +69,9 @@ static void note(const struct lt_guard *guard, bool done)
 	}
 }
 
-/* True when lowtide has closed its end. */
-static bool left_alone(const struct lt_guard *guard)
-{
-	struct pollfd wait = {.fd = guard->socket, .events = POLLRDHUP};
-	return poll(&wait, 1, 0) > 0 && (wait.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
-}
-
 static bool send_reply(const struct lt_guard *guard, const struct lt_guard_reply *reply, int fd)
 {
-	struct iovec io = {(void *)(uintptr_t)reply, sizeof(*reply)};
-	union {
-		struct cmsghdr head;
-		char space[CMSG_SPACE(sizeof(int))];
-	} control = {0};
-	struct msghdr message = {.msg_iov = &io, .msg_iovlen = 1};
-	if (fd >= 0) {
-		message.msg_control = &control;
-		message.msg_controllen = sizeof(control);
-		struct cmsghdr *head = CMSG_FIRSTHDR(&message);
-		head->cmsg_level = SOL_SOCKET;
-		head->cmsg_type = SCM_RIGHTS;
-		head->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(head), &fd, sizeof(fd));
-	}
-	return sendmsg(guard->socket, &message, MSG_NOSIGNAL) == (ssize_t)sizeof(*reply);
+	return lt_helper_send(guard->socket, reply, sizeof(*reply), fd);
 }
 
 static struct lt_guard_reply make_reply(const struct lt_session *session, enum lt_status status)
@@ -169,7 +127,7 @@ static enum lt_status stop(struct lt_guard *guard, struct lt_tracer *tracer, pid
 		}
 		at_once = false;
 		lt_trace_sweep(tracer);
-		if (left_alone(guard))
+		if (lt_helper_left_alone(guard->socket))
 			return LT_E_GONE;
 		if (!lt_process_alive(guard->process))
 			return lt_fail(guard->session, LT_E_GONE, "process %d ended",
@@ -386,7 +344,7 @@ bool lt_freeze_reap(struct lt_session *session, struct lt_process *process, lt_a
 			lt_session_clear(session);
 	}
 	while (lt_trace_sweep(&tracer) && lt_process_alive(process))
-		pause_ms(1);
+		lt_helper_pause(1);
 	*ret_stall_ns = tracer.stalled_ns;
 	lt_tracer_deinit(&tracer);
 	return reaped[0] && reaped[1];
@@ -463,7 +421,7 @@ _Noreturn void lt_guard_run(struct lt_guard *guard)
 	LT_CLOSE int fd = -1;
 	unsigned retries = 0;
 	pid_t thread = 0;
-	stand_apart("lt-guard");
+	lt_helper_stand_apart("lt-guard");
 	lt_freeze_step(LT_STEP_STARTED);
 	enum lt_status status = stop(guard, &tracer, &thread, &retries);
 	if (status == LT_OK)
@@ -538,7 +496,7 @@ _Noreturn void lt_janitor_run(struct lt_session *session, struct lt_process *pro
 			      int notes)
 {
 	struct lt_guard_note last = {.done = true};
-	stand_apart("lt-janitor");
+	lt_helper_stand_apart("lt-janitor");
 	for (;;) {
 		struct lt_guard_note next;
 		ssize_t got = read(notes, &next, sizeof(next));
@@ -559,7 +517,7 @@ _Noreturn void lt_janitor_run(struct lt_session *session, struct lt_process *pro
 		    0) { /* announced before it is made: it may never come, or be gone already */
 			if (i >= LATE_ATTEMPTS)
 				break;
-			pause_ms(2);
+			lt_helper_pause(2);
 			continue;
 		}
 		char state = 'X';

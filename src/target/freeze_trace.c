@@ -127,7 +127,7 @@ static enum stop await_stop(const struct lt_tracer *tracer, struct lt_traced *th
 	int signal_number = WSTOPSIG(status);
 	if (event == EVENT_STOP)
 		return STOP_TRAP;
-	if (event == PTRACE_EVENT_CLONE)
+	if (event == PTRACE_EVENT_CLONE || event == PTRACE_EVENT_VFORK)
 		return STOP_CLONE;
 	if (event == 0 && signal_number == (SIGTRAP | 0x80))
 		return STOP_SYSCALL;
@@ -431,7 +431,7 @@ static enum call run_call(const struct lt_tracer *tracer, struct lt_traced *thre
 	}
 }
 
-static bool at_insn(struct lt_tracer *tracer, pid_t tid)
+static bool at_insn(const struct lt_tracer *tracer, pid_t tid)
 {
 	errno = 0;
 	long word = ptrace(PTRACE_PEEKTEXT, tid, (void *)(uintptr_t)tracer->insn, NULL);
@@ -535,6 +535,158 @@ static void let_go(struct lt_tracer *tracer, struct lt_traced *thread)
 		thread->state = LT_TRACED_GONE;
 	else
 		thread->state = LT_TRACED_PENDING;
+}
+
+/* ---- A thread of our own in the target ---- */
+
+bool lt_trace_mask(pid_t tid, uint64_t *ret_mask)
+{
+	return ptrace(PTRACE_GETSIGMASK, tid, (void *)sizeof(*ret_mask), ret_mask) == 0;
+}
+
+static bool set_mask(pid_t tid, uint64_t mask)
+{
+	return ptrace(PTRACE_SETSIGMASK, tid, (void *)sizeof(mask), &mask) == 0;
+}
+
+bool lt_trace_spawn_ended(pid_t thread, int *ret_code)
+{
+	int status;
+	for (;;) {
+		pid_t got = waitpid(thread, &status, WNOHANG | __WALL);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0 || (got == thread && !WIFSTOPPED(status))) {
+			*ret_code = got == thread && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+			return true;
+		}
+		if (got == 0)
+			return false;
+		/* SIGSTOP cannot be blocked and is the whole process's; other stops are of ptrace. */
+		int signal_number = status >> 16 == 0 ? WSTOPSIG(status) : 0;
+		ptrace(PTRACE_CONT, thread, NULL, (void *)(intptr_t)signal_number);
+	}
+}
+
+struct spawning {
+	struct lt_tracer *tracer;
+	struct lt_traced *thread;
+	pid_t spawned;
+	void (*late)(void *ctx, pid_t thread);
+	void *ctx;
+};
+
+/* As run_call(), with the new thread let go in between. */
+static enum call run_spawn(struct spawning *spawning, int64_t *ret_result, int *ret_signal)
+{
+	struct lt_traced *thread = spawning->thread;
+	bool entered = false;
+	resume(thread, PTRACE_SYSCALL, 0);
+	for (;;) {
+		unsigned long message = 0;
+		struct lt_arch_regs regs;
+		switch (await_stop(spawning->tracer, thread, lt_now_ns() + SLICE_NS, ret_signal)) {
+		case STOP_CLONE:
+			if (ptrace(PTRACE_GETEVENTMSG, thread->tid, NULL, &message) == 0)
+				spawning->spawned = (pid_t)message;
+			if (spawning->spawned != 0 && lt_trace_await_child(spawning->spawned)) {
+				lt_freeze_step(LT_STEP_CLONED);
+				ptrace(PTRACE_CONT, spawning->spawned, NULL, NULL);
+			}
+			break;
+		case STOP_SYSCALL:
+			if (!entered) {
+				entered = true;
+				lt_freeze_step(LT_STEP_ENTERED);
+				break;
+			}
+			if (!lt_arch_get(thread->tid, &regs))
+				return CALL_GONE;
+			*ret_result = lt_arch_result(&regs);
+			return restarts(*ret_result) ? CALL_AGAIN : CALL_DONE;
+		case STOP_SIGNAL:
+			if (*ret_signal != 0)
+				return CALL_SIGNAL;
+			break;
+		case STOP_GONE:
+			return CALL_GONE;
+		case STOP_LATE:
+			if (spawning->spawned != 0)
+				spawning->late(spawning->ctx, spawning->spawned);
+			continue;
+		case STOP_TRAP:
+			break;
+		}
+		resume(thread, PTRACE_SYSCALL, 0);
+	}
+}
+
+enum lt_status lt_trace_spawn(struct lt_session *session, struct lt_tracer *tracer, pid_t tid,
+			      lt_addr insn, const uint64_t arguments[6], lt_addr frame,
+			      void (*late)(void *ctx, pid_t thread), void *ctx, int64_t *ret_result,
+			      pid_t *ret_thread)
+{
+	struct spawning spawning = {
+		.tracer = tracer, .thread = find(tracer, tid), .late = late, .ctx = ctx};
+	intptr_t options = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTRACE_O_TRACEVFORK;
+	bool filtered = has_seccomp_filter(tracer->pid, tid);
+	uint64_t mask = 0;
+	if (filtered)
+		options |= OPTION_SUSPEND_SECCOMP;
+	if (spawning.thread == NULL || spawning.thread->state != LT_TRACED_STOPPED)
+		return lt_fail(session, LT_E_INTERNAL, "a thread was asked of one that runs");
+	const struct lt_tracer at = {.pid = tracer->pid, .insn = insn};
+	for (unsigned round = 0; round < ROUNDS_MAX; round++) {
+		struct lt_arch_regs saved, changed;
+		if (!lt_arch_get(tid, &saved) || !lt_trace_mask(tid, &mask))
+			break;
+		if (!at_insn(&at, tid))
+			return lt_fail(session, LT_E_GONE, "process %d runs another program now",
+				       (int)tracer->pid);
+		changed = saved;
+		lt_arch_prepare(&changed, insn, SYS_clone, arguments);
+		lt_arch_set_sp(&changed, frame);
+		if (ptrace(PTRACE_SETOPTIONS, tid, NULL, (void *)options) != 0) {
+			if (filtered && (errno == EPERM || errno == EINVAL))
+				return refuse_filtered(session, tracer->pid);
+			break;
+		}
+		if (!lt_arch_set(tid, &changed) || !set_mask(tid, UINT64_MAX))
+			break;
+		lt_freeze_step(LT_STEP_INJECTED);
+
+		int signal_number = 0;
+		enum call call = run_spawn(&spawning, ret_result, &signal_number);
+		if (call == CALL_GONE)
+			break;
+		lt_arch_set(tid, &saved);
+		set_mask(tid, mask);
+		ptrace(PTRACE_SETOPTIONS, tid, NULL, NULL);
+		if (call == CALL_DONE) {
+			lt_freeze_step(LT_STEP_RESTORED);
+			*ret_thread = spawning.spawned;
+			return LT_OK;
+		}
+		if (call == CALL_SIGNAL) {
+			tracer->signals++;
+			ptrace(PTRACE_INTERRUPT, tid, NULL, NULL);
+			resume(spawning.thread, PTRACE_CONT, signal_number);
+			if (await_trap(tracer, spawning.thread, UINT64_MAX) == STOP_GONE)
+				break;
+			/* Its registers are others now, the frame in the target is not. */
+			return LT_E_BUSY;
+		}
+	}
+	*ret_thread = spawning.spawned;
+	return lt_fail(session, LT_E_GONE, "process %d ended", (int)tracer->pid);
+}
+
+void lt_trace_release_others(struct lt_tracer *tracer, pid_t but)
+{
+	for (size_t i = 0; i < tracer->threads.count; i++)
+		if (tracer->threads.data[i].state == LT_TRACED_STOPPED &&
+		    tracer->threads.data[i].tid != but)
+			let_go(tracer, &tracer->threads.data[i]);
 }
 
 static void drop_gone(struct lt_tracer *tracer)

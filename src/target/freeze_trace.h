@@ -63,6 +63,27 @@ LT_MUST_CHECK enum lt_status lt_trace_call(struct lt_session *session, struct lt
 					   pid_t tid, long number, const uint64_t arguments[6],
 					   int64_t *ret_result, pid_t *ret_child);
 
+/*
+ * Lets a stopped thread start a thread of the target's own at `insn` (lt_arch_thread_insn()), with all signals blocked
+ * in both; registers and mask are put back when the clone has returned. With CLONE_VFORK among the flags that is
+ * when the new thread has ended. `frame` (lt_arch_frame()) is what brings the thread back should the
+ * caller die meanwhile. The new thread is traced and runs; *ret_thread is its id, 0 when the kernel refused
+ * with *ret_result. `late` is called now and then while the clone lasts.
+ */
+LT_MUST_CHECK enum lt_status lt_trace_spawn(struct lt_session *session, struct lt_tracer *tracer,
+					    pid_t tid, lt_addr insn, const uint64_t arguments[6],
+					    lt_addr frame, void (*late)(void *ctx, pid_t thread),
+					    void *ctx, int64_t *ret_result, pid_t *ret_thread);
+
+/* Whether such a thread has ended; one that a stop of the whole process holds up is let go on. */
+bool lt_trace_spawn_ended(pid_t thread, int *ret_code);
+
+/* Signals that a stopped thread blocks. False: it is gone. */
+bool lt_trace_mask(pid_t tid, uint64_t *ret_mask);
+
+/* Lets one stopped thread go; the stop of the others lasts. */
+void lt_trace_release_others(struct lt_tracer *tracer, pid_t but);
+
 /* Lets every stopped thread go. Those still pending are looked after by lt_trace_sweep(). */
 void lt_trace_release(struct lt_tracer *tracer);
 

@@ -9,7 +9,7 @@ import pytest
 from harness import lowtide_path
 from harness.run import run_command
 
-COMMANDS = ["doctor", "leaks", "gc", "ps", "types", "diff", "object", "snapshot", "path", "retained", "rss", "fragmentation", "try-allocators", "sql", "help"]
+COMMANDS = ["doctor", "leaks", "gc", "ps", "types", "diff", "object", "snapshot", "path", "retained", "rss", "fragmentation", "trim", "try-allocators", "sql", "help"]
 
 
 def refused(result, code, sentence, remedy=None):

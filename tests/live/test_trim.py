@@ -1,0 +1,212 @@
+"""lowtide trim on Python programs: what it gives back, beside what it promised and beside the program's own malloc_trim()."""
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from freezing import descriptors, wait_until
+from harness import Target, lowtide_path, run_lowtide
+from harness.target import clean_environment
+
+TARGET = Path(__file__).with_name("trim_target.py")
+CASES = ("survivors", "random_sizes", "large", "fast_bins", "pinned_top", "free_top", "thread_arenas", "freed_by_others",
+         "aligned", "mapped", "objects", "decoded")
+# Of figures smaller than this a page here and there is too large a share.
+LEAST = 1 << 20
+
+
+def trimmed(pid, *arguments):
+    result = run_lowtide("trim", "--json", *arguments, pid)
+    assert result.code == 0, result
+    return result.json
+
+
+def own_rss(pid):
+    return sum(int(line.split()[1]) * 1024 for line in Path(f"/proc/{pid}/smaps").read_text().splitlines()
+               if line.startswith("Rss:"))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_prediction(interpreter, case):
+    env = {"PYTHONMALLOC": "malloc"} if case == "decoded" else None
+    with Target(interpreter, TARGET, case, "0", env=env) as target:
+        target.wait_asleep()
+        held = own_rss(target.pid)
+        json_ = trimmed(target.pid)
+        result, (round_,) = json_["result"], json_["result"]["rounds"]
+        returned = result["before_bytes"] - result["after_bytes"]
+        assert round_["called"] and round_["finished"] and round_["whole"] and round_["refusal"] is None
+        assert abs(result["predicted_bytes"] - returned) <= max(0.1 * returned, 0.1 * LEAST), result
+        assert abs(result["before_bytes"] - held) < LEAST and abs(own_rss(target.pid) - result["after_bytes"]) < LEAST
+        if case != "mapped":
+            assert returned > 4 * LEAST, result
+        assert target.settled() and trimmed(target.pid)["result"]["predicted_bytes"] < LEAST
+
+
+@pytest.mark.parametrize("threads", ("0", "3"))
+def test_way(interpreter, threads):
+    """Beside the others where glibc uses its locks, which it does from the second thread on; else while all stand."""
+    with Target(interpreter, TARGET, "survivors", threads) as target:
+        target.wait_asleep()
+        before = descriptors(target.pid), target.status("Threads")
+        assert trimmed(target.pid)["result"]["rounds"][0]["way"] == ("alone" if threads == "0" else "beside")
+        assert (descriptors(target.pid), target.status("Threads")) == before
+        assert target.settled()
+
+
+LOAD = r"""
+import ctypes, random, sys, threading, time
+libc = ctypes.CDLL(None)
+libc.malloc.restype = ctypes.c_void_p
+libc.malloc.argtypes, libc.free.argtypes = [ctypes.c_size_t], [ctypes.c_void_p]
+libc.memset.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t]
+libc.memcmp.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t]
+rounds, wrong, over = [0] * int(sys.argv[1]), [], threading.Event()
+def work(number):
+    # Blocks of all sizes come and go, each full of a byte of its own, which must still be there when it goes.
+    draw, held = random.Random(number), []
+    while not over.is_set():
+        if held and (len(held) > 300 or draw.random() < 0.45):
+            block, size, byte = held.pop(draw.randrange(len(held)))
+            if libc.memcmp(block, bytes([byte]) * size, size) != 0:
+                wrong.append(size)
+            libc.free(block)
+        else:
+            size, byte = draw.choice((24, 100, 700, 3000, 20000, 100000)) + draw.randrange(24), draw.randrange(256)
+            block = libc.malloc(size)
+            libc.memset(block, byte, size)
+            held.append((block, size, byte))
+            bytearray(size)
+        rounds[number] += 1
+threads = [threading.Thread(target=work, args=(i,)) for i in range(len(rounds))]
+if len(threads) == 1:
+    threads = []
+for thread in threads:
+    thread.start()
+ready()
+if threads:
+    wait_line()
+else:
+    import os, select
+    end = time.monotonic() + float(sys.argv[2])
+    class Clock:
+        def is_set(self):
+            return time.monotonic() > end
+    over = Clock()
+    work(0)
+    over = threading.Event()
+over.set()
+for thread in threads:
+    thread.join()
+ready(rounds=rounds, wrong=wrong)
+"""
+
+
+def test_sixteen_threads_under_load(interpreter):
+    with Target(interpreter, LOAD, "16", "0") as target:
+        for _ in range(15):
+            assert trimmed(target.pid)["result"]["rounds"][0]["finished"]
+        target.send()
+        facts = target.wait_ready(60)
+        assert facts["wrong"] == [] and min(facts["rounds"]) > 0, facts
+        assert target.settled()
+
+
+def test_one_thread_under_load(interpreter):
+    """No locks are taken: only a moment outside malloc will do, and it is found or lowtide refuses."""
+    with Target(interpreter, LOAD, "1", "4") as target:
+        done = 0
+        until = time.monotonic() + 3
+        while time.monotonic() < until:
+            result = run_lowtide("trim", "--json", target.pid)
+            assert result.code in (0, 70), result
+            if result.code == 0:
+                assert result.json["result"]["rounds"][0]["way"] == "alone"
+            else:
+                assert "not safe" in result.json["error"]["message"] and "malloc" in result.json["error"]["message"]
+            done += result.code == 0
+        facts = target.wait_ready(60)
+        assert done > 0 and facts["wrong"] == [], (done, facts)
+
+
+def test_at_least(interpreter):
+    with Target(interpreter, TARGET, "survivors", "0") as target:
+        target.wait_asleep()
+        json_ = trimmed(target.pid, "--at-least", "4G")
+        assert json_["cost"]["stall_ms"] == 0 and not json_["result"]["rounds"][0]["called"]
+        assert json_["result"]["before_bytes"] == json_["result"]["after_bytes"]
+        assert json_["result"]["predicted_bytes"] > 8 * LEAST and json_["result"]["calls"] == 0
+        assert trimmed(target.pid, "--at-least", "1M")["result"]["returned_bytes"] > 8 * LEAST
+
+
+def test_text(interpreter):
+    with Target(interpreter, TARGET, "survivors", "0") as target:
+        target.wait_asleep()
+        result = run_lowtide("trim", target.pid)
+        assert result.code == 0 and "went back (predicted" in result.out and "stood still for" in result.out, result
+        assert "nothing stopped" not in result.out
+        quiet = run_lowtide("trim", "-q", "--at-least", "1G", target.pid)
+        assert quiet.code == 0 and "nothing was done" in quiet.out, quiet
+
+
+def test_watch(interpreter):
+    script = TARGET.read_text() + "    wait_line()\n    survivors()\n    ready()\n"
+    with Target(interpreter, script, "survivors", "0") as target:
+        target.wait_asleep()
+        full = own_rss(target.pid)
+        command = [str(lowtide_path()), "trim", "--watch", "--interval", "1", "--at-least", "8M", "--json", str(target.pid)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=clean_environment()) as watch:
+            try:
+                assert wait_until(lambda: own_rss(target.pid) < full - 8 * LEAST)
+                target.send()
+                target.wait_ready()
+                assert wait_until(lambda: own_rss(target.pid) < full - 8 * LEAST)
+                time.sleep(1.5)  # rounds with nothing to do are not kept
+                watch.send_signal(signal.SIGINT)
+                out, err = watch.communicate(timeout=30)
+            finally:
+                watch.kill()
+        assert watch.returncode == 0, (out, err)
+        result = json.loads(out)["result"]
+        # The second filling may have met a look or two before it was complete.
+        assert result["watched"] and len(result["rounds"]) >= 2 and result["looks"] > result["calls"] >= 2, result
+        assert result["returned_bytes"] > 16 * LEAST and result["rounds"][1]["at_seconds"] > result["rounds"][0]["at_seconds"]
+        assert target.settled()
+
+
+def test_watch_ends_with_its_time_and_with_the_process(interpreter):
+    with Target(interpreter, TARGET, "survivors", "0") as target:
+        result = run_lowtide("trim", "--watch", "-d", "2", "--interval", "1", "--at-least", "1M", target.pid)
+        assert result.code == 0 and "malloc_trim was called 1 times" in result.out, result
+        with subprocess.Popen([str(lowtide_path()), "trim", "--watch", "--interval", "1", str(target.pid)],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=clean_environment()) as watch:
+            try:
+                time.sleep(1.5)
+                os.kill(target.pid, signal.SIGKILL)
+                target.process.wait(10)
+                out, err = watch.communicate(timeout=30)
+            finally:
+                watch.kill()
+        assert watch.returncode == 0 and "ended" in err and "looks in" in out, (out, err)
+
+
+@pytest.mark.parametrize("name", ("libjemalloc.so.2", "libmimalloc.so.2"))
+def test_other_allocator_is_refused(interpreter, name):
+    library = Path("/usr/lib/x86_64-linux-gnu", name)
+    if interpreter.root is not None or not library.exists():
+        pytest.skip(f"{name} cannot be preloaded here")
+    with Target(interpreter, "ready()", env={"LD_PRELOAD": str(library)}) as target:
+        result = run_lowtide("trim", target.pid)
+        assert result.code == 3 and name[3:].partition(".")[0] in result.err and "by itself" in result.err, result
+        assert target.settled()
+
+
+def test_options_of_a_watch_alone():
+    result = run_lowtide("trim", "--interval", "5", os.getpid())
+    assert result.code == 2 and "--watch" in result.err
+    result = run_lowtide("trim", "--at-least", "much", os.getpid())
+    assert result.code == 2 and "--at-least=64M" in result.err

@@ -1,0 +1,169 @@
+"""What a call of malloc_trim() leaves behind, on a small C program in precise system calls (lt_victim)."""
+import errno
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from freezing import Victim, face, helpers_of, pause_process, tool, wait_until
+from harness.run import run_command
+
+TIMED = ("nanosleep", "clock_nanosleep", "poll", "ppoll", "select", "futex", "futex_until", "condition")
+ENDLESS = ("poll", "ppoll", "select", "epoll_wait", "epoll_pwait", "futex", "futex_until", "read", "waitpid", "waitid",
+           "accept", "receive", "semop")
+# LT_SIDE_STEPS of side_call.h; test_steps_are_those_of_the_guard() holds the two together.
+STEPS = ("started", "stopped", "mapped", "written", "spawned", "released", "ended", "unmapped", "finished")
+# Steps of the thread that makes the new one, between written and spawned.
+TRACE_STEPS = ("injected", "entered", "cloned", "restored")
+WAYS = ("--alone", "--beside")
+
+
+def trim(pid: int, *arguments: object, timeout: float = 120):
+    """lt_trim; what it printed is in `calls`, a dictionary each."""
+    result = run_command(tool("lt_trim"), *arguments, pid, timeout=timeout)
+    result.calls = [json.loads(line) for line in result.out.splitlines()]
+    return result
+
+
+def mappings(pid: int) -> int:
+    return len(Path(f"/proc/{pid}/maps").read_text().splitlines())
+
+
+def settled(pid: int, before: dict, count: int) -> bool:
+    return wait_until(lambda: not helpers_of(pid, "lt_trim") and face(pid) == before and mappings(pid) == count)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("call", TIMED)
+def test_call_with_a_limit_ends_in_time_and_not_by_eintr(call, way):
+    limit = 3000
+    with Victim(call, limit) as victim:
+        victim.wait_blocked()
+        result = trim(victim.pid, "--count", 5, way)
+        assert result.code == 0 and len(result.calls) == 5, result
+        assert all(c["finished"] and c["way"] == way[2:] for c in result.calls), result.calls
+        took = sum(c["call_ns"] + c["stall_ns"] for c in result.calls) / 1e6
+        outcome = victim.result()
+    expected = -1 if call.startswith("futex") else 0
+    assert outcome["result"] == expected and outcome["errno"] == (errno.ETIMEDOUT if expected else 0), outcome
+    assert limit <= outcome["ms"] < limit + took + 1000, outcome
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("call", ENDLESS)
+def test_call_without_a_limit_waits_on(call, way):
+    with Victim(call) as victim:
+        victim.wait_blocked()
+        before, count = face(victim.pid), mappings(victim.pid)
+        result = trim(victim.pid, "--count", 10, way)
+        assert result.code == 0 and len(result.calls) == 10 and result.err == "", result
+        assert settled(victim.pid, before, count), (face(victim.pid), before)
+        assert victim.process.poll() is None
+        victim.line()
+        outcome = victim.result()
+    assert outcome["result"] >= 0, outcome
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_registers_stay(way):
+    with Victim("registers", 600000) as victim:
+        result = trim(victim.pid, "--count", 30, way)
+        assert result.code == 0, result
+        victim.line()
+        assert victim.result()["result"] == 0
+
+
+@pytest.mark.parametrize("call", ("signals", "threads", "spawn", "fork", "fork_any"))
+def test_busy_program(call):
+    """Signals, threads, vfork and fork all the time; it is trimmed until it ends, or refused for what it does then."""
+    with Victim(call, 3000) as victim:
+        done = 0
+        while victim.process.poll() is None:
+            result = trim(victim.pid, "--count", 10000)
+            assert result.code in (5, 70), result
+            if result.code == 70:
+                assert "not safe" in result.err, result
+            done += len(result.calls)
+        assert victim.result()["result"] == 0, victim.process.stderr.read()
+    assert done > 0
+
+
+def test_program_that_becomes_another():
+    with Victim("exec", 2000) as victim:
+        while victim.process.poll() is None:
+            result = trim(victim.pid)
+            assert result.code in (0, 3, 5, 70), result
+        assert victim.result()["result"] == 0
+
+
+def test_steps_are_those_of_the_guard():
+    assert tuple(run_command(tool("lt_trim"), "--steps").out.split()) == STEPS
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("who", ("lowtide", "guard", "both"))
+@pytest.mark.parametrize("step", STEPS + TRACE_STEPS)
+def test_killed_at_each_step(step, who, way):
+    """Whoever dies, and whenever: the program goes on with its own registers, no thread and no mapping is left."""
+    with Victim("registers", 600000) as victim:
+        before, count = face(victim.pid), mappings(victim.pid)
+        result = trim(victim.pid, "--die", who, "--at", step, way)
+        passed_over = step == "ended" and way == "--alone"  # the guard sees the end before it lets go
+        answered = step == "finished" or passed_over
+        assert result.code == (137 if who != "guard" and not passed_over else 0 if answered else 70), result
+        assert settled(victim.pid, before, count), (face(victim.pid), before, mappings(victim.pid), count)
+        assert trim(victim.pid).code == 0
+        victim.line()
+        assert victim.result()["result"] == 0
+
+
+@pytest.mark.parametrize("call", ("poll", "read", "futex", "accept"))
+@pytest.mark.parametrize("step", TRACE_STEPS)
+@pytest.mark.parametrize("way", WAYS)
+def test_call_goes_on_when_the_guard_is_killed(call, step, way):
+    with Victim(call) as victim:
+        victim.wait_blocked()
+        before, count = face(victim.pid), mappings(victim.pid)
+        trim(victim.pid, "--die", "guard", "--at", step, way)
+        assert settled(victim.pid, before, count), (face(victim.pid), before)
+        assert victim.process.poll() is None
+        victim.line()
+        assert victim.result()["result"] >= 0
+
+
+def test_stopped_target_is_refused():
+    with Victim("poll") as victim:
+        pause_process(victim.pid)
+        result = trim(victim.pid)
+        assert result.code == 70 and "is stopped" in result.err and "kill -CONT" in result.err, result
+        os.kill(victim.pid, signal.SIGCONT)
+        assert trim(victim.pid).code == 0
+        victim.line()
+        assert victim.result()["result"] >= 0
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_signal_meanwhile_is_delivered(way):
+    with Victim("signals", 3000) as victim:
+        calls = 0
+        while victim.process.poll() is None:
+            calls += len(trim(victim.pid, way).calls)
+        assert victim.result()["result"] == 0
+    assert calls > 0
+
+
+def test_target_ends_meanwhile():
+    for delay in (0, 0.002, 0.005, 0.01, 0.02):
+        with Victim("poll") as victim:
+            pid = os.fork()
+            if pid == 0:
+                time.sleep(delay)
+                os.kill(victim.pid, signal.SIGKILL)
+                os._exit(0)
+            result = trim(victim.pid, "--count", 1000)
+            os.waitpid(pid, 0)
+            assert result.code in (4, 5, 70), result
+            assert not helpers_of(victim.pid, "lt_trim")
