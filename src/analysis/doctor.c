@@ -88,14 +88,16 @@ static enum lt_status copy_collectors(const struct lt_subject *subject, struct l
 }
 
 /* Resident memory is that of a process: a snapshot file has none. */
-static enum lt_status examine_memory(struct lt_subject *subject, struct lt_findings *findings)
+static enum lt_status examine_memory(struct lt_subject *subject,
+				     const struct lt_memory_before *before,
+				     struct lt_findings *findings)
 {
 	LT_CLEANUP(lt_memory_state_deinit) struct lt_memory_state state = {0};
 	if (subject->look == NULL)
 		return LT_OK;
 	lt_progress(subject->session, "resident memory", 0, 0);
 	LT_TRY(lt_memory_state_read(subject, &state));
-	return lt_findings_memory(findings, &state);
+	return lt_findings_memory(findings, &state, before);
 }
 
 static enum lt_status examine(struct lt_subject *subject, const struct lt_doctor_options *options,
@@ -143,7 +145,8 @@ static enum lt_status examine(struct lt_subject *subject, const struct lt_doctor
 	if (status == LT_OK)
 		status = lt_findings_containers(&findings);
 	if (status == LT_OK)
-		status = examine_memory(subject, &findings);
+		status = examine_memory(subject, options != NULL ? options->before : NULL,
+					&findings);
 	lt_expressions_destroy(findings.expressions);
 	if (doctor->container_count > containers)
 		doctor->container_count = containers;

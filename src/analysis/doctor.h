@@ -65,12 +65,15 @@ struct lt_doctor {
 };
 
 struct lt_gc_result;
+struct lt_memory_before;
 
 struct lt_doctor_options {
 	bool tree; /* make one */
 	const struct lt_gc_result *
 		watched; /* its collector was watched before: findings of that too; NULL: it was not */
-	size_t kinds;    /* rows of kinds, 0: 10 */
+	const struct lt_memory_before
+		*before;   /* its memory then: findings of how it grew; NULL: not known */
+	size_t kinds;      /* rows of kinds, 0: 10 */
 	size_t containers; /* rows of containers, 0: 10 */
 };
 

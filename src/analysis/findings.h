@@ -73,10 +73,15 @@ LT_MUST_CHECK enum lt_status lt_finding_stuck(struct lt_findings *findings,
 					      const struct lt_unvisited *unvisited);
 
 struct lt_memory_state;
+struct lt_memory_before;
 
-/* On resident memory and what limits it; none while nothing of it is known. */
+/*
+ * On resident memory and what limits it; none while nothing of it is known. With `before`, which may be NULL, also on
+ * how it grew since.
+ */
 LT_MUST_CHECK enum lt_status lt_findings_memory(struct lt_findings *findings,
-						const struct lt_memory_state *state);
+						const struct lt_memory_state *state,
+						const struct lt_memory_before *before);
 
 LT_MUST_CHECK enum lt_status lt_findings_collector(struct lt_findings *findings);
 LT_MUST_CHECK enum lt_status lt_findings_caches(struct lt_findings *findings);

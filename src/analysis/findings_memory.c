@@ -12,6 +12,8 @@ enum {
 	SWAP_LEAST = 16 << 20,
 	HUGE_LEAST = 32 << 20,
 	ARENAS_LEAST = 4,
+	GROWTH_LEAST = 4 << 20,
+	GROWTH_GREAT = 16 << 20,
 	SAMPLES_LEAST = 32,
 };
 
@@ -21,6 +23,11 @@ static const double PYTHON_SHARE = 0.5; /* from here on live Python objects expl
 static const double SWAP_SHARE = 0.05, SWAP_SHARE_GREAT = 0.25;
 static const double HUGE_EMPTY_SHARE = 0.4; /* of huge pages */
 static const double HEADROOM_SEVERE = 0.03; /* of a limit */
+
+/* Growth is of C code when it is more than this share of all. */
+static const double GROWTH_SHARE = 0.4;
+/* What allocators need beside what the objects have. */
+static const double OVERHEAD = 1.2;
 
 static double share(uint64_t part, uint64_t whole)
 {
@@ -260,6 +267,56 @@ static void above_python(struct lt_findings *findings, const struct lt_memory_st
 		lt_finding_format(findings, "The largest other part, %s, is %s.",
 				  lt_findings_bytes(findings, most->bytes), most->words);
 	finding->fix = most->fix;
+}
+
+/* Memory in use that grew since and is no object's. */
+static void native_growth(struct lt_findings *findings, const struct lt_memory_state *state,
+			  const struct lt_memory_before *before)
+{
+	double used = (double)lt_memory_used(state) - (double)before->used_bytes;
+	uint64_t objects = state->object_bytes + state->garbage_bytes;
+	double python = (double)objects - (double)before->object_bytes;
+	double native = used - (python > 0 ? python * OVERHEAD : python);
+	double seconds = (double)(lt_now_ns() - before->taken_ns) / 1e9;
+	if (native < GROWTH_LEAST || native < GROWTH_SHARE * used || seconds <= 0)
+		return;
+	enum lt_severity severity = LT_LOW;
+	if (native >= GROWTH_GREAT && native >= 0.02 * (double)state->rss.rss_bytes)
+		severity = LT_MEDIUM;
+	struct lt_finding *finding = lt_finding_begin(findings, "native-growth", severity, native);
+	if (finding == NULL)
+		return;
+	lt_finding_int(findings, finding, "native_growth_bytes", (uint64_t)native);
+	lt_finding_int(findings, finding, "used_growth_bytes", (uint64_t)used);
+	lt_finding_int(findings, finding, "python_growth_bytes", python > 0 ? (uint64_t)python : 0);
+	lt_finding_real(findings, finding, "seconds", seconds);
+	lt_finding_int(findings, finding, "rate_bytes", (uint64_t)(native / seconds * 3600));
+	lt_finding_int(findings, finding, "rss_bytes", state->rss.rss_bytes);
+	lt_finding_int(findings, finding, "rss_before_bytes", before->rss_bytes);
+	if (state->rss.allocator != NULL)
+		lt_finding_string(findings, finding, "c_allocator", state->rss.allocator);
+	finding->title = lt_finding_format(
+		findings, "Memory of C code grew by %s that no Python object explains",
+		lt_findings_bytes(findings, (uint64_t)native));
+	finding->explanation = lt_finding_format(
+		findings,
+		"In %.0f seconds memory in use grew by %s (free memory of the allocators and "
+		"stacks "
+		"left out), Python objects with what they own by %s. These are two looks: a burst "
+		"looks like a leak here. At this rate it is %s an hour.",
+		seconds, lt_findings_bytes(findings, (uint64_t)used),
+		lt_findings_bytes(findings, python > 0 ? (uint64_t)python : 0),
+		lt_findings_bytes(findings, (uint64_t)(native / seconds * 3600)));
+	finding->fix = lt_finding_format(
+		findings,
+		"`lowtide leaks -d 60 %d` tells whether it is steady and in which part of memory. "
+		"Then "
+		"see what the C extensions are called for (heaptrack, bcc memleak), and free or "
+		"close "
+		"what ctypes or a library handed out; until then restart the worker after a number "
+		"of "
+		"requests (gunicorn --max-requests, celery worker_max_tasks_per_child).",
+		(int)state->pid);
 }
 
 static void huge_pages(struct lt_findings *findings, const struct lt_memory_state *state)
@@ -523,7 +580,8 @@ static void malloc_debugging(struct lt_findings *findings, const struct lt_memor
 	}
 }
 
-enum lt_status lt_findings_memory(struct lt_findings *findings, const struct lt_memory_state *state)
+enum lt_status lt_findings_memory(struct lt_findings *findings, const struct lt_memory_state *state,
+				  const struct lt_memory_before *before)
 {
 	if (!state->known)
 		return LT_OK;
@@ -531,6 +589,8 @@ enum lt_status lt_findings_memory(struct lt_findings *findings, const struct lt_
 	bool arenas = too_many_arenas(findings, state);
 	told |= would_trim(findings, state, arenas) || arenas;
 	above_python(findings, state, told);
+	if (before != NULL && before->taken_ns != 0)
+		native_growth(findings, state, before);
 	huge_pages(findings, state);
 	swapped(findings, state);
 	for (size_t i = 0; i < state->limit_count; i++) {

@@ -120,6 +120,7 @@ static void add_slot(struct lt_gc_summary *summary, const struct lt_watch_event 
 				.count = a->count + b->count,
 				.total_ns = a->total_ns + b->total_ns,
 				.max_ns = a->max_ns > b->max_ns ? a->max_ns : b->max_ns,
+				.made = a->made + b->made,
 			};
 		}
 		memset(&summary->slots[LT_GC_SLOTS / 2], 0, sizeof(summary->slots) / 2);
@@ -157,6 +158,30 @@ static void add_survival(struct lt_gc_summary *summary, const struct lt_gc_recor
 	summary->survival[g].survived += examined - gone;
 }
 
+/* Over the time since the collection before. */
+static void spread_made(struct lt_gc_summary *summary, uint64_t until_ns, double count)
+{
+	uint64_t start = summary->start_ns, from = summary->made_until_ns;
+	summary->made += count;
+	if (from < start)
+		from = start;
+	if (until_ns < from || summary->slot_ns == 0)
+		until_ns = from;
+	summary->made_until_ns = until_ns;
+	for (uint64_t at = from; count > 0 && summary->slot_ns > 0;) {
+		uint64_t i = (at - start) / summary->slot_ns;
+		uint64_t end = start + (i + 1) * summary->slot_ns;
+		end = end < until_ns ? end : until_ns;
+		if (i >= LT_GC_SLOTS)
+			break;
+		double share = until_ns > from ? (double)(end - at) / (double)(until_ns - from) : 1;
+		summary->slots[i].made += count * share;
+		if (end >= until_ns)
+			break;
+		at = end;
+	}
+}
+
 /* The counter of generation 0 starts again at each collection: what it had come to was made since the last one. */
 static void add_made(struct lt_gc_summary *summary, const struct lt_gc_event *event)
 {
@@ -167,12 +192,13 @@ static void add_made(struct lt_gc_summary *summary, const struct lt_gc_event *ev
 	if (event->seen.interpreter != 0)
 		return;
 	if (event->seen.kind == LT_WATCH_MISSED) {
-		summary->made += (double)event->seen.missed * ((double)young->threshold + 1);
+		spread_made(summary, event->seen.end_ns,
+			    (double)event->seen.missed * ((double)young->threshold + 1));
 		return;
 	}
 	if (automatic && count <= (double)young->threshold)
 		count = (double)young->threshold + 1;
-	summary->made += count;
+	spread_made(summary, event->seen.start_ns, count);
 	if (automatic && young->count > 0 && (uint64_t)young->count > summary->longest_wait) {
 		summary->longest_wait = (uint64_t)young->count;
 		summary->longest_wait_ns = event->seen.end_ns - event->seen.start_ns;

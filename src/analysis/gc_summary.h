@@ -37,6 +37,7 @@ struct lt_gc_place {
 /* A stretch of time, for curves. */
 struct lt_gc_slot {
 	uint64_t count, total_ns, max_ns;
+	double made; /* its part of lt_gc_summary.made, as if made evenly between two collections */
 };
 
 /* All zero is the empty summary. */
@@ -53,6 +54,7 @@ struct lt_gc_summary {
 	size_t place_count;
 	struct lt_gc_place other_places; /* those for which there was no room */
 	uint64_t slot_ns;                /* length of one */
+	uint64_t made_until_ns;          /* what was made until here is in `made` */
 	struct lt_gc_slot slots[LT_GC_SLOTS];
 	size_t slot_count;
 	/* The process at the first and the last sample. */

@@ -143,12 +143,25 @@ static bool take_chunk(void *ctx, const struct lt_chunk *chunk)
 	return true;
 }
 
+static bool take_foreign(void *ctx, const struct lt_foreign_block *block)
+{
+	struct walk *walk = ctx;
+	if (block->state == LT_FOREIGN_USED)
+		walk->state->malloc_used_bytes += block->size;
+	else if (block->state != LT_FOREIGN_OWN)
+		walk->state->malloc_free_bytes += lt_resident_bytes(
+			&walk->reading->resident, block->start, block->start + block->size);
+	return true;
+}
+
 static enum lt_status look_at_malloc(struct walk *walk)
 {
 	struct lt_rss_reading *reading = walk->reading;
 	struct lt_memory_state *state = walk->state;
 	LT_TRY(lt_rss_allocator(reading, &state->rss));
-	state->foreign = reading->foreign.name != NULL;
+	state->foreign = lt_foreign_replaces(&reading->foreign);
+	if (reading->foreign.found)
+		lt_foreign_walk(reading->view, &reading->foreign, take_foreign, walk);
 	if (!reading->malloc.found || state->foreign)
 		return LT_OK;
 	state->arena_max = reading->malloc.arena_max;
@@ -250,12 +263,13 @@ static enum lt_status look_at_limits(struct lt_rss_reading *reading, pid_t pid,
 
 /* ---- Together ---- */
 
-static enum lt_status look(struct lt_subject *subject, struct lt_rss_reading *reading,
-			   struct lt_memory_state *state)
+/* The figures of kernel and allocators. */
+static enum lt_status measure(struct lt_subject *subject, struct lt_rss_reading *reading,
+			      struct lt_memory_state *state)
 {
 	const struct lt_look *live = subject->look;
 	struct walk walk = {.reading = reading, .state = state};
-	LT_TRY(lt_subject_picture(subject, LT_PICTURE_LIFE));
+	LT_TRY(lt_subject_picture(subject, LT_PICTURE_TAKEN));
 	LT_TRY(lt_resident_take(subject->session, live->process, &reading->resident));
 	const struct lt_picture *picture = &subject->picture;
 	reading->picture = picture;
@@ -272,12 +286,22 @@ static enum lt_status look(struct lt_subject *subject, struct lt_rss_reading *re
 	look_at_pymalloc(&walk);
 	LT_TRY(look_at_malloc(&walk));
 	LT_TRY(look_at_mappings(reading, state));
-	sample_huge(reading, state);
-	LT_TRY(lt_rss_find_pins(reading, subject, &state->rss));
-	LT_TRY(look_at_limits(reading, live->identity.pid, state));
 	state->pid = live->identity.pid;
 	state->threads = live->identity.thread_count;
-	state->object_bytes = picture->graph.total_bytes - picture->garbage_bytes;
+	state->object_bytes = picture->graph.total_bytes;
+	return LT_OK;
+}
+
+static enum lt_status look(struct lt_subject *subject, struct lt_rss_reading *reading,
+			   struct lt_memory_state *state)
+{
+	LT_TRY(lt_subject_picture(subject, LT_PICTURE_LIFE));
+	LT_TRY(measure(subject, reading, state));
+	sample_huge(reading, state);
+	LT_TRY(lt_rss_find_pins(reading, subject, &state->rss));
+	LT_TRY(look_at_limits(reading, state->pid, state));
+	state->garbage_bytes = subject->picture.garbage_bytes;
+	state->object_bytes -= state->garbage_bytes;
 	return lt_memory_settings_read(reading, state);
 }
 
@@ -300,5 +324,25 @@ enum lt_status lt_memory_state_read(struct lt_subject *subject, struct lt_memory
 	state.known = true;
 	*ret_state = state;
 	state = (struct lt_memory_state){0};
+	return LT_OK;
+}
+
+uint64_t lt_memory_used(const struct lt_memory_state *state)
+{
+	uint64_t all = state->anonymous_bytes + state->rss.swap_bytes;
+	uint64_t idle = state->pymalloc_free_bytes + state->malloc_free_bytes + state->stack_bytes;
+	return all > idle ? all - idle : 0;
+}
+
+enum lt_status lt_memory_before_read(struct lt_subject *subject,
+				     struct lt_memory_before *ret_before)
+{
+	LT_CLEANUP(lt_memory_state_deinit) struct lt_memory_state state = {0};
+	LT_CLEANUP(reading_deinit) struct lt_rss_reading reading = {.session = subject->session};
+	LT_TRY(lt_subject_status(subject, measure(subject, &reading, &state)));
+	*ret_before = (struct lt_memory_before){.taken_ns = lt_now_ns(),
+						.used_bytes = lt_memory_used(&state),
+						.object_bytes = state.object_bytes,
+						.rss_bytes = state.rss.rss_bytes};
 	return LT_OK;
 }

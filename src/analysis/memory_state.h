@@ -31,6 +31,7 @@ struct lt_memory_state {
 	struct lt_rss
 		rss; /* of it: rss_bytes, swap_bytes, huge_bytes, allocator, trim_gain_bytes, pins */
 	uint64_t object_bytes;    /* live Python objects with what they own, as sys.getsizeof() */
+	uint64_t garbage_bytes;   /* those that nothing reaches */
 	uint64_t file_bytes;      /* resident: mapped files and shared memory */
 	uint64_t anonymous_bytes; /* resident: the rest */
 	uint64_t stack_bytes;     /* of that in stacks */
@@ -61,6 +62,21 @@ struct lt_memory_state {
 LT_MUST_CHECK enum lt_status lt_memory_state_read(struct lt_subject *subject,
 						  struct lt_memory_state *ret_state);
 void lt_memory_state_deinit(struct lt_memory_state *state);
+
+/* What memory was when a watch began. All zero: there was none. */
+struct lt_memory_before {
+	uint64_t taken_ns;     /* lt_now_ns(); 0: not known */
+	uint64_t used_bytes;   /* lt_memory_used() */
+	uint64_t object_bytes; /* live or not */
+	uint64_t rss_bytes;
+};
+
+/* The figures of `subject`, which is a process, without what takes longer. */
+LT_MUST_CHECK enum lt_status lt_memory_before_read(struct lt_subject *subject,
+						   struct lt_memory_before *ret_before);
+
+/* Anonymous memory, resident or swapped, that is neither free in an allocator nor a stack. */
+uint64_t lt_memory_used(const struct lt_memory_state *state);
 
 struct lt_rss_reading;
 

@@ -42,6 +42,7 @@ static void reading_deinit(struct lt_rss_reading *reading)
 	free(reading->placed);
 	free(reading->foreign_maps);
 	free(reading->kept);
+	free(reading->kept_top);
 	free(reading->arena_used);
 }
 
@@ -182,7 +183,7 @@ static void add_up(const struct lt_rss_reading *reading, struct lt_rss *rss)
 			sum += rss->parts.data[i].bytes;
 	}
 	rss->rss_bytes = smaps->rss;
-	rss->trim_gain_bytes = reading->foreign.name != NULL ? 0 : reading->trim.bytes;
+	rss->trim_gain_bytes = lt_foreign_replaces(&reading->foreign) ? 0 : reading->trim.bytes;
 	/* Pages of zeros are mapped, but the kernel does not count them: parts may then sum up to more. */
 	rss->explained_bytes = sum < smaps->rss ? sum : smaps->rss;
 	rss->explained_ratio =
@@ -221,8 +222,6 @@ static enum lt_status look(struct lt_subject *subject, struct lt_rss_reading *re
 	reading->view = lt_heap_view(subject->picture.heap);
 	reading->pymalloc = lt_heap_pymalloc(subject->picture.heap);
 	LT_TRY(lt_malloc_find(reading->view, &reading->pymalloc->pages, &reading->malloc));
-	lt_foreign_find(reading->view, &reading->foreign);
-	rss->foreign = reading->foreign;
 	LT_TRY(lt_rss_allocator(reading, rss));
 	LT_TRY(lt_rss_owners(reading));
 	LT_TRY(lt_rss_find_pins(reading, subject, rss));

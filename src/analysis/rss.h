@@ -41,7 +41,7 @@ struct lt_rss_pin {
 	const char *type;       /* of the survivors */
 	uint64_t count;
 	uint64_t holds_bytes; /* resident memory that would go back if they went */
-	const char *layer;    /* "pymalloc arena", "malloc top", "malloc arena", "mapping" */
+	const char *layer; /* "pymalloc arena", "malloc heap", or "malloc top": the end of a heap */
 };
 LT_VEC(lt_rss_pins, struct lt_rss_pin);
 
@@ -58,7 +58,7 @@ struct lt_rss {
 	struct lt_rss_pins pins;           /* largest first */
 	struct lt_pymalloc_stats pymalloc; /* all zero: the table of arenas was not found */
 	struct lt_malloc malloc;
-	struct lt_foreign foreign; /* an allocator in place of glibc's */
+	struct lt_foreign foreign; /* an allocator in place of glibc's, or beside it */
 	struct lt_arena strings;
 };
 

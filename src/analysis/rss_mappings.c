@@ -19,8 +19,10 @@ static char *copy(struct lt_rss *rss, const char *text)
 enum lt_status lt_rss_allocator(struct lt_rss_reading *reading, struct lt_rss *rss)
 {
 	const struct lt_malloc *malloc = &reading->malloc;
+	lt_foreign_find(reading->view, &reading->foreign);
+	rss->foreign = reading->foreign;
 	char text[64];
-	if (reading->foreign.name != NULL)
+	if (lt_foreign_replaces(&reading->foreign))
 		snprintf(text, sizeof(text), "%s", reading->foreign.name);
 	else if (malloc->found)
 		snprintf(text, sizeof(text), "glibc %.15s", malloc->release);
@@ -114,8 +116,8 @@ static struct lt_rss_part of_mapping(const struct lt_rss_reading *reading, const
 		part.name = "stack of the main thread";
 	} else if (strcmp(mapping->path, "[heap]") == 0) {
 		part.layer = LT_RSS_MALLOC;
-		bool walked = reading->foreign.name != NULL ? reading->foreign.found
-							    : reading->malloc.found;
+		bool walked = lt_foreign_replaces(&reading->foreign) ? reading->foreign.found
+								     : reading->malloc.found;
 		part.name = walked ? "the C allocator's own data" : rss->allocator;
 		part.detail = walked ? "" : "used and free memory as one part";
 	} else if (mapping->path[0] == '[' && !begins(mapping->path, "[anon")) {
@@ -135,7 +137,7 @@ static struct lt_rss_part of_mapping(const struct lt_rss_reading *reading, const
 	} else if (reading->foreign_maps[i] != 0) {
 		part.layer = LT_RSS_MALLOC;
 		part.name = "the C allocator's own data";
-	} else if (reading->foreign.name != NULL && !reading->foreign.found) {
+	} else if (lt_foreign_replaces(&reading->foreign) && !reading->foreign.found) {
 		part.layer = LT_RSS_MALLOC;
 		part.name = rss->allocator;
 		part.detail = "used and free memory as one part";

@@ -86,16 +86,16 @@ static void take_word(struct lt_rss_reading *reading, uint64_t word, uint32_t ty
 		reading->no_memory = true;
 }
 
-static void take_pointers(struct lt_rss_reading *reading, uint32_t node, lt_addr at)
+size_t lt_rss_pointers(const struct lt_rss_reading *reading, uint32_t node, lt_addr at,
+		       uint64_t words[LT_RSS_POINTERS])
 {
-	const struct lt_picture *picture = reading->picture;
-	const struct lt_type *type = lt_picture_type(picture, node);
+	const struct lt_type *type = lt_picture_type(reading->picture, node);
 	if (type == NULL || type->basicsize <= 0 ||
 	    (is_compact(type->kind) && type->exact && !type->managed_dict))
-		return;
-	uint64_t words[(BEFORE + BODY) / WORD];
+		return 0;
 	uint64_t before = type->managed_dict ? BEFORE : 0;
 	uint64_t size = type->basicsize < BODY ? (uint64_t)type->basicsize : BODY;
+	size_t count = 0;
 	/* Inline values are behind the struct, and what they refer to are objects. */
 	uint64_t got = lt_memory_probe(reading->view->memory, at - before, words, before + size);
 	for (size_t i = 0; i < got / WORD; i++) {
@@ -104,8 +104,17 @@ static void take_pointers(struct lt_rss_reading *reading, uint32_t node, lt_addr
 			continue;
 		uint64_t word = before != 0 && i < 2 ? words[i] + (words[i] & 1) : words[i];
 		if (word < at || word >= at + size)
-			take_word(reading, word, type->index);
+			words[count++] = word;
 	}
+	return count;
+}
+
+static void take_pointers(struct lt_rss_reading *reading, uint32_t node, lt_addr at)
+{
+	uint64_t words[LT_RSS_POINTERS];
+	size_t count = lt_rss_pointers(reading, node, at, words);
+	for (size_t i = 0; i < count; i++)
+		take_word(reading, words[i], reading->picture->graph.type[node]);
 }
 
 static enum lt_status ask_objects(struct lt_rss_reading *reading)
@@ -167,7 +176,12 @@ struct walk {
 	uint32_t owner;  /* type that has the memory before; the number of types: none */
 	uint32_t object; /* in it, LT_NO_NODE for none */
 	uint64_t gap;    /* resident bytes of the free chunks before */
-	uint32_t arena;  /* that these are of */
+	uint64_t
+		cached; /* of these, what is before the chunks in caches of threads that lie in between */
+	struct lt_rss_kept
+		*last; /* whom the gap before the chunk before was put down to, NULL: nobody */
+	uint64_t last_gap;
+	uint32_t arena; /* that these are of */
 	uint32_t count;
 };
 
@@ -311,21 +325,67 @@ static enum lt_status take_pymalloc(struct lt_rss_reading *reading)
 	return reading->no_memory ? lt_fail_memory(reading->session) : LT_OK;
 }
 
+static void keep(struct lt_rss_kept *kept, uint64_t gap, uint32_t object, lt_addr memory)
+{
+	kept->holds += gap;
+	kept->count++;
+	if (gap > kept->most) {
+		kept->most = gap;
+		kept->sample = object;
+		kept->memory = memory;
+	}
+}
+
 /* What keeps the free chunks right before it from going back with what is behind it. */
-static void take_gap(struct walk *walk, uint64_t size)
+static void take_gap(struct walk *walk, uint64_t size, lt_addr address)
 {
 	struct lt_rss_reading *reading = walk->reading;
 	uint32_t owner = walk->owner < reading->type_count ? walk->owner : reading->type_count;
-	struct lt_rss_kept *kept = &reading->kept[owner];
+	walk->last = NULL;
 	if (walk->gap > PAGE && walk->gap / 2 >= size) {
-		kept->holds += walk->gap;
-		kept->count++;
-		if (walk->gap > kept->most) {
-			kept->most = walk->gap;
-			kept->sample = walk->object;
-		}
+		walk->last = &reading->kept[owner];
+		walk->last_gap = walk->gap;
+		keep(walk->last, walk->gap, walk->object, address);
 	}
-	walk->gap = 0;
+	walk->gap = walk->cached = 0;
+}
+
+/*
+ * A free end of a heap begins here: the chunk before keeps what is before that from being part of it. It may be one in
+ * the cache of a thread, which is free as well, but not for the arena.
+ */
+static void take_top(struct walk *walk)
+{
+	struct lt_rss_reading *reading = walk->reading;
+	struct lt_rss_kept *last = walk->last;
+	if (walk->cached > PAGE) {
+		keep(&reading->kept_top[reading->type_count + 1], walk->cached, LT_NO_NODE, 0);
+	} else if (last != NULL) {
+		struct lt_rss_kept *top = &reading->kept_top[last - reading->kept];
+		if (walk->last_gap == last->most) {
+			keep(top, walk->last_gap, last->sample, last->memory);
+			last->most = 0;
+		} else {
+			keep(top, walk->last_gap, LT_NO_NODE, 0);
+		}
+		last->holds -= walk->last_gap;
+		last->count--;
+	}
+	walk->gap = walk->cached = 0;
+	walk->last = NULL;
+}
+
+/* More of the gap; chunks in caches within it keep its parts from being one. */
+static void take_free(struct walk *walk, uint64_t bytes)
+{
+	struct lt_rss_reading *reading = walk->reading;
+	if (walk->cached > PAGE) {
+		keep(&reading->kept[reading->type_count + 1], walk->cached, LT_NO_NODE, 0);
+		walk->gap -= walk->cached;
+	}
+	walk->cached = 0;
+	walk->last = NULL;
+	walk->gap += bytes;
 }
 
 static bool take_chunk(void *ctx, const struct lt_chunk *chunk)
@@ -340,20 +400,26 @@ static bool take_chunk(void *ctx, const struct lt_chunk *chunk)
 	struct lt_rss_reading *reading = walk->reading;
 	lt_addr start = chunk->address - CHUNK_HEADER;
 	lt_trim_gain_chunk(&reading->trim, chunk);
-	if (chunk->arena != walk->arena || chunk->state == LT_CHUNK_TOP)
-		walk->gap = 0;
+	if (chunk->arena != walk->arena) {
+		walk->gap = walk->cached = 0;
+		walk->last = NULL;
+	}
 	walk->arena = chunk->arena;
 	if (chunk->state == LT_CHUNK_USED || chunk->state == LT_CHUNK_MMAPPED) {
 		take_used(walk, start, chunk->size, chunk->address + reading->pymalloc->shift,
 			  chunk->state == LT_CHUNK_USED ? LT_RSS_C_USED : LT_RSS_C_BIG);
-		take_gap(walk, chunk->size);
+		take_gap(walk, chunk->size, chunk->address);
 		return !reading->no_memory;
 	}
 	struct lt_rss_tally *part = &reading->fixed[free_parts[chunk->state]];
 	uint64_t before = part->bytes;
 	tally(reading, part, start, chunk->size, 1);
-	if (chunk->state == LT_CHUNK_FREE)
-		walk->gap += part->bytes - before;
+	if (chunk->state == LT_CHUNK_TOP)
+		take_top(walk);
+	else if (chunk->state == LT_CHUNK_TCACHE)
+		walk->cached = walk->gap;
+	else if (chunk->state == LT_CHUNK_FREE)
+		take_free(walk, part->bytes - before);
 	return !reading->no_memory;
 }
 
@@ -507,9 +573,10 @@ enum lt_status lt_rss_owners(struct lt_rss_reading *reading)
 	reading->placed = calloc((size_t)nodes + 1, 1);
 	reading->arena_used =
 		calloc(reading->pymalloc->arenas.count + 1, sizeof(*reading->arena_used));
-	reading->kept = calloc((size_t)reading->type_count + 1, sizeof(*reading->kept));
-	if (reading->types == NULL || reading->kept == NULL || reading->placed == NULL ||
-	    reading->arena_used == NULL)
+	reading->kept = calloc((size_t)reading->type_count + 2, sizeof(*reading->kept));
+	reading->kept_top = calloc((size_t)reading->type_count + 2, sizeof(*reading->kept_top));
+	if (reading->types == NULL || reading->kept == NULL || reading->kept_top == NULL ||
+	    reading->placed == NULL || reading->arena_used == NULL)
 		return lt_fail_memory(reading->session);
 	for (size_t i = 0; i < maps->count; i++) {
 		const struct lt_mapping *mapping = &maps->data[i].mapping;

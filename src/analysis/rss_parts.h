@@ -50,6 +50,7 @@ struct lt_rss_kept {
 	uint64_t count;
 	uint64_t most;   /* of one of them */
 	uint32_t sample; /* what is behind that one, LT_NO_NODE when it is no object itself */
+	lt_addr memory;  /* the same: the memory behind that one */
 };
 
 struct lt_rss_reading {
@@ -64,7 +65,11 @@ struct lt_rss_reading {
 	struct lt_rss_tally fixed[LT_RSS_FIXED_COUNT];
 	struct lt_rss_tally *types; /* by index of type: its objects and what belongs to them */
 	uint32_t type_count;
-	struct lt_rss_kept *kept; /* by index of type; the last one: memory of no object */
+	/*
+	 * By index of type, then memory of no object, then chunks in caches of threads: what they keep between used
+	 * memory, and at the ends of heaps.
+	 */
+	struct lt_rss_kept *kept, *kept_top;
 
 	struct lt_wordmap
 		owners; /* pointers of objects to memory that is no object -> index of type */
@@ -92,14 +97,18 @@ LT_MUST_CHECK enum lt_status lt_rss_mappings(struct lt_rss_reading *reading, str
  */
 size_t lt_rss_stacks(const struct lt_rss_reading *reading, const struct lt_mapping *mapping);
 
-/* The name of the C allocator, into the strings of `rss`. */
+/* Which other C allocator there is, into the reading; the name of the one in use, into the strings of `rss`. */
 LT_MUST_CHECK enum lt_status lt_rss_allocator(struct lt_rss_reading *reading, struct lt_rss *rss);
 
 /* What keeps memory from going back; takes the picture on to its ways when there is something. */
 LT_MUST_CHECK enum lt_status lt_rss_find_pins(struct lt_rss_reading *reading,
 					      struct lt_subject *subject, struct lt_rss *rss);
 
-enum { LT_RSS_NAME = 256 };
+enum { LT_RSS_NAME = 256, LT_RSS_POINTERS = 132 };
+
+/* Words of an object, whose address is `at`, that may point to memory of its own; how many. */
+size_t lt_rss_pointers(const struct lt_rss_reading *reading, uint32_t node, lt_addr at,
+		       uint64_t words[LT_RSS_POINTERS]);
 
 /* "dict", "shop.models.Order". */
 void lt_rss_type_name(const struct lt_rss_reading *reading, uint32_t type, char *buffer,

@@ -2,8 +2,8 @@
  * rss_pins.c: what keeps resident memory from going back: arenas of Python's allocator that are mostly free, and holes
  * in heaps of the C allocator.
  *
- * A free chunk of the C allocator is put down to the object behind it, when that is much smaller. An arena goes back when its last block is freed. Each one that is mostly free is put down to the type that has most
- * of what survives in it.
+ * A free chunk of the C allocator is put down to the object behind it, when that is much smaller. An arena goes back
+ * when its last block is freed: each one that is mostly free is put down to the type that has most of what survives in it.
  */
 #include "analysis/rss_parts.h"
 
@@ -121,6 +121,8 @@ static enum lt_status add_pin(const struct lt_rss_reading *reading, struct lt_rs
 	char name[LT_RSS_NAME];
 	if (index == reading->type_count)
 		snprintf(name, sizeof(name), "memory of no object");
+	else if (index > reading->type_count)
+		snprintf(name, sizeof(name), "free in the cache of a thread");
 	else
 		lt_rss_type_name(reading, index, name, sizeof(name));
 	if (kept->sample != LT_NO_NODE)
@@ -146,6 +148,65 @@ static int by_holds(const void *left, const void *right)
 	return (a < b) - (a > b);
 }
 
+/* ---- Whose memory behind a hole is ---- */
+
+enum { INSIDE = 64 }; /* a pointer to memory may lead so far into it */
+
+/* True when rows of `kept` with this type will be shown, and the object of the largest is still to be found. */
+static bool is_wanted(const struct lt_rss_kept *kept)
+{
+	return kept->holds >= BYTES_MIN && kept->sample == LT_NO_NODE && kept->memory != 0;
+}
+
+static void hold(struct lt_rss_kept *kept, uint64_t word, uint32_t node)
+{
+	if (is_wanted(kept) && word >= kept->memory && word <= kept->memory + INSIDE)
+		kept->sample = node;
+}
+
+/* Objects that have a pointer to the memory behind the largest holes become their samples. */
+static void find_holders(struct lt_rss_reading *reading)
+{
+	const struct lt_heap_graph *graph = &reading->picture->graph;
+	uint32_t nodes = graph->graph.node_count, wanted = 0;
+	lt_addr at = nodes > 0 ? lt_heap_graph_address(graph, 0) : 0;
+	for (uint32_t type = 0; type < reading->type_count; type++)
+		wanted += is_wanted(&reading->kept[type]) + is_wanted(&reading->kept_top[type]);
+	for (uint32_t node = 0; node < nodes && wanted > 0;) {
+		uint64_t words[LT_RSS_POINTERS];
+		uint32_t end = lt_picture_walk(reading->picture, node);
+		if (end <= node)
+			end = node + 1;
+		for (; node < end && node < nodes; node++, at = lt_heap_graph_after(graph, at)) {
+			uint32_t type = graph->type[node];
+			if (type >= reading->type_count)
+				continue;
+			struct lt_rss_kept *kept = &reading->kept[type];
+			struct lt_rss_kept *top = &reading->kept_top[type];
+			unsigned before = is_wanted(kept) + is_wanted(top);
+			size_t count = before > 0 ? lt_rss_pointers(reading, node, at, words) : 0;
+			for (size_t i = 0; i < count; i++) {
+				hold(kept, words[i], node);
+				hold(top, words[i], node);
+			}
+			wanted -= before - is_wanted(kept) - is_wanted(top);
+		}
+	}
+	lt_heap_walk_end(reading->picture->heap);
+}
+
+static enum lt_status add_kept(const struct lt_rss_reading *reading, struct lt_rss *rss,
+			       struct lt_expressions *expressions, const struct lt_rss_kept *list,
+			       const char *layer)
+{
+	for (uint32_t i = 0; i < reading->type_count + 2 && !lt_foreign_replaces(&reading->foreign);
+	     i++) {
+		if (list[i].holds >= BYTES_MIN)
+			LT_TRY(add_pin(reading, rss, expressions, i, &list[i], layer));
+	}
+	return LT_OK;
+}
+
 static enum lt_status add_pins(struct pinning *pinning, const struct lt_subject *subject,
 			       struct lt_rss *rss)
 {
@@ -162,11 +223,11 @@ static enum lt_status add_pins(struct pinning *pinning, const struct lt_subject 
 		};
 		if (arenas.holds >= BYTES_MIN)
 			status = add_pin(reading, rss, expressions, i, &arenas, "pymalloc arena");
-		if (status == LT_OK && reading->kept[i].holds >= BYTES_MIN &&
-		    reading->foreign.name == NULL)
-			status = add_pin(reading, rss, expressions, i, &reading->kept[i],
-					 "malloc heap");
 	}
+	if (status == LT_OK)
+		status = add_kept(reading, rss, expressions, reading->kept, "malloc heap");
+	if (status == LT_OK)
+		status = add_kept(reading, rss, expressions, reading->kept_top, "malloc top");
 	lt_expressions_destroy(expressions);
 	if (rss->pins.count > 0)
 		qsort(rss->pins.data, rss->pins.count, sizeof(*rss->pins.data), by_holds);
@@ -188,8 +249,8 @@ static bool mostly_free(struct lt_rss_reading *reading)
 	uint64_t bytes = 0;
 	for (size_t i = 0; i < reading->pymalloc->arenas.count; i++)
 		bytes += pinned_bytes(reading, i);
-	for (uint32_t i = 0; i <= reading->type_count; i++)
-		bytes += reading->kept[i].holds;
+	for (uint32_t i = 0; i < reading->type_count + 2; i++)
+		bytes += reading->kept[i].holds + reading->kept_top[i].holds;
 	return bytes >= BYTES_MIN;
 }
 
@@ -211,5 +272,6 @@ enum lt_status lt_rss_find_pins(struct lt_rss_reading *reading, struct lt_subjec
 		if (resident > 0)
 			look_at_arena(&pinning, arena->start, arena->end, resident);
 	}
+	find_holders(reading);
 	return add_pins(&pinning, subject, rss);
 }

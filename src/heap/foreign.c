@@ -68,6 +68,11 @@ void lt_foreign_find(const struct lt_view *view, struct lt_foreign *ret_foreign)
 		else if (strcmp(foreign.name, "mimalloc") == 0)
 			foreign.key = lt_mimalloc_find(view);
 	}
+	if (view->process != NULL && foreign.name == NULL && lt_mimalloc_find(view) != 0) {
+		foreign.name = "mimalloc";
+		foreign.beside = true;
+		foreign.key = lt_mimalloc_find(view);
+	}
 	foreign.found = foreign.key != 0;
 	if (foreign.found)
 		walk_with(view, &foreign, only_sum, NULL);

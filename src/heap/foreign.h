@@ -26,7 +26,8 @@ struct lt_foreign_block {
 };
 
 struct lt_foreign {
-	const char *name;    /* "jemalloc", "mimalloc", "tcmalloc", "musl"; NULL: none of them */
+	const char *name; /* "jemalloc", "mimalloc", "tcmalloc", "musl"; NULL: none of them */
+	bool beside; /* glibc's is in use too: CPython has a mimalloc from 3.13 on, PYTHONMALLOC=mimalloc takes it */
 	bool found;          /* its memory can be walked; all below is 0 otherwise */
 	uint64_t used_bytes; /* of blocks in use, by size class: jemalloc's stats.allocated */
 	uint64_t used_blocks;
@@ -34,6 +35,12 @@ struct lt_foreign {
 	uint64_t torn;       /* pages and runs of pages that make no sense */
 	lt_addr key;         /* jemalloc: its tree; mimalloc: what is in all cookies */
 };
+
+/* True when the C library's allocator is not in use. */
+static inline bool lt_foreign_replaces(const struct lt_foreign *foreign)
+{
+	return foreign->name != NULL && !foreign->beside;
+}
 
 void lt_foreign_find(const struct lt_view *view, struct lt_foreign *ret_foreign);
 

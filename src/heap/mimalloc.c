@@ -106,6 +106,7 @@ lt_addr lt_mimalloc_find(const struct lt_view *view)
 /* ---- The blocks of a page ---- */
 
 struct page {
+	bool of_python; /* where its blocks begin */
 	lt_addr blocks;
 	uint64_t size;     /* of a block */
 	uint32_t capacity; /* blocks */
@@ -137,14 +138,14 @@ static void take_page(struct lt_foreign_walk *walk, const unsigned char *slice, 
 {
 	struct lt_foreign *foreign = walk->foreign;
 	uint32_t block = half_at(slice, LT_MI_BLOCK_SIZE);
-	uint64_t shift = block <= LT_MI_SHIFTED_MAX ? LT_MI_SHIFT : 0;
+	uint16_t capacity;
+	memcpy(&capacity, slice + LT_MI_CAPACITY, sizeof(capacity));
+	uint64_t shift = page->of_python ? lt_mi_python_shift(block) : lt_mi_shift(block);
 	memset(page->marks, 0, sizeof(page->marks));
 	page->blocks = start + shift;
 	page->size = block < LT_MI_HUGE ? block : bytes;
 	page->used = half_at(slice, LT_MI_USED);
 	page->free = 0;
-	uint16_t capacity;
-	memcpy(&capacity, slice + LT_MI_CAPACITY, sizeof(capacity));
 	page->capacity = capacity;
 	if (page->used > page->capacity || shift + page->capacity * page->size > bytes) {
 		foreign->torn++;
@@ -193,13 +194,36 @@ static void take_segment(struct lt_foreign_walk *walk, const struct segment *seg
 	}
 }
 
+/* How many blocks have room in a page tells where they begin, though not of every size. */
+static int votes_for_python(const struct segment *segment)
+{
+	int votes = 0;
+	for (uint64_t i = segment->info; i < segment->entries;) {
+		const unsigned char *slice = slice_at(segment, i);
+		uint64_t count = half_at(slice, LT_MI_SLICE_COUNT);
+		uint32_t block = half_at(slice, LT_MI_BLOCK_SIZE);
+		uint16_t reserved;
+		memcpy(&reserved, slice + LT_MI_RESERVED, sizeof(reserved));
+		if (block != 0)
+			votes += ((count * LT_MI_SLICE - lt_mi_python_shift(block)) / block ==
+				  reserved) -
+				 ((count * LT_MI_SLICE - lt_mi_shift(block)) / block == reserved);
+		i += count;
+	}
+	return votes;
+}
+
 void lt_mimalloc_walk(struct lt_foreign_walk *walk)
 {
 	LT_FREE struct segment *segment = malloc(sizeof(*segment));
 	LT_FREE struct page *page = malloc(sizeof(*page));
-	lt_addr at = 0;
-	while (segment != NULL && page != NULL && !walk->ended &&
-	       next_segment(walk->view, &at, segment)) {
+	if (segment == NULL || page == NULL)
+		return;
+	int64_t votes = 0;
+	for (lt_addr at = 0; next_segment(walk->view, &at, segment);)
+		votes += votes_for_python(segment);
+	page->of_python = votes > 0;
+	for (lt_addr at = 0; !walk->ended && next_segment(walk->view, &at, segment);) {
 		if (segment->cookie == walk->foreign->key)
 			take_segment(walk, segment, page);
 		else

@@ -67,7 +67,16 @@ struct lt_gc_recording;
 struct lt_gc_summary;
 /* How long a pause took: "12.4 µs", "0.31 ms", "41.3 ms", "1.20 s"; "-" for 0. */
 const char *lt_print_pause(struct lt_screen *screen, double ms);
-/* A few lines while it is watched; the summary is finished. */
+struct lt_screen;
+/* The table of pauses, by generation and, with `causes`, by cause. */
+void lt_print_gc_groups(struct lt_screen *screen, const struct lt_gc_summary *summary, bool causes);
+/*
+ * Memory, tracked objects, new ones a second less those freed at once, collections and pauses over time. The figure before
+ * a rate is that of the last seconds with `now`, else of all the time.
+ */
+void lt_print_gc_curves(struct lt_screen *screen, const struct lt_gc_recording *recording,
+			const struct lt_gc_summary *summary, bool now);
+/* Some lines while it is watched; the summary is finished. */
 void lt_print_gc_live(const struct lt_report *report, const struct lt_gc_recording *recording,
 		      const struct lt_gc_summary *summary, struct lt_text *out);
 

@@ -10,117 +10,15 @@ enum {
 	LONGEST = 3,      /* pauses that are shown with their stack */
 	STACK_FRAMES = 6, /* of each, unless -v */
 	CHANGES = 10,
-	CURVE = 48, /* columns of a curve at most */
 	HANG = 14,
-	LIVE_PLACES = 4,
 };
-
-/* One column for each value, its height from 0 to the highest. */
-static const char *curve(struct lt_screen *screen, const double *values, size_t count)
-{
-	static const char *const blocks[] = {"\u2581", "\u2582", "\u2583", "\u2584",
-					     "\u2585", "\u2586", "\u2587", "\u2588"};
-	static const char *const signs[] = {"_", ".", ".", "-", "-", "=", "=", "#"};
-	enum { STEPS = sizeof(blocks) / sizeof(blocks[0]) };
-	double most = 0;
-	for (size_t i = 0; i < count; i++)
-		most = values[i] > most ? values[i] : most;
-	const char *line = "";
-	for (size_t i = 0; i < count; i++) {
-		size_t step = most > 0 && values[i] > 0
-				      ? (size_t)(values[i] / most * (STEPS - 1) + 0.5)
-				      : 0;
-		line = lt_screen_format(screen, "%s%s", line,
-					values[i] <= 0 ? " "
-					: screen->style->utf8
-						? blocks[step < STEPS ? step : STEPS - 1]
-						: signs[step < STEPS ? step : STEPS - 1]);
-	}
-	return line;
-}
-
-/* What a curve shows of a recording's samples, at most CURVE of them. */
-enum series { RSS, TRACKED };
-
-static size_t sampled(const struct lt_gc_recording *recording, enum series series,
-		      double values[CURVE], double *ret_least, double *ret_most)
-{
-	size_t all = recording->samples.count, count = all < CURVE ? all : (size_t)CURVE;
-	for (size_t i = 0; i < count; i++) {
-		const struct lt_gc_sample *sample =
-			&recording->samples.data[count > 1 ? i * (all - 1) / (count - 1) : 0];
-		values[i] = series == RSS ? (double)sample->rss_bytes : (double)sample->tracked;
-		*ret_least = i == 0 || values[i] < *ret_least ? values[i] : *ret_least;
-		*ret_most = i == 0 || values[i] > *ret_most ? values[i] : *ret_most;
-	}
-	return count;
-}
-
-static void add_line(struct lt_screen *screen, const char *label, const char *line,
-		     const char *note)
-{
-	lt_text_addf(screen->out, "  %-9s ", label);
-	lt_screen_ink(screen, LT_INK_CYAN, line);
-	lt_text_addf(screen->out, "  %s\n", note);
-}
-
-static void add_sampled(struct lt_screen *screen, const struct lt_gc_recording *recording,
-			enum series series)
-{
-	double values[CURVE], least = 0, most = 0;
-	size_t count = sampled(recording, series, values, &least, &most);
-	if (count == 0 || most <= 0)
-		return;
-	/* The lower half of the range from 0 would hide how it moves. */
-	double last = values[count - 1], floor = least > most / 2 ? least - (most - least) / 8 : 0;
-	for (size_t i = 0; i < count; i++)
-		values[i] = values[i] - floor > most / 1e6 ? values[i] - floor : most / 1e6;
-	bool bytes = series == RSS;
-	const char *from = bytes ? lt_screen_bytes(screen, (uint64_t)least)
-				 : lt_screen_count(screen, (uint64_t)least);
-	const char *to = bytes ? lt_screen_bytes(screen, (uint64_t)most)
-			       : lt_screen_count(screen, (uint64_t)most);
-	const char *now = bytes ? lt_screen_bytes(screen, (uint64_t)last)
-				: lt_screen_count(screen, (uint64_t)last);
-	bool exact = recording->samples.data[0].state.heap_size >= 0;
-	add_line(screen, bytes ? "RSS" : "tracked", curve(screen, values, count),
-		 lt_screen_format(screen, "%s to %s, now %s%s", from, to, now,
-				  bytes || exact ? "" : " (estimated)"));
-}
-
-static void add_curves(struct lt_screen *screen, const struct lt_gc_result *result)
-{
-	const struct lt_gc_summary *summary = &result->summary;
-	double pauses[CURVE] = {0}, rates[CURVE] = {0};
-	size_t count = summary->slot_count < CURVE ? summary->slot_count : (size_t)CURVE;
-	uint64_t most = 0;
-	for (size_t i = 0; i < summary->slot_count && count > 0; i++) {
-		const struct lt_gc_slot *slot = &summary->slots[i];
-		size_t at = i * count / summary->slot_count;
-		rates[at] += (double)slot->count;
-		if ((double)slot->max_ns > pauses[at])
-			pauses[at] = (double)slot->max_ns;
-		most = slot->max_ns > most ? slot->max_ns : most;
-	}
-	add_sampled(screen, &result->recording, RSS);
-	add_sampled(screen, &result->recording, TRACKED);
-	if (summary->all.count == 0)
-		return;
-	add_line(screen, "runs", curve(screen, rates, count),
-		 lt_screen_format(screen, "%s collections",
-				  lt_screen_count(screen, summary->all.count)));
-	if (most > 0)
-		add_line(screen, "pauses", curve(screen, pauses, count),
-			 lt_screen_format(screen, "longest %s",
-					  lt_screen_milliseconds(screen, (double)most / 1e6)));
-}
 
 static void add_timeline(struct lt_screen *screen, const struct lt_gc_result *result)
 {
 	lt_screen_heading(screen, "OVER TIME",
 			  lt_screen_format(screen, "%.0f s from left to right",
 					   lt_gc_summary_seconds(&result->summary)));
-	add_curves(screen, result);
+	lt_print_gc_curves(screen, &result->recording, &result->summary, false);
 }
 
 enum { CELLS = 8 };
@@ -155,7 +53,7 @@ static void fill_row(struct lt_screen *screen, const struct lt_gc_summary *summa
 	row[7] = lt_screen_count(screen, group->collected);
 }
 
-static void add_groups(struct lt_screen *screen, const struct lt_gc_summary *summary)
+void lt_print_gc_groups(struct lt_screen *screen, const struct lt_gc_summary *summary, bool causes)
 {
 	static const char *const generations[] = {"young (0)", "middle (1)", "full (2)"};
 	const char *cells[(LT_GC_GENERATIONS + LT_CAUSE_COUNT + 1) * CELLS];
@@ -165,21 +63,26 @@ static void add_groups(struct lt_screen *screen, const struct lt_gc_summary *sum
 			fill_row(screen, summary, generations[g], &summary->by_generation[g],
 				 &cells[rows++ * CELLS]);
 	}
-	for (int cause = 0; cause < LT_CAUSE_COUNT; cause++) {
+	for (int cause = 0; causes && cause < LT_CAUSE_COUNT; cause++) {
 		if (summary->by_cause[cause].count > 0)
 			fill_row(screen, summary, lt_gc_cause_name((enum lt_gc_cause)cause),
 				 &summary->by_cause[cause], &cells[rows++ * CELLS]);
 	}
 	fill_row(screen, summary, "all", &summary->all, &cells[rows++ * CELLS]);
-	lt_screen_heading(
-		screen, "COLLECTIONS",
-		"by generation and by cause; time: share in which the program stood still");
 	const struct lt_table table = {.columns = columns,
 				       .column_count = CELLS,
 				       .cells = cells,
 				       .row_count = rows,
 				       .indent = 2};
 	lt_screen_table(screen, &table);
+}
+
+static void add_groups(struct lt_screen *screen, const struct lt_gc_summary *summary)
+{
+	lt_screen_heading(
+		screen, "COLLECTIONS",
+		"by generation and by cause; time: share in which the program stood still");
+	lt_print_gc_groups(screen, summary, true);
 	if (summary->missed > 0)
 		lt_screen_paragraph(
 			screen, 2, "", 2,
@@ -412,32 +315,5 @@ void lt_print_gc(const struct lt_report *report, const struct lt_gc_result *resu
 		lt_print_gc_what_if(&screen, &result->what_if);
 	add_findings(&screen, result);
 	add_file(&screen, result);
-	lt_screen_deinit(&screen);
-}
-
-void lt_print_gc_live(const struct lt_report *report, const struct lt_gc_recording *recording,
-		      const struct lt_gc_summary *summary, struct lt_text *out)
-{
-	struct lt_screen screen;
-	lt_screen_init(&screen, &report->style, out);
-	const struct lt_gc_result shown = {.recording = *recording, .summary = *summary};
-	const char *dot = lt_screen_dot(&screen);
-	lt_text_addf(out,
-		     "PID %d%s%.0f s%ssource %s%s%s collections%s%.2f %% of the time%s%.0f new "
-		     "tracked objects/s\n",
-		     (int)recording->identity.pid, dot, lt_gc_summary_seconds(summary), dot,
-		     lt_watch_source_name(recording->source), dot,
-		     lt_screen_count(&screen, summary->all.count), dot,
-		     lt_gc_summary_share(summary, summary->all.pauses.total_ns) * 100, dot,
-		     lt_gc_summary_rate(summary));
-	add_curves(&screen, &shown);
-	for (size_t i = 0; i < summary->place_count && i < LIVE_PLACES; i++) {
-		const struct lt_gc_place *place = &summary->places[i];
-		lt_text_addf(out, "  %s x%s%s%s, longest %s  %s\n", lt_gc_cause_name(place->cause),
-			     lt_screen_count(&screen, place->count), dot,
-			     lt_screen_format(&screen, "generation %d", place->generation),
-			     lt_print_pause(&screen, (double)place->max_ns / 1e6),
-			     lt_screen_safe(&screen, place->where));
-	}
 	lt_screen_deinit(&screen);
 }

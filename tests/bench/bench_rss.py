@@ -90,7 +90,7 @@ def fork_ms(target) -> float:
 def measure(what: str) -> None:
     size = int(GIB * (1 << 30))
     with Target(newest(), SCRIPT, str(size), what, timeout=900) as target:
-        resident = target.status("VmRSS") * 1024
+        made, resident = target.facts["made"], target.status("VmRSS") * 1024
         forks = [fork_ms(target) for _ in range(5)]
         target.wait_asleep()
         bare, done = median_of(ROUNDS, read_all, target.pid)
@@ -99,7 +99,7 @@ def measure(what: str) -> None:
         found, cost = data["result"], data["cost"]
         fork = statistics.median(forks)
         bound = 1.3 * fork + 2
-        print(f"{what}: {target.facts['made']:,} made, {resident / 2**30:.2f} GiB resident; explained {found['explained_ratio']:.1%} "
+        print(f"{what}: {made:,} made, {resident / 2**30:.2f} GiB resident; explained {found['explained_ratio']:.1%} "
               f"in {seconds:.2f} s; types {census:.2f} s; reading {done / 2**30:.2f} GiB {bare:.2f} s")
         result(f"rss of {GIB:g} GiB, {what}", f"{seconds:.2f} s", f"{WANTED_SECONDS:g} s", f"{seconds / WANTED_SECONDS:.2f}", "<= 1.0")
         result(f"rss, {what}, of reading once", f"{seconds:.2f} s", f"{bare:.2f} s", f"{seconds / bare:.2f}")

@@ -192,6 +192,25 @@ def test_gc_draws_while_it_watches(target):
     assert "COLLECTOR" in drawn[-1].upper() and "OVER TIME" in drawn[-1]
 
 
+@pytest.mark.parametrize("columns", [80, 120])
+def test_gc_draws_what_a_user_watches_for(columns):
+    script = ("import gc, time\nclass Row: pass\ndef make_some_rows_that_are_garbage():\n    for _ in range(900):\n"
+              "        row = Row()\n        row.own = row\nready()\n"
+              "while True:\n    make_some_rows_that_are_garbage()\n    time.sleep(0.01)\n")
+    with Target([i for i in interpreters() if i.root is None][-1], script) as busy:
+        code, seen = on_terminal("gc", "-d", "3", "--source", "poll", "--color=never", busy.pid, columns=columns)
+    assert code == 0, seen
+    # The last picture before the report; a screen takes what is left of the cursor when it is erased.
+    picture = re.split(r"\x1b\[\d+A\x1b\[J", seen)[-2].rpartition("\x1b[J")[2].splitlines()
+    labels = [line.split()[0] for line in picture if line.strip()]
+    assert picture[0].startswith(f"PID {busy.pid} ") and "collector on" in picture[0], picture
+    assert labels[1:5] == ["RSS", "tracked", "new/s", "runs/s"] and "all" in labels, picture
+    assert any(line.split() == "RUNS A SECOND P50 P99 MAX TIME COLLECTED".split() for line in picture), picture
+    assert all(len(line) < columns for line in picture), picture
+    rate = int(re.search(r"runs/s +([0-9,]+)", "\n".join(picture))[1].replace(",", ""))
+    assert rate > 0 and not COLOUR.search("\n".join(picture))
+
+
 def test_quiet_gc_draws_nothing(target):
     code, seen = on_terminal("gc", "-q", "-d", "2", target.pid)
     assert code == 0 and not re.search(r"\x1b\[\d*[AJK]", seen), seen

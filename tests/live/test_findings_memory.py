@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 from harness import Target
+from leak_corpus import interpreter_for, programs
+from leak_corpus import target as corpus_target
 from test_findings import SEVERITIES, evaluate, service
 from test_fragmentation import HOLES, THREADS
 
@@ -191,6 +193,38 @@ ready()
         assert "mapped files" in found["rss-above-python"]["explanation"]
 
 
+GROWS_OVER_TIME = C_MEMORY + '''
+    import threading, time
+    kept = []
+    def grow():
+        while True:
+            time.sleep(0.02)
+            %s
+    threading.Thread(target=grow, daemon=True).start()
+'''
+
+
+def test_growth_of_c_code(interpreter, lowtide):
+    source = GROWS_OVER_TIME % "address = libc.malloc(200_000); libc.memset(address, 1, 200_000); kept.append(address)"
+    with Target(interpreter, service(source)) as target:
+        found = look(lowtide, target, "-d", "3")
+        assert "native-growth" in found, found
+        evidence = found["native-growth"]["evidence"]
+        assert evidence["native_growth_bytes"] > 10 * evidence["python_growth_bytes"]
+        assert evidence["rate_bytes"] > evidence["native_growth_bytes"] >= 4 * MIB
+        assert f"lowtide leaks -d 60 {target.pid}" in found["native-growth"]["fix"]
+        assert "native-growth" not in look(lowtide, target), "that takes two looks"
+
+
+@pytest.mark.parametrize("step", ["kept.append(bytes(range(256)) * 800)",
+                                  "kept.append(['%d' % i for i in range(3000)])",
+                                  "address = libc.malloc(200_000); libc.memset(address, 1, 200_000); libc.free(address)"],
+                         ids=["big", "small", "freed"])
+def test_growth_of_python_objects_is_not_that_of_c_code(interpreter, lowtide, step):
+    with Target(interpreter, service(GROWS_OVER_TIME % step)) as target:
+        assert "native-growth" not in look(lowtide, target, "-d", "3")
+
+
 def has_huge_pages(target):
     text = Path(f"/proc/{target.pid}/smaps").read_text()
     return sum(int(line.split()[1]) for line in text.splitlines() if line.startswith("AnonHugePages")) >= 100 * 1024
@@ -353,3 +387,14 @@ def test_tracing_that_the_program_started_and_stopped(interpreter, lowtide):
         target.send()
         target.wait_ready()
         assert look(lowtide, target) == {}
+
+
+# ---- Healthy services ----
+
+@pytest.mark.parametrize("program", [program for program in programs() if program.expect is None], ids=lambda program: program.name)
+def test_a_healthy_service_is_left_alone(program, lowtide):
+    with corpus_target(program, interpreter_for(program)) as process:
+        for options in ((), ("-d", "3")):
+            found = look(lowtide, process, *options)
+            assert loud(found) == set(), found
+        assert process.alive(), process.output()

@@ -149,6 +149,23 @@ def test_other_ways_to_allocate_are_explained(interpreter, lowtide, allocator):
         check_workload(target, lowtide, [("objects", "live objects: list", 60_000 * 60), ("objects", "live objects: str", 30_000 * 48)])
 
 
+def test_blocks_of_the_mimalloc_in_python_are_told_apart(interpreter, lowtide):
+    if interpreter.version < (3, 13):
+        pytest.skip("CPython has mimalloc from 3.13 on")
+    script = """
+import json, sys
+held = [[str(i), [i], bytes(i % 3_000)] for i in range(30_000)]
+del held[::3]
+ready(blocks=sys.getallocatedblocks())
+"""
+    with Target(interpreter, script, env={"PYTHONMALLOC": "mimalloc"}) as target:
+        found = check_workload(target, lowtide, [("objects", "live objects: list", 40_000 * 60), ("objects", "live objects: bytes", 20_000 * 1_500)])
+        other, blocks = found["other_allocator"], target.facts["blocks"]
+        assert other["name"] == "mimalloc" and other["torn"] == 0, other
+        assert abs(other["used_blocks"] - blocks) <= 0.005 * blocks, (other, blocks)
+        assert found["allocator"].startswith("glibc"), found["allocator"]
+
+
 def test_a_process_that_uses_its_arenas_has_no_pins(interpreter, lowtide):
     with Target(interpreter, "held = [(i, str(i)) for i in range(200_000)]\nready()") as target:
         target.wait_asleep()

@@ -94,4 +94,8 @@ def test_workload(name, minor, lowtide, tmp_path, record_property):
             for figure, expected in facts["other"].items():
                 # The call that asks for the figures, and ready(), need some memory too.
                 assert abs(other[figure] - expected) <= 16_384, (figure, other, facts["other"])
+            # malloc_trim() and the settings of glibc are no advice there.
+            doctor = lowtide("doctor", "--json", pid)
+            assert doctor.code == 0, doctor
+            assert not {"trim-would-return", "malloc-arenas"} & {one["id"] for one in doctor.json["result"]["findings"]}, doctor
         assert target.alive(), target.output()

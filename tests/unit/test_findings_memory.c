@@ -48,18 +48,24 @@ static struct lt_memory_state healthy(void)
 	};
 }
 
-static void judge(const struct lt_memory_state *state, struct found *ret_found)
+static void judge_since(const struct lt_memory_state *state, const struct lt_memory_before *before,
+			struct found *ret_found)
 {
 	static const struct lt_picture picture;
 	struct lt_findings findings = {
 		.session = &session, .picture = &picture, .strings = &ret_found->strings};
-	assert_int_equal(lt_findings_memory(&findings, state), LT_OK);
+	assert_int_equal(lt_findings_memory(&findings, state, before), LT_OK);
 	ret_found->list = findings.list;
 	for (size_t i = 0; i < findings.list.count; i++) {
 		const struct lt_finding *finding = &findings.list.data[i];
 		assert_true(strlen(finding->title) > 10 && strlen(finding->explanation) > 10 &&
 			    strlen(finding->fix) > 10 && finding->evidence_count > 0);
 	}
+}
+
+static void judge(const struct lt_memory_state *state, struct found *ret_found)
+{
+	judge_since(state, NULL, ret_found);
 }
 
 /* The finding of that id alone, or among ones for information; NULL: none of that id. */
@@ -275,6 +281,32 @@ static void causes_of_rss_are_weighed(void **ignored)
 	assert_int_equal(told.list.count, 2);
 }
 
+static void growth_is_of_c_code_when_no_object_explains_it(void **ignored)
+{
+	(void)ignored;
+	static const struct {
+		uint64_t used, objects; /* MiB of growth */
+		int severity;
+	} cases[] = {
+		{3, 0, -1},          {5, 0, LT_LOW}, {40, 0, LT_MEDIUM},
+		{40, 10, LT_MEDIUM}, {40, 21, -1}, /* less than four tenths */
+		{40, 33, -1},        {0, 0, -1},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		LT_CLEANUP(found_deinit) struct found found = {0};
+		const struct lt_memory_state state = healthy();
+		const struct lt_memory_before before = {
+			.taken_ns = lt_now_ns() - 10000000000u,
+			.used_bytes = lt_memory_used(&state) - cases[i].used * MIB,
+			.object_bytes = state.object_bytes - cases[i].objects * MIB,
+			.rss_bytes = 400 * MIB,
+		};
+		judge_since(&state, &before, &found);
+		const struct lt_finding *finding = only(&found, "native-growth");
+		assert_int_equal(finding != NULL ? (int)finding->severity : -1, cases[i].severity);
+	}
+}
+
 static void settings_are_found_in_a_block(void **ignored)
 {
 	(void)ignored;
@@ -299,6 +331,7 @@ int main(void)
 		cmocka_unit_test(limits_are_told_by_cause),
 		cmocka_unit_test(kills_of_the_group_are_told),
 		cmocka_unit_test(causes_of_rss_are_weighed),
+		cmocka_unit_test(growth_is_of_c_code_when_no_object_explains_it),
 		cmocka_unit_test(settings_are_found_in_a_block),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -23,6 +23,7 @@ enum {
 	RUNS_BYTES = 0x10000,
 	SEGMENT_BYTES = 0x40000, /* of the segment, that are there at all */
 	BLOCKS = 1 << 16,
+	SHIFT = 384, /* of blocks of 1024 bytes in their page */
 };
 static const lt_addr DATA = 0x7d0000000000, BASE = 0x7e0000000000, RUNS = 0x7f0000000000,
 		     SEGMENT = 0x7c0002000000;
@@ -121,6 +122,9 @@ static void put_slice(struct world *world, unsigned i, uint32_t count, uint32_t 
 	put_half(world, at + LT_MI_BLOCK_SIZE, block);
 	put_half(world, at + LT_MI_USED, used);
 	memcpy(lt_image_at(world->image, at + LT_MI_CAPACITY, 2), &capacity, 2);
+	uint64_t room =
+		block == 0 ? 0 : (count * (uint64_t)LT_MI_SLICE - lt_mi_shift(block)) / block;
+	memcpy(lt_image_at(world->image, at + LT_MI_RESERVED, 2), &room, 2);
 }
 
 static void make_mimalloc(struct world *world)
@@ -135,7 +139,7 @@ static void make_mimalloc(struct world *world)
 	put_slice(world, 0, 1, 0, 0, 0);
 	/* Four blocks of 1024 bytes: the second free, the fourth freed by another thread; then a page of one; then none. */
 	lt_addr page = SEGMENT + LT_MI_PAGES + LT_MI_PAGE;
-	lt_addr blocks = SEGMENT + LT_MI_SLICE + LT_MI_SHIFT;
+	lt_addr blocks = SEGMENT + LT_MI_SLICE + SHIFT;
 	put_slice(world, 1, 1, 1024, 4, 3);
 	put(world, page + LT_MI_FREE, blocks + 1024);
 	put(world, page + LT_MI_THREAD_FREE, (blocks + 3 * 1024) | 1);
@@ -216,12 +220,11 @@ static void test_a_sound_mimalloc(void **state)
 	assert_int_equal(found.page_bytes, 3 * LT_MI_SLICE);
 	assert_int_equal(found.torn, 0);
 	assert_int_equal(walked.bytes[LT_FOREIGN_USED], 2 * 1024 + 0x20000);
-	assert_int_equal(walked.bytes[LT_FOREIGN_FREE], LT_MI_SLICE - LT_MI_SHIFT - 2 * 1024);
+	assert_int_equal(walked.bytes[LT_FOREIGN_FREE], LT_MI_SLICE - SHIFT - 2 * 1024);
 	assert_int_equal(walked.bytes[LT_FOREIGN_PAGES], 508 * LT_MI_SLICE);
-	assert_int_equal(walked.bytes[LT_FOREIGN_OWN], LT_MI_SLICE + LT_MI_SHIFT);
+	assert_int_equal(walked.bytes[LT_FOREIGN_OWN], LT_MI_SLICE + SHIFT);
 	/* A list that leads to itself. */
-	put(&world, SEGMENT + LT_MI_SLICE + LT_MI_SHIFT + 1024,
-	    SEGMENT + LT_MI_SLICE + LT_MI_SHIFT + 1024);
+	put(&world, SEGMENT + LT_MI_SLICE + SHIFT + 1024, SEGMENT + LT_MI_SLICE + SHIFT + 1024);
 	assert_int_equal(look(&world, &walked).torn, 1);
 	/* Slices that do not follow each other to the end are no segment. */
 	put_slice(&world, 4, 507, 0, 0, 0);
