@@ -274,7 +274,6 @@ static void judge_fewer(struct judge *judge)
 {
 	enum lt_gc_figure rate = rate_of(judge, LT_FIGURE_RATE);
 	enum lt_gc_figure made = rate_of(judge, LT_FIGURE_MADE);
-	enum lt_gc_figure garbage = rate_of(judge, LT_FIGURE_GARBAGE);
 	const char *per = each(judge);
 	if (thresholds_moved(judge) > 0 && !fell(judge, made)) {
 		const char *from = thresholds(judge, judge->before);
@@ -306,12 +305,6 @@ static void judge_fewer(struct judge *judge)
 		    "There are fewer collections, %s %s became %s, because less is allocated: "
 		    "tracked objects made fell from %s %s to %s, and the heap did not grow",
 		    was(judge, rate), per, is(judge, rate), was(judge, made), per, is(judge, made));
-		if (fell(judge, garbage))
-			add(judge, LT_VERDICT_GOOD,
-			    "Less of it is garbage in cycles: %s objects %s became %s. What is not "
-			    "in "
-			    "a cycle is freed at once, without the collector",
-			    was(judge, garbage), per, is(judge, garbage));
 	} else {
 		add(judge, LT_VERDICT_LOOK,
 		    "There are fewer collections, %s %s became %s, and nothing that was recorded "
@@ -391,6 +384,25 @@ static void judge_cost(struct judge *judge)
 		    was(judge, LT_FIGURE_SHARE), is(judge, LT_FIGURE_SHARE));
 }
 
+/* Where the collector is on; less that it finds is no gain where it looks for less. */
+static void judge_garbage(struct judge *judge)
+{
+	enum lt_gc_figure garbage = rate_of(judge, LT_FIGURE_GARBAGE);
+	const char *per = each(judge);
+	if (is_off(judge->before) || is_off(judge->after))
+		return;
+	if (fell(judge, garbage) && thresholds_moved(judge) <= 0 && !heap_grew(judge))
+		add(judge, LT_VERDICT_GOOD,
+		    "Less is garbage in cycles: %s objects %s became %s. What is not in a cycle is "
+		    "freed at once, without the collector",
+		    was(judge, garbage), per, is(judge, garbage));
+	else if (rose(judge, garbage) && !judge->by_request)
+		add(judge, LT_VERDICT_SAME,
+		    "More is garbage in cycles: %s objects %s became %s. Only the collector frees "
+		    "it",
+		    was(judge, garbage), per, is(judge, garbage));
+}
+
 static void judge_heap(struct judge *judge)
 {
 	const char *restarted = judge->before->pid != judge->after->pid
@@ -457,6 +469,7 @@ bool lt_gc_judge(struct lt_gc_comparison *comparison,
 	else if (!off && rose(&judge, rate))
 		judge_more(&judge);
 	judge_cost(&judge);
+	judge_garbage(&judge);
 	judge_heap(&judge);
 	judge_requests(&judge);
 	if (comparison->reasons.count == 0)
