@@ -276,12 +276,7 @@ static enum lt_status measure(struct lt_subject *subject, struct lt_rss_reading 
 	reading->pid_inside = lt_proc_inside(live->process->pid);
 	reading->view = lt_heap_view(picture->heap);
 	reading->pymalloc = lt_heap_pymalloc(picture->heap);
-	reading->type_count = lt_types_count(picture->types);
-	reading->arena_used =
-		calloc(reading->pymalloc->arenas.count + 1, sizeof(*reading->arena_used));
-	reading->kept = calloc((size_t)reading->type_count + 1, sizeof(*reading->kept));
-	if (reading->arena_used == NULL || reading->kept == NULL)
-		return lt_fail_memory(subject->session);
+	LT_TRY(lt_rss_begin(reading));
 	LT_TRY(lt_malloc_find(reading->view, &reading->pymalloc->pages, &reading->malloc));
 	look_at_pymalloc(&walk);
 	LT_TRY(look_at_malloc(&walk));
@@ -305,18 +300,11 @@ static enum lt_status look(struct lt_subject *subject, struct lt_rss_reading *re
 	return lt_memory_settings_read(reading, state);
 }
 
-static void reading_deinit(struct lt_rss_reading *reading)
-{
-	lt_resident_deinit(&reading->resident);
-	lt_malloc_deinit(&reading->malloc);
-	free(reading->kept);
-	free(reading->arena_used);
-}
-
 enum lt_status lt_memory_state_read(struct lt_subject *subject, struct lt_memory_state *ret_state)
 {
 	LT_CLEANUP(lt_memory_state_deinit) struct lt_memory_state state = {0};
-	LT_CLEANUP(reading_deinit) struct lt_rss_reading reading = {.session = subject->session};
+	LT_CLEANUP(lt_rss_reading_deinit)
+	struct lt_rss_reading reading = {.session = subject->session};
 	if (subject->look == NULL)
 		return lt_fail(subject->session, LT_E_USAGE,
 			       "resident memory is that of a process, not of a snapshot file");
@@ -338,7 +326,8 @@ enum lt_status lt_memory_before_read(struct lt_subject *subject,
 				     struct lt_memory_before *ret_before)
 {
 	LT_CLEANUP(lt_memory_state_deinit) struct lt_memory_state state = {0};
-	LT_CLEANUP(reading_deinit) struct lt_rss_reading reading = {.session = subject->session};
+	LT_CLEANUP(lt_rss_reading_deinit)
+	struct lt_rss_reading reading = {.session = subject->session};
 	LT_TRY(lt_subject_status(subject, measure(subject, &reading, &state)));
 	*ret_before = (struct lt_memory_before){.taken_ns = lt_now_ns(),
 						.used_bytes = lt_memory_used(&state),

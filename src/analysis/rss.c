@@ -30,7 +30,7 @@ void lt_rss_deinit(struct lt_rss *rss)
 	*rss = (struct lt_rss){0};
 }
 
-static void reading_deinit(struct lt_rss_reading *reading)
+void lt_rss_reading_deinit(struct lt_rss_reading *reading)
 {
 	lt_resident_deinit(&reading->resident);
 	lt_smaps_deinit(&reading->beside);
@@ -250,7 +250,7 @@ static enum lt_status read_parts(struct lt_subject *subject, struct lt_rss_readi
 enum lt_status lt_rss_read(struct lt_subject *subject, struct lt_rss *ret_rss)
 {
 	LT_CLEANUP(lt_rss_deinit) struct lt_rss rss = {0};
-	LT_CLEANUP(reading_deinit) struct lt_rss_reading reading = {.session = subject->session};
+	LT_CLEANUP(lt_rss_reading_deinit) struct lt_rss_reading reading = {.session = subject->session};
 	LT_TRY(read_parts(subject, &reading, &rss));
 	*ret_rss = rss;
 	rss = (struct lt_rss){0};

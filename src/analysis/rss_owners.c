@@ -564,19 +564,27 @@ static void take_pending(struct lt_rss_reading *reading)
 	pending->count = 0;
 }
 
-enum lt_status lt_rss_owners(struct lt_rss_reading *reading)
+enum lt_status lt_rss_begin(struct lt_rss_reading *reading)
 {
-	const struct lt_smap_list *maps = &reading->resident.smaps.list;
-	uint32_t nodes = reading->picture->graph.graph.node_count;
 	reading->type_count = lt_types_count(reading->picture->types);
 	reading->types = calloc((size_t)reading->type_count + 1, sizeof(*reading->types));
-	reading->placed = calloc((size_t)nodes + 1, 1);
 	reading->arena_used =
 		calloc(reading->pymalloc->arenas.count + 1, sizeof(*reading->arena_used));
 	reading->kept = calloc((size_t)reading->type_count + 2, sizeof(*reading->kept));
 	reading->kept_top = calloc((size_t)reading->type_count + 2, sizeof(*reading->kept_top));
-	if (reading->types == NULL || reading->kept == NULL || reading->kept_top == NULL ||
-	    reading->placed == NULL || reading->arena_used == NULL)
+	return reading->types != NULL && reading->kept != NULL && reading->kept_top != NULL &&
+			       reading->arena_used != NULL
+		       ? LT_OK
+		       : lt_fail_memory(reading->session);
+}
+
+enum lt_status lt_rss_owners(struct lt_rss_reading *reading)
+{
+	const struct lt_smap_list *maps = &reading->resident.smaps.list;
+	uint32_t nodes = reading->picture->graph.graph.node_count;
+	LT_TRY(lt_rss_begin(reading));
+	reading->placed = calloc((size_t)nodes + 1, 1);
+	if (reading->placed == NULL)
 		return lt_fail_memory(reading->session);
 	for (size_t i = 0; i < maps->count; i++) {
 		const struct lt_mapping *mapping = &maps->data[i].mapping;

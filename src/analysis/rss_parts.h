@@ -85,6 +85,12 @@ struct lt_rss_reading {
 	bool no_memory;
 };
 
+/* Makes what is counted by type and by arena, all zero; `picture` and `pymalloc` are set. */
+LT_MUST_CHECK enum lt_status lt_rss_begin(struct lt_rss_reading *reading);
+
+/* Releases all of it. */
+void lt_rss_reading_deinit(struct lt_rss_reading *reading);
+
 /* Counts every object, what belongs to it, and what is free beside it. */
 LT_MUST_CHECK enum lt_status lt_rss_owners(struct lt_rss_reading *reading);
 
