@@ -231,7 +231,7 @@ static void fit_garbage(struct totals *totals, const struct lt_gc_averages *aver
 static void fit_garbage_from(const struct totals *totals, struct lt_gc_model *model)
 {
 	enum { PLACES = 8 };
-	static const double alike = 0.01;
+	static const double alike = 0.03;
 	double seen = 0, wrong[PLACES + 1], least = INFINITY;
 	for (int i = 0; i < LT_GC_GENERATIONS; i++)
 		seen += totals->collected[i];
@@ -458,6 +458,25 @@ static void fit_delays(struct lt_gc_model *model)
 	model->delay_count = (size_t)bounded(left, 0, LT_GC_DELAYS);
 }
 
+/*
+ * What was collected and what stayed was allocated: less is an error of the stretches, which are few. So is more, unless
+ * units of work say it: some garbage goes by reference counting along with what is collected.
+ */
+static void fit_flow(const struct totals *totals, double stayed, bool regular,
+		     struct lt_gc_model *model)
+{
+	enum { ROUNDS = 3 };
+	static const double close = 0.01;
+	for (int round = 0; round < ROUNDS && model->flow > 0; round++) {
+		double ratio = stayed / (model->flow * (double)model->run_ns);
+		if (!(ratio > 0) || fabs(ratio - 1) < close || (regular && ratio < 1))
+			return;
+		model->flow *= bounded(ratio, 0.5, 2);
+		lt_gc_steps_tilt(&model->steps, model->flow);
+		fit_length(totals, model);
+	}
+}
+
 static enum lt_status fit_path(struct lt_session *session, const struct lt_gc_recording *recording,
 			       struct totals *totals, struct lt_gc_model *model)
 {
@@ -465,13 +484,14 @@ static enum lt_status fit_path(struct lt_session *session, const struct lt_gc_re
 			      ? totals->lost * (double)totals->all / (double)totals->lost_of
 			      : (double)model->recorded.thresholds[0] * (double)totals->all;
 	lost = bounded(lost, 0, PLAUSIBLE);
+	bool regular = false;
 	for (int round = 0; round < 2; round++) {
 		double stayed = totals->kept_known ? totals->freed + totals->kept : lost;
 		double taken_back = lost > 0 ? 1 - bounded(stayed / lost, 0, 1) : 1;
 		if (!lt_gc_steps_build(&recording->path, taken_back, totals->refill,
 				       model->refill_share, stayed / model->program_ns,
 				       (double)model->recorded.thresholds[0], &model->steps,
-				       &model->flow))
+				       &model->flow, &regular))
 			return lt_fail_memory(session);
 		if (model->steps.count < 2)
 			return fit_even(session, lost + totals->refill * (double)totals->all,
@@ -494,6 +514,8 @@ static enum lt_status fit_path(struct lt_session *session, const struct lt_gc_re
 				bounded(totals->kept - passing * (double)totals->automatic[1], 0,
 					PLAUSIBLE);
 	}
+	if (totals->kept_known && totals->freed > 0)
+		fit_flow(totals, totals->freed + totals->kept, regular, model);
 	return LT_OK;
 }
 

@@ -292,28 +292,35 @@ static bool whole_units(const struct lt_gc_steps *steps, size_t first, size_t en
 	return from < last && last < end;
 }
 
-/* Stretches of several units of work are cut to whole ones, where that leaves most of them. */
-static void cut_to_units(struct lt_gc_steps *steps, double burst)
+/*
+ * Stretches of several units of work are cut to whole ones: returns how long the program ran in those. The others go
+ * when `only`, and stay as they are when not.
+ */
+static double cut_to_units(struct lt_gc_steps *steps, double burst, bool only, bool try_only)
 {
 	size_t kept = 0;
+	double whole_ns = 0;
 	for (size_t i = 0; i < steps->count;) {
-		double all_ns, left_ns = 0;
-		size_t from, last, end = stretch_end(steps, i, &all_ns);
-		bool cut =
-			burst > LT_POINT_GRAIN && whole_units(steps, i, end, burst, &from, &last);
+		double run_ns, left_ns = 0;
+		size_t from = i, last = i, end = stretch_end(steps, i, &run_ns);
+		bool cut = whole_units(steps, i, end, burst, &from, &last);
 		for (size_t k = from + 1; cut && k <= last; k++)
 			left_ns += (double)steps->data[k].run_ns;
-		if (!cut || left_ns < all_ns / 2) {
+		whole_ns += left_ns;
+		if (!only && (!cut || left_ns < run_ns / 2)) {
 			from = i;
 			last = end - 1;
+			cut = true;
 		}
-		for (size_t k = from; k <= last; k++) {
+		for (size_t k = from; cut && !try_only && k <= last; k++) {
 			steps->data[kept] = steps->data[k];
 			steps->data[kept++].joint |= k == from;
 		}
 		i = end;
 	}
-	steps->count = kept;
+	if (!try_only)
+		steps->count = kept;
+	return whole_ns;
 }
 
 /* How high over its base a stretch ends: what it rose by since the last fall, a burst at most. */
@@ -350,10 +357,16 @@ static double height_at_start(const struct lt_gc_steps *steps, size_t first, siz
  */
 static bool join_stretches(struct lt_gc_steps *steps)
 {
+	static const double enough = 0.25; /* in whole units: the rest is not needed */
 	double burst = usual_fall(steps), base = 0, height = 0, run_ns;
 	if (burst < 0)
 		return false;
-	cut_to_units(steps, burst);
+	if (burst > LT_POINT_GRAIN) {
+		double whole_ns = cut_to_units(steps, burst, true, true), all_ns = 0;
+		for (size_t i = 0; i < steps->count; i++)
+			all_ns += steps->data[i].joint ? 0 : (double)steps->data[i].run_ns;
+		cut_to_units(steps, burst, whole_ns > all_ns * enough, false);
+	}
 	for (size_t i = 0; i < steps->count;) {
 		size_t end = stretch_end(steps, i, &run_ns);
 		height = height_at_start(steps, i, end, burst, height);
@@ -393,17 +406,36 @@ static void find_base(struct lt_gc_steps *steps)
 	}
 }
 
-/* How far over its base the level is at rest, where the same work is not always the same number of objects. */
-static double slack(const struct lt_gc_steps *steps)
+/* How high over its base the level usually is while it is over it. */
+static double usual_height(const struct lt_gc_steps *steps)
 {
-	static const double of_burst = 0.05;
 	double sum = 0, weight = 0;
 	for (size_t i = 0; i < steps->count; i++) {
 		double over = steps->data[i].level - steps->data[i].base;
 		sum += over * over;
 		weight += over;
 	}
-	return weight > 0 ? LT_POINT_GRAIN + of_burst * sum / weight : LT_POINT_GRAIN;
+	return weight > 0 ? sum / weight : 0;
+}
+
+/*
+ * Where a unit of work is over: at the base, but for units that leave a little less or more; and where the level has fallen and
+ * is not far over it, as the base errs where stretches were joined.
+ */
+static void find_rests(struct lt_gc_steps *steps)
+{
+	static const double alike = 0.05, deep = 0.5;
+	double height = usual_height(steps), high = steps->data[0].level;
+	for (size_t i = 0; i < steps->count; i++) {
+		struct lt_gc_step *step = &steps->data[i];
+		double over = step->level - step->base;
+		bool low = i + 1 < steps->count && steps->data[i + 1].level > step->level &&
+			   high - step->level > deep * height && over < height;
+		high = step->level > high ? step->level : high;
+		step->rest = over <= LT_POINT_GRAIN + alike * height || low;
+		if (step->rest)
+			high = step->level;
+	}
 }
 
 /* Units of work: from rest to rest. The one that the end of the path cuts goes on at its begin. */
@@ -412,11 +444,11 @@ void lt_gc_steps_mark(struct lt_gc_steps *steps)
 	if (steps->count == 0)
 		return;
 	find_base(steps);
-	double near = slack(steps), low = steps->data[0].level;
+	find_rests(steps);
+	double low = steps->data[0].level;
 	double rise = steps->data[steps->count - 1].level - steps->data[0].level;
 	for (size_t i = 0; i < steps->count; i++) {
 		struct lt_gc_step *step = &steps->data[i];
-		step->rest = step->level - step->base <= near;
 		if (step->rest)
 			low = step->level - rise;
 	}
@@ -438,15 +470,17 @@ void lt_gc_steps_mark(struct lt_gc_steps *steps)
 
 bool lt_gc_steps_build(const struct lt_watch_points *points, double taken_back, double refill,
 		       double refill_share, double usual_flow, double threshold,
-		       struct lt_gc_steps *steps, double *ret_flow)
+		       struct lt_gc_steps *steps, double *ret_flow, bool *ret_regular)
 {
 	double run_ns = 0, travelled = 0;
 	struct usual_unit unit;
 	steps->count = 0;
 	*ret_flow = 0;
+	*ret_regular = false;
 	if (!learn_units(points, &unit) ||
 	    !walk_points(points, &unit, taken_back, refill, refill_share, threshold, steps))
 		return false;
+	*ret_regular = unit.net_known;
 	drop_short(steps);
 	for (size_t i = 1; i < steps->count; i++) {
 		if (steps->data[i].joint)
@@ -466,6 +500,12 @@ bool lt_gc_steps_build(const struct lt_watch_points *points, double taken_back, 
 	tilt(steps, *ret_flow);
 	lt_gc_steps_mark(steps);
 	return true;
+}
+
+void lt_gc_steps_tilt(struct lt_gc_steps *steps, double flow)
+{
+	tilt(steps, flow);
+	lt_gc_steps_mark(steps);
 }
 
 bool lt_gc_steps_even(double allocated, uint64_t run_ns, struct lt_gc_steps *steps)
