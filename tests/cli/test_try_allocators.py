@@ -1,4 +1,5 @@
 """try-allocators: the figures against the command's own, what fails is shown, nothing is left behind."""
+import glob
 import os
 import shutil
 import signal
@@ -7,7 +8,7 @@ import sys
 import time
 
 import pytest
-from harness import lowtide_path, run_lowtide
+from harness import lowtide_path, run_command, run_lowtide
 from harness.target import clean_environment, reset_signals
 
 MIB = 1 << 20
@@ -239,3 +240,42 @@ def test_what_is_missing_is_listed_with_its_package():
         assert package in setting["package"]
         assert (setting["library"] is None) == (setting["state"] == "missing") == (setting["figures"] is None)
         assert (f"not installed: package {package}" in text) == (setting["state"] == "missing")
+
+
+def installed(name):
+    return sorted(os.path.realpath(path) for path in glob.glob(f"/usr/lib/*/lib{name}.so.*"))
+
+
+def test_what_is_installed_is_found_and_loaded():
+    names = [name for name in ("jemalloc", "mimalloc") if installed(name)]
+    if not names:
+        pytest.skip("neither jemalloc nor mimalloc: not here (Debian's packages libjemalloc2 and libmimalloc2.0)")
+    code = "import time; print({line.split()[-1] for line in open('/proc/self/maps') if 'malloc.so' in line}, flush=True); time.sleep(0.5)"
+    chosen = names + ["malloc+" + name for name in names]
+    result = try_json("--only", ",".join(chosen), "--", *PYTHON, code)
+    found = settings(result)
+    for name in chosen:
+        assert found[name]["state"] == "tried" and found[name]["library"] in installed(name.removeprefix("malloc+")), str(result)
+        assert found[name]["figures"]["exit_code"] == 0 and found[name]["figures"]["peak_bytes"] > 4 * MIB, str(result)
+        assert result.err.count(repr({found[name]["library"]})) == 2, str(result)
+
+
+def test_a_package_that_is_gone_is_listed(tmp_path):
+    """In a mount namespace where the folder of the libraries has none of them any more."""
+    folder, upper, work = "/usr/lib/x86_64-linux-gnu", tmp_path / "upper", tmp_path / "work"
+    upper.mkdir()
+    work.mkdir()
+    try:
+        for path in glob.glob(f"{folder}/libjemalloc.so.*") + glob.glob(f"{folder}/libmimalloc.so.*"):
+            os.mknod(upper / os.path.basename(path), 0o020000, 0)  # an overlay takes it for removed
+    except PermissionError:
+        pytest.skip("takes root: a device to be made")
+    mount = f"mount -t overlay overlay -o lowerdir={folder},upperdir={upper},workdir={work} {folder} || exit 125"
+    result = run_command("unshare", "--mount", "--propagation", "private", "--", "sh", "-c", mount + '; exec "$@"', "sh", lowtide_path(),
+                         "try-allocators", "-q", "--only", "tuned,jemalloc,malloc+mimalloc", "--", *PYTHON, "pass")
+    if result.code == 125:
+        pytest.skip("an overlay cannot be mounted here")
+    assert result.code == 0, str(result)
+    assert result.out.count("not installed: package libjemalloc2") == 1, str(result)
+    assert result.out.count("not installed: package libmimalloc2.0 (Debian 12) or libmimalloc3") == 1, str(result)
+    assert " tuned " in result.out
