@@ -13,7 +13,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CAPACITY_MOST = 1 << 16, ENTRIES_BYTES = LT_MI_PAGES + (LT_MI_SLICES + 1) * LT_MI_PAGE };
+enum {
+	/* Bytes of a page that are read at once: all but of those with few blocks. */
+	MEMORY = 512 << 10,
+	CAPACITY_MOST = 1 << 16,
+	ENTRIES_BYTES = LT_MI_PAGES + (LT_MI_SLICES + 1) * LT_MI_PAGE
+};
 
 struct segment {
 	lt_addr address;
@@ -113,7 +118,20 @@ struct page {
 	uint32_t used;     /* as the page says */
 	uint32_t free;     /* marked */
 	uint64_t marks[CAPACITY_MOST / 64];
+	lt_addr start; /* of what is at hand of its memory */
+	size_t have;
+	unsigned char bytes[MEMORY];
 };
+
+/* The word at an address in the page. */
+static bool read_link(const struct lt_view *view, const struct page *page, lt_addr at,
+		      lt_addr *ret_next)
+{
+	if (at < page->start || page->have < 8 || at - page->start > page->have - 8)
+		return lt_memory_u64(view->memory, at, ret_next);
+	*ret_next = word_at(page->bytes, at - page->start);
+	return true;
+}
 
 /* Marks the blocks of a list; false: it makes no sense. */
 static bool mark_list(const struct lt_view *view, struct page *page, lt_addr at)
@@ -126,7 +144,7 @@ static bool mark_list(const struct lt_view *view, struct page *page, lt_addr at)
 			return false;
 		page->marks[i / 64] |= (uint64_t)1 << (i % 64);
 		page->free++;
-		if (!lt_memory_u64(view->memory, at, &at))
+		if (!read_link(view, page, at, &at))
 			return false;
 	}
 	return true;
@@ -150,6 +168,14 @@ static void take_page(struct lt_foreign_walk *walk, const unsigned char *slice, 
 	if (page->used > page->capacity || shift + page->capacity * page->size > bytes) {
 		foreign->torn++;
 		return;
+	}
+	page->start = start;
+	page->have = 0;
+	if (page->used < page->capacity ||
+	    word_at(slice, LT_MI_THREAD_FREE) > LT_MI_THREAD_FREE_FLAGS) {
+		uint64_t touched = shift + page->capacity * page->size;
+		page->have = lt_memory_probe(walk->view->memory, start, page->bytes,
+					     touched < MEMORY ? touched : MEMORY);
 	}
 	/* What other threads have freed is counted as used by the page until its own thread takes it in. */
 	bool sound = mark_list(walk->view, page, word_at(slice, LT_MI_FREE)) &&
