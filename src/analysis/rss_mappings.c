@@ -23,7 +23,8 @@ enum lt_status lt_rss_allocator(struct lt_rss_reading *reading, struct lt_rss *r
 	rss->foreign = reading->foreign;
 	char text[64];
 	if (lt_foreign_replaces(&reading->foreign))
-		snprintf(text, sizeof(text), "%s", reading->foreign.name);
+		snprintf(text, sizeof(text), "%s%s%s", reading->foreign.name,
+			 reading->foreign.release[0] != '\0' ? " " : "", reading->foreign.release);
 	else if (malloc->found)
 		snprintf(text, sizeof(text), "glibc %.15s", malloc->release);
 	else

@@ -1,6 +1,12 @@
 #include "heap/foreign_parts.h"
 
+#include "base/cleanup.h"
+
+#include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
+
+enum { CONSTANTS_MAX = 32 << 20, COMMIT = 40 };
 
 /* A library of the name is mapped, or the program has the symbol; of mimalloc every CPython since 3.13 has a copy. */
 static const struct known {
@@ -24,6 +30,48 @@ static const char *file_of(const struct lt_view *view, const struct known *one)
 			       lt_python_symbol(view->python, one->symbol) != 0
 		       ? view->process->executable
 		       : NULL;
+}
+
+/* "5.3.0-0-g" and the 40 digits of a commit, a constant of each jemalloc. */
+static bool release_in(const char *bytes, size_t size, char *release, size_t capacity)
+{
+	static const char digits[] = "0123456789abcdef";
+	const char *end = bytes + size, *at = bytes;
+	while ((at = memmem(at, (size_t)(end - at), "-g", 2)) != NULL) {
+		const char *first = at;
+		at += 2;
+		if ((size_t)(end - at) < COMMIT || strspn(at, digits) < COMMIT)
+			continue;
+		while (first > bytes &&
+		       (isdigit((unsigned char)first[-1]) || first[-1] == '.' || first[-1] == '-'))
+			first--;
+		size_t length = strspn(first, "0123456789.");
+		if (length == 0 || length >= capacity)
+			continue;
+		memcpy(release, first, length);
+		release[length] = '\0';
+		return true;
+	}
+	return false;
+}
+
+static void read_release(const struct lt_view *view, const char *path, char *release,
+			 size_t capacity)
+{
+	const struct lt_mappings *mappings = &view->process->mappings;
+	for (size_t i = 0; i < mappings->count; i++) {
+		const struct lt_mapping *mapping = &mappings->data[i];
+		uint64_t size = mapping->end - mapping->start;
+		if (mapping->writable || !mapping->readable || size > CONSTANTS_MAX ||
+		    strcmp(mapping->path, path) != 0)
+			continue;
+		LT_FREE char *bytes = calloc(1, size + 1);
+		if (bytes == NULL)
+			return;
+		size_t got = lt_memory_probe(view->memory, mapping->start, bytes, size);
+		if (release_in(bytes, got, release, capacity))
+			return;
+	}
 }
 
 void lt_foreign_give(struct lt_foreign_walk *walk, lt_addr start, uint64_t size, lt_addr address,
@@ -63,9 +111,10 @@ void lt_foreign_find(const struct lt_view *view, struct lt_foreign *ret_foreign)
 		if (file == NULL)
 			continue;
 		foreign.name = known[i].name;
-		if (strcmp(foreign.name, "jemalloc") == 0)
+		if (strcmp(foreign.name, "jemalloc") == 0) {
 			foreign.key = lt_jemalloc_find(view, file);
-		else if (strcmp(foreign.name, "mimalloc") == 0)
+			read_release(view, file, foreign.release, sizeof(foreign.release));
+		} else if (strcmp(foreign.name, "mimalloc") == 0)
 			foreign.key = lt_mimalloc_find(view);
 	}
 	if (view->process != NULL && foreign.name == NULL && lt_mimalloc_find(view) != 0) {

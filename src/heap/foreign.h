@@ -27,6 +27,7 @@ struct lt_foreign_block {
 
 struct lt_foreign {
 	const char *name; /* "jemalloc", "mimalloc", "tcmalloc", "musl"; NULL: none of them */
+	char release[16]; /* of jemalloc: "5.3.0"; "" when it does not say */
 	bool beside; /* glibc's is in use too: CPython has a mimalloc from 3.13 on, PYTHONMALLOC=mimalloc takes it */
 	bool found;          /* its memory can be walked; all below is 0 otherwise */
 	uint64_t used_bytes; /* of blocks in use, by size class: jemalloc's stats.allocated */

@@ -88,9 +88,9 @@ def test_workload(name, minor, lowtide, tmp_path, record_property):
             type_name, expression = facts["pins"]
             assert found["pins"][0]["type"] == type_name and expression in found["pins"][0]["expression"], found["pins"]
         if "allocator" in facts:
-            assert found["allocator"].startswith(facts["allocator"]), found["allocator"]
+            assert found["allocator"] == facts["allocator"], found["allocator"]
             other = found["other_allocator"]
-            assert other["name"] == facts["allocator"] and other["torn"] == 0, other
+            assert other["name"] == name and other["torn"] == 0, other
             for figure, expected in facts["other"].items():
                 # The call that asks for the figures, and ready(), need some memory too.
                 assert abs(other[figure] - expected) <= 16_384, (figure, other, facts["other"])

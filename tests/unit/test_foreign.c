@@ -26,7 +26,7 @@ enum {
 	SHIFT = 384, /* of blocks of 1024 bytes in their page */
 };
 static const lt_addr DATA = 0x7d0000000000, BASE = 0x7e0000000000, RUNS = 0x7f0000000000,
-		     SEGMENT = 0x7c0002000000;
+		     SEGMENT = 0x7c0002000000, CONSTANTS = 0x7f1000000000;
 
 struct world {
 	struct lt_memory *image;
@@ -103,6 +103,11 @@ static void make_jemalloc(struct world *world)
 	add(world, DATA, DATA_BYTES, DATA_BYTES, "/opt/lib/libjemalloc.so.2");
 	add(world, BASE, BASE_BYTES, BASE_BYTES, "");
 	add(world, RUNS, RUNS_BYTES, RUNS_BYTES, "");
+	static const char release[] = "x-g5.3.0-0-g54eaed1d8b56b1aa528be3bdd1877e59c56fa90c";
+	add(world, CONSTANTS, 0x1000, 0x1000, "/opt/lib/libjemalloc.so.2");
+	world->process.mappings.data[world->process.mappings.count - 1].writable = false;
+	memcpy(lt_image_at(world->image, CONSTANTS + 0x80, sizeof(release)), release,
+	       sizeof(release));
 	put(world, DATA + 0x100, BASE + 0x40); /* something else of its own */
 	put(world, DATA + ROOT + (RUNS >> LT_JE_LEAF_SHIFT) * 8, BASE + 0xc0);
 	/* A slab of four blocks of 1024 bytes, the third free; a large block; two runs of free pages. */
@@ -182,6 +187,7 @@ static void test_a_sound_jemalloc(void **state)
 	make_jemalloc(&world);
 	struct lt_foreign found = look(&world, &walked);
 	assert_string_equal(found.name, "jemalloc");
+	assert_string_equal(found.release, "5.3.0");
 	assert_true(found.found);
 	assert_int_equal(found.key, DATA + ROOT);
 	assert_int_equal(found.used_bytes, 3 * 1024 + 16384);

@@ -33,7 +33,7 @@ leak(libc, 1_000, 10_000)
 leak(libc, 300_000, 20)
 leaked = 10_000 * 1_000 + 20 * 300_000
 ask("stats.allocated")
-ready(allocator="jemalloc", version=ask("version", ctypes.c_char_p).decode(),
+ready(allocator="jemalloc " + ask("version", ctypes.c_char_p).decode().partition("-")[0],
       other={"used_bytes": ask("stats.allocated"), "page_bytes": ask("stats.active")},
       parts=[part("objects", "live objects: bytes", total, 1.25 * total + 1_000_000),
              part("malloc", "used by no Python object", leaked, 1.05 * leaked + 1_000_000),
