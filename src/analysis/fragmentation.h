@@ -102,6 +102,17 @@ const char *lt_fragmentation_title(enum lt_fragmentation_verdict verdict);
 /* The verdict for the figures in it: fills `verdict`, `ratio`, `held_bytes`, `free_bytes`. */
 void lt_fragmentation_judge(struct lt_fragmentation *fragmentation);
 
+/* What the kernel says of limits. A text that is missing is NULL, a number 0. */
+struct lt_memory_sources {
+	const char *limits, *status; /* of /proc/PID */
+	const char *machine;         /* /proc/meminfo */
+	uint64_t overcommit;         /* vm.overcommit_memory */
+	uint64_t mappings, mappings_most;
+};
+/* Adds the limits that they and `group` tell, and which of them are tight. */
+void lt_memory_limits_judge(const struct lt_memory_sources *sources,
+			    struct lt_fragmentation *fragmentation);
+
 /* The limits that hold for the process, of which `mappings` are in use. */
 LT_MUST_CHECK enum lt_status lt_memory_limits_read(struct lt_session *session, pid_t pid,
 						   uint64_t mappings,

@@ -49,56 +49,71 @@ static bool soft_limit(const char *text, const char *name, uint64_t *ret_limit)
 	return true;
 }
 
-static void of_process(pid_t pid, struct lt_fragmentation *to)
+static void of_process(const struct lt_memory_sources *sources, struct lt_fragmentation *to)
 {
-	char path[64];
 	uint64_t limit;
-	snprintf(path, sizeof(path), "/proc/%d/limits", (int)pid);
-	LT_FREE char *limits = lt_proc_slurp(path, TEXT_MAX, NULL);
-	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
-	LT_FREE char *status = lt_proc_slurp(path, TEXT_MAX, NULL);
-	if (limits == NULL || status == NULL)
+	if (sources->limits == NULL || sources->status == NULL)
 		return;
-	if (soft_limit(limits, "Max address space", &limit))
+	if (soft_limit(sources->limits, "Max address space", &limit))
 		add_used(to, "address space", "RLIMIT_AS", false, limit,
-			 lt_proc_bytes(status, "VmSize"));
-	if (soft_limit(limits, "Max data size", &limit))
-		add_used(to, "data", "RLIMIT_DATA", false, limit, lt_proc_bytes(status, "VmData"));
+			 lt_proc_bytes(sources->status, "VmSize"));
+	if (soft_limit(sources->limits, "Max data size", &limit))
+		add_used(to, "data", "RLIMIT_DATA", false, limit,
+			 lt_proc_bytes(sources->status, "VmData"));
 }
 
-static bool number_in(const char *path, uint64_t *ret_number)
+static void of_group(struct lt_fragmentation *to)
+{
+	const struct lt_cgroup_memory *group = &to->group;
+	uint64_t reclaimable =
+		group->reclaimable < group->usage ? group->reclaimable : group->usage;
+	if (group->limited)
+		add(to, (struct lt_memory_limit){.name = "control group",
+						 .cause = group->throttles ? "memory.high"
+									   : "memory.max",
+						 .limit = group->limit,
+						 .used = group->usage - reclaimable,
+						 .headroom = group->headroom});
+}
+
+void lt_memory_limits_judge(const struct lt_memory_sources *sources, struct lt_fragmentation *to)
+{
+	enum { NEVER = 2 }; /* Documentation/mm/overcommit-accounting.rst */
+	of_process(sources, to);
+	of_group(to);
+	if (sources->overcommit == NEVER && sources->machine != NULL)
+		add_used(to, "promised memory of the machine", "vm.overcommit_memory = 2", false,
+			 lt_proc_bytes(sources->machine, "CommitLimit"),
+			 lt_proc_bytes(sources->machine, "Committed_AS"));
+	add_used(to, "mappings", "vm.max_map_count", true, sources->mappings_most,
+		 sources->mappings);
+}
+
+static uint64_t number_in(const char *path)
 {
 	char text[64];
-	return lt_proc_read(path, text, sizeof(text)) && lt_proc_number(text, ret_number);
-}
-
-static void of_machine(uint64_t mappings, struct lt_fragmentation *to)
-{
-	uint64_t mode, most;
-	if (number_in("/proc/sys/vm/overcommit_memory", &mode) && mode == 2) {
-		LT_FREE char *text = lt_proc_slurp("/proc/meminfo", TEXT_MAX, NULL);
-		if (text != NULL)
-			add_used(to, "promised memory of the machine", "vm.overcommit_memory = 2",
-				 false, lt_proc_bytes(text, "CommitLimit"),
-				 lt_proc_bytes(text, "Committed_AS"));
-	}
-	if (number_in("/proc/sys/vm/max_map_count", &most))
-		add_used(to, "mappings", "vm.max_map_count", true, most, mappings);
+	uint64_t number;
+	return lt_proc_read(path, text, sizeof(text)) && lt_proc_number(text, &number) ? number : 0;
 }
 
 enum lt_status lt_memory_limits_read(struct lt_session *session, pid_t pid, uint64_t mappings,
 				     struct lt_fragmentation *fragmentation)
 {
-	struct lt_cgroup_memory *group = &fragmentation->group;
-	LT_TRY(lt_cgroup_memory(session, pid, group));
-	of_process(pid, fragmentation);
-	if (group->limited)
-		add(fragmentation, (struct lt_memory_limit){
-					   .name = "control group",
-					   .cause = group->throttles ? "memory.high" : "memory.max",
-					   .limit = group->limit,
-					   .used = group->usage - group->reclaimable,
-					   .headroom = group->headroom});
-	of_machine(mappings, fragmentation);
+	char path[64];
+	LT_TRY(lt_cgroup_memory(session, pid, &fragmentation->group));
+	snprintf(path, sizeof(path), "/proc/%d/limits", (int)pid);
+	LT_FREE char *limits = lt_proc_slurp(path, TEXT_MAX, NULL);
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	LT_FREE char *status = lt_proc_slurp(path, TEXT_MAX, NULL);
+	LT_FREE char *machine = lt_proc_slurp("/proc/meminfo", TEXT_MAX, NULL);
+	const struct lt_memory_sources sources = {
+		.limits = limits,
+		.status = status,
+		.machine = machine,
+		.overcommit = number_in("/proc/sys/vm/overcommit_memory"),
+		.mappings = mappings,
+		.mappings_most = number_in("/proc/sys/vm/max_map_count"),
+	};
+	lt_memory_limits_judge(&sources, fragmentation);
 	return LT_OK;
 }

@@ -12,12 +12,23 @@ enum {
 	SHADES = 6,
 };
 
-/* By occupancy: what is empty and resident stands out, what is full recedes. */
+/* By occupancy: the few that keep what is empty stand out from it; what is full recedes. */
 static const struct {
 	const char *colour, *name;
 } shades[SHADES] = {
-	{"#e9ecef", "not resident"}, {"#d7263d", "empty"},      {"#f46036", "below 25 %"},
-	{"#f9c74f", "25 to 75 %"},   {"#90be6d", "75 to 95 %"}, {"#2d6a8f", "full"},
+	{"#e9ecef", "not resident"}, {"#f7c6c5", "empty, but held"}, {"#a4161a", "below 25 %"},
+	{"#f9b64f", "25 to 75 %"},   {"#90be6d", "75 to 95 %"},      {"#2d6a8f", "full"},
+};
+
+static const char *const meanings[LT_FRAGMENTATION_VERDICTS] = {
+	[LT_FRAGMENTATION_NONE] = "Too little is free, or too small a share, to matter.",
+	[LT_FRAGMENTATION_INTERNAL] =
+		"What is free lies between memory in use: new objects of the same size reuse it.",
+	[LT_FRAGMENTATION_PINNED] = "A few blocks (dark red) keep arenas that are nearly empty "
+				    "(light red) from going back to the system.",
+	[LT_FRAGMENTATION_ARENAS] =
+		"Most of what is free lies in arenas that malloc has for threads: others do not "
+		"find it there.",
 };
 
 static unsigned shade(uint64_t used, uint64_t bytes, bool resident)
@@ -40,17 +51,28 @@ static void add_line(struct lt_text *out, unsigned y, unsigned size, const char 
 		     MARGIN, y, size, weight, words);
 }
 
-static unsigned add_legend(struct lt_text *out, unsigned y)
+static unsigned add_legend(struct lt_screen *screen, const struct lt_fragmentation *found,
+			   unsigned y)
 {
+	enum { STEP = 170 };
+	struct lt_text *out = screen->out;
+	uint64_t bytes[SHADES] = {0};
 	unsigned x = MARGIN;
-	for (unsigned i = SHADES; i-- > 0;) {
-		lt_text_addf(out,
-			     "<rect x=\"%u\" y=\"%u\" width=\"14\" height=\"14\" fill=\"%s\"/>"
-			     "<text x=\"%u\" y=\"%u\" font-size=\"13\">%s</text>\n",
-			     x, y, shades[i].colour, x + 20, y + 12, shades[i].name);
-		x += 130;
+	for (size_t i = 0; i < found->cells.count; i++) {
+		const struct lt_fragment_cell *cell = &found->cells.data[i];
+		bytes[shade(cell->used, cell->bytes, cell->resident)] += cell->bytes;
 	}
-	return y + 30;
+	for (unsigned i = SHADES; i-- > 0;) {
+		lt_text_addf(
+			out,
+			"<rect x=\"%u\" y=\"%u\" width=\"14\" height=\"14\" fill=\"%s\"/>"
+			"<text x=\"%u\" y=\"%u\" font-size=\"13\">%s</text>"
+			"<text x=\"%u\" y=\"%u\" font-size=\"13\" fill=\"#6c757d\">%s</text>\n",
+			x, y, shades[i].colour, x + 20, y + 12, shades[i].name, x + 20, y + 30,
+			lt_screen_bytes(screen, bytes[i]));
+		x += STEP;
+	}
+	return y + 48;
 }
 
 /* The cells [from, to) below a title; the next free row. Cells of one colour in a row are one path. */
@@ -123,7 +145,20 @@ void lt_export_svg(const struct lt_report *report, const struct lt_fragmentation
 				  lt_screen_bytes(&screen, found->held_bytes),
 				  lt_screen_share(&screen, found->ratio),
 				  lt_screen_bytes(&screen, found->largest_free_bytes)));
-	y = add_legend(&body, y + 16);
+	y += 22;
+	add_line(&body, y, 15, "normal", meanings[found->verdict]);
+	for (size_t i = 0; i < found->limit_count; i++) {
+		const struct lt_memory_limit *limit = &found->limits[i];
+		if (!limit->tight)
+			continue;
+		y += 22;
+		add_line(&body, y, 15, "bold",
+			 lt_screen_format(&screen,
+					  "Nearly exhausted: %s (%s). A request that fails, fails "
+					  "for this and not for fragmentation.",
+					  limit->name, limit->cause));
+	}
+	y = add_legend(&screen, found, y + 16);
 	y = add_cells(&screen, found, 0, pools, "Python's allocator (pymalloc)", y);
 	y = add_cells(&screen, found, pools, found->cells.count, "malloc", y);
 	lt_screen_deinit(&screen);

@@ -8,6 +8,7 @@ import os
 import re
 import unicodedata
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from harness import run_command
@@ -17,7 +18,8 @@ GOLDEN = Path(__file__).parent / "golden"
 CASES = [
     "doctor", "doctor ascii 80", "doctor color 70", "doctor quiet", "doctor verbose", "doctor json",
     "doctor-empty", "doctor-empty json", "types", "types verbose 60", "types json", "ps", "ps 80", "ps json",
-    "ps-empty", "error", "error ascii", "error json",
+    "ps-empty", "error", "error ascii", "error json", "fragmentation", "fragmentation ascii 80", "fragmentation quiet",
+    "fragmentation-limits", "fragmentation json", "fragmentation-svg",
 ]
 ENVELOPE = ["lowtide", "schema", "command", "target", "cost", "unreadable", "warnings"]
 
@@ -105,3 +107,35 @@ def test_findings_in_json(samples):
     assert findings[0]["evidence"] == {"held_bytes": 222718976, "share": 0.3094, "entries": 180233, "maxsize": "None"}
     assert findings[1]["evidence"] == {"enabled": False, "count": -3, "ratio": 1.71571}
     assert findings[1]["expression"] is None
+
+
+def test_the_map_shows_each_shade(samples):
+    """The sample has 384 pools, of which each sign stands for one, and 150 runs of malloc, of each shade ten in turn."""
+    for case, signs in (("fragmentation", "\u00b7\u2591\u2592\u2593\u2588"), ("fragmentation ascii 80", ".-+*#")):
+        out = samples(case)
+        python, malloc = out[out.index("MAP OF PYTHON"):].split("MAP OF MALLOC")
+        rows = [line[2:] for line in python.splitlines()[1:] if line.startswith("  ")]
+        cells = "".join(row.ljust(64) for row in rows if not set(row) - set(signs + " "))
+        assert len(cells) == 384 and cells[:128] == signs[4] * 128, cells
+        assert cells.count(signs[1]) == 4 and cells.count(signs[0]) == 4 * 55 and cells.count(" ") == 4 * 8, cells
+        rows = [line[2:] for line in malloc.splitlines()[1:] if line.startswith("  ")]
+        cells = "".join(row for row in rows if not set(row) - set(signs + " "))
+        assert cells[:49] == signs[4] * 10 + signs[3] * 10 + signs[2] * 10 + signs[1] * 10 + signs[0] * 9
+
+
+def test_the_picture_is_small_valid_and_has_a_legend(samples):
+    text = samples("fragmentation-svg")
+    root = ElementTree.fromstring(text.encode())
+    space = "{http://www.w3.org/2000/svg}"
+    assert root.tag == space + "svg" and root.get("viewBox") == f"0 0 {root.get('width')} {root.get('height')}"
+    words = [node.text for node in root.iter(space + "text")]
+    assert words[0] == "Fragmentation: pinned by survivors"
+    legend = {rect.get("fill") for rect in root.iter(space + "rect")} - {"#ffffff"}
+    names = [word for word in words if word in ("full", "75 to 95 %", "25 to 75 %", "below 25 %", "empty, but held", "not resident")]
+    assert len(names) == len(set(names)) == len(legend) == 6
+    cells = {path.get("fill"): 0 for path in root.iter(space + "path")}
+    for path in root.iter(space + "path"):
+        cells[path.get("fill")] += len(re.findall(r"M\d+ \d+h7v7h-7z", path.get("d")))
+    assert set(cells) == legend and sum(cells.values()) == 384 + 150
+    assert len(text) < 20_000
+    assert "<script" not in text and "href" not in text and text.count("http") == 1

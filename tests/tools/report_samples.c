@@ -1,10 +1,12 @@
 /*
  * report_samples: prints the reports of made-up results, for the golden tests of tests/cli.
  *
- *     report_samples doctor|doctor-empty|types|ps|ps-empty|error [json] [ascii] [color] [quiet] [verbose] [WIDTH]
+ *     report_samples doctor|doctor-empty|types|ps|ps-empty|error|fragmentation[-limits|-svg] [json] [ascii] [color] [quiet] [verbose] [WIDTH]
  *
  * The results hold what a hostile target may put into its strings.
  */
+#include "report_samples.h"
+
 #include "report/report.h"
 
 #include <locale.h>
@@ -169,6 +171,8 @@ static void print(struct lt_report *report, const char *what, struct lt_text *ou
 				   .container_count = COUNT(containers),
 				   .findings = findings,
 				   .finding_count = COUNT(findings)};
+	if (print_fragmentation_sample(report, what, out))
+		return;
 	if (strncmp(what, "ps", 2) == 0) {
 		report->identity = NULL;
 		report->pid = 0;
