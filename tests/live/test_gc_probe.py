@@ -560,6 +560,9 @@ def test_between_two_namespaces(interpreter):
                 [ids] = [ids for ids in (ids_of(pid, name) for name in os.listdir(f"/proc/{pid}/task")) if ids[-1] == thread]
                 target.send()
                 target.wait_ready()
+                deadline = time.monotonic() + 30
+                while len(os.listdir(f"/proc/{pid}/task")) > 1 and time.monotonic() < deadline:
+                    time.sleep(0.01)  # join() returns a moment before the thread is gone
                 assert len(os.listdir(f"/proc/{pid}/task")) == 1
                 for stopped in (probe.process.pid, watcher):  # nsenter stops with its child
                     os.kill(stopped, signal.SIGCONT)
