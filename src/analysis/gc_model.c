@@ -128,7 +128,8 @@ static void add_unseen(const struct lt_gc_recording *recording, const struct lt_
 		double mean = totals->timed[i] > 0 ? totals->time_ns[i] / (double)totals->timed[i]
 						   : INFINITY;
 		double looked_at = bounded((double)a->threshold, 0, 1e6);
-		double usual = lt_gc_work(looked_at, collected / (double)all) * LT_GC_USUAL_COST_NS;
+		double usual =
+			lt_gc_collection_ns(&model->costs, looked_at, collected / (double)all);
 		mean = mean < usual ? mean : usual;
 		totals->automatic[i] += (uint64_t)missing;
 		totals->timed[i] += (uint64_t)missing;
@@ -284,35 +285,30 @@ static void fit_found(const struct totals *totals, struct lt_gc_model *model)
 		model->found = bounded(seen / found, 0.25, 2);
 }
 
-static void fit_costs(const struct totals *totals, struct lt_gc_model *model)
+static void fit_costs(const struct lt_gc_recording *recording, const struct totals *totals,
+		      struct lt_gc_model *model)
 {
 	struct lt_gc_prediction prediction;
 	struct lt_gc_averages averages;
+	struct lt_gc_cost_data data = {0};
 	lt_gc_replay(model, &model->recorded, &prediction, &averages);
 	for (int i = 0; i < LT_GC_GENERATIONS; i++) {
 		if (totals->timed[i] == 0)
 			continue;
-		double mean_ns = totals->time_ns[i] / (double)totals->timed[i];
-		double work = averages.work[i], objects = averages.candidates[i];
+		data.timed[i] = totals->timed[i];
+		data.ns[i] = totals->time_ns[i] / (double)totals->timed[i];
+		data.candidates[i] = averages.candidates[i];
+		data.collected[i] = averages.collected[i];
 		if (totals->candidates_of[i] > 0) {
 			double seen = totals->candidates[i] / (double)totals->candidates_of[i];
 			if (averages.candidates[i] > 0)
 				model->scale[i] = bounded(seen / averages.candidates[i], 0.1, 10);
-			objects = seen;
-			work = lt_gc_work(seen, averages.collected[i]);
+			data.candidates[i] = seen;
 		}
-		if (work <= 0 || mean_ns <= 0 || objects <= 0)
-			continue;
-		model->objects[i] = objects;
-		model->cost_ns[i] = mean_ns / work;
 	}
-	/* Collections of the same size differ in length: by as much elsewhere. */
+	lt_gc_costs_fit(recording, &data, model->bytes_per_object, &model->costs);
 	lt_gc_replay(model, &model->recorded, &prediction, &averages);
-	for (int i = 0; i < LT_GC_GENERATIONS; i++) {
-		if (averages.longest_ns[i] > 0)
-			model->slowest[i] =
-				bounded(totals->max_ns[i] / averages.longest_ns[i], 1, 2);
-	}
+	lt_gc_costs_note_longest(totals->max_ns, averages.longest_ns, &model->costs);
 }
 
 static void fit_bytes(const struct lt_gc_recording *recording, const struct totals *totals,
@@ -333,13 +329,14 @@ static void fit_bytes(const struct lt_gc_recording *recording, const struct tota
 
 static void take_start(const struct lt_gc_recording *recording, struct lt_gc_model *model)
 {
+	model->costs = lt_gc_costs_usual(USUAL_OBJECT_BYTES);
 	const struct lt_gc_state *state = NULL;
 	if (recording->samples.count > 0)
 		state = &recording->samples.data[0].state;
 	else if (recording->events.count > 0)
 		state = &recording->events.data[0].seen.before;
 	for (int i = 0; i < LT_GC_GENERATIONS; i++) {
-		model->scale[i] = model->slowest[i] = model->found = model->aging = 1;
+		model->scale[i] = model->found = model->aging = 1;
 		model->recorded.thresholds[i] = state != NULL ? state->generations[i].threshold : 0;
 		int64_t count = state != NULL ? state->generations[i].count : 0;
 		model->counts[i] = count > 0 && count < (1 << 30) ? count : 0;
@@ -568,7 +565,7 @@ enum lt_status lt_gc_model_fit(struct lt_session *session, const struct lt_gc_re
 	lt_gc_replay(&model, &model.recorded, &model.itself, &averages);
 	fit_aging(&totals, &averages, &model);
 	fit_found(&totals, &model);
-	fit_costs(&totals, &model);
+	fit_costs(recording, &totals, &model);
 	lt_gc_replay(&model, &model.recorded, &model.itself, NULL);
 	model.itself.extra_bytes = 0;
 	*ret_model = model;

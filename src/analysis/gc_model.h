@@ -10,6 +10,7 @@
 #ifndef LT_ANALYSIS_GC_MODEL_H
 #define LT_ANALYSIS_GC_MODEL_H
 
+#include "analysis/gc_cost.h"
 #include "analysis/gc_recording.h"
 
 struct lt_gc_setting {
@@ -92,11 +93,7 @@ struct lt_gc_model {
 	double garbage_from;
 	double aging; /* objects in use that become old, of those that the replay thinks */
 	double found; /* objects that count as collected, of the garbage that the replay thinks */
-	double cost_ns[LT_GC_GENERATIONS]; /* per unit of work, see lt_gc_work() */
-	double objects
-		[LT_GC_GENERATIONS]; /* looked at in a collection, on average; 0: none was seen */
-	double slowest
-		[LT_GC_GENERATIONS]; /* the longest seen, of what the replay says of it: 1 to 2 */
+	struct lt_gc_costs costs;
 	double scale[LT_GC_GENERATIONS]; /* objects looked at, of those that the replay thinks */
 	double bytes_per_object;
 	bool bytes_known; /* else a usual size */

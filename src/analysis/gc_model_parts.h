@@ -6,8 +6,6 @@
 
 #include "analysis/gc_model.h"
 
-enum { LT_GC_USUAL_COST_NS = 20 }; /* per unit of work, while no collection was seen */
-
 /*
  * The path of a recording as steps: `refill` objects were allocated after each collection without being counted, a share
  * `refill_share` of all that was allocated until they were used up; `taken_back` is the share of what was allocated before a collection that reference
@@ -29,15 +27,9 @@ struct lt_gc_averages {
 	double passing; /* what one of generation 1 makes old that does not stay */
 	double held;    /* share of the crossings of the threshold that lie in a call of C code */
 	double old_garbage; /* in the oldest generation at the end */
-	double candidates[LT_GC_GENERATIONS], collected[LT_GC_GENERATIONS], work[LT_GC_GENERATIONS];
+	double candidates[LT_GC_GENERATIONS], collected[LT_GC_GENERATIONS];
 	double longest_ns[LT_GC_GENERATIONS];
 };
-
-/* Work of a collection in units of traversing one object; freeing one costs more. */
-double lt_gc_work(double candidates, double collected);
-
-/* What a unit of it takes in ns, in a collection that looks at so many objects. */
-double lt_gc_unit_cost(const struct lt_gc_model *model, int generation, double objects);
 
 /* `ret_averages`: NULL when not wanted. */
 void lt_gc_replay(const struct lt_gc_model *model, const struct lt_gc_setting *setting,

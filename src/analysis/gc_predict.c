@@ -25,42 +25,12 @@ struct replay {
 	double spare; /* objects in free lists: whoever takes one is not counted */
 	double live, total, pending;
 	double all_passing;
+	double alike[LT_GC_GENERATIONS]; /* collections that took about as long as the longest */
 	double longest_ns[LT_GC_GENERATIONS], time_ns[LT_GC_GENERATIONS], garbage_peak;
 	uint64_t collections[LT_GC_GENERATIONS], all,
 		crossings[2]; /* outside, in calls of C code */
-	double candidates[LT_GC_GENERATIONS], collected[LT_GC_GENERATIONS], work[LT_GC_GENERATIONS];
+	double candidates[LT_GC_GENERATIONS], collected[LT_GC_GENERATIONS];
 };
-
-double lt_gc_work(double candidates, double collected)
-{
-	enum { EACH_TIME = 40, FREEING = 3 };
-	return EACH_TIME + candidates + FREEING * collected;
-}
-
-/* How much dearer an object is when what is looked at together does not fit the caches of the processor. */
-static double cache_factor(const struct lt_gc_model *model, double objects)
-{
-	static const double fits = 1 << 20, far_over = 8 << 20, dearer = 3;
-	double bytes = objects * model->bytes_per_object;
-	if (!(bytes > fits))
-		return 1;
-	double share = log(bytes / fits) / log(far_over / fits);
-	return 1 + (dearer - 1) * (share < 1 ? share : 1);
-}
-
-double lt_gc_unit_cost(const struct lt_gc_model *model, int generation, double objects)
-{
-	/* Of a generation that was not collected: as the next older or younger one. */
-	static const int in_place[LT_GC_GENERATIONS][LT_GC_GENERATIONS] = {
-		{0, 1, 2}, {1, 0, 2}, {2, 1, 0}};
-	for (int i = 0; i < LT_GC_GENERATIONS; i++) {
-		int seen = in_place[generation][i];
-		if (model->objects[seen] > 0)
-			return model->cost_ns[seen] * cache_factor(model, objects) /
-			       cache_factor(model, model->objects[seen]);
-	}
-	return LT_GC_USUAL_COST_NS * cache_factor(model, objects);
-}
 
 static double least(double a, double b)
 {
@@ -125,6 +95,18 @@ static double age_unit(struct replay *replay, int generation, double level,
 	return looked;
 }
 
+static void note_time(struct replay *replay, int generation, double took_ns)
+{
+	static const double much_longer = 1.15;
+	double *longest = &replay->longest_ns[generation], *alike = &replay->alike[generation];
+	replay->time_ns[generation] += took_ns;
+	if (took_ns > *longest * much_longer)
+		*alike = 0;
+	*longest = most(*longest, took_ns);
+	if (took_ns > *longest / much_longer)
+		++*alike;
+}
+
 /* gc_collect_main(): the generation and those younger are looked at; what survives is one older. */
 static void collect(struct replay *replay, int generation, double level,
 		    const struct lt_gc_step *step)
@@ -166,15 +148,11 @@ static void collect(struct replay *replay, int generation, double level,
 	replay->spare += collected * model->refill_share;
 	replay->spare = generation == 2 ? 0 : least(replay->spare, model->refill_most);
 
-	double work = lt_gc_work(candidates, collected);
-	double took = work * lt_gc_unit_cost(model, generation, candidates);
-	replay->time_ns[generation] += took;
-	replay->longest_ns[generation] = most(replay->longest_ns[generation], took);
+	note_time(replay, generation, lt_gc_collection_ns(&model->costs, candidates, collected));
 	replay->collections[generation]++;
 	replay->all++;
 	replay->candidates[generation] += candidates;
 	replay->collected[generation] += collected;
-	replay->work[generation] += work;
 }
 
 /* gc_select_generation(): the oldest whose count is over its threshold. */
@@ -341,7 +319,6 @@ void lt_gc_replay(const struct lt_gc_model *model, const struct lt_gc_setting *s
 			if (count > 0) {
 				averages.candidates[i] = replay.candidates[i] / count;
 				averages.collected[i] = replay.collected[i] / count;
-				averages.work[i] = replay.work[i] / count;
 			}
 		}
 		averages.passing = replay.collections[1] > 0
@@ -361,10 +338,10 @@ void lt_gc_replay(const struct lt_gc_model *model, const struct lt_gc_setting *s
 		prediction.share = time_ns > 0 ? all_ns / time_ns : 0;
 		prediction.pause_max_ms = model->explicit_max_ms;
 		for (int i = 0; i < LT_GC_GENERATIONS; i++) {
+			double longest = lt_gc_longest_ns(&model->costs, replay.alike[i] / share,
+							  replay.longest_ns[i]);
 			averages.longest_ns[i] = replay.longest_ns[i];
-			prediction.pause_max_ms =
-				most(prediction.pause_max_ms,
-				     replay.longest_ns[i] * model->slowest[i] / 1e6);
+			prediction.pause_max_ms = most(prediction.pause_max_ms, longest / 1e6);
 		}
 		prediction.garbage_peak_bytes =
 			(uint64_t)least(prediction.garbage_peak * model->bytes_per_object, 1e18);

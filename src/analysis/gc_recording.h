@@ -5,6 +5,7 @@
 #ifndef LT_ANALYSIS_GC_RECORDING_H
 #define LT_ANALYSIS_GC_RECORDING_H
 
+#include "analysis/gc_cache.h"
 #include "analysis/open.h"
 #include "base/arena.h"
 #include "watch/path.h"
@@ -78,6 +79,7 @@ struct lt_gc_recording {
 		samples; /* one at the start, then one each second at most, one at the end */
 	/* How the count of generation 0 moved in between, in stretches; none when nobody asked for it. */
 	struct lt_watch_points path;
+	struct lt_gc_cache cache; /* of this machine; all zero: not measured. Is in no file */
 	struct lt_gc_frames frames;
 	struct lt_arena strings, texts; /* texts: `where` and `evidence` of events */
 };

@@ -143,20 +143,23 @@ static enum lt_status predict(struct lt_session *session, const struct options *
 		lt_gc_model_predict(&model, &setting, &prediction);
 		json_array_append_new(list, prediction_json(options->settings[i], &prediction));
 	}
+	const struct lt_gc_costs *costs = &model.costs;
+	json_t *cache = json_array();
+	for (int i = 0; i < LT_GC_CACHE_SIZES; i++)
+		json_array_append_new(cache, json_real(costs->cache.ns[i]));
 	json_t *shown = json_pack(
-		"{sssssosos{sIsisfsfsfsfsfsfs[fff]s[fff]sfsbs[III]s[fff]sIsI}}", "basis",
+		"{sssssosos{sIsisfsfsfs{sfsfsfsfsfso}sfsbs[III]s[fff]sIsI}}", "basis",
 		lt_gc_basis_name(model.basis), "why", model.why, "itself",
 		prediction_json("usual", &model.itself), "what_if", list, "model", "run_ns",
 		(json_int_t)model.run_ns, "steps", (int)model.steps.count, "flow",
-		model.flow * (double)model.run_ns, "garbage_share", model.garbage_share,
-		"garbage_from", model.garbage_from, "aging", model.aging, "found", model.found,
-		"total", model.long_lived_total, "cost_ns", model.cost_ns[0], model.cost_ns[1],
-		model.cost_ns[2], "work", model.objects[0], model.objects[1], model.objects[2],
-		"bytes", model.bytes_per_object, "delayed", model.delay_count > 0, "seen",
-		(json_int_t)model.seen_collections[0], (json_int_t)model.seen_collections[1],
-		(json_int_t)model.seen_collections[2], "seen_ms", model.seen_ms[0],
-		model.seen_ms[1], model.seen_ms[2], "points", (json_int_t)recording->path.count,
-		"samples", (json_int_t)recording->samples.count);
+		model.flow * (double)model.run_ns, "garbage_share", model.garbage_share, "total",
+		model.long_lived_total, "costs", "look_ns", costs->look_ns, "free_ns",
+		costs->free_ns, "look_far", costs->look_far, "free_far", costs->free_far, "spread",
+		costs->spread, "cache", cache, "bytes", model.bytes_per_object, "delayed",
+		model.delay_count > 0, "seen", (json_int_t)model.seen_collections[0],
+		(json_int_t)model.seen_collections[1], (json_int_t)model.seen_collections[2],
+		"seen_ms", model.seen_ms[0], model.seen_ms[1], model.seen_ms[2], "points",
+		(json_int_t)recording->path.count, "samples", (json_int_t)recording->samples.count);
 	json_dumpf(shown, stdout, JSON_ENSURE_ASCII);
 	puts("");
 	json_decref(shown);
@@ -199,6 +202,10 @@ static enum lt_status watch(const struct lt_view *view, const struct options *op
 		status = read_log(view->session, options, &recording);
 	if (status == LT_OK && options->log != NULL) {
 		trim(&recording);
+		if (!lt_gc_cache_measure(&recording.cache))
+			status = lt_fail_memory(view->session);
+	}
+	if (status == LT_OK && options->log != NULL) {
 		status = predict(view->session, options, &recording);
 	}
 	lt_gc_recording_deinit(&recording);

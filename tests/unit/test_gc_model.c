@@ -26,7 +26,7 @@ static void make_model(struct lt_gc_model *model, const double *levels, size_t c
 	model->run_ns = run_ns;
 	model->program_ns = (double)run_ns;
 	for (int i = 0; i < LT_GC_GENERATIONS; i++)
-		model->scale[i] = model->slowest[i] = 1;
+		model->scale[i] = 1;
 	for (size_t i = 0; i < count; i++) {
 		const struct lt_gc_step step = {.level = levels[i], .run_ns = i > 0 ? MS : 0};
 		assert_true(lt_gc_steps_push(&model->steps, step));
@@ -114,10 +114,7 @@ static void test_freezing_leaves_out_what_lives(void **ignored)
 	struct lt_gc_model model;
 	make_model(&model, levels, 2, 100 * (uint64_t)MS);
 	model.long_lived = 1000000;
-	for (int i = 0; i < LT_GC_GENERATIONS; i++) {
-		model.objects[i] = 1000;
-		model.cost_ns[i] = 10;
-	}
+	model.costs = lt_gc_costs_usual(160);
 	struct lt_gc_setting setting = {.thresholds = {999, 0, 0}};
 	struct lt_gc_prediction usual, frozen;
 	lt_gc_model_predict(&model, &setting, &usual);
