@@ -290,7 +290,8 @@ static void native_growth(struct lt_findings *findings, const struct lt_memory_s
 	lt_finding_int(findings, finding, "used_growth_bytes", (uint64_t)used);
 	lt_finding_int(findings, finding, "python_growth_bytes", python > 0 ? (uint64_t)python : 0);
 	lt_finding_real(findings, finding, "seconds", seconds);
-	lt_finding_int(findings, finding, "rate_bytes", (uint64_t)(native / seconds * 3600));
+	lt_finding_int(findings, finding, "growth_per_hour_bytes",
+		       (uint64_t)(native / seconds * 3600));
 	lt_finding_int(findings, finding, "rss_bytes", state->rss.rss_bytes);
 	lt_finding_int(findings, finding, "rss_before_bytes", before->rss_bytes);
 	if (state->rss.allocator != NULL)

@@ -308,9 +308,9 @@ const struct lt_command lt_commands[] = {
 		 "the state of the collector.\n\n"
 		 "The process stands still for about as long as a fork(2) takes. It runs nothing "
 		 "of "
-		 "lowtide's. With --duration its collector is watched for so long before, and what "
-		 "is "
-		 "wrong with the collections is among the findings.",
+		 "lowtide's. With --duration its collector is watched for so long before, after a "
+		 "short look of its own: what is wrong with the collections, and growth of memory "
+		 "that no Python object explains, are among the findings then.",
 	 .examples = doctor_examples,
 	 .run = lt_cmd_doctor},
 	{.name = "leaks",

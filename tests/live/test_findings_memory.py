@@ -211,7 +211,7 @@ def test_growth_of_c_code(interpreter, lowtide):
         assert "native-growth" in found, found
         evidence = found["native-growth"]["evidence"]
         assert evidence["native_growth_bytes"] > 10 * evidence["python_growth_bytes"]
-        assert evidence["rate_bytes"] > evidence["native_growth_bytes"] >= 4 * MIB
+        assert evidence["growth_per_hour_bytes"] > evidence["native_growth_bytes"] >= 4 * MIB
         assert f"lowtide leaks -d 60 {target.pid}" in found["native-growth"]["fix"]
         assert "native-growth" not in look(lowtide, target), "that takes two looks"
 
