@@ -451,8 +451,7 @@ static bool has_seccomp_filter(pid_t pid, pid_t tid)
 static enum lt_status refuse_filtered(struct lt_session *session, pid_t pid)
 {
 	lt_fail(session, LT_E_PERMISSION,
-		"process %d runs under a seccomp filter, which this user may not suspend for the "
-		"copy",
+		"process %d runs under a seccomp filter, which this user may not suspend",
 		(int)pid);
 	lt_remedy(session, "run lowtide as root of the host (CAP_SYS_ADMIN), or use --mode stop "
 			   "(it stands while "

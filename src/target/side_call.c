@@ -187,12 +187,15 @@ static enum lt_status stop(struct side *side, pid_t *ret_thread)
 			if (*ret_thread != 0)
 				return LT_OK;
 		}
+		/* The one that stands goes on standing: a call that is interrupted twice is harder to go on with. */
+		at_once = verdict == LT_SIDE_ALL && !all;
+		all = all || verdict == LT_SIDE_ALL;
+		if (at_once)
+			continue;
 		lt_trace_release(tracer);
 		if (status != LT_OK && status != LT_E_BUSY && status != LT_E_GONE)
 			return status;
 		lt_session_clear(session);
-		at_once = verdict == LT_SIDE_ALL && !all;
-		all = all || verdict == LT_SIDE_ALL;
 	}
 	lt_fail(session, LT_E_BUSY,
 		"it was not safe at any of %u attempts in %.1f s to trim process %d: %s",
@@ -225,8 +228,11 @@ static enum lt_status make_room(struct side *side, pid_t tid)
 	if (getrandom(side->note.cookie, sizeof(side->note.cookie), 0) !=
 	    (ssize_t)sizeof(side->note.cookie))
 		return lt_fail(side->session, LT_E_INTERNAL, "the kernel gives no random bytes");
+	/* What it may be refused for: a filter of system calls. */
+	lt_remedy(side->session, "run lowtide as root of the host (CAP_SYS_ADMIN)");
 	LT_TRY(lt_trace_call(side->session, &side->tracer, tid, SYS_mmap, arguments, &result,
 			     NULL));
+	lt_session_clear(side->session);
 	if (result < 0 && result > -4096)
 		return no_room(side, result, "mapping");
 	side->note.room = (lt_addr)result;
@@ -489,9 +495,11 @@ static enum lt_status check_target(struct lt_session *session, const struct lt_p
 	if (!lt_proc_read(path, text, sizeof(text)))
 		return lt_permission_fail(session, process->pid, errno, "stop");
 	if (lt_proc_field(text, "TracerPid", tracer, sizeof(tracer)) &&
-	    strtol(tracer, NULL, 10) != 0)
+	    strtol(tracer, NULL, 10) != 0) {
+		lt_remedy(session, "end that debugger or tracer first");
 		return lt_freeze_refuse_traced(session, process->pid,
 					       (pid_t)strtol(tracer, NULL, 10));
+	}
 	if (lt_proc_state(process->pid, &state) && state == 'T') {
 		lt_fail(session, LT_E_BUSY,
 			"process %d is stopped (SIGSTOP or job control): it may stand inside its "

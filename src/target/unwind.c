@@ -30,7 +30,6 @@ struct lt_unwinder *lt_unwinder_open(const struct lt_elf *elf, lt_addr warm)
 
 void lt_unwinder_close(struct lt_unwinder *unwinder)
 {
-	/* The CFI of .eh_frame belongs to the ELF handle in libdw only when that made it: it is freed here. */
 	if (unwinder != NULL && unwinder->cfi != NULL)
 		dwarf_cfi_end(unwinder->cfi);
 	free(unwinder);

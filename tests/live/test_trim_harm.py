@@ -1,14 +1,18 @@
 """What a call of malloc_trim() leaves behind, on a small C program in precise system calls (lt_victim)."""
+import ctypes
 import errno
 import json
 import os
+import resource
 import signal
+import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
-from freezing import Victim, face, helpers_of, pause_process, tool, wait_until
+from freezing import Victim, children, face, helpers_of, pause_process, tool, wait_until
+from test_freeze import seccomp_filter
 from harness.run import run_command
 
 TIMED = ("nanosleep", "clock_nanosleep", "poll", "ppoll", "select", "futex", "futex_until", "condition")
@@ -167,3 +171,72 @@ def test_target_ends_meanwhile():
             os.waitpid(pid, 0)
             assert result.code in (4, 5, 70), result
             assert not helpers_of(victim.pid, "lt_trim")
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("forbidden", [(), (28, 56)], ids=["allows everything", "kills for madvise and clone"])
+def test_seccomp_filter(forbidden, way):
+    """A filter is asked about nothing of it, neither lowtide's calls nor those of the new thread."""
+    with Victim("poll", preexec=lambda: seccomp_filter(*forbidden)) as victim:
+        before, count = face(victim.pid), mappings(victim.pid)
+        result = trim(victim.pid, "--count", 3, way)
+        assert result.code == 0, result
+        assert settled(victim.pid, before, count)
+        victim.line()
+        assert victim.result()["result"] == 1
+
+
+def test_seccomp_filter_without_the_right_to_suspend_it():
+    with Victim("poll", preexec=seccomp_filter) as victim:
+        before, count = face(victim.pid), mappings(victim.pid)
+        result = subprocess.run(["setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin",
+                                 tool("lt_trim"), str(victim.pid)], capture_output=True, text=True, timeout=60, check=False)
+        assert result.returncode == 4, result
+        assert "seccomp" in result.stderr and "CAP_SYS_ADMIN" in result.stderr and "--mode" not in result.stderr
+        assert settled(victim.pid, before, count)
+        victim.line()
+        assert victim.result()["result"] == 1
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("who", ("", "guard"))
+def test_target_in_another_pid_namespace(who, way):
+    if subprocess.run(["unshare", "--pid", "--fork", "true"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("no PID namespace can be made here")
+    with Victim("poll", wrap=("unshare", "--pid", "--fork", "--kill-child")) as outer:
+        inner = next(iter(children(outer.pid)))
+        assert wait_until(lambda: Path(f"/proc/{inner}/comm").read_text() == "lt_victim\n")
+        before, count = face(inner), mappings(inner)
+        trim(inner, way, *(("--die", who, "--at", "cloned") if who else ()))
+        assert settled(inner, before, count)
+
+
+def test_target_traced_by_another():
+    with Victim("poll") as victim:
+        child = os.fork()
+        if child == 0:
+            libc = ctypes.CDLL(None)
+            libc.ptrace(0x4206, victim.pid, 0, 0)  # PTRACE_SEIZE
+            time.sleep(60)
+            os._exit(0)
+        try:
+            assert wait_until(lambda: face(victim.pid)["TracerPid"] == str(child))
+            result = trim(victim.pid)
+            assert result.code == 4 and f"traced by process {child}" in result.err and "--mode" not in result.err, result
+        finally:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+        victim.line()
+        assert victim.result()["result"] == 1
+
+
+def test_limit_on_mappings_and_threads():
+    """No room for the stack: nothing is changed, and the limits are named."""
+    with Victim("poll") as victim:
+        before, count = face(victim.pid), mappings(victim.pid)
+        resource.prlimit(victim.pid, resource.RLIMIT_AS, (1 << 20, resource.RLIM_INFINITY))
+        result = trim(victim.pid)
+        assert result.code == 70 and "another mapping" in result.err and "ulimit" in result.err, result
+        assert settled(victim.pid, before, count)
+        victim.line()
+        assert victim.result()["result"] == 1
