@@ -86,12 +86,17 @@ static void take_word(struct lt_rss_reading *reading, uint64_t word, uint32_t ty
 		reading->no_memory = true;
 }
 
+static bool is_asked(const struct lt_type *type)
+{
+	return type != NULL && type->basicsize > 0 &&
+	       (!is_compact(type->kind) || !type->exact || type->managed_dict);
+}
+
 size_t lt_rss_pointers(const struct lt_rss_reading *reading, uint32_t node, lt_addr at,
 		       uint64_t words[LT_RSS_POINTERS])
 {
 	const struct lt_type *type = lt_picture_type(reading->picture, node);
-	if (type == NULL || type->basicsize <= 0 ||
-	    (is_compact(type->kind) && type->exact && !type->managed_dict))
+	if (!is_asked(type))
 		return 0;
 	uint64_t before = type->managed_dict ? BEFORE : 0;
 	uint64_t size = type->basicsize < BODY ? (uint64_t)type->basicsize : BODY;
@@ -120,20 +125,22 @@ static void take_pointers(struct lt_rss_reading *reading, uint32_t node, lt_addr
 static enum lt_status ask_objects(struct lt_rss_reading *reading)
 {
 	const struct lt_picture *picture = reading->picture;
-	uint32_t count = picture->graph.graph.node_count;
+	uint32_t count = picture->graph.graph.node_count, end = 0;
 	lt_addr at = count > 0 ? lt_heap_graph_address(&picture->graph, 0) : 0;
-	for (uint32_t node = 0; node < count;) {
-		uint32_t end = lt_picture_walk(picture, node);
-		if (end <= node)
-			end = node + 1;
-		for (; node < end && node < count; node++) {
-			take_pointers(reading, node, at);
-			at = lt_heap_graph_after(&picture->graph, at);
+	for (uint32_t node = 0; node < count; node++) {
+		/* Where nobody is asked, nothing is read: big blocks of bytes are most of some heaps. */
+		bool asked = is_asked(lt_picture_type(picture, node));
+		if (asked && node >= end) {
+			end = lt_picture_walk(picture, node);
+			lt_progress(reading->session, "what objects own", node, count);
 		}
-		lt_progress(reading->session, "what objects own", node, count);
+		if (asked)
+			take_pointers(reading, node, at);
 		if (reading->no_memory)
 			return lt_fail_memory(reading->session);
+		at = lt_heap_graph_after(&picture->graph, at);
 	}
+	lt_heap_walk_end(picture->heap);
 	return LT_OK;
 }
 
