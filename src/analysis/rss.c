@@ -250,7 +250,8 @@ static enum lt_status read_parts(struct lt_subject *subject, struct lt_rss_readi
 enum lt_status lt_rss_read(struct lt_subject *subject, struct lt_rss *ret_rss)
 {
 	LT_CLEANUP(lt_rss_deinit) struct lt_rss rss = {0};
-	LT_CLEANUP(lt_rss_reading_deinit) struct lt_rss_reading reading = {.session = subject->session};
+	LT_CLEANUP(lt_rss_reading_deinit)
+	struct lt_rss_reading reading = {.session = subject->session};
 	LT_TRY(read_parts(subject, &reading, &rss));
 	*ret_rss = rss;
 	rss = (struct lt_rss){0};
