@@ -3,6 +3,7 @@ import functools
 import glob
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -99,3 +100,67 @@ def test_workload(name, minor, lowtide, tmp_path, record_property):
             assert doctor.code == 0, doctor
             assert not {"trim-would-return", "malloc-arenas"} & {one["id"] for one in doctor.json["result"]["findings"]}, doctor
         assert target.alive(), target.output()
+
+
+# An allocator that nobody knows inside of: one block behind the other, nothing is ever taken back.
+SIMPLE = r"""
+#define _GNU_SOURCE
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+static char *base;
+static size_t used;
+static void *take(size_t align, size_t size)
+{
+	if (base == NULL)
+		base = mmap(NULL, 1u << 30, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	align = align < 16 ? 16 : align;
+	size_t at = __atomic_fetch_add(&used, size + align + 32, __ATOMIC_RELAXED);
+	char *block = (char *)(((uintptr_t)base + at + 16 + align - 1) & ~(uintptr_t)(align - 1));
+	((size_t *)block)[-1] = size;
+	return block;
+}
+void *malloc(size_t size) { return take(16, size); }
+void free(void *block) { (void)block; }
+void *calloc(size_t count, size_t size) { return take(16, count * size); }
+size_t malloc_usable_size(void *block) { return block == NULL ? 0 : ((size_t *)block)[-1]; }
+void *realloc(void *block, size_t size)
+{
+	void *moved = take(16, size);
+	size_t before = malloc_usable_size(block);
+	return block == NULL ? moved : memcpy(moved, block, before < size ? before : size);
+}
+void *memalign(size_t align, size_t size) { return take(align, size); }
+void *aligned_alloc(size_t align, size_t size) { return take(align, size); }
+int posix_memalign(void **block, size_t align, size_t size) { *block = take(align, size); return 0; }
+"""
+
+
+@pytest.mark.parametrize("minor", WORKLOAD_MINORS)
+def test_an_allocator_that_cannot_be_walked_is_one_part(minor, lowtide, tmp_path):
+    if shutil.which("cc") is None:
+        pytest.skip("no C compiler")
+    if interpreter_of(minor) is None:
+        pytest.skip(f"no CPython {minor} here")
+    tmp_path.chmod(0o755)
+    (tmp_path / "simple.c").write_text(SIMPLE)
+    library = tmp_path / "libtcmalloc_minimal.so.4"
+    subprocess.run(["cc", "-O1", "-fno-builtin", "-shared", "-fPIC", "-o", str(library), str(tmp_path / "simple.c")], check=True)
+    script = """
+held = [b"%d" % (10 ** 9 + i) * 300 for i in range(5_000)]
+gone = [b"%d" % (10 ** 9 + i) * 300 for i in range(5_000)]
+del gone
+ready()
+"""
+    with Target(interpreter_of(minor), script, env={"LD_PRELOAD": str(library)}, binds=[tmp_path]) as target:
+        target.wait_asleep()
+        result = lowtide("rss", "--json", target.pid)
+        assert result.code == 0, result
+        found = result.json["result"]
+        assert found["allocator"] == "tcmalloc" and found["other_allocator"] is None and found["trim_gain_bytes"] == 0
+        assert found["explained_ratio"] >= LEAST_EXPLAINED, found["parts"]
+        rest = [part for part in found["parts"] if part["name"] == "tcmalloc"]
+        assert [part["detail"] for part in rest] == ["used and free memory as one part"], found["parts"]
+        assert 5_000 * 3_000 <= rest[0]["bytes"] <= 5_000 * 3_000 + 8_000_000, found["parts"]
+        check_part(found["parts"], {"layer": "objects", "name": "live objects: bytes", "least": 15_000_000, "most": 20_000_000, "count": None})
