@@ -13,6 +13,7 @@ import pytest
 
 from freezing import Victim, children, face, helpers_of, pause_process, tool, wait_until
 from test_freeze import seccomp_filter
+from harness import Target, interpreters
 from harness.run import run_command
 
 TIMED = ("nanosleep", "clock_nanosleep", "poll", "ppoll", "select", "futex", "futex_until", "condition")
@@ -240,3 +241,62 @@ def test_limit_on_mappings_and_threads():
         assert settled(victim.pid, before, count)
         victim.line()
         assert victim.result()["result"] == 1
+
+
+# malloc_stats() writes while it has the lock of an arena: into a pipe that nobody reads it has it until somebody does.
+LOCKED = r"""
+import ctypes, os, threading, time
+libc = ctypes.CDLL(None)
+reading, writing = os.pipe()
+os.set_blocking(writing, False)
+try:
+    while True:
+        os.write(writing, bytes(4096))
+except BlockingIOError:
+    os.set_blocking(writing, True)
+os.dup2(writing, 2)
+ready(reading=reading)
+threading.Thread(target=libc.malloc_stats).start()
+time.sleep(3600)
+"""
+
+
+def has_lock(target) -> bool:
+    """Its second thread waits in write(2)."""
+    tasks = [task for task in os.listdir(f"/proc/{target.pid}/task") if task != str(target.pid)]
+    return len(tasks) == 1 and Path(f"/proc/{target.pid}/task/{tasks[0]}/syscall").read_text().startswith("1 0x2 ")
+
+
+def empty(target) -> None:
+    with open(f"/proc/{target.pid}/fd/{target.facts['reading']}", "rb", buffering=0) as pipe:
+        pipe.read(1 << 20)
+
+
+@pytest.mark.parametrize("way", ("--beside", "--blind"))
+def test_lock_that_is_held_is_waited_for(way):
+    """Beside the program that is as with any lock; alone, all that stand go on as soon as the call is seen to wait."""
+    chosen = next(i for i in interpreters() if i.root is None)
+    with Target(chosen, LOCKED) as target:
+        assert wait_until(lambda: has_lock(target))
+        with subprocess.Popen([tool("lt_trim"), way, str(target.pid)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            try:
+                assert wait_until(lambda: target.status("Threads") == 3)
+                time.sleep(0.5)
+                assert process.poll() is None
+                empty(target)
+                out, err = process.communicate(timeout=30)
+            finally:
+                process.kill()
+        assert process.returncode == 0 and json.loads(out)["finished"], (out, err)
+        assert wait_until(lambda: target.status("Threads") == 1) and target.settled()
+
+
+def test_lock_that_is_held_is_seen():
+    chosen = next(i for i in interpreters() if i.root is None)
+    with Target(chosen, LOCKED) as target:
+        assert wait_until(lambda: has_lock(target))
+        result = trim(target.pid, "--alone")
+        assert result.code == 70 and "malloc" in result.err, result
+        empty(target)
+        assert wait_until(lambda: target.status("Threads") == 1)
+        assert trim(target.pid, "--alone").code == 0 and target.settled()

@@ -1,9 +1,10 @@
 /*
  * lt_trim: calls malloc_trim(0) in any process from the command line, for the live tests; it need not be a CPython.
  *
- *     lt_trim [--count N] [--alone] [--beside] [--die lowtide|guard|both --at STEP] PID
+ *     lt_trim [--count N] [--alone] [--beside] [--blind] [--die lowtide|guard|both --at STEP] PID
  *
- * One line of JSON a call. --alone, --beside: in that way whatever would be chosen; --alone only when it is safe.
+ * One line of JSON a call. --alone, --beside: in that way whatever would be chosen; --alone only when it is safe,
+ * --blind alone without a look whether it is.
  * --die: SIGKILL to lowtide, to the guard or to both when the guard comes to that step; --steps lists them, those of a
  * thread under trace among them. The exit code is that of lowtide.
  */
@@ -33,7 +34,7 @@ static const char *const trace_names[] = {
 enum { SIDE_STEPS = sizeof(side_names) / sizeof(*side_names) };
 
 static pid_t lowtide;
-static bool kill_lowtide, kill_guard, always_alone, always_beside;
+static bool kill_lowtide, kill_guard, always_alone, always_beside, blind;
 static const char *fatal_step = "";
 static bool spawning; /* the steps of a thread under trace count between written and spawned */
 
@@ -68,20 +69,19 @@ static enum lt_side_verdict ready(void *ctx, struct lt_session *session, struct 
 {
 	if (always_beside)
 		return LT_SIDE_BESIDE;
-	if (always_alone && !all)
+	if ((always_alone || blind) && !all)
 		return LT_SIDE_ALL;
+	if (blind)
+		return LT_SIDE_ALONE;
 	return lt_malloc_quiet_ready(ctx, session, process, memory, threads, count, all, ret_why);
 }
 
 int main(int count, char **arguments)
 {
-	static const struct option options[] = {{"count", 1, NULL, 'c'},
-						{"die", 1, NULL, 'd'},
-						{"at", 1, NULL, 'a'},
-						{"steps", 0, NULL, 's'},
-						{"alone", 0, NULL, 'o'},
-						{"beside", 0, NULL, 'b'},
-						{0}};
+	static const struct option options[] = {{"count", 1, NULL, 'c'}, {"die", 1, NULL, 'd'},
+						{"at", 1, NULL, 'a'},    {"steps", 0, NULL, 's'},
+						{"alone", 0, NULL, 'o'}, {"beside", 0, NULL, 'b'},
+						{"blind", 0, NULL, 'l'}, {0}};
 	unsigned calls = 1;
 	for (int option; (option = getopt_long(count, arguments, "", options, NULL)) >= 0;) {
 		switch (option) {
@@ -100,6 +100,9 @@ int main(int count, char **arguments)
 			break;
 		case 'b':
 			always_beside = true;
+			break;
+		case 'l':
+			blind = true;
 			break;
 		case 's':
 			for (unsigned i = 0; i < SIDE_STEPS; i++)
