@@ -420,7 +420,7 @@ static double collections_in(struct lt_gc_model *model, double run_ns, double *r
 static double fit_length(const struct totals *totals, struct lt_gc_model *model)
 {
 	enum { ROUNDS = 5 };
-	static const double close = 0.003, far = 50;
+	static const double close = 0.003, far = 1000;
 	double wanted = (double)totals->all, length = model->program_ns, passing = 0;
 	for (int round = 0; round < ROUNDS && wanted > 0; round++) {
 		double got = collections_in(model, length, &passing);

@@ -129,6 +129,9 @@ static bool walk_points(const struct lt_watch_points *points, const struct usual
 		uint64_t passed = point->at_ns > before->at_ns ? point->at_ns - before->at_ns : 0;
 		double change = (double)point->count - (double)before->count;
 		bool joint = i == 0;
+		/* Nothing at all happened: it had not the processor, or waited. */
+		if (point->kind == LT_POINT_HELD && point->count == before->count)
+			passed = 0;
 		if (change > 0 || !is_move(point))
 			top = (double)point->count; /* from where it falls */
 		switch ((enum lt_point_kind)point->kind) {

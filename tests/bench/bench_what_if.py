@@ -23,6 +23,7 @@ from harness import Target  # noqa: E402
 SERVICE = Path(__file__).resolve().parent / "what_if_service.py"
 TOOL = build_dir() / "tests/tools/lt_what_if"
 UNITS = {"web": 20000, "parse": 12000, "cache": 20000, "orm": 60000, "async": 12000}
+MORE = {"shop": 30000}  # only when asked for by --only
 SETTINGS = ("300,10,10", "5000,10,10", "20000,5,5", "50000,20,20", "freeze")
 # Least differences that count: below them a figure is too small to be told from nothing.
 WANTED = {"collections": (0.10, 2), "gc_time_ms": (0.20, 1), "pause_max_ms": (0.25, 0.2), "garbage": (0.20, 500)}
@@ -96,8 +97,8 @@ def main() -> int:
         assert tool.stdout.readline() == "ready\n"
         return tool
 
-    for workload, units in UNITS.items():
-        if options.only and workload not in options.only.split(","):
+    for workload, units in (UNITS | MORE).items():
+        if workload not in (options.only.split(",") if options.only else UNITS):
             continue
         units = int(units * options.scale)
         recorded = run_once(chosen, workload, units, "usual", options.cpu, watch)

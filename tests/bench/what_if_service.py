@@ -1,12 +1,15 @@
 """Five small services that do a fixed amount of work, for bench_what_if.py: web requests, parsing, a growing cache, objects
 of an ORM, asyncio.
 
+A sixth, shop, is as irregular as a request of a framework: it was not there when the model was made.
+
     what_if_service.py WORKLOAD UNITS THRESHOLDS|freeze|usual
 
 Is told on its line of input where to write the log of its own collections, which it keeps through gc.callbacks: the truth that
 predictions are measured by.
 """
 import array
+import collections
 import gc
 import json
 import sys
@@ -152,7 +155,50 @@ def make_async():
     return lambda i: loop.run_until_complete(unit(i))
 
 
-WORK = {"web": web, "parse": parse, "cache": grow, "orm": orm}
+recent = collections.OrderedDict()
+
+
+class Missing(Exception):
+    pass
+
+
+def find(request, key):
+    if key % 7 == 0:
+        raise Missing(request, key)
+    row = recent.get(key)
+    if row is None:
+        row = recent[key] = {"key": [key], "options": [{"size": [n]} for n in range(key % 5)]}
+        if len(recent) > 2000:
+            recent.popitem(last=False)
+    return row
+
+
+def shop(i):
+    """Middleware as closures, a cache of bounded size, errors that keep their traceback, a page out of many parts."""
+    request = Request(i)
+    errors = []
+
+    def view():
+        parts = []
+        for k in range(3 + i % 30):
+            try:
+                parts.append([find(request, (i * 31 + k * k) % 5000), [k, i]])
+            except Missing as error:
+                errors.append(error)
+        return parts
+
+    def logged(inner):
+        def run():
+            return {"parts": inner(), "context": [request, errors]}
+        return run
+
+    handler = logged(logged(view))
+    request.response.parts = [handler(), handler]
+    page = [["<p>", [str(n)]] for n in range(20 + i % 50)]
+    del page
+
+
+WORK = {"web": web, "parse": parse, "cache": grow, "orm": orm, "shop": shop}
 one = WORK[workload] if workload in WORK else make_async()
 
 for i in range(20):
