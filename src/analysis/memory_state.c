@@ -11,6 +11,7 @@ enum {
 	PAGE = 4096,
 	CHUNK_HEADER = 16,
 	HUGE_SAMPLES = 1024,   /* pages that are looked at */
+	SAMPLES_MAX = 4096,    /* of many small mappings, each of which has one */
 	HUGE_LEAST = 16 << 20, /* with less in huge pages none is */
 };
 
@@ -239,7 +240,8 @@ static void sample_huge(struct lt_rss_reading *reading, struct lt_memory_state *
 		const struct lt_mapping *mapping = &maps->data[i].mapping;
 		if (maps->data[i].huge <= maps->data[i].hugetlb || is_of_file(mapping))
 			continue;
-		for (lt_addr at = mapping->start; at < mapping->end; at += step) {
+		for (lt_addr at = mapping->start;
+		     at < mapping->end && state->huge_sampled < SAMPLES_MAX; at += step) {
 			if (lt_resident_bytes(&reading->resident, at, at + PAGE) == 0 ||
 			    lt_memory_probe(reading->view->memory, at, page, PAGE) != PAGE)
 				continue;
