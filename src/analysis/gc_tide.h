@@ -27,8 +27,9 @@ struct lt_gc_sink lt_gc_tide_sink(struct lt_gc_tide_writer *writer);
 
 /* What a finished file is. */
 struct lt_gc_tide_written {
-	uint64_t events, samples, seconds; /* seconds: times that something was written */
-	uint64_t bytes;                    /* on disk */
+	uint64_t events, samples, points,
+		seconds; /* points: of the path; seconds: times that something was written */
+	uint64_t bytes;  /* on disk */
 };
 
 /*

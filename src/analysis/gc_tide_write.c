@@ -133,6 +133,7 @@ static enum lt_status put_path(struct lt_gc_tide_writer *writer,
 {
 	for (size_t i = 0; i < recording->path.count; i++) {
 		lt_piece_point(&writer->piece, &recording->path.data[i]);
+		writer->written.points++;
 		if (lt_piece_length(&writer->piece) >= LT_PIECE_BYTES)
 			LT_TRY(put_piece(writer));
 	}
