@@ -287,6 +287,19 @@ static bool read_points(struct input *in)
 	return true;
 }
 
+/* ns an object, as its bits. */
+static bool set_cache(int64_t bits, double *ret_ns)
+{
+	static const double most_ns = 1e6;
+	double ns;
+	memcpy(&ns, &bits, sizeof(ns));
+	/* What is no number is not in there either. */
+	if (!(ns >= -most_ns && ns <= most_ns))
+		return false;
+	*ret_ns = ns;
+	return true;
+}
+
 /* The facts of a recording, each with its key. */
 static bool set_number(struct lt_gc_recording *recording, const char *key, int64_t value)
 {
@@ -297,6 +310,12 @@ static bool set_number(struct lt_gc_recording *recording, const char *key, int64
 			recording->usual_thresholds[i] = value;
 			return true;
 		}
+	}
+	for (int i = 0; i < LT_GC_CACHE_SIZES; i++) {
+		char name[24];
+		snprintf(name, sizeof(name), "cache_%d", i);
+		if (strcmp(key, name) == 0)
+			return set_cache(value, &recording->cache.ns[i]);
 	}
 	if (value < 0)
 		return false;

@@ -272,7 +272,7 @@ static enum lt_status record(struct recorder *recorder)
 	lt_watch_path_close(recorder->path, &recording->path);
 	recorder->path = NULL;
 	LT_TRY(sample(recorder, true));
-	if (options->path == LT_GC_PATH_CLOSE && !lt_gc_cache_measure(&recording->cache))
+	if (options->path != LT_GC_PATH_NONE && !lt_gc_cache_measure(&recording->cache))
 		return lt_fail_memory(recorder->session);
 	return tick(recorder, true);
 }

@@ -79,7 +79,7 @@ struct lt_gc_recording {
 		samples; /* one at the start, then one each second at most, one at the end */
 	/* How the count of generation 0 moved in between, in stretches; none when nobody asked for it. */
 	struct lt_watch_points path;
-	struct lt_gc_cache cache; /* of this machine; all zero: not measured. Is in no file */
+	struct lt_gc_cache cache; /* of the machine it was made on; all zero: not measured */
 	struct lt_gc_frames frames;
 	struct lt_arena strings, texts; /* texts: `where` and `evidence` of events */
 };

@@ -4,6 +4,7 @@
 #include "store/journal.h"
 #include "store/store.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -140,6 +141,18 @@ static enum lt_status put_path(struct lt_gc_tide_writer *writer,
 	return LT_OK;
 }
 
+/* The machine's caches, which what-if reckons with: known at the end, each number as its bits. */
+static void put_cache(struct lt_gc_tide_writer *writer, const struct lt_gc_recording *recording)
+{
+	for (int i = 0; i < LT_GC_CACHE_SIZES; i++) {
+		char key[24];
+		int64_t bits;
+		memcpy(&bits, &recording->cache.ns[i], sizeof(bits));
+		snprintf(key, sizeof(key), "cache_%d", i);
+		lt_piece_fact(&writer->piece, key, bits);
+	}
+}
+
 static enum lt_status end_second(void *ctx, const struct lt_gc_recording *recording, bool final)
 {
 	struct lt_gc_tide_writer *writer = ctx;
@@ -147,6 +160,7 @@ static enum lt_status end_second(void *ctx, const struct lt_gc_recording *record
 	lt_piece_fact(&writer->piece, "end_ns", writer->end_ns);
 	if (final) {
 		lt_piece_fact(&writer->piece, "ended", recording->ended);
+		put_cache(writer, recording);
 		LT_TRY(put_path(writer, recording));
 	}
 	return put_piece(writer);

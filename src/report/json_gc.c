@@ -195,11 +195,12 @@ json_t *lt_json_gc(const struct lt_gc_result *result)
 		lt_json_count(recording->left_out), "collections", collections);
 	if (result->file != NULL)
 		json_object_set_new(json, "file",
-				    json_pack("{s:o, s:o, s:o, s:o}", "path",
+				    json_pack("{s:o, s:o, s:o, s:o, s:o}", "path",
 					      lt_json_string(result->file), "bytes",
 					      lt_json_count(result->written.bytes), "events",
 					      lt_json_count(result->written.events), "samples",
-					      lt_json_count(result->written.samples)));
+					      lt_json_count(result->written.samples), "points",
+					      lt_json_count(result->written.points)));
 	if (result->asked) {
 		json_object_set_new(json, "what_if", lt_json_gc_what_if(&result->what_if));
 		json_object_set_new(json, "model", lt_json_gc_model(&result->what_if));
