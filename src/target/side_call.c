@@ -109,7 +109,8 @@ static bool room_is_ours(pid_t pid, const struct note *note)
 
 static void tell_janitor(const struct side *side)
 {
-	if (write(side->notes, &side->note, sizeof(side->note)) < 0) {
+	struct note note = side->note;
+	if (write(side->notes, &note, sizeof(note)) < 0) {
 		/* The janitor died: then the guard is alone, as it would be without one. */
 	}
 }
