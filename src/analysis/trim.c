@@ -97,18 +97,38 @@ static enum lt_status rss(struct lt_look *look, uint64_t *ret_bytes)
 	return LT_OK;
 }
 
+/* A process that has become another program by exec() keeps its id, but not the memory that was opened. */
+static enum lt_status find_again(struct lt_look *look, struct lt_malloc_quiet *quiet)
+{
+	struct lt_malloc_quiet found;
+	LT_TRY(lt_process_refresh(look->session, look->process));
+	enum lt_status status =
+		lt_malloc_quiet_find(look->session, look->process, look->live, &found);
+	if (status == LT_E_NOT_PYTHON) {
+		lt_session_clear(look->session);
+		return lt_fail(look->session, LT_E_GONE, "process %d runs another program now",
+			       (int)look->process->pid);
+	}
+	LT_TRY(status);
+	lt_malloc_quiet_deinit(quiet);
+	*quiet = found;
+	return LT_OK;
+}
+
 static enum lt_status trim_once(struct lt_look *look, struct lt_malloc_quiet *quiet,
 				uint64_t at_least, struct lt_trim_round *round)
 {
 	const struct lt_side_probe probe = {.ctx = quiet, .ready = lt_malloc_quiet_ready};
-	const struct lt_side_call call = {
-		.function = quiet->trim, .insn = quiet->insn, .restorer = quiet->restorer};
 	struct lt_side_outcome outcome = {0};
+	if (round->at_seconds > 0)
+		LT_TRY(find_again(look, quiet));
 	LT_TRY(predict(look, round));
 	round->after_bytes = round->before_bytes;
 	if (round->predicted_bytes < at_least)
 		return LT_OK;
 	LT_TRY(rss(look, &round->before_bytes));
+	const struct lt_side_call call = {
+		.function = quiet->trim, .insn = quiet->insn, .restorer = quiet->restorer};
 	LT_TRY(lt_side_call(look->session, look->process, &call, &probe, &outcome));
 	round->called = true;
 	round->beside = outcome.beside;

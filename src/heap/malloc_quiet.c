@@ -205,13 +205,20 @@ static bool arenas_free(const struct lt_malloc_quiet *quiet, struct lt_memory *m
 	return false;
 }
 
-/* A frame of a signal at stack[i] whose interrupted place is in the library: that may be the allocator. */
+/*
+ * A frame of a signal at stack[i] whose interrupted place is in the library: that may be the allocator. Where what
+ * was interrupted has another stack than `mapping`, which nobody searches, it may have interrupted that in turn.
+ */
 static bool interrupted_there(const struct lt_malloc_quiet *quiet, struct lt_memory *memory,
-			      const uint64_t *stack, size_t count, size_t i)
+			      const struct lt_mapping *mapping, const uint64_t *stack, size_t count,
+			      size_t i)
 {
 	uint8_t code[16];
 	size_t pc = i + lt_arch_frame_pc / sizeof(*stack);
-	return pc < count && within(stack[pc], quiet->code_start, quiet->code_end) &&
+	size_t sp = i + lt_arch_frame_sp / sizeof(*stack);
+	return pc < count && sp < count &&
+	       (within(stack[pc], quiet->code_start, quiet->code_end) ||
+		!within(stack[sp], mapping->start, mapping->end)) &&
 	       lt_memory_probe(memory, stack[i], code, lt_arch_restorer_size) ==
 		       lt_arch_restorer_size &&
 	       memcmp(code, lt_arch_restorer, lt_arch_restorer_size) == 0;
@@ -266,7 +273,7 @@ static bool outside(const struct lt_malloc_quiet *quiet, const struct lt_process
 			continue;
 		if (way < 0 && within(stack[i], quiet->malloc_start, quiet->malloc_end))
 			return false;
-		if (interrupted_there(quiet, memory, stack, size / sizeof(*stack), i))
+		if (interrupted_there(quiet, memory, mapping, stack, size / sizeof(*stack), i))
 			return false;
 	}
 	return true;

@@ -94,6 +94,7 @@ extern const uint8_t lt_arch_restorer[];
 extern const size_t lt_arch_restorer_size;
 /* Where in such a frame, counted from the address of that code on the stack, the interrupted place is. */
 extern const size_t lt_arch_frame_pc;
+extern const size_t lt_arch_frame_sp; /* and where its stack pointer is */
 
 /*
  * A frame as of a signal, to stand at `at` (aligned to 64 bytes): a thread that does the clone() above with its stack

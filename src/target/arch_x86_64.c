@@ -233,6 +233,7 @@ struct frame {
 	uint8_t info[128];
 };
 const size_t lt_arch_frame_pc = offsetof(struct frame, rip);
+const size_t lt_arch_frame_sp = offsetof(struct frame, rsp);
 
 enum {
 	FRAME_ROOM = 512,
@@ -242,7 +243,7 @@ enum {
 	SOFTWARE =
 		464, /* in the XSAVE area: struct _fpx_sw_bytes; ptrace gives the mask of features there */
 	SIGCONTEXT_SS = 2 | 4,
-	STACK_OFF = 2, /* SS_DISABLE */
+	STACK_KEPT = 3, /* no mode there is: the kernel leaves the alternate stack as it is */
 };
 
 bool lt_arch_frame(pid_t tid, const struct lt_arch_regs *regs, uint64_t mask, lt_addr restorer,
@@ -282,7 +283,7 @@ bool lt_arch_frame(pid_t tid, const struct lt_arch_regs *regs, uint64_t mask, lt
 	const struct frame frame = {
 		.restorer = restorer,
 		.flags = SIGCONTEXT_SS,
-		.stack = {0, STACK_OFF, 0},
+		.stack = {0, STACK_KEPT, 0},
 		.r8 = user.r8,
 		.r9 = user.r9,
 		.r10 = user.r10,

@@ -167,18 +167,15 @@ static pid_t tracer_of(pid_t pid)
 	return (pid_t)strtol(value, NULL, 10);
 }
 
-/* For the handler of the timer only, while a PTRACE_SEIZE runs. */
-static struct lt_tracer *seizing;
-
+/* All of them: a thread may have been born under trace that nobody told of before its maker died. */
 static void reap_while_seizing(int number)
 {
 	(void)number;
 	int saved = errno;
-	for (size_t i = 0; i < seizing->threads.count; i++) {
-		siginfo_t info;
-		waitid(P_PID, (id_t)seizing->threads.data[i].tid, &info,
-		       WEXITED | WNOHANG | __WALL);
-	}
+	siginfo_t info;
+	do
+		info.si_pid = 0;
+	while (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | __WALL) == 0 && info.si_pid != 0);
 	errno = saved;
 }
 
@@ -187,17 +184,14 @@ static void reap_while_seizing(int number)
  * and their tracer has taken note: with threads traced already each would wait for the other for ever. A
  * timer interrupts the seizing, its handler takes note, and the kernel seizes on.
  */
-static bool seize(struct lt_tracer *tracer, pid_t tid)
+static bool seize(pid_t tid)
 {
-	if (tracer->threads.count == 0)
-		return ptrace(PTRACE_SEIZE, tid, NULL, NULL) == 0;
 	const struct sigaction action = {.sa_handler = reap_while_seizing};
 	const struct itimerval often = {{0, SEIZE_PATIENCE_US}, {0, SEIZE_PATIENCE_US}},
 			       never = {0};
 	sigset_t alarms;
 	sigemptyset(&alarms);
 	sigaddset(&alarms, SIGALRM);
-	seizing = tracer;
 	sigaction(SIGALRM, &action, NULL);
 	setitimer(ITIMER_REAL, &often, NULL);
 	sigprocmask(SIG_UNBLOCK, &alarms, NULL);
@@ -217,10 +211,10 @@ static enum lt_status interrupt(struct lt_session *session, struct lt_tracer *tr
 	struct lt_traced *thread = find(tracer, tid);
 	if (thread != NULL) /* left pending by an earlier attempt: it is told already */
 		return LT_OK;
-	bool seized = seize(tracer, tid);
+	bool seized = seize(tid);
 	/* A thread that was ending may have left its id to the one that did exec: ask once more. */
 	if (!seized && errno == EPERM)
-		seized = seize(tracer, tid);
+		seized = seize(tid);
 	if (!seized) {
 		int error = errno;
 		char state = 'X';
@@ -567,6 +561,17 @@ bool lt_trace_spawn_ended(pid_t thread, int *ret_code)
 	}
 }
 
+/* A stop of the whole process holds the new thread up: it is let go on. Its end is left for the wait for it. */
+static void let_go_on(pid_t thread)
+{
+	siginfo_t info = {0};
+	if (waitid(P_PID, (id_t)thread, &info, WSTOPPED | WNOHANG | __WALL) != 0 ||
+	    info.si_pid != thread)
+		return;
+	int signal_number = info.si_status >> 8 == 0 ? info.si_status : 0;
+	ptrace(PTRACE_CONT, thread, NULL, (void *)(intptr_t)signal_number);
+}
+
 struct spawning {
 	struct lt_tracer *tracer;
 	struct lt_traced *thread;
@@ -610,8 +615,10 @@ static enum call run_spawn(struct spawning *spawning, int64_t *ret_result, int *
 		case STOP_GONE:
 			return CALL_GONE;
 		case STOP_LATE:
-			if (spawning->spawned != 0)
+			if (spawning->spawned != 0) {
+				let_go_on(spawning->spawned);
 				spawning->late(spawning->ctx, spawning->spawned);
+			}
 			continue;
 		case STOP_TRAP:
 			break;

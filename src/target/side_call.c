@@ -23,14 +23,13 @@ enum {
 	PAUSE_LAST_MS = 100,
 	SPAWN_ATTEMPTS = 20,
 	UNMAP_ATTEMPTS = 200,
-	ORPHAN_MS =
-		20, /* the janitor waits so long until a clone that is under way has been made */
 	POLL_US = 50,
 	POLL_LAST_US = 1000,
 };
 
 static const uint64_t PATIENCE_NS = 30 * 1000000000ull; /* lowtide's */
 static const uint64_t CLEANUP_NS = 600 * 1000000000ull; /* the helpers' */
+static const uint64_t SETTLE_NS = 2 * 1000000000ull;
 
 /* The mapping: stack, frame, cookie and word, what lies below the thread pointer, what lies above it. */
 enum {
@@ -55,6 +54,7 @@ static void step(enum lt_side_step which)
 /* What the guard tells the janitor. */
 struct note {
 	lt_addr room; /* 0: there is none */
+	pid_t maker;  /* a thread that may stand on the room's frame; 0: none */
 	uint8_t cookie[COOKIE_SIZE];
 };
 
@@ -105,6 +105,24 @@ static bool room_is_ours(pid_t pid, const struct note *note)
 	uint8_t cookie[COOKIE_SIZE];
 	return read_target(pid, note->room + COOKIE_AT, cookie, sizeof(cookie)) &&
 	       memcmp(cookie, note->cookie, sizeof(cookie)) == 0;
+}
+
+/* The thread that was made is there; the kernel clears its word when it ends. */
+static bool in_use(pid_t pid, const struct note *note)
+{
+	uint32_t word = 0;
+	return read_target(pid, note->room + WORD_AT, &word, sizeof(word)) && word != 0;
+}
+
+/* A thread that stands has the room for its stack: its clone has not begun or is not over. */
+static bool on_room(pid_t tid, const struct note *note)
+{
+	struct lt_arch_regs regs;
+	struct lt_arch_place place;
+	if (!lt_arch_get(tid, &regs))
+		return true;
+	lt_arch_place(&regs, &place);
+	return place.sp >= note->room && place.sp < note->room + ROOM;
 }
 
 static void tell_janitor(const struct side *side)
@@ -240,14 +258,21 @@ static enum lt_status make_room(struct side *side, pid_t tid)
 	/* Without its cookie a mapping is nobody's: it would stay. */
 	if (!write_target(side->process->pid, side->note.room + COOKIE_AT, side->note.cookie,
 			  COOKIE_SIZE)) {
+		const uint64_t back[6] = {side->note.room, ROOM, 0, 0, 0, 0};
 		side->note.room = 0;
+		/* The thread has not run since. */
+		(void)!lt_trace_call(side->session, &side->tracer, tid, SYS_munmap, back, &result,
+				     NULL);
+		lt_session_clear(side->session);
 		return lt_fail(side->session, LT_E_BUSY,
 			       "the memory of process %d cannot be written",
 			       (int)side->process->pid);
 	}
 	tell_janitor(side);
 	step(LT_SIDE_MAPPED);
-	return LT_OK;
+	/* A child that the program forks meanwhile has no part in it. */
+	const uint64_t own[6] = {side->note.room, ROOM, MADV_DONTFORK, 0, 0, 0};
+	return lt_trace_call(side->session, &side->tracer, tid, SYS_madvise, own, &result, NULL);
 }
 
 /* Everything but the frame, which depends on the thread that makes the call. */
@@ -310,6 +335,8 @@ static enum lt_status start_thread(struct side *side, pid_t tid, pid_t *ret_spaw
 		return lt_fail(side->session, LT_E_BUSY,
 			       "the memory of process %d cannot be written",
 			       (int)side->process->pid);
+	side->note.maker = tid;
+	tell_janitor(side);
 	for (unsigned i = 0; i < SPAWN_ATTEMPTS; i++) {
 		int64_t result = 0;
 		if (!fill_frame(side, tid))
@@ -322,6 +349,8 @@ static enum lt_status start_thread(struct side *side, pid_t tid, pid_t *ret_spaw
 		if (status == LT_E_BUSY)
 			continue;
 		LT_TRY(status);
+		side->note.maker = 0;
+		tell_janitor(side);
 		if (result < 0)
 			return no_room(side, result, "thread");
 		step(LT_SIDE_SPAWNED);
@@ -356,19 +385,23 @@ static bool unmap(struct lt_session *session, struct lt_process *process, struct
 	       result == 0;
 }
 
-/* Through any thread, preferably one that notices nothing. False: the mapping stays. */
+/* Through the thread that may stand on it, else any, preferably one that notices nothing. False: the mapping stays. */
 static bool clear_room(struct lt_session *session, struct lt_process *process,
 		       struct lt_tracer *tracer, const struct note *note)
 {
+	pid_t maker = note->maker;
 	for (unsigned i = 0; i < UNMAP_ATTEMPTS; i++) {
 		if (i > 0)
 			pause_sweeping(tracer, i < 20 ? 1 : 10);
 		lt_session_clear(session);
-		pid_t tid = lt_trace_quietest(process->pid, process->pid);
+		pid_t tid = maker != 0 ? maker : lt_trace_quietest(process->pid, process->pid);
 		/* Ended, or runs another program: the mapping went with the old one. */
 		if (tid == 0 || !lt_process_alive(process) || !room_is_ours(process->pid, note))
 			return true;
-		bool done = lt_trace_stop(session, tracer, tid) == LT_OK &&
+		enum lt_status status = lt_trace_stop(session, tracer, tid);
+		if (status == LT_E_GONE)
+			maker = 0;
+		bool done = status == LT_OK && !on_room(tid, note) && !in_use(process->pid, note) &&
 			    unmap(session, process, tracer, tid, note);
 		lt_trace_release(tracer);
 		if (done)
@@ -377,9 +410,12 @@ static bool clear_room(struct lt_session *session, struct lt_process *process,
 	return false;
 }
 
+/* A thread in a call that does not end for long goes on when the guard ends: the kernel lets it go. */
 static void settle(struct side *side)
 {
-	while (lt_trace_sweep(&side->tracer) && lt_process_alive(side->process))
+	uint64_t until = lt_now_ns() + SETTLE_NS;
+	while (lt_trace_sweep(&side->tracer) && lt_process_alive(side->process) &&
+	       lt_now_ns() < until)
 		lt_helper_pause(1);
 	side->outcome.stall_ns = side->tracer.stalled_ns;
 }
@@ -470,18 +506,14 @@ static void run_janitor(void *ctx, int notes)
 	lt_side_hook = NULL;
 	if (note.room == 0)
 		return;
-	/* The guard is dead. The thread, if there is one, ends by itself; the kernel clears its word then. */
+	/* The guard is dead. The thread, if there is one, ends by itself, and its maker leaves the room. */
 	uint64_t until = lt_now_ns() + CLEANUP_NS;
-	uint32_t word = 0;
-	lt_helper_pause(ORPHAN_MS);
-	while (read_target(side->process->pid, note.room + WORD_AT, &word, sizeof(word)) &&
-	       word != 0 && lt_process_alive(side->process)) {
-		if (lt_now_ns() >= until)
-			return;
-		lt_helper_pause(1);
-	}
 	struct lt_tracer tracer = {.pid = side->process->pid, .insn = side->insn};
-	clear_room(side->session, side->process, &tracer, &note);
+	for (bool done = false; !done && lt_now_ns() < until && lt_process_alive(side->process);) {
+		lt_helper_pause(1);
+		done = !in_use(side->process->pid, &note) &&
+		       clear_room(side->session, side->process, &tracer, &note);
+	}
 	while (lt_trace_sweep(&tracer) && lt_process_alive(side->process))
 		lt_helper_pause(1);
 }

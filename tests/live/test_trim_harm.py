@@ -100,7 +100,8 @@ def test_program_that_becomes_another():
     with Victim("exec", 2000) as victim:
         while victim.process.poll() is None:
             result = trim(victim.pid)
-            assert result.code in (0, 3, 5, 70), result
+            # 6: its C library is no longer mapped when the file is opened.
+            assert result.code in (0, 3, 5, 6, 70), result
         assert victim.result()["result"] == 0
 
 
