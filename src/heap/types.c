@@ -13,6 +13,7 @@ enum {
 	DEPTH_MAX = 256, /* of base types */
 	TYPES_MAX = 1 << 22,
 	REFUSED_MAX = 1 << 16,
+	RECENT = 1024,         /* types found without a search; a power of two */
 	SUBCLASS_BIT_STR = 4,  /* Include/object.h: Py_TPFLAGS_UNICODE_SUBCLASS is 1 << 28 */
 	SUBCLASS_BIT_TYPE = 7, /* Include/object.h: Py_TPFLAGS_TYPE_SUBCLASS is 1 << 31 */
 	T_OBJECT_EX =
@@ -30,6 +31,7 @@ struct lt_types {
 	struct type_pointers types;
 	struct lt_arena arena;
 	lt_addr metatype; /* found to be one last */
+	const struct lt_type *recent[RECENT];
 };
 
 static uint64_t hash_text(uint64_t hash, const char *text)
@@ -427,7 +429,14 @@ static const struct lt_type *get(struct lt_types *types, lt_addr address, int de
 
 const struct lt_type *lt_types_get(struct lt_types *types, lt_addr address)
 {
-	return get(types, address, 0);
+	const struct lt_type **recent =
+		&types->recent[(address >> 4 ^ address >> 14) & (RECENT - 1)];
+	if (*recent != NULL && (*recent)->address == address && address != 0)
+		return *recent;
+	const struct lt_type *type = get(types, address, 0);
+	if (type != NULL)
+		*recent = type;
+	return type;
 }
 
 const struct lt_type *lt_types_unknown(struct lt_types *types)
