@@ -4,7 +4,8 @@
 
 enum {
 	ADDRESS_BITS = 47,
-	WALK_MIN = 16, /* nodes far from each other from which on a window is worth its read */
+	REACH = 128 << 10, /* bytes behind the last node up to which a window is filled up */
+	WALK_MIN = 16,     /* nodes far from each other from which on a window is worth its read */
 };
 
 static enum lt_status add_objects(struct lt_session *session, const struct lt_heap_nodes *nodes,
@@ -59,10 +60,14 @@ uint32_t lt_heap_walk(struct lt_heap *heap, const struct lt_heap_graph *graph, u
 	lt_addr start = lt_objmap_address(graph->objects, node) & ~(lt_addr)(LT_OBJMAP_CHUNK - 1);
 	uint32_t low = node + 1, high = graph->graph.node_count;
 	size_t size, got;
-	/* The first node behind the longest window; then the window ends with the last chunk before it. */
+	/*
+	 * The first node behind the window. Windows end at multiples of their greatest size: so the next one is
+	 * what was read ahead.
+	 */
+	lt_addr limit = (start | (LT_WINDOW_MAX - 1)) + 1;
 	while (low < high) {
 		uint32_t middle = low + (high - low) / 2;
-		if (lt_objmap_address(graph->objects, middle) < start + LT_WINDOW_MAX)
+		if (lt_objmap_address(graph->objects, middle) < limit)
 			low = middle + 1;
 		else
 			high = middle;
@@ -72,6 +77,8 @@ uint32_t lt_heap_walk(struct lt_heap *heap, const struct lt_heap_graph *graph, u
 		lt_window_clear(heap->window, false);
 		return low;
 	}
+	if (limit - (start + size) <= REACH)
+		size = limit - start;
 	/* Without the window each read is a read of its own: slower, and no failure. */
 	(void)lt_window_load(heap->window, start, size, &got);
 	return low;
