@@ -5,9 +5,11 @@
 #include <string.h>
 
 enum {
-	RUN = LT_WINDOW_MAX / LT_OBJMAP_CHUNK, /* chunks that a window can hold */
-	BUSY = 4,            /* objects to look at from which on a chunk is worth a window */
-	PROGRESS_EACH = 256, /* chunks */
+	BUSY = 4,        /* objects to look at from which on a stretch is worth a window */
+	SPARSE = 4,      /* less than one chunk in so many: a stretch has too few for one window */
+	NEAR = 1024,     /* objects that wait in `near` at most */
+	NEAR_BYTES = 64, /* what is read of most objects */
+	PROGRESS_EACH = 8, /* stretches */
 };
 
 LT_VEC(numbers, uint32_t);
@@ -17,6 +19,8 @@ struct building {
 	struct lt_objmap *objects;
 	struct lt_refs refs;    /* of one object */
 	struct numbers targets; /* the same as numbers */
+	lt_addr near[NEAR]; /* objects that turned up and that the window holds: looked at first */
+	unsigned near_count;
 	struct lt_graph_builder *builder;
 	struct lt_heap_graph *graph;
 	uint32_t node;    /* the one that is described */
@@ -27,12 +31,25 @@ struct building {
 	bool mapping_is_file;
 };
 
+/* A word of the target, as lt_memory_u64(). */
+static bool read_word(const struct building *building, lt_addr address, uint64_t *ret_word)
+{
+	const unsigned char *bytes =
+		lt_window_at(building->heap->window, address, sizeof(*ret_word));
+	if (bytes == NULL)
+		return lt_memory_u64(building->heap->track.view.memory, address, ret_word);
+	memcpy(ret_word, bytes, sizeof(*ret_word));
+	return true;
+}
+
 static const struct lt_type *type_at(struct building *building, lt_addr object)
 {
 	const struct lt_view *view = &building->heap->track.view;
-	lt_addr address;
-	if (lt_memory_probe(view->memory, object + lt_off(view->layout, LT_PyObject_ob_type),
-			    &address, sizeof(address)) != sizeof(address))
+	lt_addr at = object + lt_off(view->layout, LT_PyObject_ob_type), address;
+	const unsigned char *bytes = lt_window_at(building->heap->window, at, sizeof(address));
+	if (bytes != NULL)
+		memcpy(&address, bytes, sizeof(address));
+	else if (lt_memory_probe(view->memory, at, &address, sizeof(address)) != sizeof(address))
 		return NULL;
 	return lt_types_get(building->heap->types, address);
 }
@@ -64,38 +81,93 @@ static bool is_known(void *ctx, lt_addr address)
 
 /* ---- Which objects there are ---- */
 
-static bool add_tracked(void *ctx, lt_addr object, const struct lt_type *type)
-{
-	struct building *building = ctx;
-	(void)type;
-	return lt_objmap_add(building->objects, object);
-}
-
 static void restart(void *ctx)
 {
 	struct building *building = ctx;
 	lt_objmap_clear(building->objects);
 }
 
-/* Loads the window with the chunks from `first` on that follow each other; returns how many, at least 1. */
-static size_t load_run(struct building *building, size_t first, bool marked_only)
+/* Addresses [start, end) whose chunks are looked at together. */
+struct stretch {
+	lt_addr start, end;
+};
+
+/* Objects of the chunk at the address that are to be looked at: the marked ones, or simply some. */
+static uint32_t busy_at(const struct lt_objmap *objects, lt_addr address, bool marked_only)
+{
+	size_t chunk = lt_objmap_chunk_at(objects, address);
+	if (chunk == SIZE_MAX)
+		return 0;
+	return marked_only ? lt_objmap_marked(objects, chunk) : 1;
+}
+
+/* The addresses around `here` that one window can hold: no more than its mapping. */
+static struct stretch around(const struct building *building, lt_addr here)
+{
+	const struct lt_process *process = building->heap->track.view.process;
+	const struct lt_mapping *mapping =
+		process != NULL ? lt_process_mapping(process, here) : NULL;
+	lt_addr base = here & ~(lt_addr)(LT_WINDOW_MAX - 1);
+	struct stretch stretch = {base, base + LT_WINDOW_MAX};
+	if (mapping == NULL)
+		return stretch;
+	if (mapping->start > stretch.start)
+		stretch.start = mapping->start & ~(lt_addr)(LT_OBJMAP_CHUNK - 1);
+	if (mapping->end < stretch.end)
+		stretch.end = mapping->end;
+	return stretch;
+}
+
+/*
+ * Chooses what to look at next, with the given chunk, and loads the window with it. Between chunks of
+ * objects lie the tables that these own: it is worth reading all of it, unless the chunks are few.
+ * With `marked_only` chunks below the given one are in it, too; else none.
+ */
+static struct stretch load_stretch(struct building *building, size_t chunk, bool marked_only)
 {
 	const struct lt_objmap *objects = building->objects;
 	struct lt_window *window = building->heap->window;
-	lt_addr start = lt_objmap_chunk_address(objects, first);
-	size_t total = lt_objmap_chunks(objects);
-	size_t count = 1, got;
-	if (marked_only && lt_objmap_marked(objects, first) < BUSY) {
-		lt_window_clear(window, false);
-		return 1;
+	lt_addr here = lt_objmap_chunk_address(objects, chunk);
+	struct stretch stretch = around(building, here);
+	if (!marked_only)
+		stretch.start = here;
+	lt_addr low = 0, high = 0;
+	size_t chunks = 0, found = 0;
+	for (lt_addr at = stretch.start; at < stretch.end; at += LT_OBJMAP_CHUNK) {
+		uint32_t busy = busy_at(objects, at, marked_only);
+		if (busy == 0)
+			continue;
+		if (chunks++ == 0)
+			low = at;
+		high = at + LT_OBJMAP_CHUNK;
+		found += busy;
 	}
-	while (count < RUN && first + count < total &&
-	       lt_objmap_chunk_address(objects, first + count) == start + count * LT_OBJMAP_CHUNK &&
-	       (!marked_only || lt_objmap_marked(objects, first + count) >= BUSY))
-		count++;
-	if (lt_window_load(window, start, count * LT_OBJMAP_CHUNK, &got) == NULL)
+	if (marked_only && found < BUSY) {
+		lt_window_clear(window, false);
+		return (struct stretch){low, high};
+	}
+	if (chunks * SPARSE < (high - low) / LT_OBJMAP_CHUNK) {
+		stretch.start = low;
+		stretch.end = low + LT_OBJMAP_CHUNK;
+		while (stretch.end < high && busy_at(objects, stretch.end, marked_only) != 0)
+			stretch.end += LT_OBJMAP_CHUNK;
+	}
+	size_t got;
+	const unsigned char *bytes =
+		lt_window_load(window, stretch.start, stretch.end - stretch.start, &got);
+	if (bytes != NULL && stretch.start + got <= low && stretch.start < low) {
+		/* A hole before the first one. */
+		stretch.start = low;
+		bytes = lt_window_load(window, low, stretch.end - low, &got);
+	}
+	if (bytes == NULL)
 		building->no_memory = true;
-	return count;
+	else if (stretch.start + got < stretch.end)
+		stretch.end = stretch.start + got;
+	/* What cannot be read is to be looked at, too. */
+	if (stretch.end < low + LT_OBJMAP_CHUNK)
+		stretch.end = low + LT_OBJMAP_CHUNK;
+	return stretch;
 }
 
 /*
@@ -117,18 +189,22 @@ static void add_found(void *ctx, struct lt_refs *refs)
 	struct building *building = ctx;
 	for (size_t i = 0; i < refs->count; i++) {
 		lt_addr to = refs->data[i].to;
+		if (lt_objmap_has(building->objects, to))
+			continue;
 		if (!may_be_object(building, to))
 			building->heap->track.view.session->unreadable++;
 		else if (!lt_objmap_add(building->objects, to))
 			building->no_memory = true;
+		else if (building->near_count < NEAR &&
+			 lt_window_holds(building->heap->window, to, NEAR_BYTES))
+			building->near[building->near_count++] = to;
 	}
 	refs->count = 0;
 }
 
-static void explore(struct building *building, lt_addr object)
+static void explore(struct building *building, lt_addr object, const struct lt_type *type)
 {
 	struct lt_session *session = building->heap->track.view.session;
-	const struct lt_type *type = type_at(building, object);
 	if (type == NULL) {
 		session->unreadable++;
 		lt_objmap_remove(building->objects, object);
@@ -142,37 +218,77 @@ static void explore(struct building *building, lt_addr object)
 	add_found(building, &building->refs);
 }
 
+/* The same, and what turns up near it. */
+static void explore_near(struct building *building, lt_addr object, const struct lt_type *type)
+{
+	explore(building, object, type);
+	while (building->near_count > 0) {
+		lt_addr found = building->near[--building->near_count];
+		if (lt_objmap_unmark(building->objects, found))
+			explore(building, found, type_at(building, found));
+	}
+}
+
+/* A tracked object is looked at as soon as it is found: the window is there. */
+static bool add_tracked(void *ctx, lt_addr object, const struct lt_type *type)
+{
+	struct building *building = ctx;
+	if (!lt_objmap_add(building->objects, object))
+		return false;
+	if (lt_objmap_unmark(building->objects, object))
+		explore_near(building, object, type != NULL ? type : type_at(building, object));
+	return !building->no_memory;
+}
+
+/* Looks at the marked objects of the stretch until no new one turns up in it. */
+static void explore_stretch(struct building *building, struct stretch stretch)
+{
+	struct lt_objmap *objects = building->objects;
+	bool found = true;
+	while (found) {
+		found = false;
+		for (lt_addr at = stretch.start; at < stretch.end; at += LT_OBJMAP_CHUNK) {
+			size_t chunk = lt_objmap_chunk_at(objects, at);
+			if (chunk == SIZE_MAX || lt_objmap_marked(objects, chunk) == 0)
+				continue;
+			found = true;
+			lt_addr object = 0;
+			while (!building->no_memory &&
+			       (object = lt_objmap_take(objects, chunk, object)) != 0)
+				explore_near(building, object, type_at(building, object));
+			if (building->no_memory)
+				return;
+		}
+	}
+}
+
 /* Looks at every marked object until no new one turns up. */
 static enum lt_status explore_all(struct building *building)
 {
 	struct lt_objmap *objects = building->objects;
 	struct lt_session *session = building->heap->track.view.session;
+	size_t stretches = 0, chunk;
 	bool found = true;
 	while (found) {
 		found = false;
-		size_t chunk = 0;
-		while (chunk < lt_objmap_chunks(objects)) {
-			if (lt_objmap_marked(objects, chunk) == 0) {
-				chunk++;
-				continue;
-			}
+		lt_addr at = 0;
+		while ((chunk = lt_objmap_marked_from(objects, at)) != SIZE_MAX) {
 			found = true;
-			size_t count = load_run(building, chunk, true);
-			for (size_t i = 0; i < count && !building->no_memory; i++) {
-				lt_addr object = 0;
-				/* Objects that turn up behind this one wait for the next sweep. */
-				while (!building->no_memory &&
-				       (object = lt_objmap_take(objects, chunk + i, object)) != 0)
-					explore(building, object);
-			}
+			struct stretch stretch = load_stretch(building, chunk, true);
+			if (!building->no_memory)
+				explore_stretch(building, stretch);
 			if (building->no_memory)
 				return lt_fail_memory(session);
-			chunk += count;
-			if (chunk % PROGRESS_EACH >= count)
+			/* Objects that turned up behind it wait for the next sweep. */
+			if (stretch.end > at)
+				at = stretch.end;
+			if (++stretches % PROGRESS_EACH != 0)
 				continue;
 			LT_TRY(lt_track_check_gone(&building->heap->track));
-			lt_progress(session, "following references", chunk,
-				    lt_objmap_chunks(objects));
+			size_t done = stretches * (LT_WINDOW_MAX / LT_OBJMAP_CHUNK);
+			size_t total = lt_objmap_chunks(objects);
+			lt_progress(session, "following references", done < total ? done : total,
+				    total);
 		}
 	}
 	lt_window_clear(building->heap->window, false);
@@ -209,8 +325,7 @@ static void count_references(struct building *building, uint32_t node, lt_addr o
 	const struct lt_view *view = &building->heap->track.view;
 	struct lt_heap_graph *graph = building->graph;
 	uint64_t word;
-	if (!lt_memory_u64(view->memory, object + lt_off(view->layout, LT_PyObject_ob_refcnt),
-			   &word)) {
+	if (!read_word(building, object + lt_off(view->layout, LT_PyObject_ob_refcnt), &word)) {
 		graph->balance[node] = LT_BALANCE_UNKNOWN;
 		return;
 	}
@@ -259,11 +374,10 @@ static bool is_tracked(struct building *building, lt_addr object, const struct l
 	if (!type->gc)
 		return false;
 	if (type->is_type_type &&
-	    (!lt_memory_u64(view->memory, object + lt_off(layout, LT_PyTypeObject_tp_flags),
-			    &flags) ||
+	    (!read_word(building, object + lt_off(layout, LT_PyTypeObject_tp_flags), &flags) ||
 	     (flags & (uint64_t)lt_fact(layout, LT_FACT_tpflag_heap_type)) == 0))
 		return false;
-	return lt_memory_u64(view->memory, object - lt_off(layout, LT_sizeof_PyGC_Head), &next) &&
+	return read_word(building, object - lt_off(layout, LT_sizeof_PyGC_Head), &next) &&
 	       next != 0;
 }
 
@@ -339,18 +453,20 @@ static enum lt_status describe_all(struct building *building)
 	size_t chunks = lt_objmap_chunks(objects);
 	uint32_t node = 0;
 	size_t chunk = 0;
+	size_t stretches = 0;
 	while (chunk < chunks) {
-		size_t count = load_run(building, chunk, false);
+		struct stretch stretch = load_stretch(building, chunk, false);
 		if (building->no_memory)
 			return lt_fail_memory(session);
-		for (size_t end = chunk + count; chunk < end; chunk++) {
+		for (; chunk < chunks && lt_objmap_chunk_address(objects, chunk) < stretch.end;
+		     chunk++) {
 			lt_addr object = 0;
 			while ((object = lt_objmap_next(objects, chunk, object)) != 0) {
 				LT_TRY(describe(building, node++, object));
 				object += LT_OBJMAP_ALIGN;
 			}
 		}
-		if (chunk % PROGRESS_EACH < count)
+		if (++stretches % PROGRESS_EACH == 0)
 			lt_progress(session, "reading references", chunk, chunks);
 	}
 	lt_window_clear(building->heap->window, false);
@@ -383,12 +499,12 @@ static enum lt_status build(struct building *building, const lt_addr *roots, siz
 	if (building->objects == NULL)
 		return lt_fail_memory(session);
 	graph->objects = building->objects;
+	lt_decoder_set_part(heap->decoder, add_found, building);
 	LT_TRY(lt_heap_each_tracked(heap, add_tracked, restart, building, &tracked));
 	graph->proved = tracked.proved;
 	for (size_t i = 0; i < root_count; i++)
 		if (roots[i] != 0 && !lt_objmap_add(building->objects, roots[i]))
 			return lt_fail_memory(session);
-	lt_decoder_set_part(heap->decoder, add_found, building);
 	LT_TRY(explore_all(building));
 	if (!lt_objmap_number(building->objects))
 		return lt_fail_memory(session);

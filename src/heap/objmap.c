@@ -10,7 +10,7 @@ enum {
 	LEAF_SLOTS = 1 << (LEAF_BITS - LT_OBJMAP_CHUNK_BITS),
 	TOP_SLOTS = 1 << (TOP_BITS - LEAF_BITS),
 	WORDS = LT_OBJMAP_CHUNK / 8 / 64, /* of bits, a chunk */
-	GROUP = 4,                        /* words that share a partial rank */
+	GROUP = 2,                        /* words that share a partial rank */
 	GROUPS = WORDS / GROUP,
 	STEP_BITS = 8, /* of numbers, between two of `step` */
 };
@@ -87,6 +87,15 @@ bool lt_objmap_near(const struct lt_objmap *map, lt_addr address)
 	return slot_of(map, address) != 0;
 }
 
+/* The number of bits that are set: without an instruction for it __builtin_popcountll() is a call. */
+static inline unsigned bits_of(uint64_t word)
+{
+	word -= word >> 1 & 0x5555555555555555u;
+	word = (word & 0x3333333333333333u) + (word >> 2 & 0x3333333333333333u);
+	word = (word + (word >> 4)) & 0x0f0f0f0f0f0f0f0fu;
+	return (unsigned)(word * 0x0101010101010101u >> 56);
+}
+
 static unsigned bit_of(lt_addr address)
 {
 	return (unsigned)(address & (LT_OBJMAP_CHUNK - 1)) / 8;
@@ -123,19 +132,28 @@ bool lt_objmap_add(struct lt_objmap *map, lt_addr address)
 	return true;
 }
 
+bool lt_objmap_unmark(struct lt_objmap *map, lt_addr address)
+{
+	uint32_t slot = slot_of(map, address);
+	if (slot == 0 || (address & 7) != 0)
+		return false;
+	uint64_t *bits = &map->marks.data[slot - 1].bits[bit_of(address) / 64];
+	uint64_t mask = (uint64_t)1 << (bit_of(address) % 64);
+	if ((*bits & mask) == 0)
+		return false;
+	*bits &= ~mask;
+	map->chunks.data[slot - 1].marked--;
+	return true;
+}
+
 void lt_objmap_remove(struct lt_objmap *map, lt_addr address)
 {
 	uint32_t slot = slot_of(map, address);
 	if (slot == 0 || (address & 7) != 0)
 		return;
-	struct chunk *chunk = &map->chunks.data[slot - 1];
-	struct marks *marks = &map->marks.data[slot - 1];
+	(void)lt_objmap_unmark(map, address);
 	unsigned bit = bit_of(address);
-	uint64_t mask = (uint64_t)1 << (bit % 64);
-	if ((marks->bits[bit / 64] & mask) != 0)
-		chunk->marked--;
-	marks->bits[bit / 64] &= ~mask;
-	chunk->known[bit / 64] &= ~mask;
+	map->chunks.data[slot - 1].known[bit / 64] &= ~((uint64_t)1 << (bit % 64));
 }
 
 bool lt_objmap_has(const struct lt_objmap *map, lt_addr address)
@@ -157,6 +175,23 @@ lt_addr lt_objmap_chunk_address(const struct lt_objmap *map, size_t chunk)
 	return map->chunks.data[chunk].address;
 }
 
+size_t lt_objmap_chunk_at(const struct lt_objmap *map, lt_addr address)
+{
+	return (size_t)slot_of(map, address) - 1;
+}
+
+size_t lt_objmap_marked_from(const struct lt_objmap *map, lt_addr from)
+{
+	size_t slot = from >> LT_OBJMAP_CHUNK_BITS & (LEAF_SLOTS - 1);
+	for (size_t top = from >> LEAF_BITS; top < TOP_SLOTS; top++, slot = 0) {
+		const uint32_t *leaf = map->leaves[top];
+		for (; leaf != NULL && slot < LEAF_SLOTS; slot++)
+			if (leaf[slot] != 0 && map->chunks.data[leaf[slot] - 1].marked != 0)
+				return leaf[slot] - 1;
+	}
+	return SIZE_MAX;
+}
+
 uint32_t lt_objmap_marked(const struct lt_objmap *map, size_t chunk)
 {
 	return map->chunks.data[chunk].marked;
@@ -165,11 +200,10 @@ uint32_t lt_objmap_marked(const struct lt_objmap *map, size_t chunk)
 /* The lowest object at or above `from` among those of `bits`, a chunk's; 0: there is none. */
 static lt_addr lowest(const struct chunk *chunk, const uint64_t *bits, lt_addr from)
 {
-	if (from < chunk->address)
-		from = chunk->address;
-	if (from + 7 - chunk->address >= LT_OBJMAP_CHUNK)
+	lt_addr offset = from > chunk->address ? from + 7 - chunk->address : 0;
+	if (offset >= LT_OBJMAP_CHUNK)
 		return 0;
-	unsigned bit = bit_of(from + 7);
+	unsigned bit = (unsigned)offset / 8;
 	unsigned word = bit / 64;
 	uint64_t left = bits[word] & ~(uint64_t)0 << (bit % 64);
 	while (left == 0) {
@@ -238,7 +272,7 @@ bool lt_objmap_number(struct lt_objmap *map)
 		for (unsigned word = 0; word < WORDS; word++) {
 			if (word % GROUP == 0)
 				chunk->rank[word / GROUP] = (uint16_t)inside;
-			inside += (unsigned)__builtin_popcountll(chunk->known[word]);
+			inside += bits_of(chunk->known[word]);
 		}
 		total += inside;
 		if (total >= UINT32_MAX)
@@ -263,13 +297,13 @@ uint32_t lt_objmap_find(const struct lt_objmap *map, lt_addr address)
 	const struct chunk *chunk = &map->chunks.data[slot - 1];
 	unsigned bit = bit_of(address);
 	unsigned word = bit / 64;
-	if ((chunk->known[word] >> (bit % 64) & 1) == 0)
+	uint64_t here = chunk->known[word];
+	if ((here >> (bit % 64) & 1) == 0)
 		return UINT32_MAX;
 	uint32_t number = chunk->first + chunk->rank[word / GROUP];
 	for (unsigned w = word / GROUP * GROUP; w < word; w++)
-		number += (uint32_t)__builtin_popcountll(chunk->known[w]);
-	return number + (uint32_t)__builtin_popcountll(chunk->known[word] &
-						       (((uint64_t)1 << (bit % 64)) - 1));
+		number += bits_of(chunk->known[w]);
+	return number + bits_of(here & (((uint64_t)1 << (bit % 64)) - 1));
 }
 
 lt_addr lt_objmap_address(const struct lt_objmap *map, uint32_t number)
@@ -294,7 +328,7 @@ lt_addr lt_objmap_address(const struct lt_objmap *map, uint32_t number)
 	left -= chunk->rank[group];
 	for (unsigned word = group * GROUP; word < WORDS; word++) {
 		uint64_t bits = chunk->known[word];
-		unsigned here = (unsigned)__builtin_popcountll(bits);
+		unsigned here = bits_of(bits);
 		if (left >= here) {
 			left -= here;
 			continue;

@@ -32,6 +32,8 @@ void lt_objmap_clear(struct lt_objmap *map);
  */
 bool lt_objmap_add(struct lt_objmap *map, lt_addr address);
 void lt_objmap_remove(struct lt_objmap *map, lt_addr address);
+/* Takes the mark off the object, which stays one. False: it had none. */
+bool lt_objmap_unmark(struct lt_objmap *map, lt_addr address);
 bool lt_objmap_has(const struct lt_objmap *map, lt_addr address);
 /* True when some object of the address' chunk was added, so that one more costs no memory. */
 bool lt_objmap_near(const struct lt_objmap *map, lt_addr address);
@@ -39,7 +41,11 @@ bool lt_objmap_near(const struct lt_objmap *map, lt_addr address);
 /* Chunks in the order of first sight before the numbering, by address after it. */
 size_t lt_objmap_chunks(const struct lt_objmap *map);
 lt_addr lt_objmap_chunk_address(const struct lt_objmap *map, size_t chunk);
+/* The chunk that the address lies in, SIZE_MAX when no object of it was added. */
+size_t lt_objmap_chunk_at(const struct lt_objmap *map, lt_addr address);
 
+/* The chunk with marked objects that has the lowest address, of those at or above `from`; SIZE_MAX: there is none. */
+size_t lt_objmap_marked_from(const struct lt_objmap *map, lt_addr from);
 /* Marked objects of a chunk. */
 uint32_t lt_objmap_marked(const struct lt_objmap *map, size_t chunk);
 /* The lowest object at or above `from` in the chunk; 0: there is none. */

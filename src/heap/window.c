@@ -47,6 +47,12 @@ bool lt_window_holds(const struct lt_window *window, lt_addr address, size_t siz
 	return offset < window->size && size <= window->size - offset;
 }
 
+const unsigned char *lt_window_at(const struct lt_window *window, lt_addr address, size_t size)
+{
+	return lt_window_holds(window, address, size) ? window->bytes + (address - window->start)
+						      : NULL;
+}
+
 static size_t read_window(struct lt_memory *memory, lt_addr addr, void *buffer, size_t size)
 {
 	struct lt_window *window = (struct lt_window *)memory;

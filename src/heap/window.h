@@ -33,6 +33,9 @@ const unsigned char *lt_window_load(struct lt_window *window, lt_addr start, siz
 /* True when the window holds the range whole. */
 bool lt_window_holds(const struct lt_window *window, lt_addr address, size_t size);
 
+/* The bytes of the range in the window, valid until the next load; NULL: it does not hold the range whole. */
+const unsigned char *lt_window_at(const struct lt_window *window, lt_addr address, size_t size);
+
 /* Forgets the bytes; with `free_buffer` the buffer too. */
 void lt_window_clear(struct lt_window *window, bool free_buffer);
 

@@ -117,6 +117,44 @@ static void marks_are_taken_once(void **state)
 	lt_objmap_destroy(NULL);
 }
 
+static void marked_chunks_come_by_address(void **state)
+{
+	(void)state;
+	/* Not in the order in which they were added; two of them at the ends of leaves. */
+	static const lt_addr all[] = {0x7f0000004000, 0x100000, 0x3fffc008, 0x40000000,
+				      ((lt_addr)1 << 47) - 8};
+	static const size_t order[] = {1, 2, 3, 0, 4};
+	enum { COUNT = sizeof(all) / sizeof(all[0]) };
+	struct lt_objmap *map = lt_objmap_create();
+	assert_non_null(map);
+	assert_true(lt_objmap_marked_from(map, 0) == SIZE_MAX);
+	for (size_t i = 0; i < COUNT; i++) {
+		assert_true(lt_objmap_chunk_at(map, all[i]) == SIZE_MAX);
+		assert_true(lt_objmap_add(map, all[i]));
+		assert_int_equal(lt_objmap_chunk_at(map, all[i]), i);
+	}
+	assert_true(lt_objmap_chunk_at(map, (lt_addr)1 << 47) == SIZE_MAX);
+	lt_addr from = 0;
+	for (size_t i = 0; i < COUNT; i++) {
+		size_t chunk = lt_objmap_marked_from(map, from);
+		assert_int_equal(chunk, order[i]);
+		from = lt_objmap_chunk_address(map, chunk) + LT_OBJMAP_CHUNK;
+	}
+	assert_true(lt_objmap_marked_from(map, from) == SIZE_MAX);
+	assert_true(lt_objmap_marked_from(map, UINT64_MAX) == SIZE_MAX);
+	/* Without its mark an object stays one, and gets no new mark. */
+	assert_true(lt_objmap_unmark(map, all[2]));
+	assert_false(lt_objmap_unmark(map, all[2]));
+	assert_false(lt_objmap_unmark(map, all[2] + 8));
+	assert_false(lt_objmap_unmark(map, all[2] + 4));
+	assert_false(lt_objmap_unmark(map, 0x200000));
+	assert_true(lt_objmap_has(map, all[2]));
+	assert_true(lt_objmap_add(map, all[2]));
+	assert_int_equal(lt_objmap_marked(map, 2), 0);
+	assert_int_equal(lt_objmap_marked_from(map, 0x100000 + LT_OBJMAP_CHUNK), 3);
+	lt_objmap_destroy(map);
+}
+
 static void pages_of_ranges(void **state)
 {
 	(void)state;
@@ -194,6 +232,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(numbers_follow_addresses),
 		cmocka_unit_test(marks_are_taken_once),
+		cmocka_unit_test(marked_chunks_come_by_address),
 		cmocka_unit_test(pages_of_ranges),
 		cmocka_unit_test(numbers_of_words),
 	};
