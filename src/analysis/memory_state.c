@@ -82,16 +82,9 @@ static void look_at_pymalloc(struct walk *walk)
 /* The object in [start, end), LT_NO_NODE for none. */
 static uint32_t node_in(const struct lt_heap_graph *graph, lt_addr start, lt_addr end)
 {
-	uint32_t low = 0, high = graph->graph.node_count;
-	while (low < high) {
-		uint32_t middle = low + (high - low) / 2;
-		if (lt_heap_graph_address(graph, middle) < start)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low < graph->graph.node_count && lt_heap_graph_address(graph, low) < end
-		       ? low
+	uint32_t node = lt_heap_graph_from(graph, start);
+	return node < graph->graph.node_count && lt_heap_graph_address(graph, node) < end
+		       ? node
 		       : LT_NO_NODE;
 }
 

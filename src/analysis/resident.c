@@ -50,15 +50,12 @@ void lt_resident_deinit(struct lt_resident *resident)
 	*resident = (struct lt_resident){0};
 }
 
-/* The first mapping that ends behind `at`; the number of mappings when there is none. */
-static size_t find(struct lt_resident *resident, lt_addr at)
+size_t lt_resident_find(const struct lt_resident *resident, lt_addr at, size_t last)
 {
-	size_t count = resident->smaps.list.count;
-	size_t last = resident->last;
-	if (last < count && at >= resident->mappings[last].start &&
+	size_t low = 0, high = resident->smaps.list.count;
+	if (last < high && at >= resident->mappings[last].start &&
 	    at < resident->mappings[last].end)
 		return last;
-	size_t low = 0, high = count;
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 		if (resident->mappings[middle].end <= at)
@@ -66,7 +63,6 @@ static size_t find(struct lt_resident *resident, lt_addr at)
 		else
 			high = middle;
 	}
-	resident->last = low;
 	return low;
 }
 
@@ -109,7 +105,8 @@ static uint64_t within(const struct lt_resident *resident, size_t index, lt_addr
 static uint64_t count(struct lt_resident *resident, lt_addr start, lt_addr end, bool claim)
 {
 	uint64_t bytes = 0;
-	for (size_t i = find(resident, start); i < resident->smaps.list.count && start < end; i++) {
+	resident->last = lt_resident_find(resident, start, resident->last);
+	for (size_t i = resident->last; i < resident->smaps.list.count && start < end; i++) {
 		struct lt_resident_mapping *mapping = &resident->mappings[i];
 		if (mapping->start >= end)
 			break;

@@ -29,6 +29,9 @@ LT_MUST_CHECK enum lt_status lt_resident_take(struct lt_session *session,
 					      struct lt_resident *ret_resident);
 void lt_resident_deinit(struct lt_resident *resident);
 
+/* The first mapping that ends behind `at`, looked for at `last` first; the number of mappings when there is none. */
+size_t lt_resident_find(const struct lt_resident *resident, lt_addr at, size_t last);
+
 /* Resident bytes of a range; what is not mapped has none. */
 uint64_t lt_resident_bytes(struct lt_resident *resident, lt_addr start, lt_addr end);
 

@@ -374,20 +374,6 @@ static bool take_word(struct search *search, const struct range *range, lt_addr 
 	return lt_root_list_push(&search->roots->list, root);
 }
 
-/* The first node at or behind an address. */
-static uint32_t node_from(const struct lt_heap_graph *graph, lt_addr address)
-{
-	uint32_t low = 0, high = graph->graph.node_count;
-	while (low < high) {
-		uint32_t middle = low + (high - low) / 2;
-		if (lt_heap_graph_address(graph, middle) < address)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
-}
-
 /* Objects in the memory that is searched, such as static types: what they refer to is known. */
 struct inner {
 	uint32_t node;
@@ -422,7 +408,7 @@ static uint32_t wanted_node(const struct search *search, uint64_t word)
 /* True when the address lies in an object: its references are known. */
 static bool in_object(const struct search *search, lt_addr at)
 {
-	uint32_t next = node_from(search->graph, at + 1);
+	uint32_t next = lt_heap_graph_from(search->graph, at + 1);
 	if (next == 0)
 		return false;
 	lt_addr start = lt_heap_graph_address(search->graph, next - 1);
@@ -460,7 +446,7 @@ static bool search_behind(struct search *search, const struct range *range, lt_a
 static bool search_range(struct search *search, const struct range *range, uint64_t *words)
 {
 	struct lt_heap_graph *graph = search->graph;
-	struct inner inner = {.node = node_from(graph, range->start)};
+	struct inner inner = {.node = lt_heap_graph_from(graph, range->start)};
 	next_inner(search, &inner);
 	for (lt_addr at = range->start; at < range->end;) {
 		size_t size = range->end - at < PIECE ? (size_t)(range->end - at) : PIECE;

@@ -19,25 +19,6 @@ static void sparse_close(struct lt_memory *memory)
 	free(memory);
 }
 
-/* The mapping that holds `at`, or the next one; the number of mappings when there is none. */
-static size_t find(struct sparse *sparse, lt_addr at)
-{
-	const struct lt_resident *resident = sparse->resident;
-	size_t low = 0, high = resident->smaps.list.count;
-	if (sparse->last < high && resident->mappings[sparse->last].start <= at &&
-	    at < resident->mappings[sparse->last].end)
-		return sparse->last;
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		if (resident->mappings[middle].end <= at)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	sparse->last = low;
-	return low;
-}
-
 /* True when the page at `at` reads as zeros without being touched. */
 static bool is_hole(const struct lt_resident *resident, size_t index, lt_addr at)
 {
@@ -58,7 +39,7 @@ static size_t sparse_read(struct lt_memory *memory, lt_addr addr, void *buffer, 
 	size_t done = 0;
 	while (done < size) {
 		lt_addr at = addr + done;
-		size_t index = find(sparse, at);
+		size_t index = sparse->last = lt_resident_find(sparse->resident, at, sparse->last);
 		bool inside =
 			index < resident->smaps.list.count && at >= resident->mappings[index].start;
 		bool hole = inside && is_hole(resident, index, at);

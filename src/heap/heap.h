@@ -141,6 +141,8 @@ void lt_heap_walk_end(struct lt_heap *heap);
 lt_addr lt_heap_graph_address(const struct lt_heap_graph *graph, uint32_t node);
 /* The address of the node behind the one at this address, 0 behind the last one: cheaper in a walk over all. */
 lt_addr lt_heap_graph_after(const struct lt_heap_graph *graph, lt_addr address);
+/* The first node at or behind an address; the number of nodes when there is none. */
+uint32_t lt_heap_graph_from(const struct lt_heap_graph *graph, lt_addr address);
 /* Once for each node; `size` comes zeroed. Adds to total_bytes. False: no memory. */
 bool lt_heap_graph_set_size(struct lt_heap_graph *graph, uint32_t node, uint64_t size);
 uint64_t lt_heap_graph_size(const struct lt_heap_graph *graph, uint32_t node);

@@ -587,6 +587,19 @@ lt_addr lt_heap_graph_after(const struct lt_heap_graph *graph, lt_addr address)
 	return lt_objmap_after(graph->objects, address);
 }
 
+uint32_t lt_heap_graph_from(const struct lt_heap_graph *graph, lt_addr address)
+{
+	uint32_t low = 0, high = graph->graph.node_count;
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+		if (lt_heap_graph_address(graph, middle) < address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
 bool lt_heap_graph_set_size(struct lt_heap_graph *graph, uint32_t node, uint64_t size)
 {
 	graph->total_bytes += size;
