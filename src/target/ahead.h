@@ -17,12 +17,19 @@ void lt_ahead_create(struct lt_memory *memory);
 /* Waits for a read that goes on. NULL is allowed. */
 void lt_ahead_destroy(struct lt_ahead *ahead);
 
+enum { LT_AHEAD_PIECE = 128 << 10 }; /* of a read: what one of the two threads reads at once */
+
 /*
  * Begins to read; `buffer` belongs to the reading until the answer. False: it cannot, or another answer was not taken
  * yet. `memory` may be any that stands on the one that is read ahead.
  */
 bool lt_ahead_ask(struct lt_memory *memory, lt_addr addr, void *buffer, size_t size);
-/* How many bytes came, as lt_memory_probe() would say. */
+/*
+ * How many bytes came, as lt_memory_probe() would say. What the thread has not begun by now, the caller's own reads in
+ * pieces from the end on, while the thread goes on at the front.
+ */
 size_t lt_ahead_answer(struct lt_memory *memory);
+/* In place of the answer: the buffer is the caller's again, whatever is in it. */
+void lt_ahead_drop(struct lt_memory *memory);
 
 #endif

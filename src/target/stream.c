@@ -7,7 +7,7 @@
 void lt_stream_rest(struct lt_stream *stream)
 {
 	if (stream->next_size > 0)
-		(void)lt_ahead_answer(stream->memory);
+		lt_ahead_drop(stream->memory);
 	stream->next_size = 0;
 }
 

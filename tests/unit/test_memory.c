@@ -357,6 +357,35 @@ static void test_a_stream_gives_what_is_there(void **state)
 	lt_ahead_destroy(pattern.memory.ahead);
 }
 
+/* Both threads read a piece each, from either end: what came ends at the hole, wherever that is. */
+static void test_a_read_ahead_is_shared_out(void **state)
+{
+	(void)state;
+	enum { SIZE = 5 * LT_AHEAD_PIECE + 100, ROUNDS = 40 };
+	const lt_addr start = 0x7f0000100ff0;
+	struct pattern pattern = {.memory.ops = &calm_ops};
+	unsigned char *bytes = malloc(SIZE);
+	assert_non_null(bytes);
+	lt_ahead_create(&pattern.memory);
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		pattern.hole = start + (lt_addr)i * SIZE / (ROUNDS - 1);
+		size_t there = i < ROUNDS - 1 ? (size_t)(pattern.hole - start) : SIZE;
+		assert_true(lt_ahead_ask(&pattern.memory, start, bytes, SIZE));
+		assert_false(lt_ahead_ask(&pattern.memory, start, bytes, SIZE));
+		if (i % 4 == 3) {
+			lt_ahead_drop(&pattern.memory);
+			assert_int_equal(lt_ahead_answer(&pattern.memory), 0);
+			continue;
+		}
+		assert_int_equal(lt_ahead_answer(&pattern.memory), there);
+		for (size_t k = 0; k < there; k++)
+			if (bytes[k] != pattern_byte(start + k))
+				fail_msg("byte %zu of round %u", k, i);
+	}
+	lt_ahead_destroy(pattern.memory.ahead);
+	free(bytes);
+}
+
 /* A child that holds still until it is killed; it never returns. */
 static pid_t start_child(void)
 {
@@ -503,6 +532,7 @@ int main(void)
 		cmocka_unit_test(test_cache_passes_on_a_page_that_ends_early),
 		cmocka_unit_test_prestate(test_a_stream_gives_what_is_there, &plain),
 		cmocka_unit_test_prestate(test_a_stream_gives_what_is_there, &ahead),
+		cmocka_unit_test(test_a_read_ahead_is_shared_out),
 		cmocka_unit_test(test_live_reads_do_not_unshare_a_forked_child),
 		cmocka_unit_test(test_live_stops_at_holes),
 		cmocka_unit_test(test_live_refuses_the_dead),
