@@ -204,13 +204,21 @@ static void add_caller(const struct lt_gc_recording *recording, const struct lt_
 	add_context(recording, event, text);
 }
 
-static void add_over(const struct lt_gc_generation *generations, int generation,
-		     struct lt_text *text)
+/* Counts that are some milliseconds old may not have been over yet. */
+static void add_over(const struct lt_watch_event *seen, int generation, struct lt_text *text)
 {
+	const struct lt_gc_generation *one = &seen->before.generations[generation];
 	char a[LT_NUMBER_MAX], b[LT_NUMBER_MAX];
-	lt_text_addf(text, "the count of generation %d was %s, over its threshold of %s",
-		     generation, signed_count(generations[generation].count, a),
-		     signed_count(generations[generation].threshold, b));
+	if (one->count > one->threshold)
+		lt_text_addf(text, "the count of generation %d was %s, over its threshold of %s",
+			     generation, signed_count(one->count, a),
+			     signed_count(one->threshold, b));
+	else
+		lt_text_addf(text,
+			     "the count of generation %d went over its threshold of %s (it was %s "
+			     "%.1f ms before)",
+			     generation, signed_count(one->threshold, b),
+			     signed_count(one->count, a), (double)seen->before_age_ns / 1e6);
 }
 
 static bool over(const struct lt_gc_state *state, int generation)
@@ -234,25 +242,76 @@ static void add_quarter(const struct lt_gc_state *state, struct lt_text *text)
 		     count(state->long_lived_total, b));
 }
 
+static bool automatic_on(const struct lt_gc_state *state)
+{
+	return state->enabled && state->generations[0].threshold > 0;
+}
+
+/* What the state before says is some time old, and it was turned on since. */
+static bool turned_on(const struct lt_watch_event *seen)
+{
+	return seen->source != LT_WATCH_PROBE && !automatic_on(&seen->before) &&
+	       automatic_on(&seen->after);
+}
+
+static bool lowered(const struct lt_watch_event *seen)
+{
+	return seen->before.generations[0].threshold > seen->after.generations[0].threshold;
+}
+
+bool lt_gc_lets_go(const struct lt_watch_event *change)
+{
+	const struct lt_gc_state *before = &change->before, *after = &change->after;
+	if ((change->kind != LT_WATCH_CALLED && change->kind != LT_WATCH_CHANGED) ||
+	    !automatic_on(after) || (automatic_on(before) && !lowered(change)))
+		return false;
+	int64_t waiting = before->generations[0].count > after->generations[0].count
+				  ? before->generations[0].count
+				  : after->generations[0].count;
+	return waiting > after->generations[0].threshold;
+}
+
+/* The first change after the last collection that let a count go that was over the threshold by then; NULL: there is none. */
+static const struct lt_gc_event *let_go_by(const struct lt_gc_recording *recording,
+					   const struct lt_watch_event *seen)
+{
+	const struct lt_gc_event *first = NULL;
+	for (size_t i = recording->events.count; i-- > 0;) {
+		const struct lt_gc_event *event = &recording->events.data[i];
+		if (event->seen.interpreter != seen->interpreter)
+			continue;
+		if (event->seen.kind == LT_WATCH_COLLECTION || event->seen.kind == LT_WATCH_MISSED)
+			break;
+		if (lt_gc_lets_go(&event->seen))
+			first = event;
+	}
+	return first;
+}
+
+static void add_let_go(const struct lt_gc_event *change, struct lt_text *text)
+{
+	bool off = !automatic_on(&change->seen.before);
+	lt_text_add(text, off ? "; automatic collection was off until "
+			      : "; the threshold was higher until ");
+	if (change->seen.call != LT_CALL_NONE)
+		lt_text_addf(text, "%s()", lt_watch_call_name(change->seen.call));
+	else
+		lt_text_add(text, "then");
+	if (*change->where != '\0')
+		lt_text_addf(text, " at %s", change->where);
+}
+
 static enum lt_gc_cause automatic(const struct lt_gc_recording *recording,
 				  const struct lt_gc_event *event, struct lt_text *text)
 {
 	const struct lt_watch_event *seen = &event->seen;
 	const struct lt_gc_generation *g = seen->before.generations;
 	int generation = recording->incremental ? 0 : seen->generation;
-	char a[LT_NUMBER_MAX], b[LT_NUMBER_MAX];
-	if (g[0].count > g[0].threshold)
-		add_over(g, 0, text);
-	else
-		lt_text_addf(text,
-			     "the count of generation 0 went over its threshold of %s (it was %s "
-			     "%.1f ms before)",
-			     signed_count(g[0].threshold, a), signed_count(g[0].count, b),
-			     (double)seen->before_age_ns / 1e6);
+	add_over(seen, 0, text);
 	/* The oldest generation that is due is collected, and those below it whatever their counts. */
 	if (generation > 0) {
 		lt_text_add(text, "; ");
-		add_over(g, generation, text);
+		add_over(seen, generation, text);
 	}
 	if (generation == OLDEST && recording->quarter_rule) {
 		lt_text_add(text, "; ");
@@ -261,8 +320,16 @@ static enum lt_gc_cause automatic(const struct lt_gc_recording *recording,
 		lt_text_add(text, "; no full collection although that is due by its count: ");
 		add_quarter(&seen->before, text);
 	}
-	if (recording->at_eval_breaker && g[0].threshold > 0 &&
-	    g[0].count > OVERSHOOT * g[0].threshold)
+	bool far = g[0].threshold > 0 && g[0].count > OVERSHOOT * g[0].threshold;
+	const struct lt_gc_event *let_go = let_go_by(recording, seen);
+	if (let_go != NULL && (far || !let_go->seen.before.enabled))
+		add_let_go(let_go, text);
+	else if (turned_on(seen))
+		lt_text_addf(text,
+			     "; automatic collection was off %.1f ms before and has been turned on",
+			     (double)seen->before_age_ns / 1e6);
+	else if (far && recording->at_eval_breaker &&
+		 (seen->source == LT_WATCH_PROBE || !lowered(seen)))
 		lt_text_add(text,
 			    "; so far over because a collection waits for the next bytecode: one "
 			    "call into C made these objects");
@@ -293,11 +360,48 @@ static double objects_until(const struct lt_gc_state *state, int generation)
 	return young * step + step - (double)g[0].count;
 }
 
+/*
+ * The state before with the settings that an automatic collection can have met: where a look is some time old, those of
+ * the look after it are as likely.
+ */
+static struct lt_gc_state settings_met(const struct lt_watch_event *seen)
+{
+	struct lt_gc_state state = seen->before;
+	struct lt_gc_generation *young = &state.generations[0];
+	int64_t after = seen->after.generations[0].threshold;
+	if (turned_on(seen)) {
+		state.enabled = true;
+		young->threshold = after;
+	} else if (seen->source != LT_WATCH_PROBE && after > 0 && lowered(seen)) {
+		young->threshold = after;
+	}
+	return state;
+}
+
+/* Collections of a generation between the looks before and after; UINT64_MAX: their statistics do not tell. */
+static uint64_t between(const struct lt_watch_event *seen, int generation)
+{
+	const struct lt_gc_generation *before = seen->before.generations;
+	const struct lt_gc_generation *after = seen->after.generations;
+	/* They are to count at least the one that is asked about. */
+	if (after[seen->generation].collections <= before[seen->generation].collections ||
+	    after[generation].collections < before[generation].collections)
+		return UINT64_MAX;
+	return after[generation].collections - before[generation].collections;
+}
+
+/* A count goes up by one with each collection of the generation below, and with nothing else. */
+static bool reached(const struct lt_watch_event *seen, int generation)
+{
+	const struct lt_gc_generation *one = &seen->before.generations[generation];
+	return (double)between(seen, generation - 1) >= positive(one->threshold + 1 - one->count);
+}
+
 /* Why it cannot have been an automatic one, by the counters before it; NULL: it can. */
 static const char *not_automatic(const struct lt_gc_recording *recording,
 				 const struct lt_watch_event *seen)
 {
-	const struct lt_gc_state *state = &seen->before;
+	const struct lt_gc_state met = settings_met(seen), *state = &met;
 	const struct lt_gc_generation *g = state->generations;
 	if (!state->enabled)
 		return "automatic collection was off";
@@ -309,10 +413,12 @@ static const char *not_automatic(const struct lt_gc_recording *recording,
 		return "too few objects had been made for an automatic one";
 	if (recording->incremental)
 		return NULL;
-	if (seen->generation > 0 && objects_until(state, seen->generation) > possible)
+	if (seen->generation > 0 &&
+	    (objects_until(state, seen->generation) > possible || !reached(seen, seen->generation)))
 		return "the count of its generation was not over its threshold";
 	if (seen->generation == OLDEST && recording->quarter_rule && !quarter_full(state) &&
-	    (double)state->long_lived_total / 4 - (double)state->long_lived_pending > possible)
+	    ((double)state->long_lived_total / 4 - (double)state->long_lived_pending > possible ||
+	     between(seen, 1) == 0))
 		return "the 25 % rule would have put off an automatic full one";
 	if (seen->generation == 0 && over(state, 1) &&
 	    objects_until(state, 0) + (double)g[0].threshold + 1 > possible)

@@ -28,8 +28,15 @@ const struct lt_gc_frame *lt_gc_own_frame(const struct lt_gc_recording *recordin
 void lt_gc_frame_add(const struct lt_gc_frame *frame, struct lt_text *text);
 
 /*
+ * Whether a change of the settings lets go a count that is over the threshold by then: automatic collection was off, or the
+ * threshold higher, while the objects were made. False for a collection.
+ */
+bool lt_gc_lets_go(const struct lt_watch_event *change);
+
+/*
  * The cause of a collection whose `seen` and stack are filled in; of every other event LT_CAUSE_UNKNOWN.
- * Appends its place in the program's own code, nothing when that is not known, and the sentence.
+ * Appends its place in the program's own code, nothing when that is not known, and the sentence. What came right before
+ * is looked up in the recording's events.
  */
 enum lt_gc_cause lt_gc_cause_decide(const struct lt_gc_recording *recording,
 				    const struct lt_gc_event *event, struct lt_text *where,

@@ -1,5 +1,7 @@
 #include "analysis/gc_summary.h"
 
+#include "analysis/gc_causes.h"
+
 #include <string.h>
 
 enum {
@@ -199,7 +201,9 @@ static void add_made(struct lt_gc_summary *summary, const struct lt_gc_event *ev
 	if (automatic && count <= (double)young->threshold)
 		count = (double)young->threshold + 1;
 	spread_made(summary, event->seen.start_ns, count);
-	if (automatic && young->count > 0 && (uint64_t)young->count > summary->longest_wait) {
+	bool let_go = summary->let_go || !event->seen.before.enabled || young->threshold <= 0;
+	if (automatic && !let_go && young->count > 0 &&
+	    (uint64_t)young->count > summary->longest_wait) {
 		summary->longest_wait = (uint64_t)young->count;
 		summary->longest_wait_ns = event->seen.end_ns - event->seen.start_ns;
 	}
@@ -215,6 +219,7 @@ enum lt_status lt_gc_summary_add(struct lt_session *session, struct lt_gc_summar
 		return LT_OK;
 	if (seen->kind != LT_WATCH_COLLECTION && seen->kind != LT_WATCH_MISSED) {
 		summary->changes++;
+		summary->let_go |= seen->interpreter == 0 && lt_gc_lets_go(seen);
 		return LT_OK;
 	}
 	int g = seen->generation;
@@ -231,6 +236,7 @@ enum lt_status lt_gc_summary_add(struct lt_session *session, struct lt_gc_summar
 	add_slot(summary, seen);
 	add_survival(summary, recording, seen);
 	add_made(summary, event);
+	summary->let_go &= seen->interpreter != 0;
 	return LT_OK;
 }
 

@@ -47,8 +47,10 @@ struct lt_gc_summary {
 	struct lt_gc_survival survival[LT_GC_GENERATIONS];
 	uint64_t missed;       /* of all.count, no event was seen of them */
 	uint64_t full_in_vain; /* full collections that found nothing */
-	uint64_t longest_wait; /* the highest count of generation 0 at an automatic collection, */
+	/* The highest count of generation 0 at an automatic collection that nothing but C code had put off, */
+	uint64_t longest_wait;
 	uint64_t longest_wait_ns; /* and how long that one took */
+	bool let_go; /* a change of the settings since the last collection let its count go: lt_gc_lets_go() */
 	double made; /* what the counter of generation 0 had come to at each collection, in all */
 	struct lt_gc_place *places; /* most time first after lt_gc_summary_finish() */
 	size_t place_count;

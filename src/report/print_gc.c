@@ -237,13 +237,18 @@ static void add_state(struct lt_screen *screen, const struct lt_gc_result *resul
 		     recording->cut ? lt_screen_format(screen, "%sthe recording is cut off", dot)
 				    : "");
 	if (summary->sampled)
-		lt_text_addf(
-			screen->out,
-			"Collector %s%sthresholds %lld, %lld, %lld%s%s new tracked objects a "
-			"second, less those freed at once\n",
-			summary->last.state.enabled ? "on" : "OFF", dot, (long long)g[0].threshold,
-			(long long)g[1].threshold, (long long)g[2].threshold, dot,
-			lt_screen_count(screen, (uint64_t)fmax(0, lt_gc_summary_rate(summary))));
+		lt_screen_paragraph(
+			screen, 0, "", 0,
+			lt_screen_format(
+				screen,
+				"Collector %s%sthresholds %lld, %lld, %lld%s%s new tracked objects "
+				"a "
+				"second, less those freed at once",
+				summary->last.state.enabled ? "on" : "OFF", dot,
+				(long long)g[0].threshold, (long long)g[1].threshold,
+				(long long)g[2].threshold, dot,
+				lt_screen_count(screen,
+						(uint64_t)fmax(0, lt_gc_summary_rate(summary)))));
 	if (*recording->why_not != '\0' && screen->style->verbosity >= 0)
 		lt_screen_paragraph(screen, 0, "", 0,
 				    lt_screen_format(screen, "No better source: %s.",

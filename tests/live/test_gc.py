@@ -242,3 +242,42 @@ def test_gc_says_who_changed_the_collector(interpreter, lowtide):
     calls = ["gc.disable", "gc.enable", "gc.freeze", "gc.unfreeze", "gc.set_threshold", "gc.set_debug"]
     lines = {one["call"]: one["where"].split(":")[-2:] for one in found["changes"]}
     assert lines == {call: [str(first + i), "change"] for i, call in enumerate(calls)}, lines
+
+
+# Keeps the collector out of a request, as some services do: what was made meanwhile is collected once it is on again.
+OFF_AND_ON = textwrap.dedent('''
+    import gc, time
+
+    gc.collect()
+    ready(line=LINE)
+    while True:
+        gc.disable()
+        held = [[] for _ in range(60000)]
+        time.sleep(0.01)
+        gc.enable()
+        held.append([])
+        time.sleep(0.03)
+        held = None
+''')
+OFF_AND_ON = OFF_AND_ON.replace("LINE", str(OFF_AND_ON.split("\n").index("    gc.enable()") + 1))
+
+
+@pytest.mark.parametrize("source", ["probe", "poll"])
+def test_what_waits_while_the_collector_is_off(interpreter, lowtide, source):
+    with Target(interpreter, OFF_AND_ON) as target:
+        result = lowtide("gc", "--json", "-d", "2", "--source", source, target.pid)
+        line = target.facts["line"]
+    if source == "probe" and result.code == 4:
+        pytest.skip(result.err)
+    assert result.code == 0, result
+    found = result.json["result"]
+    causes = found["summary"]["by_cause"]
+    assert set(causes) <= {"threshold-0", "threshold-1", "threshold-2", "unknown"} and "threshold-0" in causes, causes
+    # Of the first one the call may lie before the recording.
+    waited = [one for one in found["collections"] if one["counts"][0] > 50000 and one["start"] > found["changes"][0]["start"]]
+    assert waited, found["collections"]
+    for one in waited:
+        assert "next bytecode" not in one["evidence"], one
+        assert "automatic collection was off" in one["evidence"], one
+        assert source != "probe" or one["evidence"].endswith(f"target.py:{line}:<module>"), one
+    assert "gc-young-pause" not in [one["id"] for one in found["findings"]]

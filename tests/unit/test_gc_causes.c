@@ -200,6 +200,92 @@ static void test_concluded(void **state)
 	expect(&recording, &event, LT_CAUSE_UNKNOWN, "", "which generation");
 }
 
+/* One made while automatic collection was off, or the threshold higher, is due the moment that it is let go. */
+static void test_let_go(void **state)
+{
+	(void)state;
+	struct lt_gc_event change = collection(-1, 22826, 3, 3);
+	change.seen.kind = LT_WATCH_CALLED;
+	change.seen.call = LT_CALL_ENABLE;
+	change.where = "/srv/app.py:22:serve";
+	change.seen.after = change.seen.before;
+	change.seen.before.enabled = false;
+	struct lt_gc_recording recording = recording_of(NULL, 0);
+	recording.events = (struct lt_gc_events){.data = &change, .count = 1, .capacity = 1};
+	struct lt_gc_event event = collection(0, 22827, 3, 3);
+	event.seen.call_certain = true;
+	expect(&recording, &event, LT_CAUSE_THRESHOLD_0, "",
+	       "automatic collection was off until gc.enable() at /srv/app.py:22:serve");
+	change.seen.before.enabled = true;
+	change.seen.before.generations[0].threshold = 50000;
+	change.seen.call = LT_CALL_SET_THRESHOLD;
+	expect(&recording, &event, LT_CAUSE_THRESHOLD_0, "",
+	       "the threshold was higher until gc.set_threshold() at");
+	/* What was made after the change is another matter. */
+	change.seen.before.generations[0].count = change.seen.after.generations[0].count = 12;
+	expect(&recording, &event, LT_CAUSE_THRESHOLD_0, "", "waits for the next bytecode");
+	change.seen.after.generations[0].count = 22826;
+	change.seen.interpreter = 1;
+	expect(&recording, &event, LT_CAUSE_THRESHOLD_0, "", "waits for the next bytecode");
+}
+
+/* Between two looks by polling: settings and statistics of both count. */
+static void test_between_looks(void **state)
+{
+	(void)state;
+	struct lt_gc_recording recording = recording_of(NULL, 0);
+	struct lt_gc_event event = collection(0, 4923, 0, 0);
+	event.seen.source = LT_WATCH_POLL;
+	event.seen.before_age_ns = 1000000;
+	event.seen.after = event.seen.before;
+	event.seen.before.enabled = false;
+	event.seen.after.generations[0].collections = 1;
+	expect(&recording, &event, LT_CAUSE_THRESHOLD_0, "", "has been turned on");
+	event.seen.after.enabled = false;
+	expect(&recording, &event, LT_CAUSE_EXPLICIT, "", "automatic collection was off");
+	/* No collection of generation 1 lies between: it takes six to bring the count from 5 over 10. */
+	event = collection(2, 117, 11, 5);
+	event.seen.source = LT_WATCH_POLL;
+	event.seen.before_age_ns = 8200000;
+	event.seen.before.long_lived_total = 8051;
+	event.seen.before.long_lived_pending = 5000;
+	event.seen.after = event.seen.before;
+	event.seen.after.generations[2].collections = 1;
+	event.seen.after.generations[1].collections = 2;
+	expect(&recording, &event, LT_CAUSE_EXPLICIT, "", "was not over its threshold");
+	event.seen.after.generations[1].collections = 6;
+	expect(&recording, &event, LT_CAUSE_THRESHOLD_2, "",
+	       "generation 2 went over its threshold of 10 (it was 5 8.2 ms before)");
+	/* What is pending grows with collections of generation 1 only. */
+	event.seen.before.generations[2].count = 11;
+	event.seen.before.long_lived_pending = 84;
+	event.seen.after.generations[1].collections = 0;
+	expect(&recording, &event, LT_CAUSE_EXPLICIT, "", "25 % rule");
+}
+
+static void test_waits_that_are_none(void **state)
+{
+	(void)state;
+	struct lt_session session;
+	lt_session_init(&session);
+	struct lt_gc_recording recording = {.start_ns = 0, .end_ns = 1000000000};
+	struct lt_gc_summary summary = {0};
+	struct lt_gc_event change = collection(-1, 50000, 0, 0), event = collection(0, 50001, 0, 0);
+	change.seen.kind = LT_WATCH_CALLED;
+	change.seen.after = change.seen.before;
+	change.seen.before.enabled = false;
+	change.where = event.where = "";
+	event.cause = LT_CAUSE_THRESHOLD_0;
+	event.seen.end_ns = 30000000;
+	assert_int_equal(lt_gc_summary_add(&session, &summary, &recording, &change), LT_OK);
+	assert_int_equal(lt_gc_summary_add(&session, &summary, &recording, &event), LT_OK);
+	assert_int_equal(summary.longest_wait, 0);
+	assert_int_equal(lt_gc_summary_add(&session, &summary, &recording, &event), LT_OK);
+	assert_int_equal(summary.longest_wait, 50001);
+	lt_gc_summary_deinit(&summary);
+	lt_session_deinit(&session);
+}
+
 static void test_percentiles(void **state)
 {
 	(void)state;
@@ -262,6 +348,9 @@ int main(void)
 		cmocka_unit_test(test_thresholds),
 		cmocka_unit_test(test_calls),
 		cmocka_unit_test(test_concluded),
+		cmocka_unit_test(test_let_go),
+		cmocka_unit_test(test_between_looks),
+		cmocka_unit_test(test_waits_that_are_none),
 		cmocka_unit_test(test_call_in_a_signal_handler),
 		cmocka_unit_test(test_callbacks_at_the_end),
 		cmocka_unit_test(test_percentiles),
