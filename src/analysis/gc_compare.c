@@ -133,6 +133,14 @@ static void fill_settings(struct lt_gc_side *side, const struct lt_gc_side_feed 
 	set(side, LT_FIGURE_FROZEN, known, summary->frozen || feed->froze);
 }
 
+/* Where the release keeps no number of them: what young collections moved on since the last one of generation 1. */
+static double uncounted(const struct lt_gc_state *state)
+{
+	double moves = (double)state->generations[1].count;
+	double each = (double)state->generations[0].threshold + 1;
+	return state->heap_size < 0 && moves > 0 && each > 0 ? moves * each : 0;
+}
+
 static void fill_heap(struct lt_gc_side *side, const struct lt_gc_side_feed *feed)
 {
 	const struct lt_gc_summary *summary = &feed->summary;
@@ -142,6 +150,7 @@ static void fill_heap(struct lt_gc_side *side, const struct lt_gc_side_feed *fee
 	    over(feed->tracked, (double)feed->tracked_samples));
 	set(side, LT_FIGURE_TRACKED_GROWTH, two && feed->tracked_samples > 1,
 	    over((double)feed->last_tracked - (double)feed->first_tracked, seconds));
+	side->uncounted = fmax(uncounted(&summary->first.state), uncounted(&summary->last.state));
 	set(side, LT_FIGURE_RSS, feed->samples > 0, over(feed->rss, (double)feed->samples));
 	set(side, LT_FIGURE_RSS_GROWTH, two,
 	    over((double)summary->last.rss_bytes - (double)summary->first.rss_bytes, seconds));
@@ -226,11 +235,12 @@ static double larger_of(double a, double b)
 	return a > b ? a : b;
 }
 
-/* The youngest objects come and go: so many of them are no growth. */
+/* The youngest objects come and go, and others are counted late: so many of them are no growth. */
 static double young_most(const struct lt_gc_side side[LT_SIDES])
 {
 	return 2 * larger_of(side[LT_SIDE_BEFORE].figure[LT_FIGURE_THRESHOLD_0],
-			     side[LT_SIDE_AFTER].figure[LT_FIGURE_THRESHOLD_0]);
+			     side[LT_SIDE_AFTER].figure[LT_FIGURE_THRESHOLD_0]) +
+	       larger_of(side[LT_SIDE_BEFORE].uncounted, side[LT_SIDE_AFTER].uncounted);
 }
 
 /* Tracked objects, within the recording. */

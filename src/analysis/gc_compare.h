@@ -76,6 +76,8 @@ struct lt_gc_side {
 	int64_t start_unix_ms;
 	uint64_t collections;
 	bool cut; /* of a recording that was not finished */
+	/* Objects of generation 1 at its first or its last sample, at most, that the estimate of tracked objects leaves out. */
+	double uncounted;
 	bool known[LT_FIGURE_COUNT];
 	double figure[LT_FIGURE_COUNT];
 };

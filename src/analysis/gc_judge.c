@@ -17,13 +17,14 @@ enum {
 	TEXTS = 8,
 	FEW = 5, /* collections of both sides together that say nothing yet */
 };
-static const double HIGH_SHARE = 0.05, LONG_PAUSE_MS = 10;
+static const double HIGH_SHARE = 0.05, LONG_PAUSE_MS = 10, BUDGET_MS = 100;
 
 struct judge {
 	struct lt_gc_comparison *comparison;
 	const struct lt_gc_side *before, *after;
 	const struct lt_gc_side_feed *const *feeds;
 	bool by_request; /* rates are those of a request */
+	bool told_calls; /* that gc.collect() is called more or less often */
 	bool failed;
 	char texts[TEXTS][48];
 	unsigned text;
@@ -135,6 +136,28 @@ static bool heap_grew(const struct judge *judge)
 	       rose(judge, LT_FIGURE_RSS);
 }
 
+/* Longer by more than chance: see is_changed(). */
+static double limit(const struct judge *judge, enum lt_gc_figure figure)
+{
+	return judge->before->figure[figure] * 1.25 + 0.5;
+}
+
+/* A single longer one is nothing yet, as long as nobody would notice it: other load on the machine makes such. */
+static bool by_chance(const struct judge *judge)
+{
+	const struct lt_gc_pauses *pauses = &judge->feeds[LT_SIDE_AFTER]->summary.all.pauses;
+	bool many = lt_gc_pauses_over(pauses, limit(judge, LT_FIGURE_PAUSE_P99)) >
+		    1 + pauses->count / 50;
+	return !heap_grew(judge) && judge->after->figure[LT_FIGURE_PAUSE_MAX] < BUDGET_MS &&
+	       lt_gc_pauses_over(pauses, limit(judge, LT_FIGURE_PAUSE_MAX)) < 2 &&
+	       !(many && rose(judge, LT_FIGURE_PAUSE_P99));
+}
+
+static bool pauses_longer(const struct judge *judge)
+{
+	return rose(judge, LT_FIGURE_PAUSE_MAX) && !by_chance(judge);
+}
+
 /* What grew, for the end of a sentence. */
 static const char *growth(struct judge *judge)
 {
@@ -188,7 +211,12 @@ static void judge_off(struct judge *judge)
 	double added =
 		judge->after->figure[LT_FIGURE_MADE] * judge->after->figure[LT_FIGURE_SECONDS];
 	if (is_off(judge->before)) {
-		if (heap_grew(judge) || added > 1000)
+		if (judge->after->figure[LT_FIGURE_EXPLICIT] > 0)
+			add(judge, LT_VERDICT_SAME,
+			    "Automatic collection is off in both; gc.collect() is called %s times "
+			    "a second in its place, it was %s",
+			    is(judge, LT_FIGURE_EXPLICIT), was(judge, LT_FIGURE_EXPLICIT));
+		else if (heap_grew(judge) || added > 1000)
 			add(judge, LT_VERDICT_LOOK,
 			    "Automatic collection is off in both, and %s tracked objects were "
 			    "added in the second: nothing frees the cycles among them",
@@ -278,7 +306,7 @@ static void judge_fewer(struct judge *judge)
 	if (thresholds_moved(judge) > 0 && !fell(judge, made)) {
 		const char *from = thresholds(judge, judge->before);
 		const char *to = thresholds(judge, judge->after);
-		if (heap_grew(judge) || rose(judge, LT_FIGURE_PAUSE_MAX))
+		if (heap_grew(judge) || pauses_longer(judge))
 			add(judge, LT_VERDICT_BAD,
 			    "There are fewer collections because the thresholds went up, %s to %s, "
 			    "not because there is less to do: as much is allocated, garbage waits "
@@ -287,10 +315,12 @@ static void judge_fewer(struct judge *judge)
 		else
 			add(judge, LT_VERDICT_GOOD,
 			    "There are fewer collections because the thresholds went up, %s to %s; "
-			    "the heap did not grow and no pause got longer",
-			    from, to);
+			    "the heap did not grow%s",
+			    from, to,
+			    rose(judge, LT_FIGURE_PAUSE_MAX) ? "" : " and no pause got longer");
 	} else if (!judge->by_request && fell(judge, LT_FIGURE_EXPLICIT) &&
 		   step(judge, LT_FIGURE_EXPLICIT) < step(judge, LT_FIGURE_RATE) / 2) {
+		judge->told_calls = true;
 		add(judge, LT_VERDICT_GOOD,
 		    "There are fewer collections because gc.collect() is called less often: %s a "
 		    "second became %s",
@@ -336,6 +366,7 @@ static void judge_more(struct judge *judge)
 	enum lt_gc_verdict verdict = costly ? LT_VERDICT_BAD : LT_VERDICT_LOOK;
 	if (rose(judge, LT_FIGURE_EXPLICIT)) {
 		const char *where = caller(judge);
+		judge->told_calls = true;
 		add(judge, verdict,
 		    "There are more collections because gc.collect() is called: %s times a second "
 		    "became %s%s%s",
@@ -363,22 +394,72 @@ static void judge_more(struct judge *judge)
 	}
 }
 
+/* At as many collections in all: who calls, and full ones in the place of young ones. */
+static void judge_kinds(struct judge *judge)
+{
+	bool costly = judge->after->figure[LT_FIGURE_SHARE] >= HIGH_SHARE;
+	enum lt_gc_verdict verdict = costly ? LT_VERDICT_BAD : LT_VERDICT_LOOK;
+	const char *where = caller(judge);
+	if (judge->by_request || judge->told_calls)
+		return;
+	if (rose(judge, LT_FIGURE_EXPLICIT))
+		add(judge, verdict, "gc.collect() is called more often: %s a second became %s%s%s",
+		    was(judge, LT_FIGURE_EXPLICIT), is(judge, LT_FIGURE_EXPLICIT),
+		    where != NULL ? ", most at " : "", where != NULL ? where : "");
+	else if (fell(judge, LT_FIGURE_EXPLICIT))
+		add(judge, LT_VERDICT_GOOD,
+		    "gc.collect() is called less often: %s a second became %s",
+		    was(judge, LT_FIGURE_EXPLICIT), is(judge, LT_FIGURE_EXPLICIT));
+	else if (rose(judge, LT_FIGURE_RATE_2) && !rose(judge, LT_FIGURE_RATE))
+		add(judge, verdict,
+		    "More of the collections are full ones, which look at every object: %s a "
+		    "second became %s",
+		    was(judge, LT_FIGURE_RATE_2), is(judge, LT_FIGURE_RATE_2));
+}
+
+static void judge_pauses(struct judge *judge)
+{
+	bool most = rose(judge, LT_FIGURE_PAUSE_MAX), p99 = rose(judge, LT_FIGURE_PAUSE_P99);
+	const char *was_most = was(judge, LT_FIGURE_PAUSE_MAX);
+	const char *is_most = is(judge, LT_FIGURE_PAUSE_MAX);
+	if (by_chance(judge))
+		add(judge, LT_VERDICT_LOOK,
+		    "One pause took %s, where the longest was %s. The others did not get longer, "
+		    "and the heap did not grow: other load on the machine can be the reason",
+		    is_most, was_most);
+	else if (p99)
+		add(judge, LT_VERDICT_BAD,
+		    "Pauses got longer: 99 %% were below %s and are below %s, the longest was %s "
+		    "and is %s",
+		    was(judge, LT_FIGURE_PAUSE_P99), is(judge, LT_FIGURE_PAUSE_P99), was_most,
+		    is_most);
+	else if (most)
+		add(judge, LT_VERDICT_BAD, "The longest pause got longer: it was %s and is %s",
+		    was_most, is_most);
+}
+
+static void judge_share(struct judge *judge)
+{
+	const struct lt_gc_summary *summary = &judge->feeds[LT_SIDE_AFTER]->summary;
+	const struct lt_gc_place *most = summary->place_count > 0 ? &summary->places[0] : NULL;
+	bool known = most != NULL && *most->where != '\0' &&
+		     most->total_ns > summary->all.pauses.total_ns / 2;
+	add(judge, LT_VERDICT_BAD, "The collector takes more of the time: %s became %s%s%s%s%s",
+	    was(judge, LT_FIGURE_SHARE), is(judge, LT_FIGURE_SHARE),
+	    known ? ", most of it at " : "", known ? most->where : "", known ? ", " : "",
+	    known ? lt_gc_cause_name(most->cause) : "");
+}
+
 static void judge_cost(struct judge *judge)
 {
 	bool longer = rose(judge, LT_FIGURE_PAUSE_MAX) || rose(judge, LT_FIGURE_PAUSE_P99);
 	if (longer && judge->after->figure[LT_FIGURE_PAUSE_MAX] >= LONG_PAUSE_MS)
-		add(judge, LT_VERDICT_BAD,
-		    "Pauses got longer: 99 %% were below %s and are below %s, the longest was %s "
-		    "and "
-		    "is %s",
-		    was(judge, LT_FIGURE_PAUSE_P99), is(judge, LT_FIGURE_PAUSE_P99),
-		    was(judge, LT_FIGURE_PAUSE_MAX), is(judge, LT_FIGURE_PAUSE_MAX));
+		judge_pauses(judge);
 	else if (fell(judge, LT_FIGURE_PAUSE_MAX) && !is_off(judge->after))
 		add(judge, LT_VERDICT_GOOD, "Pauses got shorter: the longest was %s and is %s",
 		    was(judge, LT_FIGURE_PAUSE_MAX), is(judge, LT_FIGURE_PAUSE_MAX));
 	if (rose(judge, LT_FIGURE_SHARE) && judge->after->figure[LT_FIGURE_SHARE] >= HIGH_SHARE)
-		add(judge, LT_VERDICT_BAD, "The collector takes more of the time: %s became %s",
-		    was(judge, LT_FIGURE_SHARE), is(judge, LT_FIGURE_SHARE));
+		judge_share(judge);
 	else if (fell(judge, LT_FIGURE_SHARE) && !is_off(judge->after))
 		add(judge, LT_VERDICT_GOOD, "The collector takes less of the time: %s became %s",
 		    was(judge, LT_FIGURE_SHARE), is(judge, LT_FIGURE_SHARE));
@@ -468,6 +549,8 @@ bool lt_gc_judge(struct lt_gc_comparison *comparison,
 		judge_fewer(&judge);
 	else if (!off && rose(&judge, rate))
 		judge_more(&judge);
+	if (!off && judge.before->collections + judge.after->collections >= FEW)
+		judge_kinds(&judge);
 	judge_cost(&judge);
 	judge_garbage(&judge);
 	judge_heap(&judge);

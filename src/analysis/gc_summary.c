@@ -63,6 +63,14 @@ double lt_gc_pauses_ms(const struct lt_gc_pauses *pauses, double share)
 	return (double)pauses->max_ns / 1e6;
 }
 
+uint64_t lt_gc_pauses_over(const struct lt_gc_pauses *pauses, double ms)
+{
+	uint64_t count = 0;
+	for (size_t i = BUCKETS; pauses->count > 0 && i-- > 0 && bucket_ns(i) / 1e6 > ms;)
+		count += pauses->buckets[i];
+	return count;
+}
+
 static bool add_to_group(struct lt_gc_group *group, const struct lt_watch_event *seen)
 {
 	group->count += seen->kind == LT_WATCH_MISSED ? seen->missed : 1;

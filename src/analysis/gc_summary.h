@@ -91,6 +91,8 @@ struct lt_gc_sink lt_gc_summary_sink(struct lt_gc_summary_feed *feed);
 
 /* The length in ms below which `share` (0 to 1) of the pauses stay, at most 1 % off; 0 for none. */
 double lt_gc_pauses_ms(const struct lt_gc_pauses *pauses, double share);
+/* How many took longer than this, but for those within 1 % of it. */
+uint64_t lt_gc_pauses_over(const struct lt_gc_pauses *pauses, double ms);
 
 /* Tracked objects made in a second, less those that reference counts freed at once. */
 double lt_gc_summary_rate(const struct lt_gc_summary *summary);

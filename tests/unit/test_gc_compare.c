@@ -26,6 +26,7 @@ struct plan {
 	int64_t collected;      /* in each */
 	double made_per_second; /* without collections: how the count grows */
 	int64_t tracked, tracked_growth;
+	int64_t count_1; /* of generation 1 */
 	uint64_t rss;
 	uint64_t requests;
 	unsigned seconds;
@@ -52,6 +53,7 @@ static struct lt_gc_state state_of(const struct plan *plan, int64_t count)
 	for (int g = 0; g < LT_GC_GENERATIONS; g++)
 		state.generations[g].threshold = plan->thresholds[g];
 	state.generations[0].count = count;
+	state.generations[1].count = plan->count_1;
 	return state;
 }
 
@@ -214,8 +216,10 @@ static void test_thresholds(void **state)
 	after.rss = 300 << 20;
 	expect(&after, LT_VERDICT_BAD, "garbage waits longer, and RSS rose from 200.0 MiB to");
 	after.rss = twice.rss;
-	after.longest_ns = 90000000;
-	expect(&after, LT_VERDICT_BAD, "the longest pause rose from 6.0 ms to 90.0 ms");
+	after.longest_ns = 190000000;
+	expect(&after, LT_VERDICT_BAD, "the longest pause rose from 6.0 ms to 190.0 ms");
+	after.longest_ns = 20000000;
+	expect(&after, LT_VERDICT_LOOK, "One pause took 20.0 ms, where the longest was 6.0 ms");
 	after = scaled(4);
 	after.thresholds[0] = 175;
 	expect(&after, LT_VERDICT_SAME, "because the thresholds went down");
@@ -236,6 +240,54 @@ static void test_more_calls(void **state)
 	assert_int_equal(comparison.verdict, LT_VERDICT_GOOD);
 	assert_non_null(strstr(comparison.reasons.data[0].text, "is called less often"));
 	lt_gc_comparison_deinit(&comparison);
+	/* Calls in the place of young collections: as many in all. */
+	after = twice;
+	after.per_second[0] = 1.5;
+	after.explicit_per_second = 0.3;
+	expect(&after, LT_VERDICT_LOOK,
+	       "gc.collect() is called more often: 0.00 a second became 0.30, most at tasks.py:88");
+	after.pause_ns = 60000000;
+	after.longest_ns = 60000000;
+	comparison = compare(&twice, &after);
+	assert_int_equal(comparison.verdict, LT_VERDICT_BAD);
+	bool found = false;
+	for (size_t i = 0; i < comparison.reasons.count; i++)
+		found |= strstr(comparison.reasons.data[i].text, "takes more of the time") != NULL;
+	assert_true(found);
+	lt_gc_comparison_deinit(&comparison);
+	after = twice;
+	after.per_second[0] = 1.5;
+	after.per_second[2] = 0.32;
+	expect(&after, LT_VERDICT_LOOK,
+	       "More of the collections are full ones, which look at every object: 0.02 a second");
+}
+
+static void test_off_in_both(void **state)
+{
+	(void)state;
+	struct plan before = scaled(0), after = scaled(0);
+	before.disabled = after.disabled = true;
+	before.made_per_second = after.made_per_second = 500;
+	struct lt_gc_comparison comparison = compare(&before, &after);
+	assert_int_equal(comparison.verdict, LT_VERDICT_LOOK);
+	assert_non_null(strstr(comparison.reasons.data[0].text, "nothing frees the cycles"));
+	lt_gc_comparison_deinit(&comparison);
+	before.explicit_per_second = after.explicit_per_second = 0.2;
+	comparison = compare(&before, &after);
+	assert_int_equal(comparison.verdict, LT_VERDICT_SAME);
+	assert_non_null(strstr(comparison.reasons.data[0].text, "in its place"));
+	lt_gc_comparison_deinit(&comparison);
+}
+
+/* Objects of start-up that a collection of generation 1 counts at last are no growth of the heap. */
+static void test_objects_that_are_counted_late(void **state)
+{
+	(void)state;
+	struct plan after = scaled(0.25);
+	after.tracked_growth = 100;
+	expect(&after, LT_VERDICT_LOOK, "tracked objects grow by 100 a second");
+	after.count_1 = 9;
+	expect(&after, LT_VERDICT_GOOD, "because less is allocated");
 }
 
 static void test_settings(void **state)
@@ -257,7 +309,21 @@ static void test_pauses_and_heap(void **state)
 	(void)state;
 	struct plan after = twice;
 	after.longest_ns = 500000000;
-	expect(&after, LT_VERDICT_BAD, "Pauses got longer");
+	expect(&after, LT_VERDICT_BAD,
+	       "The longest pause got longer: it was 6.0 ms and is 500.0 ms");
+	after.longest_ns = 40000000;
+	expect(&after, LT_VERDICT_LOOK, "other load on the machine can be the reason");
+	after.pause_ns = 15000000;
+	expect(&after, LT_VERDICT_BAD,
+	       "Pauses got longer: 99 % were below 1.5 ms and are below 15.0 ms");
+	/* Most of them, and none longer than the longest. */
+	after.longest_ns = 10000000;
+	after.pause_ns = 5000000;
+	struct plan before = twice;
+	before.longest_ns = 10000000;
+	struct lt_gc_comparison comparison = compare(&before, &after);
+	assert_int_equal(comparison.verdict, LT_VERDICT_BAD);
+	lt_gc_comparison_deinit(&comparison);
 	after = twice;
 	after.tracked = 200000;
 	expect(&after, LT_VERDICT_LOOK, "tracked objects rose from 100,000 to 200,000");
@@ -330,6 +396,8 @@ int main(void)
 		cmocka_unit_test(test_turned_on_is_good),
 		cmocka_unit_test(test_thresholds),
 		cmocka_unit_test(test_more_calls),
+		cmocka_unit_test(test_off_in_both),
+		cmocka_unit_test(test_objects_that_are_counted_late),
 		cmocka_unit_test(test_settings),
 		cmocka_unit_test(test_pauses_and_heap),
 		cmocka_unit_test(test_too_short),
