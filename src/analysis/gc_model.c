@@ -363,29 +363,28 @@ static const char *why_not(const struct lt_gc_recording *recording, const struct
 	return "";
 }
 
-/*
- * More was collected than was counted: the rest came out of the free lists (Objects/tupleobject.c, listobject.c,
- * dictobject.c: what is taken from them does not pass _PyObject_GC_Alloc()), which collections fill and full ones clear. Lists and dicts
- * have 80 each, tuples 2,000 of each length, so that only tuples make many. Less cannot be told from what goes by
- * reference counting.
- */
-static void fit_refill(struct totals *totals, struct lt_gc_model *model)
+/* What comes out of free lists is not counted. */
+static void fit_refill(const struct lt_gc_recording *recording, struct totals *totals,
+		       struct lt_gc_model *model)
 {
-	static const double lists_and_dicts = 160, tuples = 2000, share_most = 0.9;
 	double collected = 0, filled = 0;
 	for (int i = 0; i < LT_GC_GENERATIONS; i++)
 		collected += totals->collected[i];
 	for (int i = 0; i < LT_GC_GENERATIONS - 1; i++)
 		filled += totals->collected[i];
 	double of = (double)(totals->automatic[0] + totals->automatic[1]);
-	if (totals->lost_of < REFILLS_LEAST || of < REFILLS_LEAST || filled <= 0)
+	if (of <= 0)
 		return;
-	double lost = totals->lost * (double)totals->all / (double)totals->lost_of;
-	double uncounted = bounded(collected - lost, 0, PLAUSIBLE);
-	double each = bounded(uncounted / of, 0, lists_and_dicts + tuples);
-	model->refill_share = bounded(each * of / filled, 0, share_most);
-	model->refill_most = each > lists_and_dicts ? lists_and_dicts + tuples : lists_and_dicts;
-	totals->refill = each * of / (double)totals->all;
+	struct lt_gc_refill *refill = &model->refill;
+	if (lt_gc_refill_measure(&recording->path, refill)) {
+		/* Until it is known what the replay thinks is freed. */
+		double freed = fmax(filled / of, 1);
+		refill->share = bounded(refill->each / freed, 0, 1);
+	} else if (totals->lost_of >= REFILLS_LEAST && of >= REFILLS_LEAST && filled > 0) {
+		double lost = totals->lost * (double)totals->all / (double)totals->lost_of;
+		lt_gc_refill_conclude(bounded(collected - lost, 0, PLAUSIBLE), of, filled, refill);
+	}
+	totals->refill = refill->each * of / (double)totals->all;
 }
 
 /* Without the program having been watched in between. */
@@ -433,6 +432,24 @@ static double fit_length(const struct totals *totals, struct lt_gc_model *model)
 	return passing;
 }
 
+/* The lists were seen to be filled by so much: what share that is of what the replay thinks is freed. */
+static void fit_filling(const struct totals *totals, struct lt_gc_model *model)
+{
+	enum { ROUNDS = 4 };
+	static const double close = 0.02;
+	struct lt_gc_refill *refill = &model->refill;
+	for (int round = 0; round < ROUNDS && refill->measured; round++) {
+		struct lt_gc_averages averages;
+		lt_gc_replay(model, &model->recorded, &model->itself, &averages);
+		if (!(averages.refilled > 0) ||
+		    fabs(refill->each / averages.refilled - 1) < close)
+			return;
+		double times = bounded(refill->each / averages.refilled, 0.2, 5);
+		refill->share = bounded(refill->share * times, 0, 4);
+		fit_length(totals, model);
+	}
+}
+
 static int by_size(const void *a, const void *b)
 {
 	double x = *(const double *)a, y = *(const double *)b;
@@ -456,22 +473,29 @@ static void fit_delays(struct lt_gc_model *model)
 }
 
 /*
- * What was collected and what stayed was allocated: less is an error of the stretches, which are few. So is more, unless
- * units of work say it: some garbage goes by reference counting along with what is collected.
+ * What was collected and what stayed was allocated: less is an error of the stretches, which are few. So is more than was
+ * counted and came out of the free lists, `allocated` in all; where these were not read, more than `stayed`, unless units of work say it: some
+ * garbage goes by reference counting along with what is collected, and some is not tracked. False: no memory.
  */
-static void fit_flow(const struct totals *totals, double stayed, bool regular,
+static bool fit_flow(const struct totals *totals, double stayed, double allocated, bool regular,
 		     struct lt_gc_model *model)
 {
 	enum { ROUNDS = 3 };
 	static const double close = 0.01;
+	double most = regular ? INFINITY : stayed;
+	if (model->refill.measured)
+		most = fmax(allocated, stayed);
 	for (int round = 0; round < ROUNDS && model->flow > 0; round++) {
-		double ratio = stayed / (model->flow * (double)model->run_ns);
-		if (!(ratio > 0) || fabs(ratio - 1) < close || (regular && ratio < 1))
-			return;
-		model->flow *= bounded(ratio, 0.5, 2);
-		lt_gc_steps_tilt(&model->steps, model->flow);
+		double flowed = model->flow * (double)model->run_ns;
+		double wanted = flowed < stayed ? stayed : fmin(flowed, most);
+		if (!(wanted > 0) || fabs(wanted / flowed - 1) < close)
+			break;
+		model->flow *= bounded(wanted / flowed, 0.5, 2);
+		if (!lt_gc_steps_tilt(&model->steps, model->flow))
+			return false;
 		fit_length(totals, model);
 	}
+	return true;
 }
 
 static enum lt_status fit_path(struct lt_session *session, const struct lt_gc_recording *recording,
@@ -485,8 +509,8 @@ static enum lt_status fit_path(struct lt_session *session, const struct lt_gc_re
 	for (int round = 0; round < 2; round++) {
 		double stayed = totals->kept_known ? totals->freed + totals->kept : lost;
 		double taken_back = lost > 0 ? 1 - bounded(stayed / lost, 0, 1) : 1;
-		if (!lt_gc_steps_build(&recording->path, taken_back, totals->refill,
-				       model->refill_share, stayed / model->program_ns,
+		if (!lt_gc_steps_build(&recording->path, taken_back, &model->refill,
+				       stayed / model->program_ns,
 				       (double)model->recorded.thresholds[0], &model->steps,
 				       &model->flow, &regular))
 			return lt_fail_memory(session);
@@ -495,7 +519,7 @@ static enum lt_status fit_path(struct lt_session *session, const struct lt_gc_re
 					model);
 		model->basis = LT_BASIS_PATH;
 		/* What fills the free lists is garbage: a first idea of how much there is. */
-		if (model->refill_share > 0)
+		if (totals->refill > 0)
 			model->garbage_share = bounded(totals->freed / stayed, 0, 1);
 		if (round == 0)
 			fit_delays(model);
@@ -511,8 +535,10 @@ static enum lt_status fit_path(struct lt_session *session, const struct lt_gc_re
 				bounded(totals->kept - passing * (double)totals->automatic[1], 0,
 					PLAUSIBLE);
 	}
-	if (totals->kept_known && totals->freed > 0)
-		fit_flow(totals, totals->freed + totals->kept, regular, model);
+	if (totals->kept_known && totals->freed > 0 &&
+	    !fit_flow(totals, totals->freed + totals->kept,
+		      lost + totals->refill * (double)totals->all, regular, model))
+		return lt_fail_memory(session);
 	return LT_OK;
 }
 
@@ -544,7 +570,7 @@ enum lt_status lt_gc_model_fit(struct lt_session *session, const struct lt_gc_re
 	model.run_ns = (uint64_t)bounded(model.program_ns, 1, PLAUSIBLE);
 	measure_growth(recording, &totals);
 	measure_aging(recording, &totals);
-	fit_refill(&totals, &model);
+	fit_refill(recording, &totals, &model);
 	if (!recording->at_eval_breaker)
 		model.delay_count = 0;
 	fit_bytes(recording, &totals, &model);
@@ -560,8 +586,10 @@ enum lt_status lt_gc_model_fit(struct lt_session *session, const struct lt_gc_re
 	lt_gc_replay(&model, &model.recorded, &model.itself, &averages);
 	fit_garbage(&totals, &averages, &model);
 	/* How much is garbage says how full the free lists get, and that how often it is collected. */
-	if (model.refill_share > 0)
+	if (totals.refill > 0) {
 		fit_length(&totals, &model);
+		fit_filling(&totals, &model);
+	}
 	lt_gc_replay(&model, &model.recorded, &model.itself, &averages);
 	fit_aging(&totals, &averages, &model);
 	fit_found(&totals, &model);

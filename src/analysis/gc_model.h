@@ -60,6 +60,18 @@ struct lt_gc_step {
 };
 LT_VEC(lt_gc_steps, struct lt_gc_step);
 
+/*
+ * Free lists: what a collection frees fills them, and is not counted when it is allocated again. A full one clears them. All
+ * zero: there are none.
+ */
+struct lt_gc_refill {
+	double share;  /* of what a collection frees, so much goes there */
+	double most;   /* objects that it fills them up to */
+	double taken;  /* of what is allocated while there are some, so much comes from there */
+	double each;   /* objects, by a collection that is not a full one, in the recording */
+	bool measured; /* the lists were read; else concluded from what was collected */
+};
+
 /* All zero is the empty model. Objects are such as the collector tracks; rates are per ns of the program's own run. */
 struct lt_gc_model {
 	enum lt_gc_basis basis;
@@ -79,11 +91,7 @@ struct lt_gc_model {
 	 */
 	double delays[LT_GC_DELAYS];
 	size_t delay_count;
-	/*
-	 * Free lists: so much of what a collection frees is kept there, at most `refill_most`, and is not counted when
-	 * it is allocated again. A full collection clears them.
-	 */
-	double refill_share, refill_most;
+	struct lt_gc_refill refill;
 	double flow;          /* objects that stay or become garbage */
 	double garbage_share; /* of the flow */
 	/*

@@ -217,9 +217,13 @@ void lt_piece_sample(struct lt_piece_writer *writer, const struct lt_gc_sample *
 void lt_piece_point(struct lt_piece_writer *writer, const struct lt_watch_point *point)
 {
 	struct lt_text *out = &writer->point_part.bytes;
-	put(out, point->kind);
+	put(out, point->kind + (point->lists_known ? LT_PIECE_LISTS_KNOWN : 0));
 	put_signed(out, (int64_t)(point->at_ns - writer->point.at_ns));
 	put_signed(out, (int64_t)point->count - writer->point.count);
+	if (point->lists_known) {
+		put(out, point->free_tuples);
+		put(out, point->free_lists);
+	}
 	writer->point = *point;
 	writer->point_part.count++;
 }

@@ -261,6 +261,17 @@ static bool read_samples(struct input *in)
 	return true;
 }
 
+static bool read_lists(struct input *in, struct lt_watch_point *point)
+{
+	uint64_t tuples, lists;
+	if (!get(in, &tuples) || tuples > UINT16_MAX || !get(in, &lists) || lists > UINT8_MAX)
+		return false;
+	point->lists_known = true;
+	point->free_tuples = (uint16_t)tuples;
+	point->free_lists = (uint8_t)lists;
+	return true;
+}
+
 static bool read_points(struct input *in)
 {
 	struct lt_watch_point *point = &in->reader->point;
@@ -270,7 +281,8 @@ static bool read_points(struct input *in)
 	for (uint64_t i = 0; i < count; i++) {
 		uint64_t kind;
 		int64_t later, more;
-		if (!get(in, &kind) || kind >= LT_POINT_KINDS || !get_signed(in, &later) ||
+		if (!get(in, &kind) || kind % LT_PIECE_LISTS_KNOWN >= LT_POINT_KINDS ||
+		    kind / LT_PIECE_LISTS_KNOWN > 1 || !get_signed(in, &later) ||
 		    !get_signed(in, &more) || in->recording->path.count >= LT_POINTS_MOST)
 			return false;
 		more = (int64_t)((uint64_t)more + (uint64_t)(int64_t)point->count);
@@ -278,7 +290,9 @@ static bool read_points(struct input *in)
 			return false;
 		*point = (struct lt_watch_point){.at_ns = point->at_ns + (uint64_t)later,
 						 .count = (int32_t)more,
-						 .kind = (uint8_t)kind};
+						 .kind = (uint8_t)(kind % LT_PIECE_LISTS_KNOWN)};
+		if (kind >= LT_PIECE_LISTS_KNOWN && !read_lists(in, point))
+			return false;
 		if (!lt_watch_points_push(&in->recording->path, *point)) {
 			in->no_memory = true;
 			return false;

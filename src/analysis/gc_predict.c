@@ -23,6 +23,7 @@ struct replay {
 	double delay;    /* and will not for so many allocations */
 	uint64_t delays_used;
 	double spare; /* objects in free lists: whoever takes one is not counted */
+	double refilled;
 	double live, total, pending;
 	double all_passing;
 	double alike[LT_GC_GENERATIONS]; /* collections that took about as long as the longest */
@@ -107,6 +108,18 @@ static void note_time(struct replay *replay, int generation, double took_ns)
 		++*alike;
 }
 
+/* What is freed fills the free lists; a full collection clears them at its end. */
+static void refill(struct replay *replay, int generation, double freed)
+{
+	const struct lt_gc_refill *refill = &replay->model->refill;
+	double before = replay->spare;
+	replay->spare = least(before + freed * refill->share, most(refill->most, before));
+	if (generation == 2)
+		replay->spare = 0;
+	else
+		replay->refilled += replay->spare - before;
+}
+
 /* gc_collect_main(): the generation and those younger are looked at; what survives is one older. */
 static void collect(struct replay *replay, int generation, double level,
 		    const struct lt_gc_step *step)
@@ -144,10 +157,7 @@ static void collect(struct replay *replay, int generation, double level,
 	for (int i = 0; i <= generation; i++)
 		replay->older[i] = 0;
 	replay->count = 0;
-	/* What is freed fills the free lists; a full collection clears them at its end. */
-	replay->spare += collected * model->refill_share;
-	replay->spare = generation == 2 ? 0 : least(replay->spare, model->refill_most);
-
+	refill(replay, generation, collected);
 	note_time(replay, generation, lt_gc_collection_ns(&model->costs, candidates, collected));
 	replay->collections[generation]++;
 	replay->all++;
@@ -185,12 +195,14 @@ static void collect_due(struct replay *replay, double level, const struct lt_gc_
 	collect(replay, replay->bound > 0 ? 2 : choose(replay), level, step);
 }
 
-/* How many of so many allocations come out of the free lists. */
-static double take_spare(struct replay *replay, double allocations)
+static double needed(const struct replay *replay, double counted)
 {
-	double taken = least(replay->spare, most(allocations, 0));
-	replay->spare -= taken;
-	return taken;
+	return lt_gc_spare_needed(&replay->model->refill, replay->spare, counted);
+}
+
+static double allocate(struct replay *replay, double allocations)
+{
+	return lt_gc_spare_take(&replay->model->refill, &replay->spare, allocations);
 }
 
 /* Net allocations, straight from `from` to `to`. */
@@ -198,36 +210,33 @@ static void rise(struct replay *replay, double from, const struct lt_gc_step *to
 {
 	double limit = replay->bound > 0 ? replay->bound : (double)replay->thresholds[0];
 	double left = to->level - from;
-	left -= take_spare(replay, left);
-	if (limit <= 0) {
-		replay->count += left;
-		return;
-	}
 	limit = floor(limit);
 	if (!to->held && replay->due && isinf(replay->delay))
 		replay->delay = 0;
-	while (replay->all < COLLECTIONS_MOST) {
+	while (limit > 0 && replay->all < COLLECTIONS_MOST) {
 		if (!replay->due) {
 			/* The count is a whole number, and over the threshold by one. */
-			double part = most(limit + 1 - replay->count, 0);
+			double part = needed(replay, most(limit + 1 - replay->count, 0));
 			if (part > left)
 				break;
-			replay->count += part;
+			replay->count += allocate(replay, part);
 			left -= part;
 			replay->due = true;
 			replay->delay = to->held ? INFINITY : next_delay(replay);
 			replay->crossings[to->held ? 1 : 0]++;
 		}
-		if (replay->delay > left) {
-			replay->delay -= left;
-			break;
+		double delay = isinf(replay->delay) ? INFINITY : needed(replay, replay->delay);
+		if (delay > left) {
+			double counted = allocate(replay, left);
+			replay->delay -= counted;
+			replay->count += counted;
+			return;
 		}
-		replay->count += replay->delay;
-		left -= replay->delay;
+		replay->count += allocate(replay, delay);
+		left -= delay;
 		collect_due(replay, to->level - left, to);
-		left -= take_spare(replay, left);
 	}
-	replay->count += left;
+	replay->count += allocate(replay, left);
 }
 
 /* The call of C code is over when its objects go: the counts are looked at once more. */
@@ -321,6 +330,9 @@ void lt_gc_replay(const struct lt_gc_model *model, const struct lt_gc_setting *s
 				averages.collected[i] = replay.collected[i] / count;
 			}
 		}
+		double filling = (double)(replay.collections[0] + replay.collections[1]);
+		if (filling > 0)
+			averages.refilled = replay.refilled / filling;
 		averages.passing = replay.collections[1] > 0
 					   ? replay.all_passing / (double)replay.collections[1]
 					   : 0;

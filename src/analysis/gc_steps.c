@@ -10,13 +10,14 @@ static bool add_step(struct lt_gc_steps *steps, double level, uint64_t run_ns, b
 	return lt_gc_steps_push(steps, step);
 }
 
-/* Allocated along with what raised the count by `counted`, but not counted. */
-static double from_free_lists(double counted, double share, double *spare)
+/* What was allocated when the count changed by so much. */
+static double allocated_for(double change, const struct lt_gc_refill *refill, double *spare)
 {
-	double taken = counted > 0 ? counted * share / (1 - share) : 0;
-	taken = taken < *spare ? taken : *spare;
-	*spare -= taken;
-	return taken;
+	if (change <= 0)
+		return change;
+	double allocated = lt_gc_spare_needed(refill, *spare, change);
+	lt_gc_spare_take(refill, spare, allocated);
+	return allocated;
 }
 
 static int compare(const void *a, const void *b)
@@ -118,7 +119,7 @@ static bool learn_units(const struct lt_watch_points *points, struct usual_unit 
  * lists belongs to the level, too.
  */
 static bool walk_points(const struct lt_watch_points *points, const struct usual_unit *unit,
-			double taken_back, double refill, double refill_share, double threshold,
+			double taken_back, const struct lt_gc_refill *refill, double threshold,
 			struct lt_gc_steps *steps)
 {
 	static const double last_looks = 0.2;
@@ -147,9 +148,8 @@ static bool walk_points(const struct lt_watch_points *points, const struct usual
 			passed = 0;
 			break;
 		case LT_POINT_END:
-			spare = refill;
-			level += (double)point->count;
-			level += from_free_lists((double)point->count, refill_share, &spare);
+			spare = refill->each;
+			level += allocated_for((double)point->count, refill, &spare);
 			passed = 0;
 			break;
 		case LT_POINT_MOVE:
@@ -159,8 +159,7 @@ static bool walk_points(const struct lt_watch_points *points, const struct usual
 			if (point->kind == LT_POINT_BEGIN && point->count <= threshold &&
 			    (double)point->count > threshold * (1 - last_looks))
 				change += threshold + 1 - (double)point->count;
-			level += change;
-			level += from_free_lists(change, refill_share, &spare);
+			level += allocated_for(change, refill, &spare);
 			if (point->count == 0) {
 				double unseen = unit->fall > top ? unit->fall - top : 0;
 				if (unit->fall <= 0)
@@ -409,15 +408,31 @@ static void find_base(struct lt_gc_steps *steps)
 	}
 }
 
-/* How high over its base the level usually is while it is over it. */
+/*
+ * How high over its base the level usually is while it is over it. The few highest are cut: where stretches were joined
+ * wrongly, it is far above for a while. -1: no memory.
+ */
 static double usual_height(const struct lt_gc_steps *steps)
 {
+	static const double cut = 0.95;
+	struct falls overs = {0};
 	double sum = 0, weight = 0;
 	for (size_t i = 0; i < steps->count; i++) {
 		double over = steps->data[i].level - steps->data[i].base;
+		if (over > LT_POINT_GRAIN && !falls_push(&overs, over)) {
+			falls_deinit(&overs);
+			return -1;
+		}
+	}
+	if (overs.count > 0)
+		qsort(overs.data, overs.count, sizeof(*overs.data), compare);
+	for (size_t i = 0; i < overs.count; i++) {
+		double most = overs.data[(size_t)((double)overs.count * cut)];
+		double over = overs.data[i] < most ? overs.data[i] : most;
 		sum += over * over;
 		weight += over;
 	}
+	falls_deinit(&overs);
 	return weight > 0 ? sum / weight : 0;
 }
 
@@ -425,10 +440,12 @@ static double usual_height(const struct lt_gc_steps *steps)
  * Where a unit of work is over: at the base, but for units that leave a little less or more; and where the level has fallen and
  * is not far over it, as the base errs where stretches were joined.
  */
-static void find_rests(struct lt_gc_steps *steps)
+static bool find_rests(struct lt_gc_steps *steps)
 {
 	static const double alike = 0.05, deep = 0.5;
 	double height = usual_height(steps), high = steps->data[0].level;
+	if (height < 0)
+		return false;
 	for (size_t i = 0; i < steps->count; i++) {
 		struct lt_gc_step *step = &steps->data[i];
 		double over = step->level - step->base;
@@ -439,15 +456,17 @@ static void find_rests(struct lt_gc_steps *steps)
 		if (step->rest)
 			high = step->level;
 	}
+	return true;
 }
 
 /* Units of work: from rest to rest. The one that the end of the path cuts goes on at its begin. */
-void lt_gc_steps_mark(struct lt_gc_steps *steps)
+bool lt_gc_steps_mark(struct lt_gc_steps *steps)
 {
 	if (steps->count == 0)
-		return;
+		return true;
 	find_base(steps);
-	find_rests(steps);
+	if (!find_rests(steps))
+		return false;
 	double low = steps->data[0].level;
 	double rise = steps->data[steps->count - 1].level - steps->data[0].level;
 	for (size_t i = 0; i < steps->count; i++) {
@@ -469,10 +488,11 @@ void lt_gc_steps_mark(struct lt_gc_steps *steps)
 		if (!step->rest && steps->data[i].top > step->top)
 			step->top = steps->data[i].top;
 	}
+	return true;
 }
 
-bool lt_gc_steps_build(const struct lt_watch_points *points, double taken_back, double refill,
-		       double refill_share, double usual_flow, double threshold,
+bool lt_gc_steps_build(const struct lt_watch_points *points, double taken_back,
+		       const struct lt_gc_refill *refill, double usual_flow, double threshold,
 		       struct lt_gc_steps *steps, double *ret_flow, bool *ret_regular)
 {
 	double run_ns = 0, travelled = 0;
@@ -481,7 +501,7 @@ bool lt_gc_steps_build(const struct lt_watch_points *points, double taken_back, 
 	*ret_flow = 0;
 	*ret_regular = false;
 	if (!learn_units(points, &unit) ||
-	    !walk_points(points, &unit, taken_back, refill, refill_share, threshold, steps))
+	    !walk_points(points, &unit, taken_back, refill, threshold, steps))
 		return false;
 	*ret_regular = unit.net_known;
 	drop_short(steps);
@@ -501,14 +521,13 @@ bool lt_gc_steps_build(const struct lt_watch_points *points, double taken_back, 
 	if (*ret_flow <= 0)
 		*ret_flow = usual_flow;
 	tilt(steps, *ret_flow);
-	lt_gc_steps_mark(steps);
-	return true;
+	return lt_gc_steps_mark(steps);
 }
 
-void lt_gc_steps_tilt(struct lt_gc_steps *steps, double flow)
+bool lt_gc_steps_tilt(struct lt_gc_steps *steps, double flow)
 {
 	tilt(steps, flow);
-	lt_gc_steps_mark(steps);
+	return lt_gc_steps_mark(steps);
 }
 
 bool lt_gc_steps_even(double allocated, uint64_t run_ns, struct lt_gc_steps *steps)
@@ -519,6 +538,5 @@ bool lt_gc_steps_even(double allocated, uint64_t run_ns, struct lt_gc_steps *ste
 		if (!add_step(steps, level, i > 0 ? run_ns / STEPS_OF_COUNTS : 0, i == 0))
 			return false;
 	}
-	lt_gc_steps_mark(steps);
-	return true;
+	return lt_gc_steps_mark(steps);
 }

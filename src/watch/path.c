@@ -1,7 +1,9 @@
 #include "watch/path.h"
 
 #include "base/cleanup.h"
+#include "heap/free_lists.h"
 #include "target/live.h"
+#include "watch/aside.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -29,9 +31,11 @@ enum {
 
 struct lt_watch_path {
 	struct lt_memory *memory;
+	pid_t pid;
 	lt_addr state;
 	size_t size;
 	size_t count[LT_GC_GENERATIONS], collecting; /* offsets into the state */
+	struct lt_free_lists lists;
 	lt_addr holder; /* where the thread state that holds the GIL is told; 0: calls cannot be seen */
 	size_t frame, cframe; /* offsets: of the frame in the former or the latter */
 	bool by_cframe;
@@ -98,7 +102,14 @@ static bool take_look(struct lt_watch_path *path, struct look *ret_look)
 
 static void add(struct lt_watch_path *path, uint64_t at_ns, int32_t count, enum lt_point_kind kind)
 {
-	const struct lt_watch_point point = {at_ns, count, (uint8_t)kind};
+	struct lt_watch_point point = {.at_ns = at_ns, .count = count, .kind = (uint8_t)kind};
+	struct lt_free_tuples free;
+	if ((kind == LT_POINT_BEGIN || kind == LT_POINT_END) &&
+	    lt_free_lists_read(&path->lists, path->memory, &free)) {
+		point.lists_known = true;
+		point.free_tuples = (uint16_t)free.tuples;
+		point.free_lists = (uint8_t)free.lists;
+	}
 	if (!lt_watch_points_push(&path->points, point))
 		path->failed = true;
 }
@@ -117,7 +128,8 @@ static void begin_at(struct track *track, const struct look *look)
 	track->last = *look;
 	track->held = false;
 	track->call.looks = 0;
-	track->turn = (struct lt_watch_point){look->at_ns, look->count[0], LT_POINT_MOVE};
+	track->turn = (struct lt_watch_point){
+		.at_ns = look->at_ns, .count = look->count[0], .kind = LT_POINT_MOVE};
 	track->direction = 0;
 }
 
@@ -130,7 +142,8 @@ static void follow(struct lt_watch_path *path, struct track *track, const struct
 		  (count == extreme && count != 0);
 	bool at_rest = count == 0 && extreme == 0 && track->direction <= 0;
 	if (on && !at_rest) {
-		track->turn = (struct lt_watch_point){look->at_ns, count, LT_POINT_MOVE};
+		track->turn = (struct lt_watch_point){
+			.at_ns = look->at_ns, .count = count, .kind = LT_POINT_MOVE};
 	} else if (at_rest) {
 		/* Where it came to rest is a point; so is, by the next turn, where it left. */
 		if (track->direction < 0) {
@@ -141,7 +154,8 @@ static void follow(struct lt_watch_path *path, struct track *track, const struct
 	} else if (abs(count - extreme) >= LT_POINT_GRAIN) {
 		turn_here(path, track);
 		track->direction = -track->direction;
-		track->turn = (struct lt_watch_point){look->at_ns, count, LT_POINT_MOVE};
+		track->turn = (struct lt_watch_point){
+			.at_ns = look->at_ns, .count = count, .kind = LT_POINT_MOVE};
 	}
 	track->last = *look;
 }
@@ -333,6 +347,8 @@ static void *run(void *argument)
 	struct lt_watch_path *path = argument;
 	uint64_t next_ns = lt_now_ns();
 	unsigned stretches = 0, kept = 0;
+	struct lt_aside aside;
+	lt_aside_begin(&aside);
 	pthread_mutex_lock(&path->lock);
 	while (!path->stop && !path->failed) {
 		if (lt_now_ns() < next_ns) {
@@ -344,6 +360,7 @@ static void *run(void *argument)
 		pthread_mutex_unlock(&path->lock);
 		uint64_t length_ns =
 			path->stretch_ns * (++stretches % LONG_EVERY == 0 ? LONG_TIMES : 1);
+		lt_aside_step(&aside, path->pid);
 		read_stretch(path, lt_now_ns() + length_ns);
 		bool dense = path->cheap && ++kept >= CHEAP_STRETCHES &&
 			     path->every_ns < CHEAP_EVERY_MS * 1000000ull;
@@ -440,6 +457,8 @@ enum lt_status lt_watch_path_open(const struct lt_view *view,
 		status = lt_live_open(view->session, view->process->pid, &path->memory);
 	if (status == LT_OK)
 		place_calls(path, view, interpreter);
+	if (status == LT_OK)
+		lt_free_lists_find(view->layout, interpreter, &path->lists);
 	if (status == LT_OK) {
 		unsigned stretch_ms =
 			options->stretch_ms != 0 ? options->stretch_ms : USUAL_STRETCH_MS;
@@ -447,6 +466,7 @@ enum lt_status lt_watch_path_open(const struct lt_view *view,
 		path->stretch_ns = stretch_ms * 1000000ull;
 		path->every_ns = every_ms * 1000000ull;
 		path->cheap = options->cheap;
+		path->pid = view->process->pid;
 		path->has_clock =
 			path->cheap && clock_getcpuclockid(view->process->pid, &path->clock) == 0;
 		status = start(view->session, path);

@@ -25,6 +25,10 @@ struct lt_watch_point {
 	uint64_t at_ns;
 	int32_t count;
 	uint8_t kind; /* enum lt_point_kind */
+	/* Of BEGIN and END: how many tuples lay in free lists then, and in how many of these most of them. */
+	bool lists_known; /* else both are 0 */
+	uint8_t free_lists;
+	uint16_t free_tuples;
 };
 LT_VEC(lt_watch_points, struct lt_watch_point);
 

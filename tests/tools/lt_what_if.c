@@ -2,11 +2,13 @@
  * lt_what_if: the model of the collector on a live process whose own log of collections stands in for a source of events, and
  * the path of the count of generation 0; for the live tests of src/watch/path.c and for tests/bench/bench_what_if.py.
  *
- *     lt_what_if [--stretch MS] [--every MS] [--log FILE [--cpu 1] [--what-if A,B,C|freeze|bound=BYTES]...] PID
+ *     lt_what_if [--stretch MS] [--every MS] [--log FILE [--cpu 1] [--keep FILE] [--what-if A,B,C|freeze|bound=BYTES]...] PID
+ *     lt_what_if --log FILE [--cpu 1] [--what-if ...]... --from FILE
  *
  * Reads until its standard input ends. Without a log: {"points": [[NS, COUNT, KIND], ...]}. With one, whose first line
  * is {"start", "end"} and each other line {"start", "end", "cpu", "generation", "collected", "count"}:
- * {"basis", "model", "itself", "what_if"}. --cpu: pauses are processor time, for machines with more to do.
+ * {"basis", "model", "itself", "what_if"}. --cpu: pauses are processor time, for machines with more to do. --keep: what was
+ * read, for --from of the same build: one recording, many models.
  */
 #include "analysis/gc_model.h"
 #include "base/cleanup.h"
@@ -24,7 +26,7 @@ enum { SETTINGS_MOST = 32, SAMPLE_MS = 20 };
 
 struct options {
 	struct lt_watch_path_options path;
-	const char *log;
+	const char *log, *keep, *from;
 	bool cpu;
 	const char *settings[SETTINGS_MOST];
 	size_t setting_count;
@@ -100,6 +102,57 @@ static void trim(struct lt_gc_recording *recording)
 	recording->path.count = points;
 }
 
+/* Reads or writes, as `move` does: fread(3) or fwrite(3). */
+static bool transfer(FILE *file, size_t (*move)(void *, size_t, size_t, FILE *), bool reads,
+		     struct lt_gc_recording *recording)
+{
+	uint64_t head[5] = {recording->quarter_rule, recording->incremental,
+			    recording->at_eval_breaker, recording->samples.count,
+			    recording->path.count};
+	if (move(head, sizeof(head), 1, file) != 1 ||
+	    move(&recording->cache, sizeof(recording->cache), 1, file) != 1)
+		return false;
+	if (reads) {
+		recording->quarter_rule = head[0] != 0;
+		recording->incremental = head[1] != 0;
+		recording->at_eval_breaker = head[2] != 0;
+		for (uint64_t i = 0; i < head[3]; i++) {
+			if (!lt_gc_samples_push(&recording->samples, (struct lt_gc_sample){0}))
+				return false;
+		}
+		for (uint64_t i = 0; i < head[4]; i++) {
+			if (!lt_watch_points_push(&recording->path, (struct lt_watch_point){0}))
+				return false;
+		}
+	}
+	return move(recording->samples.data, sizeof(*recording->samples.data), head[3], file) ==
+		       head[3] &&
+	       move(recording->path.data, sizeof(*recording->path.data), head[4], file) == head[4];
+}
+
+static size_t put(void *data, size_t size, size_t count, FILE *file)
+{
+	return fwrite(data, size, count, file);
+}
+
+static enum lt_status keep(struct lt_session *session, const char *name,
+			   struct lt_gc_recording *recording)
+{
+	LT_FCLOSE FILE *file = fopen(name, "w");
+	if (file == NULL || !transfer(file, put, false, recording))
+		return lt_fail(session, LT_E_FILE, "cannot write %s", name);
+	return LT_OK;
+}
+
+static enum lt_status load(struct lt_session *session, const char *name,
+			   struct lt_gc_recording *recording)
+{
+	LT_FCLOSE FILE *file = fopen(name, "r");
+	if (file == NULL || !transfer(file, fread, true, recording))
+		return lt_fail(session, LT_E_FILE, "cannot read %s", name);
+	return LT_OK;
+}
+
 static bool parse_setting(const char *text, const struct lt_gc_model *model,
 			  struct lt_gc_setting *ret_setting)
 {
@@ -144,13 +197,15 @@ static enum lt_status predict(struct lt_session *session, const struct options *
 		json_array_append_new(list, prediction_json(options->settings[i], &prediction));
 	}
 	const struct lt_gc_costs *costs = &model.costs;
+	const struct lt_gc_refill *refill = &model.refill;
 	json_t *cache = json_array();
 	for (int i = 0; i < LT_GC_CACHE_SIZES; i++)
 		json_array_append_new(cache, json_real(costs->cache.ns[i]));
 	json_t *shown = json_pack(
-		"{sssssosos{sIsisfsfsfs{sfsfsfsfsfso}sfsbs[III]s[fff]sIsI}}", "basis",
+		"{sssssosos{s[ffff]sfsfsfsIsisfsfsfs{sfsfsfsfsfso}sfsbs[III]s[fff]sIsI}}", "basis",
 		lt_gc_basis_name(model.basis), "why", model.why, "itself",
-		prediction_json("usual", &model.itself), "what_if", list, "model", "run_ns",
+		prediction_json("usual", &model.itself), "what_if", list, "model", "refill", refill->each, refill->share, refill->most, refill->taken, "garbage_from",
+		model.garbage_from, "aging", model.aging, "found", model.found, "run_ns",
 		(json_int_t)model.run_ns, "steps", (int)model.steps.count, "flow",
 		model.flow * (double)model.run_ns, "garbage_share", model.garbage_share, "total",
 		model.long_lived_total, "costs", "look_ns", costs->look_ns, "free_ns",
@@ -205,9 +260,22 @@ static enum lt_status watch(const struct lt_view *view, const struct options *op
 		if (!lt_gc_cache_measure(&recording.cache))
 			status = lt_fail_memory(view->session);
 	}
-	if (status == LT_OK && options->log != NULL) {
+	if (status == LT_OK && options->keep != NULL)
+		status = keep(view->session, options->keep, &recording);
+	if (status == LT_OK && options->log != NULL)
 		status = predict(view->session, options, &recording);
-	}
+	lt_gc_recording_deinit(&recording);
+	return status;
+}
+
+static enum lt_status again(struct lt_session *session, const struct options *options)
+{
+	struct lt_gc_recording recording = {0};
+	enum lt_status status = load(session, options->from, &recording);
+	if (status == LT_OK)
+		status = read_log(session, options, &recording);
+	if (status == LT_OK)
+		status = predict(session, options, &recording);
 	lt_gc_recording_deinit(&recording);
 	return status;
 }
@@ -215,7 +283,7 @@ static enum lt_status watch(const struct lt_view *view, const struct options *op
 static bool parse(int argc, char **argv, struct options *options)
 {
 	int at = 1;
-	for (; at + 2 < argc; at += 2) {
+	for (; at + 1 < argc; at += 2) {
 		const char *value = argv[at + 1];
 		if (strcmp(argv[at], "--stretch") == 0)
 			options->path.stretch_ms = (unsigned)atoi(value);
@@ -223,6 +291,10 @@ static bool parse(int argc, char **argv, struct options *options)
 			options->path.every_ms = (unsigned)atoi(value);
 		else if (strcmp(argv[at], "--log") == 0)
 			options->log = value;
+		else if (strcmp(argv[at], "--keep") == 0)
+			options->keep = value;
+		else if (strcmp(argv[at], "--from") == 0)
+			options->from = value;
 		else if (strcmp(argv[at], "--cpu") == 0)
 			options->cpu = atoi(value) != 0;
 		else if (strcmp(argv[at], "--what-if") == 0 &&
@@ -231,6 +303,8 @@ static bool parse(int argc, char **argv, struct options *options)
 		else
 			return false;
 	}
+	if (options->from != NULL)
+		return at == argc && options->log != NULL;
 	if (at + 1 != argc)
 		return false;
 	options->pid = (pid_t)atoi(argv[at]);
@@ -244,6 +318,13 @@ int main(int argc, char **argv)
 		return 2;
 	struct lt_session session;
 	lt_session_init(&session);
+	if (options.from != NULL) {
+		enum lt_status status = again(&session, &options);
+		if (status != LT_OK)
+			fprintf(stderr, "%s\n", session.message);
+		lt_session_deinit(&session);
+		return lt_status_exit_code(status);
+	}
 	struct lt_process *process = NULL;
 	struct lt_memory *memory = NULL;
 	struct lt_python *python = NULL;

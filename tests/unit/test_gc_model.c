@@ -202,8 +202,7 @@ static void test_free_lists_are_not_counted(void **ignored)
 	struct lt_gc_model model;
 	make_model(&model, levels, 2, 1000 * (uint64_t)MS);
 	model.garbage_share = 1;
-	model.refill_share = 0.5;
-	model.refill_most = 2000;
+	model.refill = (struct lt_gc_refill){.share = 0.5, .most = 2000, .taken = 0.5};
 	/* The first at 1,000, each further one when x = 1,000 + x / 2 were allocated: 2,000 in the end. */
 	struct lt_gc_prediction seen = predict(&model, 999, 100000, 10);
 	assert_in_range(seen.all_collections, 500, 501);
@@ -235,7 +234,8 @@ static void add_event(struct lt_gc_recording *recording, uint64_t start, uint64_
 static void add_point(struct lt_gc_recording *recording, uint64_t at_ns, int32_t count,
 		      enum lt_point_kind kind)
 {
-	const struct lt_watch_point point = {at_ns, count, (uint8_t)kind};
+	const struct lt_watch_point point = {
+		.at_ns = at_ns, .count = count, .kind = (uint8_t)kind};
 	assert_true(lt_watch_points_push(&recording->path, point));
 }
 
@@ -322,7 +322,7 @@ static void test_free_lists_are_learnt_from_what_is_collected(void **ignored)
 	struct lt_gc_model model;
 	assert_int_equal(lt_gc_model_fit(&session, &recording, &model), LT_OK);
 	assert_int_equal(model.basis, LT_BASIS_PATH);
-	assert_true(fabs(model.refill_share - 0.333) < 0.002);
+	assert_true(fabs(model.refill.taken - 0.333) < 0.002);
 	assert_true(fabs((double)model.itself.all_collections - COLLECTIONS) <= 4);
 	/* 1,200,000 in all; full free lists hold 2,160: at 20,000 one for each 22,161. At 500 a third of x, x = 752. */
 	assert_true(fabs((double)predict(&model, 20000, 10, 10).all_collections - 54.1) <= 1.5);

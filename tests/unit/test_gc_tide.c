@@ -137,9 +137,15 @@ enum { POINTS = 70000 };
 
 static struct lt_watch_point make_point(uint64_t i)
 {
-	return (struct lt_watch_point){.at_ns = 1000000000 + i * 997,
+	struct lt_watch_point point = {.at_ns = 1000000000 + i * 997,
 				       .count = (int32_t)(noise(i) % 900) - 100,
 				       .kind = (uint8_t)(noise(i) % LT_POINT_KINDS)};
+	if (point.kind == LT_POINT_BEGIN || point.kind == LT_POINT_END) {
+		point.lists_known = true;
+		point.free_tuples = (uint16_t)(noise(i) % 40000);
+		point.free_lists = (uint8_t)(noise(i) % 20);
+	}
+	return point;
 }
 
 static void make_path(struct lt_gc_recording *recording)
@@ -369,7 +375,9 @@ static void test_round_trip(void **state)
 	for (uint64_t i = 0; i < POINTS; i++) {
 		struct lt_watch_point due = make_point(i), *have = &recording.path.data[i];
 		assert_true(have->at_ns == due.at_ns && have->count == due.count &&
-			    have->kind == due.kind);
+			    have->kind == due.kind && have->lists_known == due.lists_known &&
+			    have->free_tuples == due.free_tuples &&
+			    have->free_lists == due.free_lists);
 	}
 	lt_gc_recording_deinit(&recording);
 }

@@ -56,6 +56,8 @@ MEMBERS = {
     "PyInterpreterState.codec_search_cache": ["codecs.search_cache", "codec_search_cache"],
     "PyInterpreterState.codec_error_registry": ["codecs.error_registry", "codec_error_registry"],
     "PyInterpreterState.atexit_callbacks": ["atexit.callbacks"],
+    "PyInterpreterState.freelist_tuples": [
+        "object_state.freelists.tuples.numfree", "tuple.numfree", "object_state.freelists.tuples"],
     "PyInterpreterState.types_builtins": ["types.builtins.initialized", "types.builtins"],
     "PyInterpreterState.types_builtins_num": [
         "types.builtins.num_initialized", "types.num_builtins_initialized"],
