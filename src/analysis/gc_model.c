@@ -270,7 +270,10 @@ static void fit_aging(const struct totals *totals, const struct lt_gc_averages *
 	model->aging = bounded((totals->aged - totals->kept / n1) / averages->passing, 0.5, 3);
 }
 
-/* Not all garbage counts as collected: some goes by reference counting with the first of it, some is not tracked. */
+/*
+ * Not all garbage counts as collected: some goes by reference counting with the first of it, some is not tracked. Collections
+ * of an older generation find mostly what waited there.
+ */
 static void fit_found(const struct totals *totals, struct lt_gc_model *model)
 {
 	struct lt_gc_prediction prediction;
@@ -281,8 +284,14 @@ static void fit_found(const struct totals *totals, struct lt_gc_model *model)
 		found += averages.collected[i] * (double)prediction.collections[i];
 		seen += totals->collected[i];
 	}
-	if (found > 0 && seen > 0)
-		model->found = bounded(seen / found, 0.25, 2);
+	if (!(found > 0) || !(seen > 0))
+		return;
+	for (int i = 0; i < LT_GC_GENERATIONS; i++) {
+		double each = averages.collected[i], times = seen / found;
+		if (totals->automatic[i] > 0 && each > 0 && totals->collected[i] > 0)
+			times = totals->collected[i] / (double)totals->automatic[i] / each;
+		model->found[i] = bounded(times, 0.25, 2);
+	}
 }
 
 static void fit_costs(const struct lt_gc_recording *recording, const struct totals *totals,
@@ -336,7 +345,7 @@ static void take_start(const struct lt_gc_recording *recording, struct lt_gc_mod
 	else if (recording->events.count > 0)
 		state = &recording->events.data[0].seen.before;
 	for (int i = 0; i < LT_GC_GENERATIONS; i++) {
-		model->scale[i] = model->found = model->aging = 1;
+		model->scale[i] = model->found[i] = model->aging = 1;
 		model->recorded.thresholds[i] = state != NULL ? state->generations[i].threshold : 0;
 		int64_t count = state != NULL ? state->generations[i].count : 0;
 		model->counts[i] = count > 0 && count < (1 << 30) ? count : 0;
@@ -441,8 +450,7 @@ static void fit_filling(const struct totals *totals, struct lt_gc_model *model)
 	for (int round = 0; round < ROUNDS && refill->measured; round++) {
 		struct lt_gc_averages averages;
 		lt_gc_replay(model, &model->recorded, &model->itself, &averages);
-		if (!(averages.refilled > 0) ||
-		    fabs(refill->each / averages.refilled - 1) < close)
+		if (!(averages.refilled > 0) || fabs(refill->each / averages.refilled - 1) < close)
 			return;
 		double times = bounded(refill->each / averages.refilled, 0.2, 5);
 		refill->share = bounded(refill->share * times, 0, 4);

@@ -100,7 +100,8 @@ struct lt_gc_model {
 	 */
 	double garbage_from;
 	double aging; /* objects in use that become old, of those that the replay thinks */
-	double found; /* objects that count as collected, of the garbage that the replay thinks */
+	/* Objects that count as collected, of the garbage that the replay thinks waits in each generation. */
+	double found[LT_GC_GENERATIONS];
 	struct lt_gc_costs costs;
 	double scale[LT_GC_GENERATIONS]; /* objects looked at, of those that the replay thinks */
 	double bytes_per_object;

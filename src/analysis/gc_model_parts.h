@@ -41,7 +41,7 @@ struct lt_gc_averages {
 	double passing; /* what one of generation 1 makes old that does not stay */
 	double held;    /* share of the crossings of the threshold that lie in a call of C code */
 	double old_garbage; /* in the oldest generation at the end */
-	double refilled; /* the free lists, by one that is not a full one */
+	double refilled;    /* the free lists, by one that is not a full one */
 	double candidates[LT_GC_GENERATIONS], collected[LT_GC_GENERATIONS];
 	double longest_ns[LT_GC_GENERATIONS];
 };

@@ -26,7 +26,8 @@ enum {
 	LT_PIECE_TEXT_MOST = 1024,   /* bytes of a string; of a fact 64 times as many */
 	LT_PIECE_NAMES_MOST = 32768, /* strings, frames or stacks before both sides forget them */
 	LT_PIECE_CALLBACKS_MOST = 256,
-	LT_PIECE_LISTS_KNOWN = 16, /* more than any kind of point: what the free lists held follows */
+	LT_PIECE_LISTS_KNOWN =
+		16, /* more than any kind of point: what the free lists held follows */
 };
 
 /* A part of a piece that is being put together. */

@@ -1,4 +1,5 @@
 #include "analysis/gc_model_parts.h"
+#include "analysis/gc_waits.h"
 
 #include <math.h>
 
@@ -27,7 +28,8 @@ struct replay {
 	double live, total, pending;
 	double all_passing;
 	double alike[LT_GC_GENERATIONS]; /* collections that took about as long as the longest */
-	double longest_ns[LT_GC_GENERATIONS], time_ns[LT_GC_GENERATIONS], garbage_peak;
+	double longest_ns[LT_GC_GENERATIONS], time_ns[LT_GC_GENERATIONS];
+	struct lt_gc_waits waits;
 	uint64_t collections[LT_GC_GENERATIONS], all,
 		crossings[2]; /* outside, in calls of C code */
 	double candidates[LT_GC_GENERATIONS], collected[LT_GC_GENERATIONS];
@@ -120,6 +122,15 @@ static void refill(struct replay *replay, int generation, double freed)
 		replay->refilled += replay->spare - before;
 }
 
+/* Objects of units that are over, as a collection would count them. */
+static double waiting(const struct replay *replay)
+{
+	double objects = 0;
+	for (int i = 0; i < LT_GC_GENERATIONS; i++)
+		objects += replay->garbage[i] * replay->model->found[i];
+	return objects;
+}
+
 /* gc_collect_main(): the generation and those younger are looked at; what survives is one older. */
 static void collect(struct replay *replay, int generation, double level,
 		    const struct lt_gc_step *step)
@@ -127,8 +138,7 @@ static void collect(struct replay *replay, int generation, double level,
 	const struct lt_gc_model *model = replay->model;
 	if (step->rest)
 		settle(replay, least(level, step->base));
-	double waiting = replay->garbage[0] + replay->garbage[1] + replay->garbage[2];
-	replay->garbage_peak = most(replay->garbage_peak, waiting);
+	lt_gc_waits_note(&replay->waits, generation, waiting(replay));
 	double collected = 0, kept = 0, oldest;
 	double in_use = age_unit(replay, generation, level, step, &oldest);
 	double fresh = replay->garbage[0] + replay->kept[0] + in_use;
@@ -340,10 +350,7 @@ void lt_gc_replay(const struct lt_gc_model *model, const struct lt_gc_setting *s
 		averages.held = crossings > 0 ? (double)replay.crossings[1] / crossings : 0;
 		averages.old_garbage = replay.garbage[2] / share;
 		/* What waits at the end waits too. */
-		prediction.garbage_peak =
-			model->found *
-			most(replay.garbage_peak,
-			     replay.garbage[0] + replay.garbage[1] + replay.garbage[2]);
+		prediction.garbage_peak = most(lt_gc_waits_most(&replay.waits), waiting(&replay));
 		all_ns += model->explicit_ms * 1e6;
 		prediction.gc_time_ms = all_ns / 1e6;
 		double time_ns = all_ns + model->program_ns;

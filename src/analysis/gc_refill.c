@@ -23,7 +23,7 @@ double lt_gc_spare_take(const struct lt_gc_refill *refill, double *spare, double
 struct sums {
 	double fillings, filled, lists; /* by collections that were seen from begin to end */
 	double drains, drained;         /* from there to the begin of the next */
-	double counted; /* meanwhile, also of what went by reference counting */
+	double counted;                 /* meanwhile, also of what went by reference counting */
 };
 
 static void add_filling(struct sums *sums, const struct lt_watch_point *begin,

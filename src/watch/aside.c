@@ -9,7 +9,7 @@ enum {
 	STAT_BYTES = 1024,
 	STAT_STATE = 3, /* fields of proc_pid_stat(5) */
 	STAT_PROCESSOR = 39,
-	THREADS_MOST = 64,   /* that are asked whether they run */
+	THREADS_MOST = 64, /* that are asked whether they run */
 };
 
 void lt_aside_begin(struct lt_aside *aside)

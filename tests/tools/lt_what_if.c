@@ -5,7 +5,7 @@
  *     lt_what_if [--stretch MS] [--every MS] [--log FILE [--cpu 1] [--keep FILE] [--what-if A,B,C|freeze|bound=BYTES]...] PID
  *     lt_what_if --log FILE [--cpu 1] [--what-if ...]... --from FILE
  *
- * Reads until its standard input ends. Without a log: {"points": [[NS, COUNT, KIND], ...]}. With one, whose first line
+ * Reads until its standard input ends. Without a log: {"points": [[NS, COUNT, KIND, FREE TUPLES or -1], ...]}. With one, whose first line
  * is {"start", "end"} and each other line {"start", "end", "cpu", "generation", "collected", "count"}:
  * {"basis", "model", "itself", "what_if"}. --cpu: pauses are processor time, for machines with more to do. --keep: what was
  * read, for --from of the same build: one recording, many models.
@@ -41,9 +41,11 @@ static uint64_t number(const json_t *object, const char *name)
 static void put_points(const struct lt_watch_points *points)
 {
 	printf("{\"points\": [");
-	for (size_t i = 0; i < points->count; i++)
-		printf("%s[%" PRIu64 ", %" PRId32 ", %u]", i > 0 ? ", " : "", points->data[i].at_ns,
-		       points->data[i].count, points->data[i].kind);
+	for (size_t i = 0; i < points->count; i++) {
+		const struct lt_watch_point *point = &points->data[i];
+		printf("%s[%" PRIu64 ", %" PRId32 ", %u, %d]", i > 0 ? ", " : "", point->at_ns,
+		       point->count, point->kind, point->lists_known ? point->free_tuples : -1);
+	}
 	printf("]}\n");
 }
 
@@ -202,13 +204,14 @@ static enum lt_status predict(struct lt_session *session, const struct options *
 	for (int i = 0; i < LT_GC_CACHE_SIZES; i++)
 		json_array_append_new(cache, json_real(costs->cache.ns[i]));
 	json_t *shown = json_pack(
-		"{sssssosos{s[ffff]sfsfsfsIsisfsfsfs{sfsfsfsfsfso}sfsbs[III]s[fff]sIsI}}", "basis",
-		lt_gc_basis_name(model.basis), "why", model.why, "itself",
-		prediction_json("usual", &model.itself), "what_if", list, "model", "refill", refill->each, refill->share, refill->most, refill->taken, "garbage_from",
-		model.garbage_from, "aging", model.aging, "found", model.found, "run_ns",
-		(json_int_t)model.run_ns, "steps", (int)model.steps.count, "flow",
-		model.flow * (double)model.run_ns, "garbage_share", model.garbage_share, "total",
-		model.long_lived_total, "costs", "look_ns", costs->look_ns, "free_ns",
+		"{sssssosos{s[ffff]sfsfs[fff]sIsisfsfsfs{sfsfsfsfsfso}sfsbs[III]s[fff]sIsI}}",
+		"basis", lt_gc_basis_name(model.basis), "why", model.why, "itself",
+		prediction_json("usual", &model.itself), "what_if", list, "model", "refill",
+		refill->each, refill->share, refill->most, refill->taken, "garbage_from",
+		model.garbage_from, "aging", model.aging, "found", model.found[0], model.found[1],
+		model.found[2], "run_ns", (json_int_t)model.run_ns, "steps", (int)model.steps.count,
+		"flow", model.flow * (double)model.run_ns, "garbage_share", model.garbage_share,
+		"total", model.long_lived_total, "costs", "look_ns", costs->look_ns, "free_ns",
 		costs->free_ns, "look_far", costs->look_far, "free_far", costs->free_far, "spread",
 		costs->spread, "cache", cache, "bytes", model.bytes_per_object, "delayed",
 		model.delay_count > 0, "seen", (json_int_t)model.seen_collections[0],

@@ -31,7 +31,9 @@ static void make_model(struct lt_gc_model *model, const double *levels, size_t c
 		const struct lt_gc_step step = {.level = levels[i], .run_ns = i > 0 ? MS : 0};
 		assert_true(lt_gc_steps_push(&model->steps, step));
 	}
-	model->found = model->aging = 1;
+	model->aging = 1;
+	for (int i = 0; i < LT_GC_GENERATIONS; i++)
+		model->found[i] = 1;
 	lt_gc_steps_mark(&model->steps);
 }
 
@@ -176,7 +178,8 @@ static void test_garbage_of_a_unit_waits_for_its_oldest_part(void **ignored)
 	model.garbage_from = 1;
 	assert_true(predict(&model, 1749, 10, 1000000).garbage_peak <= 900);
 	/* As the collector counts it. */
-	model.found = 0.5;
+	for (int i = 0; i < LT_GC_GENERATIONS; i++)
+		model.found[i] = 0.5;
 	assert_true(predict(&model, 1749, 10, 1000000).garbage_peak <= 450);
 	lt_gc_model_deinit(&model);
 }
@@ -234,8 +237,7 @@ static void add_event(struct lt_gc_recording *recording, uint64_t start, uint64_
 static void add_point(struct lt_gc_recording *recording, uint64_t at_ns, int32_t count,
 		      enum lt_point_kind kind)
 {
-	const struct lt_watch_point point = {
-		.at_ns = at_ns, .count = count, .kind = (uint8_t)kind};
+	const struct lt_watch_point point = {.at_ns = at_ns, .count = count, .kind = (uint8_t)kind};
 	assert_true(lt_watch_points_push(&recording->path, point));
 }
 
@@ -327,6 +329,51 @@ static void test_free_lists_are_learnt_from_what_is_collected(void **ignored)
 	/* 1,200,000 in all; full free lists hold 2,160: at 20,000 one for each 22,161. At 500 a third of x, x = 752. */
 	assert_true(fabs((double)predict(&model, 20000, 10, 10).all_collections - 54.1) <= 1.5);
 	assert_true(fabs((double)predict(&model, 500, 10, 10).all_collections - 1596) <= 25);
+	lt_gc_model_deinit(&model);
+	lt_gc_recording_deinit(&recording);
+}
+
+static void add_lists(struct lt_gc_recording *recording, uint64_t at_ns, int32_t count,
+		      enum lt_point_kind kind, uint16_t tuples)
+{
+	add_point(recording, at_ns, count, kind);
+	struct lt_watch_point *point = &recording->path.data[recording->path.count - 1];
+	point->lists_known = true;
+	point->free_tuples = tuples;
+	point->free_lists = 1;
+}
+
+/* 1,000 tuples of which the collector knows nothing are freed with 2,000 objects, each time, and used again. */
+static void test_free_lists_are_read(void **ignored)
+{
+	(void)ignored;
+	enum { COLLECTIONS = 300 };
+	struct lt_gc_recording recording = {.quarter_rule = true, .start_ns = 1000 * (uint64_t)MS};
+	struct lt_gc_sample sample = {.at_ns = recording.start_ns, .tracked = -1};
+	sample.state.generations[0].threshold = 2000;
+	sample.state.generations[1].threshold = sample.state.generations[2].threshold = 10;
+	sample.state.long_lived_total = 50000;
+	assert_true(lt_gc_samples_push(&recording.samples, sample));
+	for (unsigned i = 0; i < COLLECTIONS; i++) {
+		uint64_t at = recording.start_ns + i * (uint64_t)MS;
+		int generation = i % 12 == 11;
+		add_lists(&recording, at, 0, i == 0 ? LT_POINT_START : LT_POINT_END,
+			  i == 0 ? 0 : 1200);
+		add_lists(&recording, at + MS - 20000, 2001, LT_POINT_BEGIN, 200);
+		add_event(&recording, at + MS - 20000, at + MS, generation, 2000, 2001);
+		sample.state.generations[generation].collections++;
+		sample.state.generations[generation].collected += 2000;
+	}
+	recording.end_ns = sample.at_ns = recording.start_ns + COLLECTIONS * (uint64_t)MS;
+	assert_true(lt_gc_samples_push(&recording.samples, sample));
+	struct lt_gc_model model;
+	assert_int_equal(lt_gc_model_fit(&session, &recording, &model), LT_OK);
+	assert_true(model.refill.measured);
+	assert_true(fabs(model.refill.each - 1000) < 1 && fabs(model.refill.most - 2000) < 1);
+	assert_true(fabs((double)model.itself.all_collections - COLLECTIONS) <= 4);
+	/* 900,000 in all, a third of it tuples; at 20,000 the list is full: one for each 22,001. */
+	assert_true(fabs((double)predict(&model, 20000, 10, 10).all_collections - 40.9) <= 1.5);
+	assert_true(fabs((double)predict(&model, 200, 10, 10).all_collections - 2985) <= 60);
 	lt_gc_model_deinit(&model);
 	lt_gc_recording_deinit(&recording);
 }
@@ -476,6 +523,7 @@ int main(void)
 		cmocka_unit_test(test_garbage_of_a_unit_waits_for_its_oldest_part),
 		cmocka_unit_test(test_requests_are_learnt_from_their_path),
 		cmocka_unit_test(test_free_lists_are_learnt_from_what_is_collected),
+		cmocka_unit_test(test_free_lists_are_read),
 		cmocka_unit_test(test_nothing_can_be_said_of_nothing),
 		cmocka_unit_test(test_hostile_recordings_give_figures),
 		cmocka_unit_test(test_advice_keeps_the_goal_at_the_least_memory),
