@@ -43,6 +43,31 @@ static bool add_chunk(void *ctx, const struct lt_chunk *chunk)
 	return true;
 }
 
+/* What jemalloc has free as whole pages: its purge gives all of it back. */
+static bool add_block(void *ctx, const struct lt_foreign_block *block)
+{
+	struct lt_trim_gain *gain = ctx;
+	if (block->state == LT_FOREIGN_PAGES)
+		gain->bytes +=
+			lt_resident_bytes(gain->resident, block->start, block->start + block->size);
+	return true;
+}
+
+static enum lt_status reckon_purge(const struct lt_look *look, struct lt_memory *memory,
+				   struct lt_resident *resident, struct lt_trim_round *round)
+{
+	struct lt_trim_gain gain = {.resident = resident};
+	struct lt_view view = *look->view;
+	struct lt_foreign foreign;
+	view.memory = memory;
+	lt_foreign_find(&view, &foreign);
+	lt_foreign_walk(&view, &foreign, add_block, &gain);
+	round->before_bytes = resident->smaps.rss;
+	round->predicted_bytes = gain.bytes;
+	round->whole = foreign.found && foreign.torn == 0;
+	return LT_OK;
+}
+
 static enum lt_status reckon(const struct lt_look *look, struct lt_memory *memory,
 			     struct lt_resident *resident, struct lt_malloc *malloc,
 			     struct lt_trim_round *round)
@@ -62,7 +87,8 @@ static enum lt_status reckon(const struct lt_look *look, struct lt_memory *memor
 }
 
 /* On the running process: an arena that changes while it is read is read again. */
-static enum lt_status predict(struct lt_look *look, struct lt_trim_round *round)
+static enum lt_status predict(struct lt_look *look, const struct lt_malloc_quiet *quiet,
+			      struct lt_trim_round *round)
 {
 	uint64_t unreadable = look->session->unreadable;
 	for (unsigned i = 0; i < LOOKS && !round->whole; i++) {
@@ -74,7 +100,9 @@ static enum lt_status predict(struct lt_look *look, struct lt_trim_round *round)
 			status = lt_resident_take(look->session, look->process, &resident);
 		struct lt_memory *memory =
 			status == LT_OK ? lt_sparse_open(look->live, &resident) : NULL;
-		if (memory != NULL)
+		if (memory != NULL && quiet->purge != NULL)
+			status = reckon_purge(look, memory, &resident, round);
+		else if (memory != NULL)
 			status = reckon(look, memory, &resident, &malloc, round);
 		else if (status == LT_OK)
 			status = lt_fail_memory(look->session);
@@ -122,13 +150,13 @@ static enum lt_status trim_once(struct lt_look *look, struct lt_malloc_quiet *qu
 	struct lt_side_outcome outcome = {0};
 	if (round->at_seconds > 0)
 		LT_TRY(find_again(look, quiet));
-	LT_TRY(predict(look, round));
+	LT_TRY(predict(look, quiet, round));
 	round->after_bytes = round->before_bytes;
 	if (round->predicted_bytes < at_least)
 		return LT_OK;
 	LT_TRY(rss(look, &round->before_bytes));
-	const struct lt_side_call call = {
-		.function = quiet->trim, .insn = quiet->insn, .restorer = quiet->restorer};
+	struct lt_side_call call;
+	lt_malloc_quiet_call(quiet, &call);
 	LT_TRY(lt_side_call(look->session, look->process, &call, &probe, &outcome));
 	round->called = true;
 	round->beside = outcome.beside;
@@ -138,10 +166,12 @@ static enum lt_status trim_once(struct lt_look *look, struct lt_malloc_quiet *qu
 	round->call_ms = (double)outcome.call_ns / 1e6;
 	if (!outcome.finished)
 		lt_warn(look->session,
-			"malloc_trim still runs in process %d: a lock of malloc is held for long; "
-			"it "
-			"ends by itself",
-			(int)look->process->pid);
+			"%s still runs in process %d: a lock of malloc is held for long; it ends "
+			"by itself",
+			lt_malloc_quiet_function(quiet), (int)look->process->pid);
+	else if (quiet->purge != NULL && outcome.code != 0)
+		lt_warn(look->session, "%s did not do it: error %d", quiet->purge->allocator,
+			outcome.code);
 	return rss(look, &round->after_bytes);
 }
 
@@ -158,7 +188,7 @@ static enum lt_status keep(struct lt_session *session, struct lt_trim *trim,
 		if (round->after_bytes < round->before_bytes)
 			trim->returned_bytes += round->before_bytes - round->after_bytes;
 		if (!round->whole)
-			lt_warn(session, "arenas of malloc changed while they were read: what was "
+			lt_warn(session, "the heap changed while it was read: what was "
 					 "predicted is a guess");
 	}
 	if (trim->watched && !round->called && round->refusal[0] == '\0')
@@ -242,7 +272,8 @@ static enum lt_status watch(struct lt_look *look, struct lt_malloc_quiet *quiet,
 static enum lt_status rounds(struct lt_look *look, struct lt_malloc_quiet *quiet,
 			     const struct lt_trim_options *options, struct lt_trim *trim)
 {
-	snprintf(trim->allocator, sizeof(trim->allocator), "glibc %s", quiet->glibc.release);
+	lt_malloc_quiet_name(quiet, trim->allocator, sizeof(trim->allocator));
+	trim->function = lt_malloc_quiet_function(quiet);
 	trim->watched = options->watch;
 	if (options->watch)
 		return watch(look, quiet, options, trim);

@@ -1,6 +1,6 @@
 /*
- * trim.h: gives free memory of the C allocator back to the system: malloc_trim(0), called in the process by a thread of
- * its own when that is safe (heap/malloc_quiet.h, target/side_call.h).
+ * trim.h: gives free memory of the C allocator back to the system: malloc_trim(0), or the purge of an allocator in
+ * glibc's place, called in the process by a thread of its own when that is safe (heap/malloc_quiet.h, target/side_call.h).
  *
  * What it would give back is reckoned first, from the live memory without stopping anything.
  */
@@ -15,7 +15,7 @@ struct lt_trim_round {
 	uint64_t before_bytes, after_bytes; /* RSS by smaps */
 	uint64_t predicted_bytes;           /* what would go back */
 	double stall_ms;                    /* how long threads of the process stood still */
-	double call_ms;                     /* how long malloc_trim() ran; 0: it was not called */
+	double call_ms;                     /* how long it ran; 0: it was not called */
 	unsigned attempts;                  /* stops until it was safe */
 	bool called;   /* false: it would give back less than asked for, or was refused */
 	bool beside;   /* the process ran on meanwhile */
@@ -28,7 +28,8 @@ LT_VEC(lt_trim_rounds, struct lt_trim_round);
 struct lt_trim {
 	struct lt_identity identity; /* owned */
 	struct lt_cost cost;
-	char allocator[32]; /* "glibc 2.36" */
+	char allocator[32];   /* "glibc 2.36", "jemalloc 5.3.0" */
+	const char *function; /* "malloc_trim", "mallctl" */
 	struct lt_trim_rounds
 		rounds; /* of a watch those in which something was done or refused; else one */
 	uint64_t looks; /* predictions */
@@ -56,8 +57,8 @@ enum { LT_TRIM_INTERVAL = 60, LT_TRIM_ROUNDS_MAX = 100000 };
 #define LT_TRIM_AT_LEAST ((uint64_t)64 << 20)
 
 /*
- * LT_E_BUSY: it was not safe at any attempt. LT_E_NOT_PYTHON: not CPython, or another allocator or C library than
- * glibc's. A watch goes on after LT_E_BUSY, and ends with what there is when the process does.
+ * LT_E_BUSY: it was not safe at any attempt. LT_E_NOT_PYTHON: not CPython, or an allocator or C library that
+ * cannot be called. A watch goes on after LT_E_BUSY, and ends with what there is when the process does.
  */
 LT_MUST_CHECK enum lt_status lt_trim(struct lt_session *session, pid_t pid,
 				     const struct lt_trim_options *options,

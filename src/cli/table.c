@@ -532,7 +532,9 @@ const struct lt_command lt_commands[] = {
 		 "threads where malloc takes its locks, and where it takes none, in a process of "
 		 "one thread, while that stands outside malloc; else lowtide refuses with the "
 		 "reason.\n\n"
-		 "Only glibc's malloc is trimmed: what Python's own allocator holds free stays, as "
+		 "Where jemalloc 5.3 is in glibc's place, its own purge (mallctl) is called in the "
+		 "same way; other allocators are refused, with what to set. What Python's own "
+		 "allocator holds free stays, as "
 		 "does what survivors pin (rss, fragmentation). With --watch it is repeated each "
 		 "time that at least so much would go back; an interrupt (Ctrl-C) ends the watch "
 		 "with a report.",

@@ -37,29 +37,22 @@ static enum lt_status refuse(struct lt_session *session, const struct lt_process
 		       (int)process->pid, what);
 }
 
-static enum lt_status check_allocator(struct lt_session *session, const struct lt_process *process,
-				      struct lt_memory *memory)
+/* Another allocator in front: what is called is its purge. */
+static enum lt_status find_purge(struct lt_session *session, const struct lt_process *process,
+				 struct lt_memory *memory, struct lt_malloc_quiet *quiet)
 {
-	static const struct {
-		const char *name, *remedy;
-	} remedies[] = {
-		{"jemalloc", "start it with MALLOC_CONF=background_thread:true,dirty_decay_ms:1000,"
-			     "muzzy_decay_ms:0 and it does so sooner"},
-		{"mimalloc", "start it with MIMALLOC_PURGE_DELAY=0 and it does so sooner"},
-		{"tcmalloc", "start it with TCMALLOC_RELEASE_RATE=10 and it does so sooner"},
-	};
 	const struct lt_view view = {.session = session, .memory = memory, .process = process};
 	struct lt_foreign foreign;
 	lt_foreign_find(&view, &foreign);
-	if (foreign.name == NULL)
+	if (!lt_foreign_replaces(&foreign))
 		return LT_OK;
-	lt_fail(session, LT_E_NOT_PYTHON,
-		"process %d uses %s in place of glibc's malloc, which gives memory back by itself",
-		(int)process->pid, foreign.name);
-	for (size_t i = 0; i < sizeof(remedies) / sizeof(*remedies); i++)
-		if (strcmp(remedies[i].name, foreign.name) == 0)
-			lt_remedy(session, "%s", remedies[i].remedy);
-	return LT_E_NOT_PYTHON;
+	LT_FREE struct lt_purge *purge = calloc(1, sizeof(*purge));
+	if (purge == NULL)
+		return lt_fail_memory(session);
+	LT_TRY(lt_purge_find(&view, &foreign, purge));
+	quiet->purge = purge;
+	purge = NULL;
+	return LT_OK;
 }
 
 /* The code of the file that holds `inside`, and the return from a signal handler in it. */
@@ -131,17 +124,21 @@ static enum lt_status find_in(struct lt_session *session, const struct lt_proces
 			      struct lt_malloc_quiet *quiet)
 {
 	uint8_t code[CLONE_CODE];
-	size_t offset = 0;
+	size_t offset = 0, back = 0;
+	uint64_t fork_size = 0;
 	lt_addr clone = lt_elf_symbol(elf, "clone", NULL);
 	quiet->trim = lt_elf_symbol(elf, "malloc_trim", NULL);
 	quiet->single = lt_elf_symbol(elf, "__libc_single_threaded", NULL);
 	if (quiet->trim == 0)
 		return refuse(session, process, "its C library has no malloc_trim");
 	size_t got = clone != 0 ? lt_memory_probe(memory, clone, code, sizeof(code)) : 0;
-	if (!lt_arch_thread_insn(code, got, &offset))
+	if (!lt_arch_thread_insn(code, got, &offset, &back))
 		return refuse(session, process,
 			      "its C library starts threads in a way that is not known");
 	quiet->insn = clone + offset;
+	quiet->back = clone + back;
+	quiet->fork_start = lt_elf_symbol(elf, "fork", &fork_size);
+	quiet->fork_end = quiet->fork_start + fork_size;
 	if (!find_code(process, memory, quiet->trim, quiet) || !find_malloc(elf, quiet) ||
 	    clone < quiet->code_start || clone >= quiet->code_end)
 		return refuse(session, process,
@@ -149,21 +146,28 @@ static enum lt_status find_in(struct lt_session *session, const struct lt_proces
 	return LT_OK;
 }
 
+static enum lt_status find(struct lt_session *session, const struct lt_process *process,
+			   struct lt_memory *memory, struct lt_malloc_quiet *quiet)
+{
+	LT_TRY(find_purge(session, process, memory, quiet));
+	LT_TRY(lt_glibc_find(session, process, memory, true, &quiet->glibc));
+	if (!quiet->glibc.found && (quiet->purge == NULL || quiet->glibc.layout == NULL))
+		return refuse(session, process, "no malloc of glibc is in it");
+	LT_TRY(lt_elf_open(session, process, quiet->glibc.path, &quiet->elf));
+	LT_TRY(find_in(session, process, memory, quiet->elf, quiet));
+	quiet->unwinder = lt_unwinder_open(quiet->elf, quiet->trim);
+	return LT_OK;
+}
+
 enum lt_status lt_malloc_quiet_find(struct lt_session *session, const struct lt_process *process,
 				    struct lt_memory *memory, struct lt_malloc_quiet *ret_quiet)
 {
 	struct lt_malloc_quiet quiet = {0};
-	LT_TRY(check_allocator(session, process, memory));
-	LT_TRY(lt_glibc_find(session, process, memory, true, &quiet.glibc));
-	if (!quiet.glibc.found)
-		return refuse(session, process, "no malloc of glibc is in it");
-	LT_TRY(lt_elf_open(session, process, quiet.glibc.path, &quiet.elf));
-	enum lt_status status = find_in(session, process, memory, quiet.elf, &quiet);
+	enum lt_status status = find(session, process, memory, &quiet);
 	if (status != LT_OK) {
 		lt_malloc_quiet_deinit(&quiet);
 		return status;
 	}
-	quiet.unwinder = lt_unwinder_open(quiet.elf, quiet.trim);
 	*ret_quiet = quiet;
 	return LT_OK;
 }
@@ -172,10 +176,45 @@ void lt_malloc_quiet_deinit(struct lt_malloc_quiet *quiet)
 {
 	lt_unwinder_close(quiet->unwinder);
 	lt_elf_close(quiet->elf);
+	free(quiet->purge);
 	*quiet = (struct lt_malloc_quiet){0};
 }
 
+void lt_malloc_quiet_call(const struct lt_malloc_quiet *quiet, struct lt_side_call *ret_call)
+{
+	*ret_call = (struct lt_side_call){.function = quiet->trim,
+					  .insn = quiet->insn,
+					  .back = quiet->back,
+					  .restorer = quiet->restorer};
+	if (quiet->purge != NULL)
+		lt_purge_call(quiet->purge, ret_call);
+}
+
+const char *lt_malloc_quiet_function(const struct lt_malloc_quiet *quiet)
+{
+	return quiet->purge != NULL ? quiet->purge->name : "malloc_trim";
+}
+
+void lt_malloc_quiet_name(const struct lt_malloc_quiet *quiet, char *name, size_t capacity)
+{
+	if (quiet->purge != NULL)
+		snprintf(name, capacity, "%s", quiet->purge->allocator);
+	else
+		snprintf(name, capacity, "glibc %s", quiet->glibc.release);
+}
+
 /* ---- Whether it may be called now ---- */
+
+/* What the thread has of its own for another allocator is where it is thought to be. */
+static bool known_there(const struct lt_malloc_quiet *quiet, struct lt_memory *memory,
+			const struct lt_side_thread *threads, size_t count)
+{
+	for (size_t i = 0; quiet->purge != NULL && i < count; i++)
+		if (threads[i].stands &&
+		    !lt_purge_knows(quiet->purge, memory, threads[i].place.tls))
+			return false;
+	return true;
+}
 
 /* True when glibc itself knows of more than one thread, and so uses its locks. It never goes back from that. */
 static bool uses_locks(const struct lt_malloc_quiet *quiet, struct lt_memory *memory,
@@ -205,19 +244,45 @@ static bool arenas_free(const struct lt_malloc_quiet *quiet, struct lt_memory *m
 	return false;
 }
 
+static bool in_purge(const struct lt_malloc_quiet *quiet, lt_addr at)
+{
+	return quiet->purge != NULL && within(at, quiet->purge->code_start, quiet->purge->code_end);
+}
+
+/* Code that may be the allocator's. */
+static bool in_allocator(const struct lt_malloc_quiet *quiet, lt_addr at)
+{
+	return within(at, quiet->malloc_start, quiet->malloc_end) || in_purge(quiet, at) ||
+	       (quiet->purge != NULL && within(at, quiet->fork_start, quiet->fork_end));
+}
+
+/* Code that another allocator than glibc's may call, and that the tables of the C library do not lead out of. */
+static bool may_be_called(const struct lt_malloc_quiet *quiet, const struct lt_process *process,
+			  lt_addr at)
+{
+	static const char *const names[] = {"[vdso]", "/ld-linux", "/ld-2.", "/libpthread"};
+	const struct lt_mapping *mapping =
+		quiet->purge != NULL ? lt_process_mapping(process, at) : NULL;
+	for (size_t i = 0; mapping != NULL && i < sizeof(names) / sizeof(*names); i++)
+		if (strstr(mapping->path, names[i]) != NULL)
+			return true;
+	return false;
+}
+
 /*
  * A frame of a signal at stack[i] whose interrupted place is in the library: that may be the allocator. Where what
  * was interrupted has another stack than `mapping`, which nobody searches, it may have interrupted that in turn.
  */
-static bool interrupted_there(const struct lt_malloc_quiet *quiet, struct lt_memory *memory,
-			      const struct lt_mapping *mapping, const uint64_t *stack, size_t count,
-			      size_t i)
+static bool interrupted_there(const struct lt_malloc_quiet *quiet, const struct lt_process *process,
+			      struct lt_memory *memory, const struct lt_mapping *mapping,
+			      const uint64_t *stack, size_t count, size_t i)
 {
 	uint8_t code[16];
 	size_t pc = i + lt_arch_frame_pc / sizeof(*stack);
 	size_t sp = i + lt_arch_frame_sp / sizeof(*stack);
 	return pc < count && sp < count &&
 	       (within(stack[pc], quiet->code_start, quiet->code_end) ||
+		in_purge(quiet, stack[pc]) || may_be_called(quiet, process, stack[pc]) ||
 		!within(stack[sp], mapping->start, mapping->end)) &&
 	       lt_memory_probe(memory, stack[i], code, lt_arch_restorer_size) ==
 		       lt_arch_restorer_size &&
@@ -225,15 +290,15 @@ static bool interrupted_there(const struct lt_malloc_quiet *quiet, struct lt_mem
 }
 
 /* From where a thread is out of the library: 1 when that leads by no function of the allocator, 0: by one, -1: unknown. */
-static int leads_outside(const struct lt_malloc_quiet *quiet, struct lt_memory *memory,
-			 const struct lt_arch_place *place)
+static int leads_outside(const struct lt_malloc_quiet *quiet, const struct lt_process *process,
+			 struct lt_memory *memory, const struct lt_arch_place *place)
 {
 	struct lt_frame frame = {.pc = place->pc, .sp = place->sp, .fp = place->fp};
 	for (unsigned i = 0; i < FRAMES_MAX; i++) {
-		if (!within(frame.pc, quiet->code_start, quiet->code_end))
-			return 1;
-		if (within(frame.pc, quiet->malloc_start, quiet->malloc_end))
+		if (in_allocator(quiet, frame.pc))
 			return 0;
+		if (!within(frame.pc, quiet->code_start, quiet->code_end))
+			return may_be_called(quiet, process, frame.pc) ? -1 : 1;
 		if (quiet->unwinder == NULL || !lt_unwinder_step(quiet->unwinder, memory, &frame))
 			return -1;
 	}
@@ -255,7 +320,9 @@ static bool outside(const struct lt_malloc_quiet *quiet, const struct lt_process
 	if (!thread->stands)
 		return false;
 	*ret_why = "a thread is inside malloc";
-	int way = lt_arch_far_from_malloc(place->call) ? 1 : leads_outside(quiet, memory, place);
+	int way = quiet->purge == NULL && lt_arch_far_from_malloc(place->call)
+			  ? 1
+			  : leads_outside(quiet, process, memory, place);
 	if (way == 0)
 		return false;
 	*ret_why = "the stack of a thread cannot be read";
@@ -269,11 +336,11 @@ static bool outside(const struct lt_malloc_quiet *quiet, const struct lt_process
 		return false;
 	*ret_why = "a thread may be inside malloc";
 	for (size_t i = 0; i < size / sizeof(*stack); i++) {
-		if (!within(stack[i], quiet->code_start, quiet->code_end))
-			continue;
-		if (way < 0 && within(stack[i], quiet->malloc_start, quiet->malloc_end))
+		if (way < 0 && in_allocator(quiet, stack[i]))
 			return false;
-		if (interrupted_there(quiet, memory, mapping, stack, size / sizeof(*stack), i))
+		if (within(stack[i], quiet->code_start, quiet->code_end) &&
+		    interrupted_there(quiet, process, memory, mapping, stack, size / sizeof(*stack),
+				      i))
 			return false;
 	}
 	return true;
@@ -285,6 +352,9 @@ enum lt_side_verdict lt_malloc_quiet_ready(void *ctx, struct lt_session *session
 					   bool all, const char **ret_why)
 {
 	const struct lt_malloc_quiet *quiet = ctx;
+	*ret_why = "a thread's own data of the allocator are not where they should be";
+	if (!known_there(quiet, memory, threads, count))
+		return LT_SIDE_LATER;
 	*ret_why = "it has no thread that stands";
 	if (!all)
 		return count > 0 && threads[0].stands && uses_locks(quiet, memory, &threads[0])
@@ -301,5 +371,5 @@ enum lt_side_verdict lt_malloc_quiet_ready(void *ctx, struct lt_session *session
 		if (!outside(quiet, process, memory, &threads[i], ret_why))
 			return LT_SIDE_LATER;
 	*ret_why = "a lock of malloc is taken";
-	return arenas_free(quiet, memory) ? LT_SIDE_ALONE : LT_SIDE_LATER;
+	return quiet->purge != NULL || arenas_free(quiet, memory) ? LT_SIDE_ALONE : LT_SIDE_LATER;
 }

@@ -304,8 +304,12 @@ enum lt_status lt_glibc_find(struct lt_session *session, const struct lt_process
 		return status;
 	if (status != LT_OK)
 		lt_session_clear(session);
-	if (!find_in_file(process, memory, path, elf, &glibc))
+	if (!find_in_file(process, memory, path, elf, &glibc)) {
+		uint32_t major = 0, minor = 0;
 		glibc = (struct lt_glibc){0};
+		if (read_release(process, memory, path, &major, &minor))
+			glibc.layout = lt_glibc_layout(major, minor);
+	}
 	glibc.path = path;
 	lt_elf_close(elf);
 	*ret_glibc = glibc;

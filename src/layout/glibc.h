@@ -34,7 +34,8 @@ enum {
 struct lt_glibc {
 	bool found;
 	char release[16]; /* "2.36", "" when it does not say */
-	const struct lt_glibc_layout *layout;
+	const struct lt_glibc_layout
+		*layout; /* without an allocator too, when the release is known */
 	lt_addr main_arena;
 	lt_addr parameters; /* of mp_; 0: not found */
 	const char *path;   /* of the library or program; owned by the process */

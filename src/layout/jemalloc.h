@@ -30,7 +30,19 @@ enum {
 	LT_JE_STATE_RETAINED = 3, /* dirty and muzzy are below */
 	LT_JE_CLASSES = 232,
 	LT_JE_SMALL_CLASSES = 36, /* those of slabs */
+
+	/*
+	 * Of a thread's own data (tsd.h: struct tsd_s), one byte is its state. Before its first use the word there is
+	 * the only one of that value. In state purgatory the thread's data have been cleaned up: what is done then is in no list
+	 * of threads and needs no cleaning up (tsd.c: tsd_fetch_slow(), tsd_data_init_nocleanup()).
+	 */
+	LT_JE_THREAD_NOMINAL_LAST = 2,
+	LT_JE_THREAD_PURGATORY = 4,
+	LT_JE_THREAD_UNINITIALIZED = 6,
 };
+
+/* The release that thread data are known of. */
+#define LT_JE_RELEASE "5.3.0"
 
 /* Address of an edata_t in a word of a leaf; the size class is above, what is below is of no interest. */
 #define LT_JE_EXTENT_MASK (((uint64_t)1 << 48) - LT_JE_EXTENT)

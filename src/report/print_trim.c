@@ -22,12 +22,13 @@ static const char *what_happened(struct lt_screen *screen, const struct lt_trim_
 		predicted);
 }
 
-static const char *how(struct lt_screen *screen, const struct lt_trim_round *round)
+static const char *how(struct lt_screen *screen, const struct lt_trim *trim,
+		       const struct lt_trim_round *round)
 {
 	if (!round->called)
 		return "";
-	return lt_screen_format(screen, "malloc_trim ran for %s %s; threads stood still for %s.",
-				lt_screen_milliseconds(screen, round->call_ms),
+	return lt_screen_format(screen, "%s ran for %s %s; threads stood still for %s.",
+				trim->function, lt_screen_milliseconds(screen, round->call_ms),
 				round->beside ? "beside the program" : "while the program stood",
 				lt_screen_milliseconds(screen, round->stall_ms));
 }
@@ -66,11 +67,11 @@ static void add_watch(struct lt_screen *screen, const struct lt_trim *trim)
 	lt_screen_paragraph(
 		screen, 2, "", 2,
 		lt_screen_format(screen,
-				 "%s looks in %s: malloc_trim was called %s times and gave %s back "
+				 "%s looks in %s: %s was called %s times and gave %s back "
 				 "(predicted %s).",
 				 lt_screen_count(screen, trim->looks),
 				 lt_screen_age(screen, (uint64_t)(trim->seconds * 1000)),
-				 lt_screen_count(screen, trim->calls),
+				 trim->function, lt_screen_count(screen, trim->calls),
 				 lt_screen_bytes(screen, trim->returned_bytes),
 				 lt_screen_bytes(screen, trim->predicted_bytes)));
 	if (shown == 0)
@@ -96,7 +97,7 @@ void lt_print_trim(const struct lt_report *report, const struct lt_trim *trim, s
 		const struct lt_trim_round *round = &trim->rounds.data[0];
 		lt_screen_paragraph(&screen, 2, "", 2, what_happened(&screen, round));
 		if (report->style.verbosity >= 0 && round->called)
-			lt_screen_paragraph(&screen, 2, "", 2, how(&screen, round));
+			lt_screen_paragraph(&screen, 2, "", 2, how(&screen, trim, round));
 	}
 	lt_screen_deinit(&screen);
 }

@@ -68,14 +68,28 @@ extern const unsigned lt_arch_dwarf_sp, lt_arch_dwarf_fp, lt_arch_dwarf_pc;
 
 /*
  * The system call instruction of the C library's clone(), behind which a new thread takes a function and its argument
- * from its stack, calls it, and ends itself with what it returned. `code` begins at clone(). False: it is not so.
+ * from its stack, calls it, and ends itself with what it returned, which begins at *ret_back. `code` begins at clone().
+ * False: it is not so.
  */
-bool lt_arch_thread_insn(const uint8_t *code, size_t size, size_t *ret_offset);
+bool lt_arch_thread_insn(const uint8_t *code, size_t size, size_t *ret_offset, size_t *ret_back);
 
 /* What such a thread finds at the top of its stack (aligned to 16 bytes). */
 enum { LT_ARCH_THREAD_WORDS = 2 };
 void lt_arch_thread_stack(lt_addr function, uint64_t argument,
 			  uint64_t words[LT_ARCH_THREAD_WORDS]);
+
+/*
+ * The same for a function of more arguments: such a thread goes through a frame as of a signal into the function, with
+ * all signals blocked, and from there to `back` of lt_arch_thread_insn(). The stack given to the clone is `at` and
+ * LT_ARCH_CALL_STACK more; `at` is aligned to 16 bytes, what is below is the function's stack.
+ */
+enum { LT_ARCH_ARGUMENTS = 5, LT_ARCH_CALL_STACK = 64, LT_ARCH_CALL_BYTES = 1024 };
+void lt_arch_thread_call(lt_addr function, const uint64_t arguments[LT_ARCH_ARGUMENTS],
+			 lt_addr restorer, lt_addr back, lt_addr at,
+			 uint8_t bytes[LT_ARCH_CALL_BYTES]);
+
+/* The relocation (elf.h) by which the loader writes how far thread-local data lie from the thread pointer. */
+extern const uint32_t lt_arch_thread_relocation;
 
 /*
  * What it needs at its thread pointer: glibc's head of a thread (sysdeps/ARCH/nptl/tls.h: tcbhead_t), of one among
@@ -108,6 +122,9 @@ void lt_arch_set_sp(struct lt_arch_regs *regs, lt_addr sp);
 
 /* A system call that the C library's allocator never makes: who waits in it is not inside the allocator. */
 bool lt_arch_far_from_malloc(long number);
+
+/* In /proc/PID/status: a thread with this among those features may not return by a frame that the kernel did not make. */
+extern const char lt_arch_features[], lt_arch_shadow_stack[];
 
 /* The AUDIT_ARCH_* of seccomp filters. */
 extern const uint32_t lt_arch_audit;

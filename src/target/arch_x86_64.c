@@ -1,8 +1,8 @@
 #include "target/arch.h"
 
+#include <elf.h>
 #include <errno.h>
 #include <linux/audit.h>
-#include <linux/elf.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/ptrace.h>
@@ -13,9 +13,13 @@
 const uint8_t lt_arch_syscall_insn[] = {0x0f, 0x05};
 const size_t lt_arch_syscall_insn_size = sizeof(lt_arch_syscall_insn);
 const uint32_t lt_arch_audit = AUDIT_ARCH_X86_64;
+const char lt_arch_features[] = "x86_Thread_features", lt_arch_shadow_stack[] = "shstk";
+const uint32_t lt_arch_thread_relocation = R_X86_64_TPOFF64;
 
 enum {
 	USER_CS_64 = 0x33,
+	USER_DS = 0x2b,
+	FLAGS_USUAL = 0x202, /* interrupts are on, as always in user mode */
 	FLAGS_UNUSUAL = 0x100 | 0x400 |
 			0x40000, /* trap, direction, alignment check: a new thread inherits them */
 	RESTART_BLOCK = 516,     /* ERESTART_RESTARTBLOCK */
@@ -155,7 +159,7 @@ const unsigned lt_arch_dwarf_sp = 7, lt_arch_dwarf_fp = 6, lt_arch_dwarf_pc = 16
  * sysdeps/unix/sysv/linux/x86_64/clone.S, the same from 2.31 to 2.43 but for the width of the move and of the jump:
  * syscall; test; jl; jz to: xor ebp; pop rax; pop rdi; call *rax; mov edi, eax; mov eax, SYS_exit; syscall.
  */
-bool lt_arch_thread_insn(const uint8_t *code, size_t size, size_t *ret_offset)
+bool lt_arch_thread_insn(const uint8_t *code, size_t size, size_t *ret_offset, size_t *ret_back)
 {
 	static const uint8_t begin[] = {0x0f, 0x05, 0x48, 0x85, 0xc0};
 	static const uint8_t call[] = {0x31, 0xed, 0x58, 0x5f, 0xff, 0xd0};
@@ -180,10 +184,12 @@ bool lt_arch_thread_insn(const uint8_t *code, size_t size, size_t *ret_offset)
 	    memcmp(code + thread, call, sizeof(call)) != 0)
 		return false;
 	thread += sizeof(call);
+	size_t back = thread;
 	thread += code[thread] == 0x48;
 	if (memcmp(code + thread, end, sizeof(end)) != 0)
 		return false;
 	*ret_offset = insn;
+	*ret_back = back;
 	return true;
 }
 
@@ -311,6 +317,38 @@ bool lt_arch_frame(pid_t tid, const struct lt_arch_regs *regs, uint64_t mask, lt
 	memcpy(bytes, &frame, sizeof(frame));
 	*ret_size = FRAME_ROOM + size + sizeof(magic2);
 	return true;
+}
+
+/*
+ * The thread takes the restorer for its function, and calls it: the word that this puts on the stack takes the place of the
+ * flags of the frame, of which the kernel asks only how strict it is to be with the stack's segment. Without a state of
+ * the vector registers the kernel gives the one that programs begin with.
+ */
+void lt_arch_thread_call(lt_addr function, const uint64_t arguments[LT_ARCH_ARGUMENTS],
+			 lt_addr restorer, lt_addr back, lt_addr at,
+			 uint8_t bytes[LT_ARCH_CALL_BYTES])
+{
+	const uint64_t words[2] = {0, back};
+	const struct frame frame = {
+		.restorer = restorer,
+		.stack = {0, STACK_KEPT, 0},
+		.rdi = arguments[0],
+		.rsi = arguments[1],
+		.rdx = arguments[2],
+		.rcx = arguments[3],
+		.r8 = arguments[4],
+		.rsp = at + sizeof(*words),
+		.rip = function,
+		.eflags = FLAGS_USUAL,
+		.cs = USER_CS_64,
+		.ss = USER_DS,
+		.mask = UINT64_MAX,
+	};
+	_Static_assert(LT_ARCH_CALL_STACK + sizeof(frame) <= LT_ARCH_CALL_BYTES,
+		       "room for the frame");
+	memset(bytes, 0, LT_ARCH_CALL_BYTES);
+	memcpy(bytes, words, sizeof(words));
+	memcpy(bytes + LT_ARCH_CALL_STACK, &frame, sizeof(frame));
 }
 
 /* malloc/ of glibc 2.31 to 2.43 makes none of these: what it waits for are locks and memory. */

@@ -447,6 +447,47 @@ bool lt_elf_read(const struct lt_elf *elf, lt_addr addr, void *buffer, size_t si
 	return false;
 }
 
+/* The one relocation of a kind, of the first byte. */
+static bool find_relocation(const struct lt_elf *elf, uint32_t kind, lt_addr *ret_slot)
+{
+	unsigned found = 0;
+	for (size_t i = 0; i < elf->main.section_count; i++) {
+		GElf_Shdr header;
+		Elf_Scn *section = section_at(&elf->main, i, &header);
+		if (section == NULL || header.sh_type != SHT_RELA)
+			continue;
+		Elf_Data *data = section_data(section, &header);
+		GElf_Rela entry;
+		for (int k = 0; data != NULL && gelf_getrela(data, k, &entry) != NULL; k++) {
+			if (GELF_R_TYPE(entry.r_info) != kind)
+				continue;
+			if (GELF_R_SYM(entry.r_info) != 0 || entry.r_addend != 0)
+				return false;
+			*ret_slot = elf->bias + entry.r_offset;
+			found++;
+		}
+	}
+	return found == 1;
+}
+
+bool lt_elf_thread_data(const struct lt_elf *elf, uint32_t relocation, void *buffer,
+			size_t capacity, size_t *ret_size, lt_addr *ret_slot)
+{
+	for (size_t i = 0; i < elf->segment_count; i++) {
+		const GElf_Phdr *segment = &elf->segments[i];
+		if (segment->p_type != PT_TLS)
+			continue;
+		size_t size = segment->p_filesz;
+		if (size == 0 || size > capacity || segment->p_memsz != size ||
+		    segment->p_offset > INT64_MAX ||
+		    pread(elf->main.fd, buffer, size, (off_t)segment->p_offset) != (ssize_t)size)
+			return false;
+		*ret_size = size;
+		return find_relocation(elf, relocation, ret_slot);
+	}
+	return false;
+}
+
 void *lt_elf_handle(const struct lt_elf *elf)
 {
 	return elf->main.elf;

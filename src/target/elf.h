@@ -40,6 +40,14 @@ bool lt_elf_section(const struct lt_elf *elf, const char *name, lt_addr *ret_sta
 /* Bytes of the file at a target address of a read-only segment (for constants of stripped files). False: not in the file. */
 bool lt_elf_read(const struct lt_elf *elf, lt_addr addr, void *buffer, size_t size);
 
+/*
+ * Thread-local data of a library as each thread has it at first, at most `capacity` bytes. *ret_slot: the address in the target of
+ * the word in which the loader has put how far the first of it lies from the thread pointer. False: there is none, it has
+ * more bytes, some are not in the file, or no word or several are of that kind.
+ */
+bool lt_elf_thread_data(const struct lt_elf *elf, uint32_t relocation, void *buffer,
+			size_t capacity, size_t *ret_size, lt_addr *ret_slot);
+
 /* What is added to an address in the file to get the one in the target; 0 for a program at fixed addresses. */
 lt_addr lt_elf_bias(const struct lt_elf *elf);
 

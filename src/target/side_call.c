@@ -39,6 +39,8 @@ enum {
 	COOKIE_AT = FRAME_AT + FRAME_MAX,
 	COOKIE_SIZE = 32,
 	WORD_AT = COOKIE_AT + COOKIE_SIZE,
+	TEXT_AT = WORD_AT + 32,
+	DATA_FIRST = TEXT_AT + LT_SIDE_TEXT_MAX,
 	TLS_AT = 1 << 20,
 	ROOM = TLS_AT + (64 << 10),
 };
@@ -275,16 +277,43 @@ static enum lt_status make_room(struct side *side, pid_t tid)
 	return lt_trace_call(side->session, &side->tracer, tid, SYS_madvise, own, &result, NULL);
 }
 
-/* Everything but the frame, which depends on the thread that makes the call. */
+/* Where the new thread's stack begins: function and argument, or the frame that leads into the function. */
+static lt_addr stack_of(const struct side *side)
+{
+	lt_addr end = side->note.room + STACK_END;
+	return side->call->text[0] == '\0' ? end - 16 * sizeof(uint64_t)
+					   : end - LT_ARCH_CALL_BYTES + LT_ARCH_CALL_STACK;
+}
+
+static bool fill_stack(const struct side *side)
+{
+	const struct lt_side_call *call = side->call;
+	pid_t pid = side->process->pid;
+	lt_addr room = side->note.room, stack = stack_of(side);
+	if (call->text[0] == '\0') {
+		uint64_t words[LT_ARCH_THREAD_WORDS];
+		lt_arch_thread_stack(call->function, call->argument, words);
+		return write_target(pid, stack, words, sizeof(words));
+	}
+	const uint64_t arguments[LT_ARCH_ARGUMENTS] = {room + TEXT_AT};
+	uint8_t bytes[LT_ARCH_CALL_BYTES];
+	stack -= LT_ARCH_CALL_STACK;
+	lt_arch_thread_call(call->function, arguments, call->restorer, call->back, stack, bytes);
+	return write_target(pid, stack, bytes, sizeof(bytes)) &&
+	       write_target(pid, room + TEXT_AT, call->text, sizeof(call->text));
+}
+
+/* Everything but the frame of the thread that makes the call. */
 static bool fill_room(const struct side *side)
 {
+	const struct lt_side_call *call = side->call;
 	pid_t pid = side->process->pid;
-	lt_addr room = side->note.room, stack = room + STACK_END - 16 * sizeof(uint64_t);
-	uint64_t words[LT_ARCH_THREAD_WORDS], tls[LT_ARCH_TLS_WORDS];
-	lt_arch_thread_stack(side->call->function, side->call->argument, words);
-	lt_arch_thread_tls(room + TLS_AT, tls);
-	return write_target(pid, stack, words, sizeof(words)) &&
-	       write_target(pid, room + TLS_AT, tls, sizeof(tls));
+	lt_addr pointer = side->note.room + TLS_AT;
+	uint64_t tls[LT_ARCH_TLS_WORDS];
+	lt_arch_thread_tls(pointer, tls);
+	return fill_stack(side) && write_target(pid, pointer, tls, sizeof(tls)) &&
+	       (call->data_size == 0 ||
+		write_target(pid, pointer + (uint64_t)call->data_at, call->data, call->data_size));
 }
 
 static bool fill_frame(const struct side *side, pid_t tid)
@@ -329,8 +358,7 @@ static enum lt_status start_thread(struct side *side, pid_t tid, pid_t *ret_spaw
 	uint64_t arguments[6];
 	if (!side->outcome.beside)
 		flags |= CLONE_VFORK;
-	lt_arch_thread_arguments(flags, room + STACK_END - 16 * sizeof(uint64_t), room + WORD_AT,
-				 room + TLS_AT, arguments);
+	lt_arch_thread_arguments(flags, stack_of(side), room + WORD_AT, room + TLS_AT, arguments);
 	if (!fill_room(side))
 		return lt_fail(side->session, LT_E_BUSY,
 			       "the memory of process %d cannot be written",
@@ -520,9 +548,10 @@ static void run_janitor(void *ctx, int notes)
 
 /* ---- Lowtide's side ---- */
 
-static enum lt_status check_target(struct lt_session *session, const struct lt_process *process)
+static enum lt_status check_target(struct lt_session *session, const struct lt_process *process,
+				   const struct lt_side_call *call)
 {
-	char path[64], text[8192], tracer[32];
+	char path[64], text[8192], tracer[32], features[128];
 	char state = 'X';
 	snprintf(path, sizeof(path), "/proc/%d/status", (int)process->pid);
 	if (!lt_proc_read(path, text, sizeof(text)))
@@ -533,6 +562,13 @@ static enum lt_status check_target(struct lt_session *session, const struct lt_p
 		return lt_freeze_refuse_traced(session, process->pid,
 					       (pid_t)strtol(tracer, NULL, 10));
 	}
+	if (call->text[0] != '\0' &&
+	    lt_proc_field(text, lt_arch_features, features, sizeof(features)) &&
+	    strstr(features, lt_arch_shadow_stack) != NULL)
+		return lt_fail(session, LT_E_NOT_PYTHON,
+			       "process %d runs with shadow stacks, under which the call cannot be "
+			       "made",
+			       (int)process->pid);
 	if (lt_proc_state(process->pid, &state) && state == 'T') {
 		lt_fail(session, LT_E_BUSY,
 			"process %d is stopped (SIGSTOP or job control): it may stand inside its "
@@ -567,7 +603,11 @@ enum lt_status lt_side_call(struct lt_session *session, struct lt_process *proce
 	struct lt_helpers helpers = {.socket = -1};
 	struct reply reply;
 	int fd = -1;
-	LT_TRY(check_target(session, process));
+	if (call_made->data_size > sizeof(call_made->data) || call_made->data_at > 0 ||
+	    call_made->data_at < DATA_FIRST - TLS_AT ||
+	    call_made->data_size > (uint64_t)-call_made->data_at)
+		return lt_fail(session, LT_E_INTERNAL, "thread-local data have no room");
+	LT_TRY(check_target(session, process, call_made));
 	LT_TRY(find_insn(session, process, &side.insn));
 	side.tracer = (struct lt_tracer){.pid = process->pid, .insn = side.insn};
 	const struct lt_helpers_work work = {&side, run_guard, run_janitor};

@@ -64,11 +64,20 @@ struct lt_side_probe {
 				      const char **ret_why);
 };
 
+enum { LT_SIDE_DATA_MAX = 4096, LT_SIDE_TEXT_MAX = 64 };
+
 struct lt_side_call {
 	lt_addr function;
-	uint64_t argument;
-	lt_addr insn;     /* lt_arch_thread_insn(), in the target */
-	lt_addr restorer; /* lt_arch_restorer, in the target */
+	uint64_t argument; /* the only one, unless there is a text */
+	lt_addr insn;      /* lt_arch_thread_insn(), in the target */
+	lt_addr back;      /* what follows there when the function has returned */
+	lt_addr restorer;  /* lt_arch_restorer, in the target */
+	/* A string that is the first of five arguments, the others 0; "": a call with one. */
+	char text[LT_SIDE_TEXT_MAX];
+	/* Thread-local data that the new thread has, so far from its thread pointer (below it). */
+	int64_t data_at;
+	size_t data_size;
+	uint8_t data[LT_SIDE_DATA_MAX];
 };
 
 struct lt_side_outcome {

@@ -16,6 +16,9 @@ from harness.run import run_command
 from harness.target import clean_environment, end_session, reset_signals
 
 
+# Allocators that a program is given in place of glibc's.
+JEMALLOC = Path("/usr/lib/x86_64-linux-gnu/libjemalloc.so.2")
+
 # The leak check of a sanitized victim traces it, and takes system calls of its own, when it ends.
 WITHOUT_LEAK_CHECK = {"ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "abort_on_error=1") + ":detect_leaks=0"}
 
@@ -100,8 +103,9 @@ def helpers_of(pid: int, program: str = "lt_freeze") -> list[int]:
 class Victim:
     """lt_victim in one call. A context manager; `line()` makes true what an endless call waits for."""
 
-    def __init__(self, call: str, ms: int = 0, wrap: tuple[str, ...] = (), preexec=None):
+    def __init__(self, call: str, ms: int = 0, wrap: tuple[str, ...] = (), preexec=None, preload: Path | None = None):
         self.call, self.ms, self.wrap, self.preexec = call, ms, wrap, preexec
+        self.env = WITHOUT_LEAK_CHECK | ({} if preload is None else {"LD_PRELOAD": str(preload)})
 
     def __enter__(self) -> "Victim":
         def prepare() -> None:
@@ -111,7 +115,7 @@ class Victim:
 
         self.process = subprocess.Popen([*self.wrap, str(tool("lt_victim")), self.call, str(self.ms)], text=True,
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                        start_new_session=True, preexec_fn=prepare, env=clean_environment(WITHOUT_LEAK_CHECK))
+                                        start_new_session=True, preexec_fn=prepare, env=clean_environment(self.env))
         self.pid = self.process.pid
         assert self.process.stdout.readline() == "ready\n"
         return self

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from freezing import descriptors, wait_until
+from freezing import JEMALLOC, descriptors, wait_until
 from harness import Target, lowtide_path, run_lowtide
 from harness.target import clean_environment
 
@@ -194,14 +194,123 @@ def test_watch_ends_with_its_time_and_with_the_process(interpreter):
         assert watch.returncode == 0 and "ended" in err and "looks in" in out, (out, err)
 
 
-@pytest.mark.parametrize("name", ("libjemalloc.so.2", "libmimalloc.so.2"))
-def test_other_allocator_is_refused(interpreter, name):
-    library = Path("/usr/lib/x86_64-linux-gnu", name)
+# Without decay, so that what is free stays until the purge.
+STILL = {"LD_PRELOAD": str(JEMALLOC), "MALLOC_CONF": "dirty_decay_ms:-1"}
+PURGED = ("survivors", "random_sizes", "large", "thread_arenas", "freed_by_others", "aligned", "mapped", "objects", "decoded")
+
+
+def preload(interpreter, library):
     if interpreter.root is not None or not library.exists():
-        pytest.skip(f"{name} cannot be preloaded here")
+        pytest.skip(f"{library.name} cannot be preloaded here")
+
+
+@pytest.mark.parametrize(("case", "conf"), [(case, STILL["MALLOC_CONF"]) for case in PURGED] + [
+    (case, f"{STILL['MALLOC_CONF']},{more}") for case in ("survivors", "objects")
+    for more in ("muzzy_decay_ms:-1", "narenas:1,tcache:false", "background_thread:true")])
+def test_prediction_of_a_purge(interpreter, case, conf):
+    preload(interpreter, JEMALLOC)
+    env = STILL | {"MALLOC_CONF": conf, "PYTHONMALLOC": "malloc" if case == "decoded" else "pymalloc"}
+    with Target(interpreter, TARGET, case, "0", env=env) as target:
+        target.wait_asleep()
+        held = own_rss(target.pid)
+        result = trimmed(target.pid)["result"]
+        round_, = result["rounds"]
+        returned = result["before_bytes"] - result["after_bytes"]
+        assert round_["called"] and round_["finished"] and round_["whole"] and round_["refusal"] is None
+        assert result["allocator"].startswith("jemalloc 5.3"), result
+        assert abs(result["predicted_bytes"] - returned) <= max(0.1 * returned, 0.1 * LEAST), result
+        assert abs(result["before_bytes"] - held) < LEAST and abs(own_rss(target.pid) - result["after_bytes"]) < LEAST
+        assert returned > 4 * LEAST, result
+        assert target.settled() and trimmed(target.pid)["result"]["predicted_bytes"] < LEAST
+
+
+@pytest.mark.parametrize("threads", ("0", "3"))
+def test_way_of_a_purge(interpreter, threads):
+    """glibc's mutexes are taken without atomic instructions where it knows of one thread: then it has to stand."""
+    preload(interpreter, JEMALLOC)
+    with Target(interpreter, TARGET, "survivors", threads, env=STILL) as target:
+        target.wait_asleep()
+        before = descriptors(target.pid), target.status("Threads")
+        assert trimmed(target.pid)["result"]["rounds"][0]["way"] == ("alone" if threads == "0" else "beside")
+        assert (descriptors(target.pid), target.status("Threads")) == before
+        assert target.settled()
+
+
+def test_purges_are_not_remembered(interpreter):
+    """The threads that purge leave nothing in jemalloc: it forks, makes threads and sums up as before, and holds no more."""
+    preload(interpreter, JEMALLOC)
+    script = TARGET.read_text() + r"""
+    import ctypes, os
+    lib = ctypes.CDLL("libjemalloc.so.2")
+    def figure(name, kind=ctypes.c_size_t):
+        epoch, value, size = ctypes.c_uint64(1), kind(0), ctypes.c_size_t(ctypes.sizeof(kind))
+        assert lib.mallctl(b"epoch", None, None, ctypes.byref(epoch), ctypes.c_size_t(8)) == 0
+        assert lib.mallctl(name, ctypes.byref(value), ctypes.byref(size), None, ctypes.c_size_t(0)) == 0
+        return value.value
+    names = b"stats.allocated", b"stats.metadata", b"stats.active"
+    figures = lambda: [figure(name) for name in names] + [figure(b"stats.arenas.0.nthreads", ctypes.c_uint)]
+    figures()
+    ready(figures=figures())
+    wait_line()
+    after = figures()
+    for _ in range(20):
+        pid = os.fork()
+        if pid == 0:
+            bytearray(1 << 20)
+            os._exit(0)
+        assert os.waitpid(pid, 0)[1] == 0
+        thread = threading.Thread(target=bytearray, args=(1 << 20,))
+        thread.start()
+        thread.join()
+    lib.malloc_stats_print(ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_char_p)(lambda *_: None), None, b"a")
+    ready(figures=after)
+"""
+    with Target(interpreter, script, "survivors", "2", env=STILL) as target:
+        before = target.wait_ready()["figures"]
+        target.wait_asleep()
+        for _ in range(20):
+            assert trimmed(target.pid)["result"]["rounds"][0]["finished"]
+        target.send()
+        after = target.wait_ready(60)["figures"]
+        assert all(abs(now - was) < 64 << 10 for was, now in zip(before[:3], after[:3])) and before[3] == after[3], (before, after)
+
+
+def test_sixteen_threads_under_load_are_purged(interpreter):
+    preload(interpreter, JEMALLOC)
+    purges = int(os.environ.get("LOWTIDE_PURGES", "15"))
+    with Target(interpreter, LOAD, "16", "0", env={"LD_PRELOAD": str(JEMALLOC)}) as target:
+        for _ in range(purges):
+            round_ = trimmed(target.pid)["result"]["rounds"][0]
+            assert round_["finished"] and round_["way"] == "beside", round_
+        target.send()
+        facts = target.wait_ready(60)
+        assert facts["wrong"] == [] and min(facts["rounds"]) > 0, facts
+        assert target.settled()
+
+
+def test_one_thread_under_load_is_purged(interpreter):
+    preload(interpreter, JEMALLOC)
+    with Target(interpreter, LOAD, "1", "4", env={"LD_PRELOAD": str(JEMALLOC)}) as target:
+        done = 0
+        until = time.monotonic() + 3
+        while time.monotonic() < until:
+            result = run_lowtide("trim", "--json", target.pid)
+            assert result.code in (0, 70), result
+            if result.code == 0:
+                assert result.json["result"]["rounds"][0]["way"] == "alone"
+            else:
+                assert "not safe" in result.json["error"]["message"] and "malloc" in result.json["error"]["message"]
+            done += result.code == 0
+        facts = target.wait_ready(60)
+        assert done > 0 and facts["wrong"] == [], (done, facts)
+
+
+def test_other_allocator_is_refused(interpreter):
+    library = Path("/usr/lib/x86_64-linux-gnu/libmimalloc.so.2")
+    preload(interpreter, library)
     with Target(interpreter, "ready()", env={"LD_PRELOAD": str(library)}) as target:
         result = run_lowtide("trim", target.pid)
-        assert result.code == 3 and name[3:].partition(".")[0] in result.err and "by itself" in result.err, result
+        assert result.code == 3 and "mimalloc" in result.err and "by itself" in result.err, result
         assert target.settled()
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from freezing import Victim, children, face, helpers_of, pause_process, tool, wait_until
+from freezing import JEMALLOC, Victim, children, face, helpers_of, pause_process, tool, wait_until
 from test_freeze import seccomp_filter
 from harness import Target, interpreters
 from harness.run import run_command
@@ -24,6 +24,16 @@ STEPS = ("started", "stopped", "mapped", "written", "spawned", "released", "ende
 # Steps of the thread that makes the new one, between written and spawned.
 TRACE_STEPS = ("injected", "entered", "cloned", "restored")
 WAYS = ("--alone", "--beside")
+
+
+@pytest.fixture(params=("glibc", "jemalloc"))
+def preload(request):
+    """The allocator of the program: malloc_trim() of glibc's is called, the purge of another's."""
+    if request.param == "glibc":
+        return None
+    if not JEMALLOC.exists() or b"libasan" in tool("lt_victim").read_bytes():
+        pytest.skip("jemalloc cannot be preloaded here")
+    return JEMALLOC
 
 
 def trim(pid: int, *arguments: object, timeout: float = 120):
@@ -43,9 +53,9 @@ def settled(pid: int, before: dict, count: int) -> bool:
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("call", TIMED)
-def test_call_with_a_limit_ends_in_time_and_not_by_eintr(call, way):
+def test_call_with_a_limit_ends_in_time_and_not_by_eintr(call, way, preload):
     limit = 3000
-    with Victim(call, limit) as victim:
+    with Victim(call, limit, preload=preload) as victim:
         victim.wait_blocked()
         result = trim(victim.pid, "--count", 5, way)
         assert result.code == 0 and len(result.calls) == 5, result
@@ -59,8 +69,8 @@ def test_call_with_a_limit_ends_in_time_and_not_by_eintr(call, way):
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("call", ENDLESS)
-def test_call_without_a_limit_waits_on(call, way):
-    with Victim(call) as victim:
+def test_call_without_a_limit_waits_on(call, way, preload):
+    with Victim(call, preload=preload) as victim:
         victim.wait_blocked()
         before, count = face(victim.pid), mappings(victim.pid)
         result = trim(victim.pid, "--count", 10, way)
@@ -73,8 +83,8 @@ def test_call_without_a_limit_waits_on(call, way):
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_registers_stay(way):
-    with Victim("registers", 600000) as victim:
+def test_registers_stay(way, preload):
+    with Victim("registers", 600000, preload=preload) as victim:
         result = trim(victim.pid, "--count", 30, way)
         assert result.code == 0, result
         victim.line()
@@ -82,9 +92,9 @@ def test_registers_stay(way):
 
 
 @pytest.mark.parametrize("call", ("signals", "threads", "spawn", "fork", "fork_any"))
-def test_busy_program(call):
+def test_busy_program(call, preload):
     """Signals, threads, vfork and fork all the time; it is trimmed until it ends, or refused for what it does then."""
-    with Victim(call, 3000) as victim:
+    with Victim(call, 3000, preload=preload) as victim:
         done = 0
         while victim.process.poll() is None:
             result = trim(victim.pid, "--count", 10000)
@@ -96,8 +106,8 @@ def test_busy_program(call):
     assert done > 0
 
 
-def test_program_that_becomes_another():
-    with Victim("exec", 2000) as victim:
+def test_program_that_becomes_another(preload):
+    with Victim("exec", 2000, preload=preload) as victim:
         while victim.process.poll() is None:
             result = trim(victim.pid)
             # 6: its C library is no longer mapped when the file is opened.
@@ -112,9 +122,9 @@ def test_steps_are_those_of_the_guard():
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("who", ("lowtide", "guard", "both"))
 @pytest.mark.parametrize("step", STEPS + TRACE_STEPS)
-def test_killed_at_each_step(step, who, way):
+def test_killed_at_each_step(step, who, way, preload):
     """Whoever dies, and whenever: the program goes on with its own registers, no thread and no mapping is left."""
-    with Victim("registers", 600000) as victim:
+    with Victim("registers", 600000, preload=preload) as victim:
         before, count = face(victim.pid), mappings(victim.pid)
         result = trim(victim.pid, "--die", who, "--at", step, way)
         passed_over = step == "ended" and way == "--alone"  # the guard sees the end before it lets go
@@ -129,8 +139,8 @@ def test_killed_at_each_step(step, who, way):
 @pytest.mark.parametrize("call", ("poll", "read", "futex", "accept"))
 @pytest.mark.parametrize("step", TRACE_STEPS)
 @pytest.mark.parametrize("way", WAYS)
-def test_call_goes_on_when_the_guard_is_killed(call, step, way):
-    with Victim(call) as victim:
+def test_call_goes_on_when_the_guard_is_killed(call, step, way, preload):
+    with Victim(call, preload=preload) as victim:
         victim.wait_blocked()
         before, count = face(victim.pid), mappings(victim.pid)
         trim(victim.pid, "--die", "guard", "--at", step, way)
@@ -140,8 +150,8 @@ def test_call_goes_on_when_the_guard_is_killed(call, step, way):
         assert victim.result()["result"] >= 0
 
 
-def test_stopped_target_is_refused():
-    with Victim("poll") as victim:
+def test_stopped_target_is_refused(preload):
+    with Victim("poll", preload=preload) as victim:
         pause_process(victim.pid)
         result = trim(victim.pid)
         assert result.code == 70 and "is stopped" in result.err and "kill -CONT" in result.err, result
@@ -152,8 +162,8 @@ def test_stopped_target_is_refused():
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_signal_meanwhile_is_delivered(way):
-    with Victim("signals", 3000) as victim:
+def test_signal_meanwhile_is_delivered(way, preload):
+    with Victim("signals", 3000, preload=preload) as victim:
         calls = 0
         while victim.process.poll() is None:
             calls += len(trim(victim.pid, way).calls)
@@ -161,9 +171,9 @@ def test_signal_meanwhile_is_delivered(way):
     assert calls > 0
 
 
-def test_target_ends_meanwhile():
+def test_target_ends_meanwhile(preload):
     for delay in (0, 0.002, 0.005, 0.01, 0.02):
-        with Victim("poll") as victim:
+        with Victim("poll", preload=preload) as victim:
             pid = os.fork()
             if pid == 0:
                 time.sleep(delay)
@@ -177,9 +187,9 @@ def test_target_ends_meanwhile():
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("forbidden", [(), (56,)], ids=["allows everything", "kills for clone"])
-def test_seccomp_filter(forbidden, way):
+def test_seccomp_filter(forbidden, way, preload):
     """A filter is asked about nothing of it, neither lowtide's calls nor those of the new thread."""
-    with Victim("poll", preexec=lambda: seccomp_filter(*forbidden)) as victim:
+    with Victim("poll", preexec=lambda: seccomp_filter(*forbidden), preload=preload) as victim:
         before, count = face(victim.pid), mappings(victim.pid)
         result = trim(victim.pid, "--count", 3, way)
         assert result.code == 0, result
@@ -202,10 +212,10 @@ def test_seccomp_filter_without_the_right_to_suspend_it():
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("who", ("", "guard"))
-def test_target_in_another_pid_namespace(who, way):
+def test_target_in_another_pid_namespace(who, way, preload):
     if subprocess.run(["unshare", "--pid", "--fork", "true"], capture_output=True, check=False).returncode != 0:
         pytest.skip("no PID namespace can be made here")
-    with Victim("poll", wrap=("unshare", "--pid", "--fork", "--kill-child")) as outer:
+    with Victim("poll", wrap=("unshare", "--pid", "--fork", "--kill-child"), preload=preload) as outer:
         inner = next(iter(children(outer.pid)))
         assert wait_until(lambda: Path(f"/proc/{inner}/comm").read_text() == "lt_victim\n")
         before, count = face(inner), mappings(inner)
@@ -232,9 +242,9 @@ def test_target_traced_by_another():
         assert victim.result()["result"] == 1
 
 
-def test_limit_on_mappings_and_threads():
+def test_limit_on_mappings_and_threads(preload):
     """No room for the stack: nothing is changed, and the limits are named."""
-    with Victim("poll") as victim:
+    with Victim("poll", preload=preload) as victim:
         before, count = face(victim.pid), mappings(victim.pid)
         resource.prlimit(victim.pid, resource.RLIMIT_AS, (1 << 20, resource.RLIM_INFINITY))
         result = trim(victim.pid)

@@ -130,8 +130,9 @@ int main(int count, char **arguments)
 	if (status == LT_OK)
 		status = lt_malloc_quiet_find(&session, process, live, &quiet);
 	const struct lt_side_probe probe = {&quiet, ready};
-	const struct lt_side_call call = {
-		.function = quiet.trim, .insn = quiet.insn, .restorer = quiet.restorer};
+	struct lt_side_call call = {0};
+	if (status == LT_OK)
+		lt_malloc_quiet_call(&quiet, &call);
 	for (unsigned i = 0; status == LT_OK && i < calls; i++) {
 		struct lt_side_outcome outcome = {0};
 		status = lt_side_call(&session, process, &call, &probe, &outcome);
