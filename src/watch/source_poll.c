@@ -1,5 +1,6 @@
 /* The source poll, and what the source ring polls beside its records: the state of each interpreter's collector. */
 #include "base/cleanup.h"
+#include "watch/pace.h"
 #include "watch/polled.h"
 #include "watch/turns.h"
 #include "watch/watch_parts.h"
@@ -15,7 +16,7 @@ enum {
 	GATHER_NS = 100000000, /* how long missed collections are gathered into one event */
 	SHORT_STEPS =
 		40, /* polls of a collection that runs which come four times as often, then twice */
-	QUIET_STEPS = 250, /* polls without any change after which every second one is left out */
+	LIST_RESTING_NS = 40000000, /* the same of a process at rest */
 	CROWDED = 40,
 	SPACIOUS = 10, /* per cent of a ring that is new at a poll */
 };
@@ -28,7 +29,8 @@ struct poll {
 	uint64_t usual_ns, shortest_ns; /* from poll to poll */
 	uint64_t interval_ns;           /* now */
 	uint64_t next_ns, next_list_ns, next_flush_ns;
-	unsigned short_steps, quiet_steps;
+	unsigned short_steps;
+	struct lt_pace pace;
 	bool may_rest;
 	bool ended;
 	struct lt_turns turns;
@@ -209,12 +211,12 @@ static enum lt_status poll_one(struct poll *poll, struct lt_polled *polled, bool
 	if (*ret_gone)
 		return LT_OK;
 	if (counts_differ(polled, &sample.state))
-		poll->quiet_steps = 0;
+		lt_pace_moved(&poll->pace, sample.to_ns);
 	if (!polled->run.active && !differs(polled, &sample.state)) {
 		polled->last = sample;
 		return LT_OK;
 	}
-	poll->quiet_steps = 0;
+	lt_pace_stirred(&poll->pace, sample.to_ns);
 	*ret_gone = !still_there(poll, polled->address) ||
 		    (poll->source == LT_WATCH_RING &&
 		     !read_steady(poll->feed.view, polled->address, &sample));
@@ -232,7 +234,6 @@ static enum lt_status poll_all(struct poll *poll, struct lt_watch_events *events
 {
 	unsigned crowd = 0;
 	bool running = false;
-	poll->quiet_steps++;
 	for (size_t i = poll->interpreters.count; i-- > 0;) {
 		bool missing;
 		unsigned one;
@@ -267,7 +268,8 @@ static enum lt_status poll_step(struct poll *poll, uint64_t now, struct lt_watch
 		if (poll->interpreters.count == 0 && gone(poll))
 			return end(poll, events);
 		LT_TRY(list(poll, events));
-		poll->next_list_ns = now + LIST_NS;
+		bool rests = lt_pace_rests(&poll->pace, now);
+		poll->next_list_ns = now + (rests ? LIST_RESTING_NS : LIST_NS);
 	}
 	LT_TRY(poll_all(poll, events));
 	if (now >= poll->next_flush_ns) {
@@ -278,8 +280,8 @@ static enum lt_status poll_step(struct poll *poll, uint64_t now, struct lt_watch
 	uint64_t interval = poll->interval_ns;
 	if (poll->short_steps > 0)
 		interval /= poll->short_steps <= SHORT_STEPS ? 4 : 2;
-	/* Nothing is allocated, so the next collection is far: waking up costs more than looking. */
-	else if (poll->may_rest && poll->quiet_steps > QUIET_STEPS)
+	/* Little is allocated, so the next collection is far: waking up costs more than looking. */
+	else if (poll->may_rest && lt_pace_rests(&poll->pace, now))
 		interval *= 2;
 	poll->next_ns = now - now % interval + interval;
 	return LT_OK;
@@ -335,6 +337,7 @@ enum lt_status lt_watch_open_polling(const struct lt_view *view,
 	poll->usual_ns = poll->interval_ns = 1000000000 / hz;
 	poll->shortest_ns = 1000000000 / HIGHEST_HZ;
 	uint64_t now = lt_now_ns();
+	lt_pace_stirred(&poll->pace, now);
 	poll->next_list_ns = now + LIST_NS;
 	poll->next_flush_ns = now + GATHER_NS;
 	struct lt_watch_events none = {0};

@@ -87,7 +87,7 @@ LT_VEC(lt_watch_events, struct lt_watch_event);
 struct lt_watch_options {
 	bool only[LT_WATCH_SOURCES]; /* sources that may be used; all false: all */
 	unsigned
-		poll_hz; /* of the sources ring and poll; 0: 1,000, and half of it while nothing is allocated */
+		poll_hz; /* of the sources ring and poll; 0: 1,000, and half of it at rest: pace.h */
 };
 
 struct lt_watch;

@@ -1,4 +1,5 @@
-/* That a thread is given a bounded share of the processor and nothing else, hands it on to nobody, and is what it was afterwards. */
+/* How often a process is looked at. That a thread is given a bounded share of the processor and nothing else, hands it on to nobody, and is what it was afterwards. */
+#include "watch/pace.h"
 #include "watch/turns.h"
 
 #include <errno.h>
@@ -203,9 +204,41 @@ static void nice_is_kept(void **state)
 	assert_int_equal(scheduling_now().nice, 5);
 }
 
+/* Of `ms` milliseconds the ones at the full pace; each `every`th look finds that something was made. */
+static unsigned busy(unsigned ms, unsigned every)
+{
+	struct lt_pace pace = {0};
+	unsigned full = 0;
+	for (unsigned i = 0; i < ms; i++) {
+		if (every != 0 && i % every == 0)
+			lt_pace_moved(&pace, SECOND + i * MS);
+		full += !lt_pace_rests(&pace, SECOND + i * MS);
+	}
+	return full;
+}
+
+static void at_rest_and_at_work(void **state)
+{
+	(void)state;
+	assert_int_equal(busy(1000, 0), 0);
+	/* A little fifty times a second is rest for three quarters of the time. */
+	assert_int_equal(busy(1000, 20), 250);
+	assert_int_equal(busy(1000, 2), 1000);
+	/* After much work it takes a quarter of a second, after a collection too. */
+	struct lt_pace pace = {0};
+	for (unsigned i = 0; i < 1000; i++)
+		lt_pace_moved(&pace, SECOND + i * MS);
+	assert_false(lt_pace_rests(&pace, SECOND + 1240 * MS));
+	assert_true(lt_pace_rests(&pace, SECOND + 1250 * MS));
+	lt_pace_stirred(&pace, 3 * SECOND);
+	assert_false(lt_pace_rests(&pace, 3 * SECOND + 240 * MS));
+	assert_true(lt_pace_rests(&pace, 3 * SECOND + 250 * MS));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(at_rest_and_at_work),
 		cmocka_unit_test(left_as_it_was),
 		cmocka_unit_test(nothing_is_asked_for_in_time),
 		cmocka_unit_test(reserved_or_refused),
