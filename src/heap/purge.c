@@ -106,8 +106,7 @@ enum lt_status lt_purge_find(const struct lt_view *view, const struct lt_foreign
 			      "it is linked into the program, where it cannot be called");
 	if (strcmp(foreign->release, LT_JE_RELEASE) != 0)
 		return refuse(view, foreign, "only release " LT_JE_RELEASE " can be called");
-	if (!foreign->found)
-		return refuse(view, foreign, "what it knows of its memory is not found");
+	/* Whether its tree is found, which may fail while it changes, is a matter of the prediction only. */
 	LT_TRY(lt_elf_open(view->session, view->process, purge.path, &elf));
 	bool found = find_jemalloc(view, elf, &purge);
 	lt_elf_close(elf);
