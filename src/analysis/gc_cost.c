@@ -12,7 +12,7 @@ static const struct lt_gc_costs usual = {
 	.look_ns = 12,
 	.free_ns = 36,
 	.look_far = 0.12,
-	.free_far = 0.8,
+	.free_far = 0.3,
 	.spread = 0.2,
 };
 
@@ -184,8 +184,9 @@ static double unlikely(const struct lt_gc_costs *costs, const struct lt_gc_cost_
 /* Steps along each parameter, ever smaller, as long as they make it more likely. */
 static void search(const struct lt_gc_cost_data *data, struct lt_gc_costs *costs)
 {
-	double by[PARAMETERS] = {0}, best = unlikely(costs, data, by);
-	for (double step = 1; step > 0.005; step /= 2) {
+	enum { HALVINGS = 8 };
+	double by[PARAMETERS] = {0}, best = unlikely(costs, data, by), step = 1;
+	for (int halving = 0; halving < HALVINGS; halving++, step /= 2) {
 		bool better = true;
 		for (int turn = 0; turn < 50 && better; turn++) {
 			better = false;

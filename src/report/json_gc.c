@@ -5,7 +5,8 @@ enum { OLDEST = LT_GC_GENERATIONS - 1 };
 
 static json_t *milliseconds(uint64_t ns)
 {
-	return json_real((double)((ns + 500) / 1000) / 1000);
+	uint64_t microseconds = (ns + 500) / 1000;
+	return json_real((double)microseconds / 1000);
 }
 
 /* Seconds from the start of the recording. */

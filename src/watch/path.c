@@ -442,24 +442,27 @@ enum lt_status lt_watch_path_open(const struct lt_view *view,
 				  const struct lt_watch_path_options *options,
 				  struct lt_watch_path **ret_path)
 {
+	if (view->process == NULL)
+		return lt_fail(view->session, LT_E_NOT_PYTHON,
+			       "the path of the count is read from a process only");
 	struct lt_interpreters interpreters = {0};
 	LT_TRY(lt_interpreters_read(view, &interpreters));
 	struct lt_watch_path *path = calloc(1, sizeof(*path));
+	if (path == NULL) {
+		lt_interpreters_deinit(&interpreters);
+		return lt_fail_memory(view->session);
+	}
 	enum lt_status status = LT_OK;
-	if (path == NULL)
-		status = lt_fail_memory(view->session);
-	else if (view->process == NULL || !place(path, view->layout, &interpreters.data[0]))
+	if (!place(path, view->layout, &interpreters.data[0]))
 		status = lt_fail(view->session, LT_E_NOT_PYTHON,
 				 "the counts of the collector cannot be found");
 	lt_addr interpreter = interpreters.data[0].address;
 	lt_interpreters_deinit(&interpreters);
 	if (status == LT_OK)
 		status = lt_live_open(view->session, view->process->pid, &path->memory);
-	if (status == LT_OK)
-		place_calls(path, view, interpreter);
-	if (status == LT_OK)
-		lt_free_lists_find(view->layout, interpreter, &path->lists);
 	if (status == LT_OK) {
+		place_calls(path, view, interpreter);
+		lt_free_lists_find(view->layout, interpreter, &path->lists);
 		unsigned stretch_ms =
 			options->stretch_ms != 0 ? options->stretch_ms : USUAL_STRETCH_MS;
 		unsigned every_ms = options->every_ms != 0 ? options->every_ms : USUAL_EVERY_MS;
@@ -472,8 +475,7 @@ enum lt_status lt_watch_path_open(const struct lt_view *view,
 		status = start(view->session, path);
 	}
 	if (status != LT_OK) {
-		if (path != NULL)
-			lt_memory_close(path->memory);
+		lt_memory_close(path->memory);
 		free(path);
 		return status;
 	}
