@@ -20,7 +20,7 @@ enum {
 	STATE_MOST = 1024,     /* bytes of the collector's state that are read at once */
 	PLAUSIBLE = 500000000, /* a larger count is a torn read */
 	STILL_NS = 200000,     /* a count that stays for longer may be that of a process at rest; */
-	REST_NS = 100000,      /* whether it runs again is looked at so often */
+	REST_NS = 200000,      /* whether it runs again is looked at so often */
 	GAP_NS =
 		100000, /* lowtide itself had to wait for longer: what was in between is not known */
 	FRAME_BYTES = 320,    /* of the innermost frame: its locals and what it computes with */
