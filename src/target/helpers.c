@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 static void await_exit(pid_t *pid)
 {
@@ -111,6 +112,10 @@ void lt_helper_stand_apart(const char *name)
 	signal(SIGCHLD, SIG_DFL);
 	setsid();
 	prctl(PR_SET_NAME, name);
+	/* Whoever reads what lowtide writes waits for lowtide's end, not for that of its helpers. */
+	LT_CLOSE int nowhere = open("/dev/null", O_RDWR | O_CLOEXEC);
+	for (int standard = 0; nowhere >= 0 && standard <= STDERR_FILENO; standard++)
+		dup2(nowhere, standard);
 	LT_CLOSE int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
 	if (fd >= 0 && write(fd, "-1000", 5) < 0) {
 		/* It takes a privilege; without it the score stays what it is. */

@@ -36,7 +36,7 @@ bool lt_helpers_receive(const struct lt_helpers *helpers, void *reply, size_t si
 
 /* ---- In the helpers ---- */
 
-/* No terminal, no job control, signals blocked, last to be killed for want of memory. */
+/* No terminal, no job control, no standard streams, signals blocked, last to be killed for want of memory. */
 void lt_helper_stand_apart(const char *name);
 
 /* `fd` goes with it unless it is negative. */

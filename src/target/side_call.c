@@ -8,6 +8,7 @@
 #include "target/permission.h"
 #include "target/proc.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -18,6 +19,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#define GUARD_NAME "lt-guard"
+
 enum {
 	ATTEMPTS = 60,
 	PAUSE_LAST_MS = 100,
@@ -27,7 +30,6 @@ enum {
 	POLL_LAST_US = 1000,
 };
 
-static const uint64_t PATIENCE_NS = 30 * 1000000000ull; /* lowtide's */
 static const uint64_t CLEANUP_NS = 600 * 1000000000ull; /* the helpers' */
 static const uint64_t SETTLE_NS = 2 * 1000000000ull;
 
@@ -46,6 +48,7 @@ enum {
 };
 
 void (*lt_side_hook)(enum lt_side_step step);
+uint64_t lt_side_patience_ns = 30 * 1000000000ull;
 
 static void step(enum lt_side_step which)
 {
@@ -475,7 +478,7 @@ static enum lt_status call(struct side *side, pid_t tid)
 	step(LT_SIDE_RELEASED);
 	if (spawned == 0 || side->outcome.finished)
 		return status;
-	side->outcome.finished = await_end(side, spawned, began + PATIENCE_NS);
+	side->outcome.finished = await_end(side, spawned, began + lt_side_patience_ns);
 	side->outcome.call_ns = lt_now_ns() - began;
 	if (!side->outcome.finished) {
 		settle(side);
@@ -495,7 +498,7 @@ static void run_guard(void *ctx, int socket, int notes)
 	pid_t tid = 0;
 	side->socket = socket;
 	side->notes = notes;
-	lt_helper_stand_apart("lt-guard");
+	lt_helper_stand_apart(GUARD_NAME);
 	step(LT_SIDE_STARTED);
 	enum lt_status status = stop(side, &tid);
 	if (status == LT_OK) {
@@ -548,19 +551,54 @@ static void run_janitor(void *ctx, int notes)
 
 /* ---- Lowtide's side ---- */
 
+/* Whoever traces a thread of the process: the one that an earlier trim left behind is none of its own. */
+static bool any_tracer(pid_t pid, pid_t *ret_tracer)
+{
+	char path[80], text[8192], tracer[32];
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+	DIR *directory = opendir(path);
+	bool found = false;
+	for (struct dirent *entry;
+	     directory != NULL && !found && (entry = readdir(directory)) != NULL;) {
+		pid_t tid = (pid_t)strtol(entry->d_name, NULL, 10);
+		snprintf(path, sizeof(path), "/proc/%d/task/%d/status", (int)pid, (int)tid);
+		if (tid <= 0 || !lt_proc_read(path, text, sizeof(text)) ||
+		    !lt_proc_field(text, "TracerPid", tracer, sizeof(tracer)))
+			continue;
+		*ret_tracer = (pid_t)strtol(tracer, NULL, 10);
+		found = *ret_tracer != 0;
+	}
+	if (directory != NULL)
+		closedir(directory);
+	return found;
+}
+
+static bool is_guard(pid_t pid)
+{
+	char path[64], name[32];
+	snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
+	return lt_proc_read(path, name, sizeof(name)) && strcmp(name, GUARD_NAME "\n") == 0;
+}
+
 static enum lt_status check_target(struct lt_session *session, const struct lt_process *process,
 				   const struct lt_side_call *call)
 {
-	char path[64], text[8192], tracer[32], features[128];
+	char path[64], text[8192], features[128];
 	char state = 'X';
+	pid_t tracer = 0;
 	snprintf(path, sizeof(path), "/proc/%d/status", (int)process->pid);
 	if (!lt_proc_read(path, text, sizeof(text)))
 		return lt_permission_fail(session, process->pid, errno, "stop");
-	if (lt_proc_field(text, "TracerPid", tracer, sizeof(tracer)) &&
-	    strtol(tracer, NULL, 10) != 0) {
+	if (any_tracer(process->pid, &tracer) && is_guard(tracer)) {
+		lt_fail(session, LT_E_BUSY, "another lowtide is at work on process %d (process %d)",
+			(int)process->pid, (int)tracer);
+		lt_remedy(session, "try again when it has ended; a trim that waits for a lock of "
+				   "malloc ends when that is let go");
+		return LT_E_BUSY;
+	}
+	if (tracer != 0) {
 		lt_remedy(session, "end that debugger or tracer first");
-		return lt_freeze_refuse_traced(session, process->pid,
-					       (pid_t)strtol(tracer, NULL, 10));
+		return lt_freeze_refuse_traced(session, process->pid, tracer);
 	}
 	if (call->text[0] != '\0' &&
 	    lt_proc_field(text, lt_arch_features, features, sizeof(features)) &&

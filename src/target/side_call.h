@@ -39,6 +39,9 @@ enum lt_side_step {
 /* Called in the guard at each step; NULL outside tests. */
 extern void (*lt_side_hook)(enum lt_side_step step);
 
+/* How long lowtide waits for the end of a call beside the target; only tests change it. */
+extern uint64_t lt_side_patience_ns;
+
 struct lt_side_thread {
 	pid_t tid;
 	bool stands; /* false: in an uninterruptible wait, nothing else is known */

@@ -1,12 +1,13 @@
 /*
  * lt_trim: calls malloc_trim(0) in any process from the command line, for the live tests; it need not be a CPython.
  *
- *     lt_trim [--count N] [--alone] [--beside] [--blind] [--die lowtide|guard|both --at STEP] PID
+ *     lt_trim [--count N] [--alone] [--beside] [--blind] [--patience MS] [--die lowtide|guard|both|tell --at STEP] PID
  *
  * One line of JSON a call. --alone, --beside: in that way whatever would be chosen; --alone only when it is safe,
  * --blind alone without a look whether it is.
  * --die: SIGKILL to lowtide, to the guard or to both when the guard comes to that step; --steps lists them, those of a
- * thread under trace among them. The exit code is that of lowtide.
+ * thread under trace among them. `tell` kills nobody: the target gets SIGUSR1 there, and some time to act on it.
+ * --patience: how long lowtide waits for the end of a call. The exit code is that of lowtide.
  */
 #include "base/session.h"
 #include "heap/malloc_quiet.h"
@@ -33,16 +34,20 @@ static const char *const trace_names[] = {
 };
 enum { SIDE_STEPS = sizeof(side_names) / sizeof(*side_names) };
 
-static pid_t lowtide;
-static bool kill_lowtide, kill_guard, always_alone, always_beside, blind;
+static pid_t lowtide, target;
+static bool kill_lowtide, kill_guard, tell, always_alone, always_beside, blind;
 static const char *fatal_step = "";
 static bool spawning; /* the steps of a thread under trace count between written and spawned */
 
 static void die_at(const char *step)
 {
-	const struct timespec wait = {0, 5000000};
+	const struct timespec wait = {0, 5000000}, told = {0, 100000000};
 	if (strcmp(step, fatal_step) != 0)
 		return;
+	if (tell) {
+		kill(target, SIGUSR1);
+		nanosleep(&told, NULL);
+	}
 	if (kill_lowtide) {
 		kill(lowtide, SIGKILL);
 		nanosleep(&wait, NULL);
@@ -78,10 +83,10 @@ static enum lt_side_verdict ready(void *ctx, struct lt_session *session, struct 
 
 int main(int count, char **arguments)
 {
-	static const struct option options[] = {{"count", 1, NULL, 'c'}, {"die", 1, NULL, 'd'},
-						{"at", 1, NULL, 'a'},    {"steps", 0, NULL, 's'},
-						{"alone", 0, NULL, 'o'}, {"beside", 0, NULL, 'b'},
-						{"blind", 0, NULL, 'l'}, {0}};
+	static const struct option options[] = {
+		{"count", 1, NULL, 'c'}, {"die", 1, NULL, 'd'},      {"at", 1, NULL, 'a'},
+		{"steps", 0, NULL, 's'}, {"alone", 0, NULL, 'o'},    {"beside", 0, NULL, 'b'},
+		{"blind", 0, NULL, 'l'}, {"patience", 1, NULL, 'p'}, {0}};
 	unsigned calls = 1;
 	for (int option; (option = getopt_long(count, arguments, "", options, NULL)) >= 0;) {
 		switch (option) {
@@ -89,8 +94,12 @@ int main(int count, char **arguments)
 			calls = (unsigned)strtoul(optarg, NULL, 10);
 			break;
 		case 'd':
-			kill_lowtide = strcmp(optarg, "guard") != 0;
-			kill_guard = strcmp(optarg, "lowtide") != 0;
+			tell = strcmp(optarg, "tell") == 0;
+			kill_lowtide = !tell && strcmp(optarg, "guard") != 0;
+			kill_guard = !tell && strcmp(optarg, "lowtide") != 0;
+			break;
+		case 'p':
+			lt_side_patience_ns = strtoull(optarg, NULL, 10) * 1000000;
 			break;
 		case 'a':
 			fatal_step = optarg;
@@ -115,6 +124,7 @@ int main(int count, char **arguments)
 	if (optind + 1 != count)
 		return 2;
 	lowtide = getpid();
+	target = (pid_t)strtol(arguments[optind], NULL, 10);
 	lt_side_hook = on_side;
 	lt_freeze_hook = on_trace;
 
@@ -123,8 +133,7 @@ int main(int count, char **arguments)
 	struct lt_process *process = NULL;
 	struct lt_memory *live = NULL;
 	struct lt_malloc_quiet quiet = {0};
-	enum lt_status status =
-		lt_process_open(&session, (pid_t)strtol(arguments[optind], NULL, 10), &process);
+	enum lt_status status = lt_process_open(&session, target, &process);
 	if (status == LT_OK)
 		status = lt_process_memory(&session, process, &live);
 	if (status == LT_OK)
