@@ -385,21 +385,53 @@ static bool restarts(int64_t result)
 
 enum call { CALL_DONE, CALL_AGAIN, CALL_SIGNAL, CALL_GONE };
 
-/* From the prepared registers to the exit of the call. */
-static enum call run_call(const struct lt_tracer *tracer, struct lt_traced *thread,
-			  int64_t *ret_result, pid_t *ret_child, int *ret_signal)
+/* A stop of the whole process holds the new thread up: it is let go on. Its end is left for the wait for it. */
+static void let_go_on(pid_t thread)
 {
+	siginfo_t info = {0};
+	if (waitid(P_PID, (id_t)thread, &info, WSTOPPED | WNOHANG | __WALL) != 0 ||
+	    info.si_pid != thread)
+		return;
+	int signal_number = info.si_status >> 8 == 0 ? info.si_status : 0;
+	ptrace(PTRACE_CONT, thread, NULL, (void *)(intptr_t)signal_number);
+}
+
+/* One system call of a stopped thread. */
+struct calling {
+	const struct lt_tracer *tracer;
+	struct lt_traced *thread;
+	pid_t child; /* the process or thread that the call made, 0: none */
+	/* Of a call that makes a thread, which is let go on, and may last: called now and then. NULL for others. */
+	void (*late)(void *ctx, pid_t thread);
+	void *ctx;
+};
+
+/* What the call made stands in its first stop. */
+static void take_child(struct calling *calling)
+{
+	unsigned long message = 0;
+	if (ptrace(PTRACE_GETEVENTMSG, calling->thread->tid, NULL, &message) == 0)
+		calling->child = (pid_t)message;
+	bool let_run = calling->late != NULL;
+	if (let_run && (calling->child == 0 || !lt_trace_await_child(calling->child)))
+		return;
+	lt_freeze_step(LT_STEP_CLONED);
+	if (let_run)
+		ptrace(PTRACE_CONT, calling->child, NULL, NULL);
+}
+
+/* From the prepared registers to the exit of the call. */
+static enum call run_call(struct calling *calling, int64_t *ret_result, int *ret_signal)
+{
+	struct lt_traced *thread = calling->thread;
 	bool entered = false;
 	resume(thread, PTRACE_SYSCALL, 0);
 	for (;;) {
-		unsigned long message = 0;
 		struct lt_arch_regs regs;
-		switch (await_stop(tracer, thread, UINT64_MAX, ret_signal)) {
+		uint64_t deadline = calling->late != NULL ? lt_now_ns() + SLICE_NS : UINT64_MAX;
+		switch (await_stop(calling->tracer, thread, deadline, ret_signal)) {
 		case STOP_CLONE:
-			if (ret_child != NULL &&
-			    ptrace(PTRACE_GETEVENTMSG, thread->tid, NULL, &message) == 0)
-				*ret_child = (pid_t)message;
-			lt_freeze_step(LT_STEP_CLONED);
+			take_child(calling);
 			break;
 		case STOP_SYSCALL:
 			if (!entered) {
@@ -417,8 +449,13 @@ static enum call run_call(const struct lt_tracer *tracer, struct lt_traced *thre
 			break;
 		case STOP_GONE:
 			return CALL_GONE;
+		case STOP_LATE: /* it is still in the call */
+			if (calling->child != 0 && calling->late != NULL) {
+				let_go_on(calling->child);
+				calling->late(calling->ctx, calling->child);
+			}
+			continue;
 		case STOP_TRAP: /* an interrupt left over, or a group-stop: the thread may go on */
-		case STOP_LATE:
 			break;
 		}
 		resume(thread, PTRACE_SYSCALL, 0);
@@ -457,14 +494,13 @@ enum lt_status lt_trace_call(struct lt_session *session, struct lt_tracer *trace
 			     long number, const uint64_t arguments[6], int64_t *ret_result,
 			     pid_t *ret_child)
 {
-	struct lt_traced *thread = find(tracer, tid);
+	struct calling calling = {.tracer = tracer, .thread = find(tracer, tid)};
 	intptr_t options = PTRACE_O_TRACESYSGOOD | (ret_child != NULL ? PTRACE_O_TRACECLONE : 0);
 	bool filtered = has_seccomp_filter(tracer->pid, tid);
 	if (filtered)
 		options |= OPTION_SUSPEND_SECCOMP;
-	pid_t child = 0;
 	int64_t result = 0;
-	if (thread == NULL || thread->state != LT_TRACED_STOPPED)
+	if (calling.thread == NULL || calling.thread->state != LT_TRACED_STOPPED)
 		return lt_fail(session, LT_E_INTERNAL,
 			       "a system call was asked of a thread that runs");
 	for (unsigned round = 0; round < ROUNDS_MAX; round++) {
@@ -490,8 +526,7 @@ enum lt_status lt_trace_call(struct lt_session *session, struct lt_tracer *trace
 		lt_freeze_step(LT_STEP_INJECTED);
 
 		int signal_number = 0;
-		enum call call = run_call(tracer, thread, &result,
-					  ret_child != NULL ? &child : NULL, &signal_number);
+		enum call call = run_call(&calling, &result, &signal_number);
 		if (call == CALL_GONE)
 			break;
 		lt_arch_set(tid, &saved);
@@ -499,7 +534,7 @@ enum lt_status lt_trace_call(struct lt_session *session, struct lt_tracer *trace
 		if (call == CALL_DONE) {
 			lt_freeze_step(LT_STEP_RESTORED);
 			if (ret_child != NULL)
-				*ret_child = child;
+				*ret_child = calling.child;
 			*ret_result = result;
 			return LT_OK;
 		}
@@ -507,13 +542,13 @@ enum lt_status lt_trace_call(struct lt_session *session, struct lt_tracer *trace
 			/* It finds the registers as they were; the interrupt traps before its handler runs. */
 			tracer->signals++;
 			ptrace(PTRACE_INTERRUPT, tid, NULL, NULL);
-			resume(thread, PTRACE_CONT, signal_number);
-			if (await_trap(tracer, thread, UINT64_MAX) == STOP_GONE)
+			resume(calling.thread, PTRACE_CONT, signal_number);
+			if (await_trap(tracer, calling.thread, UINT64_MAX) == STOP_GONE)
 				break;
 		}
 	}
-	if (ret_child != NULL && child != 0)
-		*ret_child = child;
+	if (ret_child != NULL && calling.child != 0)
+		*ret_child = calling.child;
 	return lt_fail(session, LT_E_GONE, "process %d ended", (int)tracer->pid);
 }
 
@@ -561,78 +596,12 @@ bool lt_trace_spawn_ended(pid_t thread, int *ret_code)
 	}
 }
 
-/* A stop of the whole process holds the new thread up: it is let go on. Its end is left for the wait for it. */
-static void let_go_on(pid_t thread)
-{
-	siginfo_t info = {0};
-	if (waitid(P_PID, (id_t)thread, &info, WSTOPPED | WNOHANG | __WALL) != 0 ||
-	    info.si_pid != thread)
-		return;
-	int signal_number = info.si_status >> 8 == 0 ? info.si_status : 0;
-	ptrace(PTRACE_CONT, thread, NULL, (void *)(intptr_t)signal_number);
-}
-
-struct spawning {
-	struct lt_tracer *tracer;
-	struct lt_traced *thread;
-	pid_t spawned;
-	void (*late)(void *ctx, pid_t thread);
-	void *ctx;
-};
-
-/* As run_call(), with the new thread let go in between. */
-static enum call run_spawn(struct spawning *spawning, int64_t *ret_result, int *ret_signal)
-{
-	struct lt_traced *thread = spawning->thread;
-	bool entered = false;
-	resume(thread, PTRACE_SYSCALL, 0);
-	for (;;) {
-		unsigned long message = 0;
-		struct lt_arch_regs regs;
-		switch (await_stop(spawning->tracer, thread, lt_now_ns() + SLICE_NS, ret_signal)) {
-		case STOP_CLONE:
-			if (ptrace(PTRACE_GETEVENTMSG, thread->tid, NULL, &message) == 0)
-				spawning->spawned = (pid_t)message;
-			if (spawning->spawned != 0 && lt_trace_await_child(spawning->spawned)) {
-				lt_freeze_step(LT_STEP_CLONED);
-				ptrace(PTRACE_CONT, spawning->spawned, NULL, NULL);
-			}
-			break;
-		case STOP_SYSCALL:
-			if (!entered) {
-				entered = true;
-				lt_freeze_step(LT_STEP_ENTERED);
-				break;
-			}
-			if (!lt_arch_get(thread->tid, &regs))
-				return CALL_GONE;
-			*ret_result = lt_arch_result(&regs);
-			return restarts(*ret_result) ? CALL_AGAIN : CALL_DONE;
-		case STOP_SIGNAL:
-			if (*ret_signal != 0)
-				return CALL_SIGNAL;
-			break;
-		case STOP_GONE:
-			return CALL_GONE;
-		case STOP_LATE:
-			if (spawning->spawned != 0) {
-				let_go_on(spawning->spawned);
-				spawning->late(spawning->ctx, spawning->spawned);
-			}
-			continue;
-		case STOP_TRAP:
-			break;
-		}
-		resume(thread, PTRACE_SYSCALL, 0);
-	}
-}
-
 enum lt_status lt_trace_spawn(struct lt_session *session, struct lt_tracer *tracer, pid_t tid,
 			      lt_addr insn, const uint64_t arguments[6], lt_addr frame,
 			      void (*late)(void *ctx, pid_t thread), void *ctx, int64_t *ret_result,
 			      pid_t *ret_thread)
 {
-	struct spawning spawning = {
+	struct calling spawning = {
 		.tracer = tracer, .thread = find(tracer, tid), .late = late, .ctx = ctx};
 	intptr_t options = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTRACE_O_TRACEVFORK;
 	bool filtered = has_seccomp_filter(tracer->pid, tid);
@@ -662,7 +631,7 @@ enum lt_status lt_trace_spawn(struct lt_session *session, struct lt_tracer *trac
 		lt_freeze_step(LT_STEP_INJECTED);
 
 		int signal_number = 0;
-		enum call call = run_spawn(&spawning, ret_result, &signal_number);
+		enum call call = run_call(&spawning, ret_result, &signal_number);
 		if (call == CALL_GONE)
 			break;
 		lt_arch_set(tid, &saved);
@@ -670,7 +639,7 @@ enum lt_status lt_trace_spawn(struct lt_session *session, struct lt_tracer *trac
 		ptrace(PTRACE_SETOPTIONS, tid, NULL, NULL);
 		if (call == CALL_DONE) {
 			lt_freeze_step(LT_STEP_RESTORED);
-			*ret_thread = spawning.spawned;
+			*ret_thread = spawning.child;
 			return LT_OK;
 		}
 		if (call == CALL_SIGNAL) {
@@ -683,7 +652,7 @@ enum lt_status lt_trace_spawn(struct lt_session *session, struct lt_tracer *trac
 			return LT_E_BUSY;
 		}
 	}
-	*ret_thread = spawning.spawned;
+	*ret_thread = spawning.child;
 	return lt_fail(session, LT_E_GONE, "process %d ended", (int)tracer->pid);
 }
 

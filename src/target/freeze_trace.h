@@ -68,7 +68,7 @@ LT_MUST_CHECK enum lt_status lt_trace_call(struct lt_session *session, struct lt
  * in both; registers and mask are put back when the clone has returned. With CLONE_VFORK among the flags that is
  * when the new thread has ended. `frame` (lt_arch_frame()) is what brings the thread back should the
  * caller die meanwhile. The new thread is traced and runs; *ret_thread is its id, 0 when the kernel refused
- * with *ret_result. `late` is called now and then while the clone lasts.
+ * with *ret_result. `late`, never NULL, is called now and then while the clone lasts.
  */
 LT_MUST_CHECK enum lt_status lt_trace_spawn(struct lt_session *session, struct lt_tracer *tracer,
 					    pid_t tid, lt_addr insn, const uint64_t arguments[6],
