@@ -5,13 +5,7 @@
 #include "heap/foreign.h"
 #include "layout/jemalloc.h"
 #include "layout/mimalloc.h"
-#include "target/image.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <string.h>
-
-#include <cmocka.h>
+#include "world.h"
 
 static struct lt_session session;
 
@@ -28,49 +22,6 @@ enum {
 static const lt_addr DATA = 0x7d0000000000, BASE = 0x7e0000000000, RUNS = 0x7f0000000000,
 		     SEGMENT = 0x7c0002000000, CONSTANTS = 0x7f1000000000;
 
-struct world {
-	struct lt_memory *image;
-	struct lt_process process;
-	struct lt_view view;
-};
-
-static void put(struct world *world, lt_addr at, uint64_t value)
-{
-	void *bytes = lt_image_at(world->image, at, sizeof(value));
-	assert_non_null(bytes);
-	memcpy(bytes, &value, sizeof(value));
-}
-
-static void put_half(struct world *world, lt_addr at, uint32_t value)
-{
-	memcpy(lt_image_at(world->image, at, sizeof(value)), &value, sizeof(value));
-}
-
-static void add(struct world *world, lt_addr start, uint64_t size, uint64_t bytes, const char *path)
-{
-	struct lt_mapping mapping = {.start = start,
-				     .end = start + size,
-				     .readable = true,
-				     .writable = true,
-				     .inode = path[0] == '/' ? 1 : 0,
-				     .path = path};
-	assert_int_equal(lt_image_add(&session, world->image, start, NULL, bytes), LT_OK);
-	assert_true(lt_mappings_push(&world->process.mappings, mapping));
-}
-
-static void begin_world(struct world *world)
-{
-	memset(world, 0, sizeof(*world));
-	assert_int_equal(lt_image_create(&session, &world->image), LT_OK);
-	world->view = (struct lt_view){&session, world->image, NULL, NULL, &world->process};
-}
-
-static void end_world(struct world *world)
-{
-	lt_memory_close(world->image);
-	lt_mappings_deinit(&world->process.mappings);
-}
-
 /* ---- jemalloc ---- */
 
 /* The number-th run: its description, and the words of its first and last page. */
@@ -79,13 +30,13 @@ static void put_extent(struct world *world, unsigned number, lt_addr address, ui
 {
 	lt_addr at = BASE + EXTENTS + number * LT_JE_EXTENT;
 	lt_addr page = address & ~(lt_addr)(LT_JE_PAGE - 1);
-	put(world, at, bits);
-	put(world, at + LT_JE_ADDRESS, address);
-	put(world, at + LT_JE_SIZE, size | number); /* with a serial number */
-	put(world, at + LT_JE_BITMAP, bitmap);
+	world_put(world, at, bits);
+	world_put(world, at + LT_JE_ADDRESS, address);
+	world_put(world, at + LT_JE_SIZE, size | number); /* with a serial number */
+	world_put(world, at + LT_JE_BITMAP, bitmap);
 	uint64_t word = at | (bits >> LT_JE_CLASS_SHIFT & 255) << 48 | 1;
 	for (lt_addr p = page; p<page + size; p += size - LT_JE_PAGE> 0 ? size - LT_JE_PAGE : 1) {
-		put(world, BASE + 0xc0 + p / LT_JE_PAGE % LT_JE_TREE_WORDS * 8, word);
+		world_put(world, BASE + 0xc0 + p / LT_JE_PAGE % LT_JE_TREE_WORDS * 8, word);
 		if (size == LT_JE_PAGE)
 			break;
 	}
@@ -99,17 +50,17 @@ static uint64_t bits_of(unsigned state, unsigned class, bool slab, unsigned free
 
 static void make_jemalloc(struct world *world)
 {
-	begin_world(world);
-	add(world, DATA, DATA_BYTES, DATA_BYTES, "/opt/lib/libjemalloc.so.2");
-	add(world, BASE, BASE_BYTES, BASE_BYTES, "");
-	add(world, RUNS, RUNS_BYTES, RUNS_BYTES, "");
+	world_begin(world, &session);
+	world_map(world, DATA, DATA_BYTES, DATA_BYTES, "/opt/lib/libjemalloc.so.2");
+	world_map(world, BASE, BASE_BYTES, BASE_BYTES, "");
+	world_map(world, RUNS, RUNS_BYTES, RUNS_BYTES, "");
 	static const char release[] = "x-g5.3.0-0-g54eaed1d8b56b1aa528be3bdd1877e59c56fa90c";
-	add(world, CONSTANTS, 0x1000, 0x1000, "/opt/lib/libjemalloc.so.2");
+	world_map(world, CONSTANTS, 0x1000, 0x1000, "/opt/lib/libjemalloc.so.2");
 	world->process.mappings.data[world->process.mappings.count - 1].writable = false;
 	memcpy(lt_image_at(world->image, CONSTANTS + 0x80, sizeof(release)), release,
 	       sizeof(release));
-	put(world, DATA + 0x100, BASE + 0x40); /* something else of its own */
-	put(world, DATA + ROOT + (RUNS >> LT_JE_LEAF_SHIFT) * 8, BASE + 0xc0);
+	world_put(world, DATA + 0x100, BASE + 0x40); /* something else of its own */
+	world_put(world, DATA + ROOT + (RUNS >> LT_JE_LEAF_SHIFT) * 8, BASE + 0xc0);
 	/* A slab of four blocks of 1024 bytes, the third free; a large block; two runs of free pages. */
 	put_extent(world, 0, RUNS, 0x1000, bits_of(0, 20, true, 1), 4);
 	put_extent(world, 1, RUNS + 0x1040, 0x5000, bits_of(0, 36, false, 0), 0);
@@ -123,9 +74,9 @@ static void put_slice(struct world *world, unsigned i, uint32_t count, uint32_t 
 		      uint16_t capacity, uint32_t used)
 {
 	lt_addr at = SEGMENT + LT_MI_PAGES + i * LT_MI_PAGE;
-	put_half(world, at + LT_MI_SLICE_COUNT, count);
-	put_half(world, at + LT_MI_BLOCK_SIZE, block);
-	put_half(world, at + LT_MI_USED, used);
+	world_put_half(world, at + LT_MI_SLICE_COUNT, count);
+	world_put_half(world, at + LT_MI_BLOCK_SIZE, block);
+	world_put_half(world, at + LT_MI_USED, used);
 	memcpy(lt_image_at(world->image, at + LT_MI_CAPACITY, 2), &capacity, 2);
 	uint64_t room =
 		block == 0 ? 0 : (count * (uint64_t)LT_MI_SLICE - lt_mi_shift(block)) / block;
@@ -134,20 +85,20 @@ static void put_slice(struct world *world, unsigned i, uint32_t count, uint32_t 
 
 static void make_mimalloc(struct world *world)
 {
-	begin_world(world);
-	add(world, SEGMENT, LT_MI_SEGMENT, SEGMENT_BYTES, "");
-	add(world, DATA, 0x1000, 0x1000, "/opt/lib/libmimalloc.so.2.0");
-	put(world, SEGMENT + LT_MI_COOKIE, 0x1234567890abcdef ^ SEGMENT);
-	put(world, SEGMENT + LT_MI_SEGMENT_SLICES, LT_MI_SLICES);
-	put(world, SEGMENT + LT_MI_INFO_SLICES, 1);
-	put(world, SEGMENT + LT_MI_ENTRIES, LT_MI_SLICES);
+	world_begin(world, &session);
+	world_map(world, SEGMENT, LT_MI_SEGMENT, SEGMENT_BYTES, "");
+	world_map(world, DATA, 0x1000, 0x1000, "/opt/lib/libmimalloc.so.2.0");
+	world_put(world, SEGMENT + LT_MI_COOKIE, 0x1234567890abcdef ^ SEGMENT);
+	world_put(world, SEGMENT + LT_MI_SEGMENT_SLICES, LT_MI_SLICES);
+	world_put(world, SEGMENT + LT_MI_INFO_SLICES, 1);
+	world_put(world, SEGMENT + LT_MI_ENTRIES, LT_MI_SLICES);
 	put_slice(world, 0, 1, 0, 0, 0);
 	/* Four blocks of 1024 bytes: the second free, the fourth freed by another thread; then a page of one; then none. */
 	lt_addr page = SEGMENT + LT_MI_PAGES + LT_MI_PAGE;
 	lt_addr blocks = SEGMENT + LT_MI_SLICE + SHIFT;
 	put_slice(world, 1, 1, 1024, 4, 3);
-	put(world, page + LT_MI_FREE, blocks + 1024);
-	put(world, page + LT_MI_THREAD_FREE, (blocks + 3 * 1024) | 1);
+	world_put(world, page + LT_MI_FREE, blocks + 1024);
+	world_put(world, page + LT_MI_THREAD_FREE, (blocks + 3 * 1024) | 1);
 	put_slice(world, 2, 2, 0x20000, 1, 1);
 	put_slice(world, 4, 508, 0, 0, 0);
 }
@@ -207,9 +158,9 @@ static void test_a_sound_jemalloc(void **state)
 	look(&world, &walked);
 	assert_int_equal(walked.count, 3);
 	/* A slab that was being changed. */
-	put(&world, BASE + EXTENTS + LT_JE_BITMAP, 6);
+	world_put(&world, BASE + EXTENTS + LT_JE_BITMAP, 6);
 	assert_int_equal(look(&world, &walked).torn, 1);
-	end_world(&world);
+	world_end(&world);
 }
 
 static void test_a_sound_mimalloc(void **state)
@@ -230,13 +181,14 @@ static void test_a_sound_mimalloc(void **state)
 	assert_int_equal(walked.bytes[LT_FOREIGN_PAGES], 508 * LT_MI_SLICE);
 	assert_int_equal(walked.bytes[LT_FOREIGN_OWN], LT_MI_SLICE + SHIFT);
 	/* A list that leads to itself. */
-	put(&world, SEGMENT + LT_MI_SLICE + SHIFT + 1024, SEGMENT + LT_MI_SLICE + SHIFT + 1024);
+	world_put(&world, SEGMENT + LT_MI_SLICE + SHIFT + 1024,
+		  SEGMENT + LT_MI_SLICE + SHIFT + 1024);
 	assert_int_equal(look(&world, &walked).torn, 1);
 	/* Slices that do not follow each other to the end are no segment. */
 	put_slice(&world, 4, 507, 0, 0, 0);
 	assert_false(look(&world, &walked).found);
 	assert_int_equal(walked.count, 0);
-	end_world(&world);
+	world_end(&world);
 }
 
 static void test_which_allocator(void **state)
@@ -255,8 +207,8 @@ static void test_which_allocator(void **state)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		struct world world;
 		struct walked walked = {0};
-		begin_world(&world);
-		add(&world, DATA, 0x4000, 0x4000, cases[i].path);
+		world_begin(&world, &session);
+		world_map(&world, DATA, 0x4000, 0x4000, cases[i].path);
 		struct lt_foreign found = look(&world, &walked);
 		assert_false(found.found);
 		assert_int_equal(walked.count, 0);
@@ -264,7 +216,36 @@ static void test_which_allocator(void **state)
 			assert_string_equal(found.name, cases[i].name);
 		else
 			assert_null(found.name);
-		end_world(&world);
+		world_end(&world);
+	}
+}
+
+/* Its library's name is that of other things too: what it says of itself decides. */
+static void test_musl_by_its_constant(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *path, *says, *name;
+	} cases[] = {
+		{"/usr/lib/x86_64-linux-musl/libc.so", "musl libc (x86_64)", "musl"},
+		{"/usr/lib/x86_64-linux-musl/libc.so", "another libc", NULL},
+		{"/opt/lib/libc.so.6", "musl libc (x86_64)", NULL},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct world world;
+		struct walked walked = {0};
+		world_begin(&world, &session);
+		world_map(&world, CONSTANTS, 0x2000, 0x2000, cases[i].path);
+		world.process.mappings.data[0].writable = false;
+		memcpy(lt_image_at(world.image, CONSTANTS + 0x1234, 32), cases[i].says,
+		       strlen(cases[i].says));
+		struct lt_foreign found = look(&world, &walked);
+		assert_false(found.found);
+		if (cases[i].name != NULL)
+			assert_string_equal(found.name, cases[i].name);
+		else
+			assert_null(found.name);
+		world_end(&world);
 	}
 }
 
@@ -290,10 +271,10 @@ static void change_words(struct world *world, lt_addr start, uint64_t size)
 			continue;
 		for (size_t v = 0; v < sizeof(values) / sizeof(*values); v++) {
 			struct walked walked = {0};
-			put(world, at, values[v]);
+			world_put(world, at, values[v]);
 			look(world, &walked);
 		}
-		put(world, at, kept);
+		world_put(world, at, kept);
 	}
 }
 
@@ -306,11 +287,11 @@ static void test_each_word_changed(void **state)
 	change_words(&world, DATA, DATA_BYTES);
 	change_words(&world, BASE, BASE_BYTES);
 	assert_int_equal(look(&world, &walked).used_blocks, 4);
-	end_world(&world);
+	world_end(&world);
 	make_mimalloc(&world);
 	change_words(&world, SEGMENT, SEGMENT_BYTES);
 	assert_int_equal(look(&world, &walked).used_blocks, 3);
-	end_world(&world);
+	world_end(&world);
 }
 
 int main(void)
@@ -320,6 +301,7 @@ int main(void)
 		cmocka_unit_test(test_a_sound_jemalloc),
 		cmocka_unit_test(test_a_sound_mimalloc),
 		cmocka_unit_test(test_which_allocator),
+		cmocka_unit_test(test_musl_by_its_constant),
 		cmocka_unit_test(test_each_word_changed),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,14 +2,9 @@
  * test_malloc.c: glibc's allocator in byte images: what is found in a sound one, and that no other does harm.
  */
 #include "heap/malloc_parts.h"
-#include "target/image.h"
+#include "world.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
-
-#include <cmocka.h>
 
 static struct lt_session session;
 
@@ -23,75 +18,50 @@ enum {
 static const lt_addr DATA = 0x10000000, HEAP = 0x20000000, MAPPED = 0x7e0000000000,
 		     THREAD = 0x7f0000000000, KEY = 0x1234567890abcdef;
 
-struct world {
+struct malloc_world {
 	const struct lt_glibc_layout *layout;
-	struct lt_memory *image;
-	struct lt_process process;
+	struct world in;
 	struct lt_glibc glibc;
-	struct lt_view view;
 	lt_addr used, cached[2], fast, freed; /* chunks */
 };
 
-static void put(struct world *world, lt_addr at, uint64_t value)
-{
-	void *bytes = lt_image_at(world->image, at, sizeof(value));
-	assert_non_null(bytes);
-	memcpy(bytes, &value, sizeof(value));
-}
-
-static void put_half(struct world *world, lt_addr at, uint32_t value)
-{
-	memcpy(lt_image_at(world->image, at, sizeof(value)), &value, sizeof(value));
-}
-
-static void add(struct world *world, lt_addr start, uint64_t size, const char *path)
-{
-	struct lt_mapping mapping = {.start = start,
-				     .end = start + size,
-				     .readable = true,
-				     .writable = true,
-				     .inode = path[0] == '/' ? 1 : 0,
-				     .path = path};
-	assert_int_equal(lt_image_add(&session, world->image, start, NULL, size), LT_OK);
-	assert_true(lt_mappings_push(&world->process.mappings, mapping));
-}
-
-static uint64_t link_to(const struct world *world, lt_addr at, lt_addr to)
+static uint64_t link_to(const struct malloc_world *world, lt_addr at, lt_addr to)
 {
 	return world->layout->safe_linking != 0 ? at >> 12 ^ to : to;
 }
 
-static void put_arena(struct world *world, lt_addr at, lt_addr top, uint64_t system, lt_addr next)
+static void put_arena(struct malloc_world *world, lt_addr at, lt_addr top, uint64_t system,
+		      lt_addr next)
 {
 	const struct lt_glibc_layout *layout = world->layout;
-	put(world, at + layout->arena_top, top);
-	put(world, at + layout->arena_system, system);
-	put(world, at + layout->arena_attached, 1);
-	put(world, at + layout->arena_next, next);
+	world_put(&world->in, at + layout->arena_top, top);
+	world_put(&world->in, at + layout->arena_system, system);
+	world_put(&world->in, at + layout->arena_attached, 1);
+	world_put(&world->in, at + layout->arena_next, next);
 	for (uint32_t i = 0; i < layout->bins; i++) {
 		lt_addr bin = at + layout->arena_bins + i * 16;
-		put(world, bin, bin - 16);
-		put(world, bin + 8, bin - 16);
+		world_put(&world->in, bin, bin - 16);
+		world_put(&world->in, bin + 8, bin - 16);
 	}
 }
 
 /* A chunk, and where the next one is. */
-static lt_addr put_chunk(struct world *world, lt_addr at, uint64_t size, unsigned bits)
+static lt_addr put_chunk(struct malloc_world *world, lt_addr at, uint64_t size, unsigned bits)
 {
-	put(world, at + 8, size | bits);
+	world_put(&world->in, at + 8, size | bits);
 	return at + size;
 }
 
-static void make_world(struct world *world, unsigned minor)
+static void make_world(struct malloc_world *world, unsigned minor)
 {
 	memset(world, 0, sizeof(*world));
 	const struct lt_glibc_layout *layout = world->layout = lt_glibc_layout(2, minor);
 	assert_non_null(layout);
-	assert_int_equal(lt_image_create(&session, &world->image), LT_OK);
-	add(world, DATA, DATA_BYTES, "/nowhere/libc.so.6");
-	add(world, HEAP, HEAP_BYTES, "[heap]");
-	add(world, MAPPED, MAPPED_BYTES, "");
-	add(world, THREAD, THREAD_BYTES, "");
+	world_begin(&world->in, &session);
+	world_map(&world->in, DATA, DATA_BYTES, DATA_BYTES, "/nowhere/libc.so.6");
+	world_map(&world->in, HEAP, HEAP_BYTES, HEAP_BYTES, "[heap]");
+	world_map(&world->in, MAPPED, MAPPED_BYTES, MAPPED_BYTES, "");
+	world_map(&world->in, THREAD, THREAD_BYTES, THREAD_BYTES, "");
 
 	/* The main arena: a cache, used, two in the cache, one in a fast bin, used, free, used, top. */
 	lt_addr main_arena = DATA + 0x100, thread_arena = THREAD + layout->heap_bytes;
@@ -101,67 +71,61 @@ static void make_world(struct world *world, unsigned minor)
 	for (int i = 0; i < 2; i++) {
 		world->cached[i] = at;
 		at = put_chunk(world, at, 0x50, 1);
-		put(world, world->cached[i] + 24, layout->tcache_random_key != 0 ? KEY : HEAP + 16);
+		world_put(&world->in, world->cached[i] + 24,
+			  layout->tcache_random_key != 0 ? KEY : HEAP + 16);
 	}
-	put(world, world->cached[0] + 16,
-	    link_to(world, world->cached[0] + 16, world->cached[1] + 16));
-	put(world, world->cached[1] + 16, link_to(world, world->cached[1] + 16, 0));
+	world_put(&world->in, world->cached[0] + 16,
+		  link_to(world, world->cached[0] + 16, world->cached[1] + 16));
+	world_put(&world->in, world->cached[1] + 16, link_to(world, world->cached[1] + 16, 0));
 	uint16_t number = layout->tcache_slots != 0 ? 14 : 2;
-	memcpy(lt_image_at(world->image, HEAP + 16 + (0x50 - 0x20) / 16 * 2, 2), &number, 2);
-	put(world, HEAP + 16 + layout->tcache_bins * 2 + (0x50 - 0x20) / 16 * 8,
-	    world->cached[0] + 16);
+	memcpy(lt_image_at(world->in.image, HEAP + 16 + (0x50 - 0x20) / 16 * 2, 2), &number, 2);
+	world_put(&world->in, HEAP + 16 + layout->tcache_bins * 2 + (0x50 - 0x20) / 16 * 8,
+		  world->cached[0] + 16);
 	world->fast = at;
 	at = put_chunk(world, at, 0x40, 1);
-	put(world, world->fast + 16, link_to(world, world->fast + 16, 0));
+	world_put(&world->in, world->fast + 16, link_to(world, world->fast + 16, 0));
 	world->freed = at;
 	at = put_chunk(world, at, 0x520, 1);
-	put(world, at, 0x520);
+	world_put(&world->in, at, 0x520);
 	at = put_chunk(world, at, 0x100, 0);
-	put(world, at + 8, (HEAP + HEAP_BYTES - at) | 1);
+	world_put(&world->in, at + 8, (HEAP + HEAP_BYTES - at) | 1);
 	put_arena(world, main_arena, at, HEAP_BYTES, thread_arena);
 	if (layout->fast_bins > 0)
-		put(world, main_arena + layout->arena_fast + 2 * 8, world->fast);
+		world_put(&world->in, main_arena + layout->arena_fast + 2 * 8, world->fast);
 	lt_addr bin = main_arena + layout->arena_bins;
-	put(world, bin, world->freed);
-	put(world, bin + 8, world->freed);
-	put(world, world->freed + 16, bin - 16);
-	put(world, world->freed + 24, bin - 16);
+	world_put(&world->in, bin, world->freed);
+	world_put(&world->in, bin + 8, world->freed);
+	world_put(&world->in, world->freed + 16, bin - 16);
+	world_put(&world->in, world->freed + 24, bin - 16);
 
 	/* A thread's: one heap, locked. */
 	at = (thread_arena + layout->arena_bytes + 15) & ~(lt_addr)15;
 	lt_addr top = put_chunk(world, at, 0x110, 5);
-	put(world, top + 8, (THREAD + THREAD_BYTES - top) | 1);
-	put(world, THREAD, thread_arena);
-	put(world, THREAD + 16, THREAD_BYTES);
+	world_put(&world->in, top + 8, (THREAD + THREAD_BYTES - top) | 1);
+	world_put(&world->in, THREAD, thread_arena);
+	world_put(&world->in, THREAD + 16, THREAD_BYTES);
 	put_arena(world, thread_arena, top, THREAD_BYTES, main_arena);
-	put_half(world, thread_arena, 1);
+	world_put_half(&world->in, thread_arena, 1);
 
 	/* Two mapped chunks, the second as memalign(64) makes them, and a page of something else between. */
-	put(world, MAPPED + 8, (0x1000 - layout->mmapped_tail) | 2);
-	put(world, MAPPED + 0x2030, 0x30);
-	put(world, MAPPED + 0x2038, (0x3000 - 0x30 - layout->mmapped_tail) | 2);
+	world_put(&world->in, MAPPED + 8, (0x1000 - layout->mmapped_tail) | 2);
+	world_put(&world->in, MAPPED + 0x2030, 0x30);
+	world_put(&world->in, MAPPED + 0x2038, (0x3000 - 0x30 - layout->mmapped_tail) | 2);
 
 	lt_addr parameters = DATA + 0x1800;
-	put(world, parameters + layout->par_mmap_threshold, 128 << 10);
-	put(world, parameters + layout->par_arena_test, 8);
-	put(world, parameters + layout->par_sbrk_base, HEAP);
-	put(world, parameters + layout->par_tcache_bins, 64);
-	put(world, parameters + layout->par_tcache_count, 16);
-	put_half(world, parameters + layout->par_n_mmaps, 2);
-	put_half(world, parameters + layout->par_max_n_mmaps, 2);
-	put(world, parameters + layout->par_mmapped, 0x4000);
-	put(world, parameters + layout->par_max_mmapped, 0x4000);
+	world_put(&world->in, parameters + layout->par_mmap_threshold, 128 << 10);
+	world_put(&world->in, parameters + layout->par_arena_test, 8);
+	world_put(&world->in, parameters + layout->par_sbrk_base, HEAP);
+	world_put(&world->in, parameters + layout->par_tcache_bins, 64);
+	world_put(&world->in, parameters + layout->par_tcache_count, 16);
+	world_put_half(&world->in, parameters + layout->par_n_mmaps, 2);
+	world_put_half(&world->in, parameters + layout->par_max_n_mmaps, 2);
+	world_put(&world->in, parameters + layout->par_mmapped, 0x4000);
+	world_put(&world->in, parameters + layout->par_max_mmapped, 0x4000);
 	world->glibc = (struct lt_glibc){.found = true,
 					 .layout = layout,
 					 .main_arena = main_arena,
 					 .parameters = parameters};
-	world->view = (struct lt_view){&session, world->image, NULL, NULL, &world->process};
-}
-
-static void end_world(struct world *world)
-{
-	lt_memory_close(world->image);
-	lt_mappings_deinit(&world->process.mappings);
 }
 
 struct walked {
@@ -191,13 +155,14 @@ static void test_a_sound_one(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < sizeof(minors) / sizeof(*minors); i++) {
-		struct world world;
+		struct malloc_world world;
 		struct lt_malloc found;
 		make_world(&world, minors[i]);
 		const struct lt_glibc_layout *layout = world.layout;
 		uint64_t fast = layout->fast_bins > 0;
-		assert_true(lt_glibc_fits(world.image, layout, world.glibc.main_arena));
-		assert_int_equal(lt_malloc_find_in(&world.view, &world.glibc, NULL, &found), LT_OK);
+		assert_true(lt_glibc_fits(world.in.image, layout, world.glibc.main_arena));
+		assert_int_equal(lt_malloc_find_in(&world.in.view, &world.glibc, NULL, &found),
+				 LT_OK);
 		assert_true(found.found && found.whole);
 		assert_int_equal(session.unreadable, 0);
 		assert_int_equal(found.arenas.count, 2);
@@ -240,7 +205,7 @@ static void test_a_sound_one(void **state)
 		lt_malloc_walk(&found, keep, &walked);
 		assert_int_equal(walked.count, 3);
 		lt_malloc_deinit(&found);
-		end_world(&world);
+		world_end(&world.in);
 	}
 }
 
@@ -249,11 +214,12 @@ static void test_found_by_its_structure(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < sizeof(minors) / sizeof(*minors); i++) {
-		struct world world;
+		struct malloc_world world;
 		struct lt_glibc glibc;
 		make_world(&world, minors[i]);
-		assert_int_equal(lt_glibc_find(&session, &world.process, world.image, true, &glibc),
-				 LT_OK);
+		assert_int_equal(
+			lt_glibc_find(&session, &world.in.process, world.in.image, true, &glibc),
+			LT_OK);
 		assert_true(glibc.found);
 		assert_int_equal(glibc.main_arena, world.glibc.main_arena);
 		assert_int_equal(glibc.layout->arena_top, world.layout->arena_top);
@@ -262,11 +228,12 @@ static void test_found_by_its_structure(void **state)
 		assert_int_equal(session.status, LT_OK);
 
 		/* Never used: nothing is there. */
-		memset(lt_image_at(world.image, DATA, DATA_BYTES), 0, DATA_BYTES);
-		assert_int_equal(lt_glibc_find(&session, &world.process, world.image, true, &glibc),
-				 LT_OK);
+		memset(lt_image_at(world.in.image, DATA, DATA_BYTES), 0, DATA_BYTES);
+		assert_int_equal(
+			lt_glibc_find(&session, &world.in.process, world.in.image, true, &glibc),
+			LT_OK);
 		assert_false(glibc.found);
-		end_world(&world);
+		world_end(&world.in);
 	}
 	assert_null(lt_glibc_layout(2, 30));
 	assert_int_equal(lt_glibc_layout(2, 40)->minor, 35);
@@ -274,11 +241,11 @@ static void test_found_by_its_structure(void **state)
 }
 
 /* A sum may be wrong then, but chunks never have more bytes than there are, and everything ends. */
-static void look(struct world *world)
+static void look(struct malloc_world *world)
 {
 	struct lt_malloc found;
 	struct walked walked = {0};
-	assert_int_equal(lt_malloc_find_in(&world->view, &world->glibc, NULL, &found), LT_OK);
+	assert_int_equal(lt_malloc_find_in(&world->in.view, &world->glibc, NULL, &found), LT_OK);
 	uint64_t bytes = 0;
 	for (size_t i = 0; i < found.arenas.count; i++)
 		for (int state = 0; state < LT_CHUNK_STATES; state++)
@@ -301,7 +268,7 @@ static void test_each_word_changed(void **state)
 			       {0x7f0000000000, 0xc00},
 			       {0x7e0000000000, 0x40}};
 	for (size_t i = 0; i < sizeof(minors) / sizeof(*minors); i += 2) {
-		struct world world;
+		struct malloc_world world;
 		make_world(&world, minors[i]);
 		const uint64_t values[] = {0,
 					   1,
@@ -317,23 +284,24 @@ static void test_each_word_changed(void **state)
 			range = &ranges[r];
 			for (lt_addr at = range->start; at < range->start + range->size; at += 8) {
 				uint64_t kept;
-				memcpy(&kept, lt_image_at(world.image, at, 8), 8);
+				memcpy(&kept, lt_image_at(world.in.image, at, 8), 8);
 				/* All values where something is, one where nothing is. */
 				size_t count = kept != 0 ? sizeof(values) / sizeof(*values) : 1;
 				for (size_t v = 0; v < count; v++) {
-					put(&world, at,
-					    kept != 0 ? values[v] : values[at / 8 % 10]);
+					world_put(&world.in, at,
+						  kept != 0 ? values[v] : values[at / 8 % 10]);
 					look(&world);
 				}
-				put(&world, at, kept);
+				world_put(&world.in, at, kept);
 			}
 		}
 		session.unreadable = 0;
 		struct lt_malloc found;
-		assert_int_equal(lt_malloc_find_in(&world.view, &world.glibc, NULL, &found), LT_OK);
+		assert_int_equal(lt_malloc_find_in(&world.in.view, &world.glibc, NULL, &found),
+				 LT_OK);
 		assert_true(found.whole);
 		lt_malloc_deinit(&found);
-		end_world(&world);
+		world_end(&world.in);
 	}
 }
 
@@ -342,7 +310,7 @@ static void test_random_words(void **state)
 	(void)state;
 	srand(4711);
 	for (int round = 0; round < 2000; round++) {
-		struct world world;
+		struct malloc_world world;
 		make_world(&world, minors[(size_t)round % 6]);
 		for (int i = rand() % 12; i >= 0; i--) {
 			static const lt_addr starts[] = {0x10000100, 0x20000000, 0x7f0000000000,
@@ -351,11 +319,11 @@ static void test_random_words(void **state)
 				to = starts[rand() % 4] + (lt_addr)(rand() % 0x180) * 8;
 			/* What is elsewhere makes rings and lists that cross. */
 			uint64_t value;
-			memcpy(&value, lt_image_at(world.image, from, 8), 8);
-			put(&world, to, rand() % 2 == 0 ? value : to & ~(lt_addr)15);
+			memcpy(&value, lt_image_at(world.in.image, from, 8), 8);
+			world_put(&world.in, to, rand() % 2 == 0 ? value : to & ~(lt_addr)15);
 		}
 		look(&world);
-		end_world(&world);
+		world_end(&world.in);
 	}
 	session.unreadable = 0;
 }

@@ -53,6 +53,27 @@ static void begin_late(struct lt_turns *turns)
 	lt_turns_woke(turns, SECOND, SECOND + MS);
 }
 
+/* False: this kernel grants none to this process, which may be bound to a processor, or have no right to it. */
+static bool begin_reserved(struct lt_turns *turns)
+{
+	begin_late(turns);
+	assert_true(turns->reserved != turns->refused);
+	if (turns->reserved)
+		return true;
+	assert_int_equal(scheduling_now().policy, SCHED_OTHER);
+	lt_turns_end(turns);
+	print_message("this kernel grants no reservation to this process\n");
+	return false;
+}
+
+/* Before and after each: what is checked is how a usual thread fares, whatever started this program, or failed before. */
+static int usual_policy(void **state)
+{
+	(void)state;
+	const struct sched_param none = {0};
+	return sched_setscheduler(0, SCHED_OTHER, &none);
+}
+
 static void left_as_it_was(void **state)
 {
 	(void)state;
@@ -92,15 +113,9 @@ static void reserved_or_refused(void **state)
 {
 	(void)state;
 	struct lt_turns turns;
-	begin_late(&turns);
-	struct lt_scheduling now = scheduling_now();
-	assert_true(turns.reserved != turns.refused);
-	if (turns.refused) {
-		assert_int_equal(now.policy, SCHED_OTHER);
-		lt_turns_end(&turns);
-		print_message("this kernel grants no reservation to this process\n");
+	if (!begin_reserved(&turns))
 		skip();
-	}
+	struct lt_scheduling now = scheduling_now();
 	assert_int_equal(now.policy, POLICY_DEADLINE);
 	assert_int_equal(now.runtime, LT_TURNS_RUNTIME_NS);
 	assert_int_equal(now.period, LT_TURNS_PERIOD_NS);
@@ -128,11 +143,8 @@ static void given_back_by_the_greedy(void **state)
 {
 	(void)state;
 	struct lt_turns turns;
-	begin_late(&turns);
-	if (turns.refused) {
-		lt_turns_end(&turns);
+	if (!begin_reserved(&turns))
 		skip();
-	}
 	/* As if it had used 11 ms of the 100 that passed. */
 	turns.cpu_ns -= 11 * MS;
 	lt_turns_review(&turns, SECOND + 101 * MS);
@@ -151,11 +163,8 @@ static void tried_without_now_and_then(void **state)
 {
 	(void)state;
 	struct lt_turns turns;
-	begin_late(&turns);
-	if (turns.refused) {
-		lt_turns_end(&turns);
+	if (!begin_reserved(&turns))
 		skip();
-	}
 	uint64_t at = SECOND + MS;
 	static const uint64_t seconds[] = {10, 20, 40, 80, 80};
 	for (size_t i = 0; i < sizeof(seconds) / sizeof(seconds[0]); i++) {
@@ -189,7 +198,6 @@ static void others_are_left_alone(void **state)
 	struct lt_scheduling within = scheduling_now();
 	lt_turns_end(&turns);
 	struct lt_scheduling after = scheduling_now();
-	assert_int_equal(sched_setscheduler(0, SCHED_OTHER, &none), 0);
 	assert_false(turns.asked);
 	assert_same(&before, &within);
 	assert_same(&before, &after);
@@ -235,17 +243,19 @@ static void at_rest_and_at_work(void **state)
 	assert_true(lt_pace_rests(&pace, 3 * SECOND + 250 * MS));
 }
 
+#define CHECK(name) cmocka_unit_test_setup_teardown(name, usual_policy, usual_policy)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(at_rest_and_at_work),
-		cmocka_unit_test(left_as_it_was),
-		cmocka_unit_test(nothing_is_asked_for_in_time),
-		cmocka_unit_test(reserved_or_refused),
-		cmocka_unit_test(given_back_by_the_greedy),
-		cmocka_unit_test(tried_without_now_and_then),
-		cmocka_unit_test(others_are_left_alone),
-		cmocka_unit_test(nice_is_kept),
+		CHECK(left_as_it_was),
+		CHECK(nothing_is_asked_for_in_time),
+		CHECK(reserved_or_refused),
+		CHECK(given_back_by_the_greedy),
+		CHECK(tried_without_now_and_then),
+		CHECK(others_are_left_alone),
+		CHECK(nice_is_kept),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
