@@ -11,20 +11,52 @@ enum { CONSTANTS_MAX = 32 << 20, COMMIT = 40 };
 /* A library of the name is mapped, or the program has the symbol; of mimalloc every CPython since 3.13 has a copy. */
 static const struct known {
 	const char *file, *symbol, *name;
+	const char *constant; /* that the file has; NULL: its name says enough */
 } known[] = {
-	{"/libjemalloc", "malloc_stats_print", "jemalloc"},
-	{"/libmimalloc", NULL, "mimalloc"},
-	{"/libtcmalloc", "MallocExtension_GetStats", "tcmalloc"},
-	{"/ld-musl-", NULL, "musl"},
+	{"/libjemalloc", "malloc_stats_print", "jemalloc", NULL},
+	{"/libmimalloc", NULL, "mimalloc", NULL},
+	{"/libtcmalloc", "MallocExtension_GetStats", "tcmalloc", NULL},
+	{"/ld-musl-", "__malloc_replaced", "musl", NULL},
+	/* The loader's name is a link to it in Debian; glibc's has a number. */
+	{"/libc.so", NULL, "musl", "musl libc ("},
 };
+
+/* What is in a mapping of the file that nobody can write to; NULL: it is none such. free(3) by the caller. */
+static char *constants(const struct lt_view *view, const struct lt_mapping *mapping,
+		       const char *path, size_t *ret_size)
+{
+	uint64_t size = mapping->end - mapping->start;
+	if (mapping->writable || !mapping->readable || size > CONSTANTS_MAX ||
+	    strcmp(mapping->path, path) != 0)
+		return NULL;
+	char *bytes = calloc(1, size + 1);
+	if (bytes != NULL)
+		*ret_size = lt_memory_probe(view->memory, mapping->start, bytes, size);
+	return bytes;
+}
+
+static bool has_constant(const struct lt_view *view, const char *path, const char *constant)
+{
+	const struct lt_mappings *mappings = &view->process->mappings;
+	for (size_t i = 0; i < mappings->count; i++) {
+		size_t size = 0;
+		LT_FREE char *bytes = constants(view, &mappings->data[i], path, &size);
+		if (bytes != NULL && memmem(bytes, size, constant, strlen(constant)) != NULL)
+			return true;
+	}
+	return false;
+}
 
 /* The file that has the allocator, NULL for none. */
 static const char *file_of(const struct lt_view *view, const struct known *one)
 {
 	const struct lt_mappings *mappings = &view->process->mappings;
 	for (size_t i = 0; i < mappings->count; i++) {
-		if (strstr(mappings->data[i].path, one->file) != NULL)
-			return mappings->data[i].path;
+		const char *path = mappings->data[i].path, *at = strstr(path, one->file);
+		if (at != NULL &&
+		    (one->constant == NULL ||
+		     (at[strlen(one->file)] == '\0' && has_constant(view, path, one->constant))))
+			return path;
 	}
 	return one->symbol != NULL && view->python != NULL &&
 			       lt_python_symbol(view->python, one->symbol) != 0
@@ -60,16 +92,9 @@ static void read_release(const struct lt_view *view, const char *path, char *rel
 {
 	const struct lt_mappings *mappings = &view->process->mappings;
 	for (size_t i = 0; i < mappings->count; i++) {
-		const struct lt_mapping *mapping = &mappings->data[i];
-		uint64_t size = mapping->end - mapping->start;
-		if (mapping->writable || !mapping->readable || size > CONSTANTS_MAX ||
-		    strcmp(mapping->path, path) != 0)
-			continue;
-		LT_FREE char *bytes = calloc(1, size + 1);
-		if (bytes == NULL)
-			return;
-		size_t got = lt_memory_probe(view->memory, mapping->start, bytes, size);
-		if (release_in(bytes, got, release, capacity))
+		size_t size = 0;
+		LT_FREE char *bytes = constants(view, &mappings->data[i], path, &size);
+		if (bytes != NULL && release_in(bytes, size, release, capacity))
 			return;
 	}
 }

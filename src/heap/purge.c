@@ -23,6 +23,8 @@ static enum lt_status refuse(const struct lt_view *view, const struct lt_foreign
 			     "muzzy_decay_ms:0 and it does so sooner"},
 		{"mimalloc", "start it with MIMALLOC_PURGE_DELAY=0 and it does so sooner"},
 		{"tcmalloc", "start it with TCMALLOC_RELEASE_RATE=10 and it does so sooner"},
+		{"musl", "it has no setting for that; 'lowtide rss' names what Python's own "
+			 "allocator keeps"},
 	};
 	if (!lt_process_alive(view->process))
 		return lt_fail(view->session, LT_E_GONE, "process %d ended",

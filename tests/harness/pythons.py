@@ -129,6 +129,20 @@ def has_workload_libraries(minor: str) -> bool:
 
 
 @functools.lru_cache(maxsize=None)
+def musl_interpreter() -> Interpreter | None:
+    """The CPython on musl that scripts/musl.sh makes; None when it was not run."""
+    path = pythons_dir() / "musl" / "build" / "python"
+    try:
+        # Without its extension modules it cannot tell all that the others are asked.
+        done = subprocess.run([path, "-I", "-c", "import sys; print(*sys.version_info[:3])"], stdin=subprocess.DEVNULL,
+                              capture_output=True, timeout=30, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    version = tuple(map(int, done.stdout.split()))
+    return Interpreter(version, str(path), "", False, "musl-%d.%d.%d" % version)
+
+
+@functools.lru_cache(maxsize=None)
 def corpus_interpreter() -> Interpreter | None:
     """The CPython of that environment; None when it is not there or not complete."""
     path = corpus_dir() / "bin" / "python"
