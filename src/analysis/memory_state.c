@@ -39,13 +39,13 @@ static void take_pools(struct walk *walk)
 	struct lt_rss_reading *reading = walk->reading;
 	const struct lt_pymalloc *pymalloc = reading->pymalloc;
 	const struct lt_pymalloc_arenas *arenas = &pymalloc->arenas;
-	const uint32_t *next = pymalloc->used;
+	const struct lt_pool_note *next = pymalloc->notes;
 	if (next == NULL)
 		return;
 	for (size_t i = 0; i < pymalloc->pools.count; i++) {
 		const struct lt_range *range = &pymalloc->pools.data[i];
 		for (lt_addr at = range->start; at < range->end; at += pymalloc->pool_size) {
-			uint64_t used = *next++;
+			uint64_t used = lt_pool_note_bytes(next++);
 			uint64_t resident =
 				lt_resident_bytes(&reading->resident, at, at + pymalloc->pool_size);
 			walk->state->pymalloc_used_bytes += used;

@@ -288,9 +288,16 @@ static bool take_pool(void *ctx, const struct lt_pool_seen *seen)
 	struct lt_rss_tally *fixed = reading->fixed;
 	uint64_t size = pymalloc->pool_size;
 	struct lt_pool pool;
+	bool in_use = seen->in_use;
 	lt_pymalloc_stats_add(&reading->stats, pymalloc, seen);
-	if (!seen->in_use ||
-	    !lt_pool_parse(reading->view, pymalloc, seen->address, seen->bytes, &pool)) {
+	if (in_use && seen->full)
+		pool = (struct lt_pool){.block_size = seen->block_size,
+					.first = seen->first,
+					.count = seen->used,
+					.used = seen->used};
+	else if (in_use)
+		in_use = lt_pool_parse(reading->view, pymalloc, seen->address, seen->bytes, &pool);
+	if (!in_use) {
 		tally(reading, &fixed[LT_RSS_FREE_POOLS], seen->address, size, 1);
 		return true;
 	}
@@ -319,7 +326,7 @@ static enum lt_status take_pymalloc(struct lt_rss_reading *reading)
 	struct walk walk;
 	begin(&walk, reading);
 	lt_pymalloc_stats_begin(reading->view, pymalloc, &reading->stats);
-	LT_TRY(lt_pymalloc_walk(reading->view, pymalloc, take_pool, &walk));
+	LT_TRY(lt_pymalloc_walk_noted(reading->view, pymalloc, take_pool, &walk));
 	for (size_t i = 0; i < pymalloc->arenas.count; i++) {
 		const struct lt_pymalloc_arena *arena = &pymalloc->arenas.data[i];
 		lt_addr end = arena->pools + arena->total_pools * pymalloc->pool_size;

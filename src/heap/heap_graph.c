@@ -262,6 +262,25 @@ static void explore_stretch(struct building *building, struct stretch stretch)
 	}
 }
 
+/*
+ * The same once [start, end) is loaded: objects in the window before that turned up since then, too. What a window
+ * refers to lies mostly in it, the one before or the next one: so few objects are left for windows of their own.
+ */
+static bool explore_held(void *ctx, lt_addr start, lt_addr end)
+{
+	struct building *building = ctx;
+	struct stretch stretch = {start & ~(lt_addr)(LT_OBJMAP_CHUNK - 1), end}, before;
+	explore_stretch(building, stretch);
+	if (!building->no_memory &&
+	    lt_window_before(building->heap->window, &before.start, &before.end)) {
+		before.start &= ~(lt_addr)(LT_OBJMAP_CHUNK - 1);
+		explore_stretch(building, before);
+		if (!building->no_memory)
+			explore_stretch(building, stretch);
+	}
+	return !building->no_memory;
+}
+
 /* Looks at every marked object until no new one turns up. */
 static enum lt_status explore_all(struct building *building)
 {
@@ -276,7 +295,7 @@ static enum lt_status explore_all(struct building *building)
 			found = true;
 			struct stretch stretch = load_stretch(building, chunk, true);
 			if (!building->no_memory)
-				explore_stretch(building, stretch);
+				(void)explore_held(building, stretch.start, stretch.end);
 			if (building->no_memory)
 				return lt_fail_memory(session);
 			/* Objects that turned up behind it wait for the next sweep. */
@@ -500,7 +519,12 @@ static enum lt_status build(struct building *building, const lt_addr *roots, siz
 		return lt_fail_memory(session);
 	graph->objects = building->objects;
 	lt_decoder_set_part(heap->decoder, add_found, building);
-	LT_TRY(lt_heap_each_tracked(heap, add_tracked, restart, building, &tracked));
+	heap->track.passed = explore_held;
+	heap->track.passed_ctx = building;
+	enum lt_status status =
+		lt_heap_each_tracked(heap, add_tracked, restart, building, &tracked);
+	heap->track.passed = NULL;
+	LT_TRY(status);
 	graph->proved = tracked.proved;
 	for (size_t i = 0; i < root_count; i++)
 		if (roots[i] != 0 && !lt_objmap_add(building->objects, roots[i]))
@@ -525,8 +549,7 @@ static enum lt_status build(struct building *building, const lt_addr *roots, siz
 	uint64_t *counts = calloc(heap->interpreters.count + 1, sizeof(*counts));
 	if (counts == NULL)
 		return lt_fail_memory(session);
-	enum lt_status status =
-		lt_heap_each_permanent(heap, tracked.count, flag_permanent, building, counts);
+	status = lt_heap_each_permanent(heap, tracked.count, flag_permanent, building, counts);
 	free(counts);
 	return status == LT_OK ? lt_track_check_gone(&heap->track) : status;
 }

@@ -24,7 +24,7 @@ void lt_pymalloc_deinit(struct lt_pymalloc *pymalloc)
 	lt_pymalloc_arenas_deinit(&pymalloc->arenas);
 	lt_ranges_deinit(&pymalloc->pools);
 	lt_pageset_deinit(&pymalloc->pages);
-	free(pymalloc->used);
+	free(pymalloc->notes);
 	*pymalloc = (struct lt_pymalloc){0};
 }
 
@@ -478,8 +478,8 @@ enum lt_status lt_pymalloc_find(const struct lt_view *view,
 		    !lt_pageset_add(&found.pages, range->start, range->end))
 			status = lt_fail_memory(view->session);
 	}
-	found.used = calloc(found.bytes / found.pool_size + 1, sizeof(*found.used));
-	if (status == LT_OK && found.used == NULL)
+	found.notes = calloc(found.bytes / found.pool_size + 1, sizeof(*found.notes));
+	if (status == LT_OK && found.notes == NULL)
 		status = lt_fail_memory(view->session);
 	if (status != LT_OK) {
 		lt_pymalloc_deinit(&found);
@@ -542,6 +542,83 @@ enum lt_status lt_pymalloc_walk(const struct lt_view *view, const struct lt_pyma
 				if (!visit(ctx, &pool))
 					return LT_OK;
 			}
+		}
+	}
+	return LT_OK;
+}
+
+static bool is_full(const struct lt_pool_note *note)
+{
+	return (note->block_size & LT_POOL_NOTE_FULL) != 0;
+}
+
+/* Pools [at, end) of a range, `note` that of the first one: the next of them that are read together. */
+static struct lt_range next_run(const struct lt_pymalloc *pymalloc, const struct lt_pool_note *note,
+				lt_addr at, lt_addr end)
+{
+	const uint64_t near = 2 * pymalloc->pool_size;
+	struct lt_range run = {end, end};
+	for (; at < end; at += pymalloc->pool_size, note++) {
+		if (note->block_size == 0 || is_full(note))
+			continue;
+		if (run.start == end)
+			run.start = run.end = at;
+		if (at - run.end > near || at + pymalloc->pool_size - run.start > WALK_BYTES)
+			break;
+		run.end = at + pymalloc->pool_size;
+	}
+	return run;
+}
+
+static void see_noted(const struct lt_view *view, const struct lt_pymalloc *pymalloc,
+		      const struct lt_pool_note *note, struct lt_pool_seen *pool)
+{
+	pool->in_use = pool->full = true;
+	pool->block_size = note->block_size & ~(uint32_t)LT_POOL_NOTE_FULL;
+	pool->first = overhead(view->layout);
+	pool->capacity = (uint32_t)(pymalloc->pool_size - pool->first) / pool->block_size;
+	pool->used = pool->handed_out = note->used;
+}
+
+enum lt_status lt_pymalloc_walk_noted(const struct lt_view *view,
+				      const struct lt_pymalloc *pymalloc, lt_pool_visit visit,
+				      void *ctx)
+{
+	LT_CLEANUP(lt_stream_deinit)
+	struct lt_stream stream = {.memory = view->memory, .capacity = WALK_BYTES};
+	const struct lt_pool_note *note = pymalloc->notes;
+	if (note == NULL || pymalloc->pool_size > WALK_BYTES)
+		return lt_pymalloc_walk(view, pymalloc, visit, ctx);
+	for (size_t i = 0; i < pymalloc->pools.count; i++) {
+		lt_addr end = pymalloc->pools.data[i].end;
+		struct lt_range run = {0};
+		const unsigned char *bytes = NULL;
+		size_t got = 0;
+		for (lt_addr at = pymalloc->pools.data[i].start; at < end;
+		     at += pymalloc->pool_size, note++) {
+			struct lt_pool_seen pool = {.address = at};
+			if (is_full(note)) {
+				see_noted(view, pymalloc, note, &pool);
+			} else if (note->block_size != 0) {
+				if (at >= run.end) {
+					run = next_run(pymalloc, note, at, end);
+					size_t size = run.end - run.start;
+					bytes = lt_stream_load(&stream, at, size, size, &got);
+					if (bytes == NULL)
+						return lt_fail_memory(view->session);
+					size_t behind = (run.end - at) / pymalloc->pool_size;
+					struct lt_range next =
+						next_run(pymalloc, note + behind, run.end, end);
+					lt_stream_ask(&stream, next.start, next.end - next.start);
+					if (got < size)
+						view->memory->short_reads++;
+				}
+				if (at + pymalloc->pool_size - run.start <= got)
+					pool.bytes = bytes + (at - run.start);
+				see(view, pymalloc, &pool);
+			}
+			if (!visit(ctx, &pool))
+				return LT_OK;
 		}
 	}
 	return LT_OK;

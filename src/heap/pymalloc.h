@@ -28,6 +28,14 @@ struct lt_pymalloc_arena {
 };
 LT_VEC(lt_pymalloc_arenas, struct lt_pymalloc_arena);
 
+/* What a pool was like when the heap was read; all zero: not in use, or not readable. */
+struct lt_pool_note {
+	uint16_t used; /* blocks in use */
+	uint16_t
+		block_size; /* LT_POOL_NOTE_FULL beside it: no block that was handed out is free again */
+};
+enum { LT_POOL_NOTE_FULL = 1 };
+
 struct lt_pymalloc {
 	struct lt_pymalloc_arenas arenas; /* ascending; none with `by_search` */
 	struct lt_ranges
@@ -35,8 +43,8 @@ struct lt_pymalloc {
 	struct lt_pageset pages; /* the same as a set */
 	uint64_t pool_size;
 	uint64_t bytes; /* sum of the ranges */
-	uint32_t *
-		used; /* bytes in use of each pool, in their order, once a scan (track.h) has seen them; may be NULL */
+	struct lt_pool_note *
+		notes; /* of each pool, in their order, once a scan (track.h) has seen them; may be NULL */
 	unsigned
 		shift; /* bytes of a block before the requested memory: 16 under PYTHONMALLOC=debug */
 	bool by_search; /* found by their headers: the table was not found */
@@ -85,10 +93,17 @@ struct lt_pymalloc_stats {
 	uint64_t header_bytes, tail_bytes, alignment_bytes;
 };
 
+/* Bytes in use of the pool. */
+static inline uint32_t lt_pool_note_bytes(const struct lt_pool_note *note)
+{
+	return (uint32_t)note->used * (note->block_size & ~(uint32_t)LT_POOL_NOTE_FULL);
+}
+
 /* A pool of an arena, as a walk finds it. */
 struct lt_pool_seen {
 	lt_addr address;
-	const unsigned char *bytes; /* pool_size of them; NULL: it could not be read */
+	const unsigned char *bytes; /* pool_size of them; NULL: it could not be read, or `full` */
+	bool full;                  /* no block that was handed out is free again */
 	bool in_use;
 	uint32_t block_size, first, capacity; /* of one in use: blocks that fit into it */
 	uint32_t used;
@@ -100,6 +115,10 @@ typedef bool (*lt_pool_visit)(void *ctx, const struct lt_pool_seen *pool);
 LT_MUST_CHECK enum lt_status lt_pymalloc_walk(const struct lt_view *view,
 					      const struct lt_pymalloc *pymalloc,
 					      lt_pool_visit visit, void *ctx);
+/* The same by the notes of a scan of the same picture: only pools with free blocks are read again. */
+LT_MUST_CHECK enum lt_status lt_pymalloc_walk_noted(const struct lt_view *view,
+						    const struct lt_pymalloc *pymalloc,
+						    lt_pool_visit visit, void *ctx);
 
 /* For one walk: all zero but for lt_pymalloc_stats_begin(), then each pool. */
 void lt_pymalloc_stats_begin(const struct lt_view *view, const struct lt_pymalloc *pymalloc,

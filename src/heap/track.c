@@ -180,15 +180,17 @@ static void take_block(struct scan *scan, lt_addr block, const unsigned char *by
 }
 
 static void scan_pool(struct scan *scan, lt_addr address, const unsigned char *bytes,
-		      uint32_t *ret_used)
+		      struct lt_pool_note *ret_note)
 {
 	const struct lt_pymalloc *pymalloc = scan->track->pymalloc;
 	struct lt_pool pool;
 	if (!lt_pool_parse(&scan->track->view, pymalloc, address, bytes, &pool))
 		return;
-	*ret_used = pool.used * pool.block_size;
+	*ret_note = (struct lt_pool_note){(uint16_t)pool.used, (uint16_t)pool.block_size};
 	if (pool.torn)
 		scan->torn = true;
+	else if (pool.used == pool.count)
+		ret_note->block_size |= LT_POOL_NOTE_FULL;
 	if (pool.block_size < HEAD_OBJECT + pymalloc->shift)
 		return;
 	for (uint32_t k = 0; k < pool.count; k++) {
@@ -210,15 +212,22 @@ enum lt_status lt_track_check_gone(const struct lt_track *track)
 		       (int)view->process->pid);
 }
 
+static void pass(struct scan *scan, lt_addr start, lt_addr end)
+{
+	const struct lt_track *track = scan->track;
+	if (track->passed != NULL && !track->passed(track->passed_ctx, start, end))
+		scan->no_memory = true;
+}
+
 static enum lt_status scan_arenas(struct scan *scan)
 {
 	const struct lt_track *track = scan->track;
 	const struct lt_pymalloc *pymalloc = track->pymalloc;
 	uint64_t step = LT_WINDOW_MAX & ~(pymalloc->pool_size - 1);
 	uint64_t done = 0, windows = 0;
-	uint32_t unwanted, *used = pymalloc->used;
-	if (used != NULL)
-		memset(used, 0, pymalloc->bytes / pymalloc->pool_size * sizeof(*used));
+	struct lt_pool_note unwanted, *notes = pymalloc->notes;
+	if (notes != NULL)
+		memset(notes, 0, pymalloc->bytes / pymalloc->pool_size * sizeof(*notes));
 	for (size_t i = 0; i < pymalloc->pools.count; i++) {
 		const struct lt_range *range = &pymalloc->pools.data[i];
 		for (lt_addr at = range->start; at < range->end; at += step) {
@@ -234,8 +243,10 @@ static enum lt_status scan_arenas(struct scan *scan)
 			for (size_t pool = 0; pool + pymalloc->pool_size <= got;
 			     pool += pymalloc->pool_size)
 				scan_pool(scan, at + pool, bytes + pool,
-					  used != NULL ? &used[(done + pool) / pymalloc->pool_size]
-						       : &unwanted);
+					  notes != NULL
+						  ? &notes[(done + pool) / pymalloc->pool_size]
+						  : &unwanted);
+			pass(scan, at, at + got);
 			if (scan->no_memory)
 				return lt_fail_memory(track->view.session);
 			done += size;
@@ -349,6 +360,7 @@ static enum lt_status scan_mapping(struct scan *scan, const struct lt_mapping *m
 			if (type != NULL && !doubtful(scan, at + offset, &node))
 				take(scan, at + offset, &node, type);
 		}
+		pass(scan, at, at + got);
 		if (scan->no_memory)
 			return lt_fail_memory(track->view.session);
 	}

@@ -20,6 +20,9 @@ struct lt_track {
 	struct lt_types *types;
 	const struct lt_interpreters *interpreters;
 	const struct lt_pymalloc *pymalloc;
+	/* May be NULL. A scan calls it behind each window, while that and the one before are held. False: no memory. */
+	bool (*passed)(void *ctx, lt_addr start, lt_addr end);
+	void *passed_ctx;
 };
 
 /*

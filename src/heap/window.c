@@ -12,14 +12,18 @@ enum {
 	GAP = 256 << 10, /* from one window to the next of a pass */
 };
 
+struct piece {
+	lt_addr start;
+	size_t size;
+	const unsigned char *bytes; /* in a buffer of the stream */
+};
+
 struct lt_window {
 	struct lt_memory memory;
 	struct lt_memory *lender;
 	struct lt_memory *under; /* a cache over the lender */
-	lt_addr start;
-	size_t size;
-	const unsigned char *bytes; /* in the stream's buffer */
-	lt_addr last_end;           /* of the window before: a pass goes on from there */
+	struct piece now, before;
+	lt_addr last_end; /* of the window before: a pass goes on from there */
 	struct lt_stream stream;
 };
 
@@ -41,26 +45,37 @@ static void close_borrowed(struct lt_memory *memory)
 
 static const struct lt_memory_ops borrowed_ops = {read_borrowed, close_borrowed};
 
-bool lt_window_holds(const struct lt_window *window, lt_addr address, size_t size)
-{
-	lt_addr offset = address - window->start;
-	return offset < window->size && size <= window->size - offset;
-}
-
 const unsigned char *lt_window_at(const struct lt_window *window, lt_addr address, size_t size)
 {
-	return lt_window_holds(window, address, size) ? window->bytes + (address - window->start)
-						      : NULL;
+	lt_addr offset = address - window->now.start;
+	if (offset < window->now.size && size <= window->now.size - offset)
+		return window->now.bytes + offset;
+	offset = address - window->before.start;
+	if (offset < window->before.size && size <= window->before.size - offset)
+		return window->before.bytes + offset;
+	return NULL;
+}
+
+bool lt_window_holds(const struct lt_window *window, lt_addr address, size_t size)
+{
+	return lt_window_at(window, address, size) != NULL;
+}
+
+bool lt_window_before(const struct lt_window *window, lt_addr *ret_start, lt_addr *ret_end)
+{
+	*ret_start = window->before.start;
+	*ret_end = window->before.start + window->before.size;
+	return window->before.size > 0;
 }
 
 static size_t read_window(struct lt_memory *memory, lt_addr addr, void *buffer, size_t size)
 {
 	struct lt_window *window = (struct lt_window *)memory;
-	if (lt_window_holds(window, addr, size)) {
-		memcpy(buffer, window->bytes + (addr - window->start), size);
-		return size;
-	}
-	return lt_memory_probe(window->under, addr, buffer, size);
+	const unsigned char *bytes = lt_window_at(window, addr, size);
+	if (bytes == NULL)
+		return lt_memory_probe(window->under, addr, buffer, size);
+	memcpy(buffer, bytes, size);
+	return size;
 }
 
 /* The owner destroys it with lt_window_destroy(). */
@@ -94,7 +109,8 @@ enum lt_status lt_window_create(struct lt_session *session, struct lt_memory *un
 	window->memory.ops = &window_ops;
 	window->lender = under;
 	window->memory.ahead = under->ahead;
-	window->stream = (struct lt_stream){.memory = window->under, .capacity = LT_WINDOW_MAX};
+	window->stream = (struct lt_stream){
+		.memory = window->under, .capacity = LT_WINDOW_MAX, .keeps = true};
 	*ret_window = window;
 	return LT_OK;
 }
@@ -122,19 +138,19 @@ const unsigned char *lt_window_load(struct lt_window *window, lt_addr start, siz
 		size = LT_WINDOW_MAX;
 	/* Small windows, and those far from each other, are no pass. */
 	bool goes_on = start - window->last_end <= GAP && size >= LT_CACHE_BULK;
-	window->start = start;
+	window->before = window->now;
+	window->now = (struct piece){.start = start};
 	window->last_end = start + size;
-	window->size = 0;
-	window->bytes = lt_stream_load(&window->stream, start, size, size, &window->size);
+	window->now.bytes = lt_stream_load(&window->stream, start, size, size, &window->now.size);
 	if (goes_on)
 		lt_stream_ask(&window->stream, window->last_end, LT_WINDOW_MAX);
-	*ret_size = window->size;
-	return window->bytes;
+	*ret_size = window->now.size;
+	return window->now.bytes;
 }
 
 void lt_window_clear(struct lt_window *window, bool free_buffer)
 {
-	window->size = 0;
+	window->now.size = window->before.size = 0;
 	lt_stream_rest(&window->stream);
 	if (free_buffer)
 		lt_stream_deinit(&window->stream);

@@ -25,15 +25,17 @@ enum { LT_WINDOW_MAX = 1 << 20 };
 
 /*
  * Loads [start, start + size), size <= LT_WINDOW_MAX, and returns its bytes; *ret_size of them are
- * there from the start on. NULL: no memory. Valid until the next load.
+ * there from the start on. NULL: no memory. Valid until the load after the next.
  */
 const unsigned char *lt_window_load(struct lt_window *window, lt_addr start, size_t size,
 				    size_t *ret_size);
 
-/* True when the window holds the range whole. */
+/* True when the window, or the one before, holds the range whole. */
 bool lt_window_holds(const struct lt_window *window, lt_addr address, size_t size);
+/* What the window before holds, until the next load: objects refer to near ones on either side. False: nothing. */
+bool lt_window_before(const struct lt_window *window, lt_addr *ret_start, lt_addr *ret_end);
 
-/* The bytes of the range in the window, valid until the next load; NULL: it does not hold the range whole. */
+/* The bytes of a range that is held, valid until the next load; NULL: it is not held whole. */
 const unsigned char *lt_window_at(const struct lt_window *window, lt_addr address, size_t size);
 
 /* Forgets the bytes; with `free_buffer` the buffer too. */

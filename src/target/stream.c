@@ -16,7 +16,8 @@ void lt_stream_deinit(struct lt_stream *stream)
 	lt_stream_rest(stream);
 	free(stream->bytes);
 	free(stream->spare);
-	stream->bytes = stream->spare = NULL;
+	free(stream->kept);
+	stream->bytes = stream->spare = stream->kept = NULL;
 }
 
 /* What was asked for, when it holds enough of what is wanted; NULL: it does not, or nothing was. */
@@ -41,6 +42,11 @@ static const unsigned char *take_next(struct lt_stream *stream, lt_addr start, s
 const unsigned char *lt_stream_load(struct lt_stream *stream, lt_addr start, size_t least,
 				    size_t size, size_t *ret_size)
 {
+	if (stream->keeps) {
+		unsigned char *last = stream->bytes;
+		stream->bytes = stream->kept;
+		stream->kept = last;
+	}
 	if (stream->bytes == NULL)
 		stream->bytes = malloc(stream->capacity);
 	if (stream->bytes == NULL)

@@ -7,18 +7,19 @@
 
 #include "target/memory.h"
 
-/* All zero, but for `memory` and `capacity`, is one that has read nothing. */
+/* All zero, but for `memory`, `capacity` and `keeps`, is one that has read nothing. */
 struct lt_stream {
 	struct lt_memory *memory;
 	size_t capacity; /* bytes that a read gets at most */
-	unsigned char *bytes, *spare;
+	bool keeps;      /* what was loaded stays until the load after the next */
+	unsigned char *bytes, *spare, *kept;
 	lt_addr next; /* what was asked for, into `spare`; `next_size` 0: nothing */
 	size_t next_size;
 };
 
 /*
  * The bytes of [start, start + size); *ret_size of them, counted from the start, are there: less where less could be
- * read, and where `least` or more are there already. NULL: no memory. Valid until the next call.
+ * read, and where `least` or more are there already. NULL: no memory. Valid until the next call (`keeps`: the one after).
  */
 const unsigned char *lt_stream_load(struct lt_stream *stream, lt_addr start, size_t least,
 				    size_t size, size_t *ret_size);
