@@ -114,7 +114,7 @@ enum lt_status lt_picture_place_roots(struct lt_picture *picture)
 	return LT_OK;
 }
 
-static enum lt_status take(struct lt_picture *picture)
+static enum lt_status take(struct lt_picture *picture, const struct lt_heap_visit *visit)
 {
 	LT_TRY(lt_roots_read(picture->view, &picture->roots));
 	LT_TRY(lt_heap_open(picture->view, &picture->heap));
@@ -125,7 +125,8 @@ static enum lt_status take(struct lt_picture *picture)
 			return lt_fail_memory(picture->session);
 	}
 	LT_TRY(lt_roots_native_held(picture->view, picture->types, &starts));
-	LT_TRY(lt_heap_build_graph(picture->heap, starts.data, starts.count, &picture->graph));
+	LT_TRY(lt_heap_build_graph(picture->heap, starts.data, starts.count, visit,
+				   &picture->graph));
 	LT_TRY(lt_unexplained_find(picture->view, &picture->graph, &picture->roots,
 				   &picture->scanned, &picture->native));
 	LT_TRY(lt_source_live_create(picture->session, picture->heap, &picture->graph,
@@ -135,10 +136,11 @@ static enum lt_status take(struct lt_picture *picture)
 	return lt_picture_place_roots(picture);
 }
 
-enum lt_status lt_picture_take(const struct lt_view *view, struct lt_picture *ret_picture)
+enum lt_status lt_picture_take(const struct lt_view *view, const struct lt_heap_visit *visit,
+			       struct lt_picture *ret_picture)
 {
 	*ret_picture = (struct lt_picture){.session = view->session, .view = view};
-	enum lt_status status = take(ret_picture);
+	enum lt_status status = take(ret_picture, visit);
 	if (status != LT_OK)
 		lt_picture_deinit(ret_picture);
 	return status;

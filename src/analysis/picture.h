@@ -47,8 +47,9 @@ struct lt_picture {
 	uint64_t *retained;  /* bytes that would go with each node */
 };
 
-/* Roots and graph. The picture must stay where it is in memory: its source points into it. */
+/* Roots and graph; `visit` may be NULL. The picture must stay where it is in memory: its source points into it. */
 LT_MUST_CHECK enum lt_status lt_picture_take(const struct lt_view *view,
+					     const struct lt_heap_visit *visit,
 					     struct lt_picture *ret_picture);
 void lt_picture_deinit(struct lt_picture *picture);
 

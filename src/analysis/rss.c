@@ -35,7 +35,8 @@ void lt_rss_reading_deinit(struct lt_rss_reading *reading)
 	lt_resident_deinit(&reading->resident);
 	lt_smaps_deinit(&reading->beside);
 	lt_malloc_deinit(&reading->malloc);
-	lt_wordmap_deinit(&reading->owners);
+	lt_wordmap_deinit(&reading->owners[0]);
+	lt_wordmap_deinit(&reading->owners[1]);
 	lt_pageset_deinit(&reading->allocated);
 	lt_rss_pendings_deinit(&reading->pending);
 	free(reading->types);
@@ -216,7 +217,11 @@ static enum lt_status look(struct lt_subject *subject, struct lt_rss_reading *re
 {
 	const struct lt_look *live = subject->look;
 	LT_TRY(lt_resident_take(subject->session, live->process, &reading->resident));
-	LT_TRY(lt_subject_picture(subject, LT_PICTURE_LIFE));
+	LT_TRY(lt_rss_ask(reading));
+	subject->visit = &reading->visit;
+	enum lt_status status = lt_subject_picture(subject, LT_PICTURE_LIFE);
+	subject->visit = NULL;
+	LT_TRY(status);
 	reading->picture = &subject->picture;
 	reading->pid_inside = lt_proc_inside(live->process->pid);
 	reading->view = lt_heap_view(subject->picture.heap);

@@ -63,7 +63,7 @@ struct lt_rss {
 };
 
 /*
- * `subject` is a process. It lets go of the target at the end (lt_subject_end()): what is shared with other processes
+ * `subject` is a process whose picture is not taken yet. It lets go of the target at the end (lt_subject_end()): what is shared with other processes
  * shows only when the frozen copy is gone.
  */
 LT_MUST_CHECK enum lt_status lt_rss_read(struct lt_subject *subject, struct lt_rss *ret_rss);

@@ -1,7 +1,7 @@
 /*
  * rss_owners.c: whose each block of pymalloc and each chunk of the C allocator is.
  *
- * First every object is asked for pointers to memory that is no object: the array of a list, the keys of a dict,
+ * While the picture is taken every object is asked for pointers to memory that is no object: the array of a list, the keys of a dict,
  * the data of an array, whatever a C type keeps. Then all blocks and chunks are walked in the order of their addresses,
  * beside the objects in theirs: a block has an object in it, is pointed to by one, is free, or is none of these.
  * What a C type's memory points to belongs to that type too, and is looked for in rounds.
@@ -77,13 +77,12 @@ static bool has_plain_content(enum lt_kind kind)
 	}
 }
 
-static void take_word(struct lt_rss_reading *reading, uint64_t word, uint32_t type)
+/* True when memory that is no object may begin at the address. */
+static bool may_be_owned(const struct lt_rss_reading *reading, const struct lt_heap_graph *graph,
+			 uint64_t word)
 {
-	if (!lt_pageset_has(&reading->allocated, word) || (word & (WORD - 1)) != 0 ||
-	    lt_heap_graph_find(&reading->picture->graph, word) != LT_NO_NODE)
-		return;
-	if (!lt_wordmap_add(&reading->owners, word, type))
-		reading->no_memory = true;
+	return lt_pageset_has(&reading->allocated, word) && (word & (WORD - 1)) == 0 &&
+	       lt_heap_graph_find(graph, word) == LT_NO_NODE;
 }
 
 static bool is_asked(const struct lt_type *type)
@@ -92,17 +91,16 @@ static bool is_asked(const struct lt_type *type)
 	       (!is_compact(type->kind) || !type->exact || type->managed_dict);
 }
 
-size_t lt_rss_pointers(const struct lt_rss_reading *reading, uint32_t node, lt_addr at,
+size_t lt_rss_pointers(const struct lt_view *view, const struct lt_type *type, lt_addr at,
 		       uint64_t words[LT_RSS_POINTERS])
 {
-	const struct lt_type *type = lt_picture_type(reading->picture, node);
 	if (!is_asked(type))
 		return 0;
 	uint64_t before = type->managed_dict ? BEFORE : 0;
 	uint64_t size = type->basicsize < BODY ? (uint64_t)type->basicsize : BODY;
 	size_t count = 0;
 	/* Inline values are behind the struct, and what they refer to are objects. */
-	uint64_t got = lt_memory_probe(reading->view->memory, at - before, words, before + size);
+	uint64_t got = lt_memory_probe(view->memory, at - before, words, before + size);
 	for (size_t i = 0; i < got / WORD; i++) {
 		/* Of the words before only the last but two and three; one of them may be tagged. */
 		if (before != 0 && (i == 2 || i == 3))
@@ -114,34 +112,48 @@ size_t lt_rss_pointers(const struct lt_rss_reading *reading, uint32_t node, lt_a
 	return count;
 }
 
-static void take_pointers(struct lt_rss_reading *reading, uint32_t node, lt_addr at)
+static bool ask_object(void *ctx, unsigned part, const struct lt_view *view,
+		       const struct lt_heap_graph *graph, lt_addr object,
+		       const struct lt_type *type)
 {
+	struct lt_rss_reading *reading = ctx;
 	uint64_t words[LT_RSS_POINTERS];
-	size_t count = lt_rss_pointers(reading, node, at, words);
+	size_t count = lt_rss_pointers(view, type, object, words);
 	for (size_t i = 0; i < count; i++)
-		take_word(reading, words[i], reading->picture->graph.type[node]);
+		if (may_be_owned(reading, graph, words[i]) &&
+		    !lt_wordmap_add(&reading->owners[part], words[i], type->index))
+			return false;
+	return true;
 }
 
-static enum lt_status ask_objects(struct lt_rss_reading *reading)
+static void forget_owners(void *ctx)
 {
-	const struct lt_picture *picture = reading->picture;
-	uint32_t count = picture->graph.graph.node_count, end = 0;
-	lt_addr at = count > 0 ? lt_heap_graph_address(&picture->graph, 0) : 0;
-	for (uint32_t node = 0; node < count; node++) {
-		/* Where nobody is asked, nothing is read: big blocks of bytes are most of some heaps. */
-		bool asked = is_asked(lt_picture_type(picture, node));
-		if (asked && node >= end) {
-			end = lt_picture_walk(picture, node);
-			lt_progress(reading->session, "what objects own", node, count);
-		}
-		if (asked)
-			take_pointers(reading, node, at);
-		if (reading->no_memory)
+	struct lt_rss_reading *reading = ctx;
+	lt_wordmap_deinit(&reading->owners[0]);
+	lt_wordmap_deinit(&reading->owners[1]);
+}
+
+enum lt_status lt_rss_ask(struct lt_rss_reading *reading)
+{
+	const struct lt_smap_list *maps = &reading->resident.smaps.list;
+	for (size_t i = 0; i < maps->count; i++) {
+		const struct lt_mapping *mapping = &maps->data[i].mapping;
+		if (maps->data[i].rss > 0 && lt_mapping_may_hold_heap(mapping) &&
+		    !lt_pageset_add(&reading->allocated, mapping->start, mapping->end))
 			return lt_fail_memory(reading->session);
-		at = lt_heap_graph_after(&picture->graph, at);
 	}
-	lt_heap_walk_end(picture->heap);
+	reading->visit = (struct lt_heap_visit){ask_object, forget_owners, reading};
 	return LT_OK;
+}
+
+/* An object's own pointer to the same comes first. */
+static void take_word(struct lt_rss_reading *reading, uint64_t word, uint32_t type)
+{
+	uint32_t before;
+	if (may_be_owned(reading, &reading->picture->graph, word) &&
+	    !lt_wordmap_get(&reading->owners[1], word, &before) &&
+	    !lt_wordmap_add(&reading->owners[0], word, type))
+		reading->no_memory = true;
 }
 
 /* Pointers in memory that belongs to objects of `type`. */
@@ -169,7 +181,7 @@ static bool find_owner(const struct lt_rss_reading *reading, lt_addr address, ui
 		       uint32_t *ret_type)
 {
 	uint64_t words = (size + WORD - 1) / WORD;
-	return lt_wordmap_first(&reading->owners, address,
+	return lt_wordmap_first(&reading->owners[0], &reading->owners[1], address,
 				words < INSIDE_WORDS ? (unsigned)words : INSIDE_WORDS, ret_type);
 }
 
@@ -594,19 +606,11 @@ enum lt_status lt_rss_begin(struct lt_rss_reading *reading)
 
 enum lt_status lt_rss_owners(struct lt_rss_reading *reading)
 {
-	const struct lt_smap_list *maps = &reading->resident.smaps.list;
 	uint32_t nodes = reading->picture->graph.graph.node_count;
 	LT_TRY(lt_rss_begin(reading));
 	reading->placed = calloc((size_t)nodes + 1, 1);
 	if (reading->placed == NULL)
 		return lt_fail_memory(reading->session);
-	for (size_t i = 0; i < maps->count; i++) {
-		const struct lt_mapping *mapping = &maps->data[i].mapping;
-		if (maps->data[i].rss > 0 && lt_mapping_may_hold_heap(mapping) &&
-		    !lt_pageset_add(&reading->allocated, mapping->start, mapping->end))
-			return lt_fail_memory(reading->session);
-	}
-	LT_TRY(ask_objects(reading));
 	LT_TRY(take_pymalloc(reading));
 	LT_TRY(take_malloc(reading));
 	LT_TRY(take_foreign(reading));

@@ -71,8 +71,9 @@ struct lt_rss_reading {
 	 */
 	struct lt_rss_kept *kept, *kept_top;
 
-	struct lt_wordmap
-		owners; /* pointers of objects to memory that is no object -> index of type */
+	/* Pointers of objects to memory that is no object -> index of type; of each part of the heap. */
+	struct lt_wordmap owners[2];
+	struct lt_heap_visit visit;
 	struct lt_pageset allocated; /* pages where such memory lies */
 	uint64_t *arena_used;        /* bytes of blocks in use, of each arena of pymalloc */
 	size_t arena;                /* that the walk is in */
@@ -90,6 +91,9 @@ LT_MUST_CHECK enum lt_status lt_rss_begin(struct lt_rss_reading *reading);
 
 /* Releases all of it. */
 void lt_rss_reading_deinit(struct lt_rss_reading *reading);
+
+/* Sets `visit`, by which objects are asked for such pointers while the picture is taken. */
+LT_MUST_CHECK enum lt_status lt_rss_ask(struct lt_rss_reading *reading);
 
 /* Counts every object, what belongs to it, and what is free beside it. */
 LT_MUST_CHECK enum lt_status lt_rss_owners(struct lt_rss_reading *reading);
@@ -112,8 +116,8 @@ LT_MUST_CHECK enum lt_status lt_rss_find_pins(struct lt_rss_reading *reading,
 
 enum { LT_RSS_NAME = 256, LT_RSS_POINTERS = 132 };
 
-/* Words of an object, whose address is `at`, that may point to memory of its own; how many. */
-size_t lt_rss_pointers(const struct lt_rss_reading *reading, uint32_t node, lt_addr at,
+/* Words of an object of a type, whose address is `at`, that may point to memory of its own; how many. */
+size_t lt_rss_pointers(const struct lt_view *view, const struct lt_type *type, lt_addr at,
 		       uint64_t words[LT_RSS_POINTERS]);
 
 /* "dict", "shop.models.Order". */

@@ -184,7 +184,12 @@ static void find_holders(struct lt_rss_reading *reading)
 			struct lt_rss_kept *kept = &reading->kept[type];
 			struct lt_rss_kept *top = &reading->kept_top[type];
 			unsigned before = is_wanted(kept) + is_wanted(top);
-			size_t count = before > 0 ? lt_rss_pointers(reading, node, at, words) : 0;
+			size_t count =
+				before > 0
+					? lt_rss_pointers(reading->view,
+							  lt_picture_type(reading->picture, node),
+							  at, words)
+					: 0;
 			for (size_t i = 0; i < count; i++) {
 				hold(kept, words[i], node);
 				hold(top, words[i], node);

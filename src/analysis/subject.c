@@ -75,7 +75,7 @@ static enum lt_status take(struct lt_subject *subject)
 {
 	if (subject->tide != NULL)
 		return lt_tide_picture(subject->tide, &subject->picture);
-	LT_TRY(lt_picture_take(subject->look->view, &subject->picture));
+	LT_TRY(lt_picture_take(subject->look->view, subject->visit, &subject->picture));
 	/* The graph joins the objects of all interpreters: only of a single one these are its counts. */
 	if (subject->collector_count == 1) {
 		subject->collectors[0].tracked = subject->picture.graph.tracked;

@@ -26,6 +26,8 @@ struct lt_subject {
 	struct lt_look *look;        /* NULL for a file */
 	struct lt_tide *tide;        /* NULL for a process */
 	uint64_t started_ns;
+	const struct lt_heap_visit
+		*visit;            /* for when the picture of a process is taken; NULL: nothing */
 	struct lt_picture picture; /* empty until lt_subject_picture() */
 	bool taken;
 	bool ended;                      /* the target was let go */

@@ -97,6 +97,72 @@ static void *shrunk(void *block, size_t size)
 	return smaller != NULL ? smaller : block;
 }
 
+enum { MOVED_AT_ONCE = 1 << 20 };
+
+/*
+ * What is moved goes from the end on, and is given back where it was: hardly any of it is there twice. A block that
+ * cannot be made smaller stays as it is.
+ */
+static bool move_targets(struct targets *to, struct targets *from)
+{
+	size_t total = to->count + from->count;
+	if (!targets_reserve(to, total))
+		return false;
+	while (from->count > 0) {
+		size_t step = from->count < MOVED_AT_ONCE ? from->count : MOVED_AT_ONCE;
+		from->count -= step;
+		memcpy(to->data + to->count + from->count, from->data + from->count,
+		       step * sizeof(*from->data));
+		from->data = shrunk(from->data, from->count * sizeof(*from->data));
+	}
+	to->count = total;
+	return true;
+}
+
+/* The ends of the rows of `other`, whose edges come behind `before` others. Its first place is no end. */
+static bool move_places(struct lt_graph_builder *to, struct lt_graph_builder *other,
+			uint64_t before)
+{
+	size_t count = place_count(to), left = place_count(other), total = count + left - 1;
+	if (!(to->is_wide ? wide_places_reserve(&to->wide, total)
+			  : narrow_places_reserve(&to->narrow, total)))
+		return false;
+	while (left > 1) {
+		uint64_t end = before + (other->is_wide ? other->wide.data[left - 1]
+							: other->narrow.data[left - 1]);
+		left--;
+		if (to->is_wide)
+			to->wide.data[count + left - 1] = end;
+		else
+			to->narrow.data[count + left - 1] = (uint32_t)end;
+		if (left % MOVED_AT_ONCE == 0 && !other->is_wide)
+			other->narrow.data =
+				shrunk(other->narrow.data, left * sizeof(*other->narrow.data));
+	}
+	*(to->is_wide ? &to->wide.count : &to->narrow.count) = total;
+	return true;
+}
+
+static enum lt_status join(struct lt_graph_builder *builder, struct lt_graph_builder *other)
+{
+	uint64_t before = builder->target.count, edges = before + other->target.count;
+	uint64_t places = (uint64_t)place_count(builder) + place_count(other) - 1;
+	if (places > LT_GRAPH_NONE)
+		return lt_fail(builder->session, LT_E_INTERNAL, "the graph is too large");
+	if ((!builder->is_wide && edges > builder->narrow_edges && !widen(builder)) ||
+	    !move_places(builder, other, before) || !move_targets(&builder->target, &other->target))
+		return lt_fail_memory(builder->session);
+	return LT_OK;
+}
+
+enum lt_status lt_graph_builder_join(struct lt_graph_builder *builder,
+				     struct lt_graph_builder *other)
+{
+	enum lt_status status = join(builder, other);
+	lt_graph_builder_destroy(other);
+	return status;
+}
+
 enum lt_status lt_graph_builder_finish(struct lt_graph_builder *builder, struct lt_graph *ret_graph)
 {
 	struct lt_session *session = builder->session;

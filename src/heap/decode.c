@@ -162,6 +162,14 @@ enum lt_status lt_decoder_create(const struct lt_view *view, struct lt_types *ty
 	return LT_OK;
 }
 
+enum lt_status lt_decoder_create_like(const struct lt_decoder *decoder, const struct lt_view *view,
+				      struct lt_types *types, struct lt_decoder **ret_decoder)
+{
+	LT_TRY(lt_decoder_create(view, types, ret_decoder));
+	(*ret_decoder)->lookdict = decoder->lookdict;
+	return LT_OK;
+}
+
 void lt_decoder_destroy(struct lt_decoder *decoder)
 {
 	if (decoder == NULL)

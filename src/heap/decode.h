@@ -68,6 +68,11 @@ typedef bool (*lt_is_object_fn)(void *ctx, lt_addr address);
 
 LT_MUST_CHECK enum lt_status lt_decoder_create(const struct lt_view *view, struct lt_types *types,
 					       struct lt_decoder **ret_decoder);
+/* One that decodes as `decoder` does, through another view and with another hold on the types: for another thread. */
+LT_MUST_CHECK enum lt_status lt_decoder_create_like(const struct lt_decoder *decoder,
+						    const struct lt_view *view,
+						    struct lt_types *types,
+						    struct lt_decoder **ret_decoder);
 void lt_decoder_destroy(struct lt_decoder *decoder);
 void lt_decoder_set_is_object(struct lt_decoder *decoder, lt_is_object_fn is_object, void *ctx);
 

@@ -103,9 +103,25 @@ enum {
 
 enum { LT_NO_NODE = UINT32_MAX };
 
-/* `roots`: extra objects to start from (interpreter and thread state, frames, static types). */
+/*
+ * What else is done with each object while its memory is at hand. Parts of the heap may be looked at by two threads at
+ * once: each calls with its own `part`, 0 or 1, and reads through the view that it gives. Objects of a part come in the
+ * order of their addresses, all of part 0 lie below those of part 1. In `graph` only `objects` may be used.
+ */
+struct lt_heap_visit {
+	/* False: no memory. */
+	bool (*node)(void *ctx, unsigned part, const struct lt_view *view,
+		     const struct lt_heap_graph *graph, lt_addr object, const struct lt_type *type);
+	void (*restart)(void *ctx); /* what was seen is void: it begins anew, in one part */
+	void *ctx;
+};
+
+/*
+ * `roots`: extra objects to start from (interpreter and thread state, frames, static types). `visit` may be NULL.
+ */
 LT_MUST_CHECK enum lt_status lt_heap_build_graph(struct lt_heap *heap, const lt_addr *roots,
 						 size_t root_count,
+						 const struct lt_heap_visit *visit,
 						 struct lt_heap_graph *ret_graph);
 /* Releases `balance` and `loose`, once they are evaluated. */
 void lt_heap_graph_settle(struct lt_heap_graph *graph);

@@ -12,50 +12,30 @@ enum {
 	PROGRESS_EACH = 8, /* stretches */
 };
 
-LT_VEC(numbers, uint32_t);
-
 struct building {
 	struct lt_heap *heap;
 	struct lt_objmap *objects;
-	struct lt_refs refs;    /* of one object */
-	struct numbers targets; /* the same as numbers */
-	lt_addr near[NEAR]; /* objects that turned up and that the window holds: looked at first */
+	struct lt_refs refs; /* of one object */
+	lt_addr near[NEAR];  /* objects that turned up and that the window holds: looked at first */
 	unsigned near_count;
-	struct lt_graph_builder *builder;
 	struct lt_heap_graph *graph;
-	uint32_t node;    /* the one that is described */
-	bool is_interned; /* it is the dict of interned strings: see is_interned_dict() */
 	bool no_memory;
-	/* The mapping of the last node, for LT_NODE_STATIC. */
-	const struct lt_mapping *mapping;
-	bool mapping_is_file;
 };
 
-/* A word of the target, as lt_memory_u64(). */
-static bool read_word(const struct building *building, lt_addr address, uint64_t *ret_word)
+const struct lt_type *lt_heap_type_at(struct lt_heap *heap, lt_addr object)
 {
-	const unsigned char *bytes =
-		lt_window_at(building->heap->window, address, sizeof(*ret_word));
-	if (bytes == NULL)
-		return lt_memory_u64(building->heap->track.view.memory, address, ret_word);
-	memcpy(ret_word, bytes, sizeof(*ret_word));
-	return true;
-}
-
-static const struct lt_type *type_at(struct building *building, lt_addr object)
-{
-	const struct lt_view *view = &building->heap->track.view;
+	const struct lt_view *view = &heap->track.view;
 	lt_addr at = object + lt_off(view->layout, LT_PyObject_ob_type), address;
-	const unsigned char *bytes = lt_window_at(building->heap->window, at, sizeof(address));
+	const unsigned char *bytes = lt_window_at(heap->window, at, sizeof(address));
 	if (bytes != NULL)
 		memcpy(&address, bytes, sizeof(address));
 	else if (lt_memory_probe(view->memory, at, &address, sizeof(address)) != sizeof(address))
 		return NULL;
-	return lt_types_get(building->heap->types, address);
+	return lt_types_get(heap->types, address);
 }
 
-/* Values that hold no reference: the greater part of most heaps. Instances of subclasses may hold some. */
-static bool is_leaf(const struct lt_type *type)
+/* Instances of subclasses may hold some. */
+bool lt_heap_is_leaf(const struct lt_type *type)
 {
 	if (!type->exact || type->heap_type)
 		return false;
@@ -87,11 +67,6 @@ static void restart(void *ctx)
 	lt_objmap_clear(building->objects);
 }
 
-/* Addresses [start, end) whose chunks are looked at together. */
-struct stretch {
-	lt_addr start, end;
-};
-
 /* Objects of the chunk at the address that are to be looked at: the marked ones, or simply some. */
 static uint32_t busy_at(const struct lt_objmap *objects, lt_addr address, bool marked_only)
 {
@@ -102,13 +77,13 @@ static uint32_t busy_at(const struct lt_objmap *objects, lt_addr address, bool m
 }
 
 /* The addresses around `here` that one window can hold: no more than its mapping. */
-static struct stretch around(const struct building *building, lt_addr here)
+static struct lt_stretch around(const struct lt_heap *heap, lt_addr here)
 {
-	const struct lt_process *process = building->heap->track.view.process;
+	const struct lt_process *process = heap->track.view.process;
 	const struct lt_mapping *mapping =
 		process != NULL ? lt_process_mapping(process, here) : NULL;
 	lt_addr base = here & ~(lt_addr)(LT_WINDOW_MAX - 1);
-	struct stretch stretch = {base, base + LT_WINDOW_MAX};
+	struct lt_stretch stretch = {base, base + LT_WINDOW_MAX};
 	if (mapping == NULL)
 		return stretch;
 	if (mapping->start > stretch.start)
@@ -118,17 +93,13 @@ static struct stretch around(const struct building *building, lt_addr here)
 	return stretch;
 }
 
-/*
- * Chooses what to look at next, with the given chunk, and loads the window with it. Between chunks of
- * objects lie the tables that these own: it is worth reading all of it, unless the chunks are few.
- * With `marked_only` chunks below the given one are in it, too; else none.
- */
-static struct stretch load_stretch(struct building *building, size_t chunk, bool marked_only)
+/* Between chunks of objects lie the tables that these own: it is worth reading all of it, unless the chunks are few. */
+bool lt_heap_load_stretch(struct lt_heap *heap, const struct lt_objmap *objects, size_t chunk,
+			  bool marked_only, struct lt_stretch *ret_stretch)
 {
-	const struct lt_objmap *objects = building->objects;
-	struct lt_window *window = building->heap->window;
+	struct lt_window *window = heap->window;
 	lt_addr here = lt_objmap_chunk_address(objects, chunk);
-	struct stretch stretch = around(building, here);
+	struct lt_stretch stretch = around(heap, here);
 	if (!marked_only)
 		stretch.start = here;
 	lt_addr low = 0, high = 0;
@@ -144,7 +115,8 @@ static struct stretch load_stretch(struct building *building, size_t chunk, bool
 	}
 	if (marked_only && found < BUSY) {
 		lt_window_clear(window, false);
-		return (struct stretch){low, high};
+		*ret_stretch = (struct lt_stretch){low, high};
+		return true;
 	}
 	if (chunks * SPARSE < (high - low) / LT_OBJMAP_CHUNK) {
 		stretch.start = low;
@@ -161,13 +133,14 @@ static struct stretch load_stretch(struct building *building, size_t chunk, bool
 		bytes = lt_window_load(window, low, stretch.end - low, &got);
 	}
 	if (bytes == NULL)
-		building->no_memory = true;
-	else if (stretch.start + got < stretch.end)
+		return false;
+	if (stretch.start + got < stretch.end)
 		stretch.end = stretch.start + got;
 	/* What cannot be read is to be looked at, too. */
 	if (stretch.end < low + LT_OBJMAP_CHUNK)
 		stretch.end = low + LT_OBJMAP_CHUNK;
-	return stretch;
+	*ret_stretch = stretch;
+	return true;
 }
 
 /*
@@ -210,7 +183,7 @@ static void explore(struct building *building, lt_addr object, const struct lt_t
 		lt_objmap_remove(building->objects, object);
 		return;
 	}
-	if (is_leaf(type))
+	if (lt_heap_is_leaf(type))
 		return;
 	/* A conservative scan accepts known objects only: it can find none that is new. */
 	building->refs.count = 0;
@@ -225,7 +198,7 @@ static void explore_near(struct building *building, lt_addr object, const struct
 	while (building->near_count > 0) {
 		lt_addr found = building->near[--building->near_count];
 		if (lt_objmap_unmark(building->objects, found))
-			explore(building, found, type_at(building, found));
+			explore(building, found, lt_heap_type_at(building->heap, found));
 	}
 }
 
@@ -236,12 +209,13 @@ static bool add_tracked(void *ctx, lt_addr object, const struct lt_type *type)
 	if (!lt_objmap_add(building->objects, object))
 		return false;
 	if (lt_objmap_unmark(building->objects, object))
-		explore_near(building, object, type != NULL ? type : type_at(building, object));
+		explore_near(building, object,
+			     type != NULL ? type : lt_heap_type_at(building->heap, object));
 	return !building->no_memory;
 }
 
 /* Looks at the marked objects of the stretch until no new one turns up in it. */
-static void explore_stretch(struct building *building, struct stretch stretch)
+static void explore_stretch(struct building *building, struct lt_stretch stretch)
 {
 	struct lt_objmap *objects = building->objects;
 	bool found = true;
@@ -255,7 +229,8 @@ static void explore_stretch(struct building *building, struct stretch stretch)
 			lt_addr object = 0;
 			while (!building->no_memory &&
 			       (object = lt_objmap_take(objects, chunk, object)) != 0)
-				explore_near(building, object, type_at(building, object));
+				explore_near(building, object,
+					     lt_heap_type_at(building->heap, object));
 			if (building->no_memory)
 				return;
 		}
@@ -269,7 +244,7 @@ static void explore_stretch(struct building *building, struct stretch stretch)
 static bool explore_held(void *ctx, lt_addr start, lt_addr end)
 {
 	struct building *building = ctx;
-	struct stretch stretch = {start & ~(lt_addr)(LT_OBJMAP_CHUNK - 1), end}, before;
+	struct lt_stretch stretch = {start & ~(lt_addr)(LT_OBJMAP_CHUNK - 1), end}, before;
 	explore_stretch(building, stretch);
 	if (!building->no_memory &&
 	    lt_window_before(building->heap->window, &before.start, &before.end)) {
@@ -293,8 +268,10 @@ static enum lt_status explore_all(struct building *building)
 		lt_addr at = 0;
 		while ((chunk = lt_objmap_marked_from(objects, at)) != SIZE_MAX) {
 			found = true;
-			struct stretch stretch = load_stretch(building, chunk, true);
-			if (!building->no_memory)
+			struct lt_stretch stretch;
+			if (!lt_heap_load_stretch(building->heap, objects, chunk, true, &stretch))
+				building->no_memory = true;
+			else
 				(void)explore_held(building, stretch.start, stretch.end);
 			if (building->no_memory)
 				return lt_fail_memory(session);
@@ -309,184 +286,6 @@ static enum lt_status explore_all(struct building *building)
 			lt_progress(session, "following references", done < total ? done : total,
 				    total);
 		}
-	}
-	lt_window_clear(building->heap->window, false);
-	return LT_OK;
-}
-
-/* ---- What they are and what they refer to ---- */
-
-static bool in_file(struct building *building, lt_addr object)
-{
-	const struct lt_process *process = building->heap->track.view.process;
-	if (process == NULL || lt_pageset_has(&building->heap->pymalloc.pages, object))
-		return false;
-	if (building->mapping == NULL || object < building->mapping->start ||
-	    object >= building->mapping->end) {
-		building->mapping = lt_process_mapping(process, object);
-		building->mapping_is_file = false;
-		if (building->mapping == NULL)
-			return false;
-		const struct lt_mapping *mapping = building->mapping;
-		building->mapping_is_file = mapping->inode != 0;
-		/* .bss goes on in anonymous memory right behind the file's last writable mapping. */
-		if (mapping->inode == 0 && mapping->path[0] == '\0' &&
-		    mapping > process->mappings.data && mapping[-1].end == mapping->start &&
-		    mapping[-1].inode != 0 && mapping[-1].writable)
-			building->mapping_is_file = true;
-	}
-	return building->mapping_is_file;
-}
-
-/* Immortality and reference count of a node. References counted before it was its turn are in its balance. */
-static void count_references(struct building *building, uint32_t node, lt_addr object)
-{
-	const struct lt_view *view = &building->heap->track.view;
-	struct lt_heap_graph *graph = building->graph;
-	uint64_t word;
-	if (!read_word(building, object + lt_off(view->layout, LT_PyObject_ob_refcnt), &word)) {
-		graph->balance[node] = LT_BALANCE_UNKNOWN;
-		return;
-	}
-	if (lt_is_immortal(view->layout, word)) {
-		graph->flags[node] |= LT_NODE_IMMORTAL;
-		graph->balance[node] = LT_BALANCE_UNKNOWN;
-		return;
-	}
-	int64_t count = (int64_t)lt_refcount(view->layout, word);
-	if (count < 0 || count > INT32_MAX)
-		count = INT32_MAX;
-	if (graph->balance[node] != LT_BALANCE_UNKNOWN)
-		graph->balance[node] = (int32_t)(graph->balance[node] + count);
-}
-
-/* The references of the dict of interned strings to its strings are not counted (Objects/unicodeobject.c). */
-static bool is_interned_dict(const struct building *building, lt_addr object)
-{
-	for (size_t i = 0; i < building->heap->interpreters.count; i++)
-		if (building->heap->interpreters.data[i].interned == object)
-			return true;
-	return false;
-}
-
-/* One reference of the object `from`, with what it means for the count of its target. */
-static bool count_reference(struct building *building, uint32_t from, uint32_t target,
-			    const struct lt_ref *ref)
-{
-	struct lt_heap_graph *graph = building->graph;
-	if (ref->kind == LT_REF_CONSERVATIVE) {
-		graph->conservative_refs++;
-		return lt_loose_refs_push(&graph->loose, (struct lt_loose_ref){from, target});
-	}
-	/* It never comes near the least value: references of one object are fewer than 2^31. */
-	if (!ref->borrowed && graph->balance[target] > -INT32_MAX)
-		graph->balance[target]--;
-	return true;
-}
-
-/* Objects of the collector are linked in a list while they are tracked. Static types have no PyGC_Head. */
-static bool is_tracked(struct building *building, lt_addr object, const struct lt_type *type)
-{
-	const struct lt_view *view = &building->heap->track.view;
-	const struct lt_layout *layout = view->layout;
-	uint64_t next, flags;
-	if (!type->gc)
-		return false;
-	if (type->is_type_type &&
-	    (!read_word(building, object + lt_off(layout, LT_PyTypeObject_tp_flags), &flags) ||
-	     (flags & (uint64_t)lt_fact(layout, LT_FACT_tpflag_heap_type)) == 0))
-		return false;
-	return read_word(building, object - lt_off(layout, LT_sizeof_PyGC_Head), &next) &&
-	       next != 0;
-}
-
-/* References of the node that is described become edges. */
-static void add_edges(void *ctx, struct lt_refs *refs)
-{
-	struct building *building = ctx;
-	size_t count = 0;
-	if (!numbers_reserve(&building->targets, refs->count)) {
-		building->no_memory = true;
-		return;
-	}
-	for (size_t i = 0; i < refs->count; i++) {
-		uint32_t target = lt_objmap_find(building->objects, refs->data[i].to);
-		if (target == LT_NO_NODE)
-			continue;
-		building->targets.data[count++] = target;
-		if (!building->is_interned &&
-		    !count_reference(building, building->node, target, &refs->data[i]))
-			building->no_memory = true;
-	}
-	refs->count = 0;
-	if (!lt_graph_builder_add(building->builder, building->targets.data, count))
-		building->no_memory = true;
-}
-
-static enum lt_status describe(struct building *building, uint32_t node, lt_addr object)
-{
-	struct lt_heap *heap = building->heap;
-	struct lt_heap_graph *graph = building->graph;
-	struct lt_session *session = heap->track.view.session;
-	const struct lt_type *type = type_at(building, object);
-	uint64_t size = 0;
-	if (type == NULL) {
-		/* It was read before: a target that runs has changed meanwhile. */
-		session->unreadable++;
-		type = lt_types_unknown(heap->types);
-		if (type == NULL)
-			return lt_fail_memory(session);
-		graph->type[node] = type->index;
-		graph->balance[node] = LT_BALANCE_UNKNOWN;
-		return lt_graph_builder_row(building->builder, NULL, 0);
-	}
-	graph->type[node] = type->index;
-	if (lt_decode_size(heap->decoder, object, type, &size) &&
-	    !lt_heap_graph_set_size(graph, node, size))
-		return lt_fail_memory(session);
-	if (is_tracked(building, object, type)) {
-		graph->flags[node] |= LT_NODE_TRACKED;
-		graph->tracked++;
-	}
-	count_references(building, node, object);
-	if (in_file(building, object))
-		graph->flags[node] |= LT_NODE_STATIC;
-	if (is_leaf(type))
-		return lt_graph_builder_row(building->builder, NULL, 0);
-	building->refs.count = 0;
-	building->node = node;
-	building->is_interned = type->kind == LT_KIND_DICT && is_interned_dict(building, object);
-	/* What could not be read was counted when the object was explored. */
-	uint64_t unreadable = session->unreadable;
-	(void)lt_decode_refs(heap->decoder, object, type, &building->refs);
-	session->unreadable = unreadable;
-	add_edges(building, &building->refs);
-	return building->no_memory ? lt_fail_memory(session)
-				   : lt_graph_builder_row(building->builder, NULL, 0);
-}
-
-static enum lt_status describe_all(struct building *building)
-{
-	struct lt_objmap *objects = building->objects;
-	struct lt_session *session = building->heap->track.view.session;
-	size_t chunks = lt_objmap_chunks(objects);
-	uint32_t node = 0;
-	size_t chunk = 0;
-	size_t stretches = 0;
-	while (chunk < chunks) {
-		struct stretch stretch = load_stretch(building, chunk, false);
-		if (building->no_memory)
-			return lt_fail_memory(session);
-		for (; chunk < chunks && lt_objmap_chunk_address(objects, chunk) < stretch.end;
-		     chunk++) {
-			lt_addr object = 0;
-			while ((object = lt_objmap_next(objects, chunk, object)) != 0) {
-				LT_TRY(describe(building, node++, object));
-				object += LT_OBJMAP_ALIGN;
-			}
-		}
-		if (++stretches % PROGRESS_EACH == 0)
-			lt_progress(session, "reading references", chunk, chunks);
 	}
 	lt_window_clear(building->heap->window, false);
 	return LT_OK;
@@ -508,7 +307,8 @@ static bool flag_permanent(void *ctx, lt_addr object, const struct lt_type *type
 
 /* ---- The whole ---- */
 
-static enum lt_status build(struct building *building, const lt_addr *roots, size_t root_count)
+static enum lt_status build(struct building *building, const lt_addr *roots, size_t root_count,
+			    const struct lt_heap_visit *visit)
 {
 	struct lt_heap *heap = building->heap;
 	struct lt_session *session = heap->track.view.session;
@@ -540,12 +340,7 @@ static enum lt_status build(struct building *building, const lt_addr *roots, siz
 	if (graph->type == NULL || graph->size == NULL || graph->flags == NULL ||
 	    graph->balance == NULL)
 		return lt_fail_memory(session);
-	LT_TRY(lt_graph_builder_create(session, &building->builder));
-	lt_decoder_set_part(heap->decoder, add_edges, building);
-	LT_TRY(describe_all(building));
-	struct lt_graph_builder *builder = building->builder;
-	building->builder = NULL;
-	LT_TRY(lt_graph_builder_finish(builder, &graph->graph));
+	LT_TRY(lt_heap_describe(heap, graph, visit));
 	uint64_t *counts = calloc(heap->interpreters.count + 1, sizeof(*counts));
 	if (counts == NULL)
 		return lt_fail_memory(session);
@@ -555,17 +350,16 @@ static enum lt_status build(struct building *building, const lt_addr *roots, siz
 }
 
 enum lt_status lt_heap_build_graph(struct lt_heap *heap, const lt_addr *roots, size_t root_count,
+				   const struct lt_heap_visit *visit,
 				   struct lt_heap_graph *ret_graph)
 {
 	struct lt_heap_graph graph = {0};
 	struct building building = {.heap = heap, .graph = &graph};
 	lt_decoder_set_is_object(heap->decoder, is_known, &building);
-	enum lt_status status = build(&building, roots, root_count);
+	enum lt_status status = build(&building, roots, root_count, visit);
 	lt_decoder_set_is_object(heap->decoder, NULL, NULL);
 	lt_decoder_set_part(heap->decoder, NULL, NULL);
-	lt_graph_builder_destroy(building.builder);
 	lt_refs_deinit(&building.refs);
-	numbers_deinit(&building.targets);
 	lt_window_clear(heap->window, true);
 	lt_window_settle(heap->window);
 	if (status != LT_OK) {

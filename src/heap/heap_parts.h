@@ -1,5 +1,5 @@
 /*
- * heap_parts.h: what heap.c and heap_graph.c share. Private to them.
+ * heap_parts.h: what heap.c, heap_graph.c and heap_describe.c share. Private to them.
  */
 #ifndef LT_HEAP_HEAP_PARTS_H
 #define LT_HEAP_HEAP_PARTS_H
@@ -28,5 +28,27 @@ LT_MUST_CHECK enum lt_status lt_heap_each_tracked(struct lt_heap *heap, lt_track
 LT_MUST_CHECK enum lt_status lt_heap_each_permanent(struct lt_heap *heap, uint64_t limit,
 						    lt_tracked_fn take, void *ctx,
 						    uint64_t *counts);
+
+/* Addresses [start, end) whose chunks are looked at together. */
+struct lt_stretch {
+	lt_addr start, end;
+};
+
+/*
+ * Chooses what to look at next, with the given chunk, and loads the window with it. With `marked_only` chunks below the
+ * given one are in it, too, and those without a mark do not count. False: no memory.
+ */
+LT_MUST_CHECK bool lt_heap_load_stretch(struct lt_heap *heap, const struct lt_objmap *objects,
+					size_t chunk, bool marked_only,
+					struct lt_stretch *ret_stretch);
+
+/* The type of the object at an address; NULL: it cannot be read. */
+const struct lt_type *lt_heap_type_at(struct lt_heap *heap, lt_addr object);
+/* True of values that hold no reference: the greater part of most heaps. */
+bool lt_heap_is_leaf(const struct lt_type *type);
+
+/* Fills what there is of each node, and the edges, of a graph whose objects are numbered and whose arrays are zero. */
+LT_MUST_CHECK enum lt_status lt_heap_describe(struct lt_heap *heap, struct lt_heap_graph *graph,
+					      const struct lt_heap_visit *visit);
 
 #endif

@@ -289,6 +289,11 @@ uint32_t lt_objmap_count(const struct lt_objmap *map)
 	return map->count;
 }
 
+uint32_t lt_objmap_first(const struct lt_objmap *map, size_t chunk)
+{
+	return map->chunks.data[chunk].first;
+}
+
 uint32_t lt_objmap_find(const struct lt_objmap *map, lt_addr address)
 {
 	uint32_t slot = slot_of(map, address);

@@ -62,6 +62,8 @@ uint32_t lt_objmap_count(const struct lt_objmap *map);
 
 /* After the numbering: UINT32_MAX when the address is no object's. */
 uint32_t lt_objmap_find(const struct lt_objmap *map, lt_addr address);
+/* The number of the first object of a chunk. */
+uint32_t lt_objmap_first(const struct lt_objmap *map, size_t chunk);
 /* number < lt_objmap_count() */
 lt_addr lt_objmap_address(const struct lt_objmap *map, uint32_t number);
 /* The object behind another one, whose address is given: what a walk over all of them needs. 0: there is none. */

@@ -30,9 +30,26 @@ struct lt_types {
 	struct lt_map kinds;   /* hash of module and name -> enum lt_kind */
 	struct type_pointers types;
 	struct lt_arena arena;
-	lt_addr metatype; /* found to be one last */
+	lt_addr metatype;              /* found to be one last */
+	const struct lt_types *master; /* of a reader: who has the types */
+	bool missed;                   /* by a reader */
 	const struct lt_type *recent[RECENT];
 };
+
+enum lt_status lt_types_create_reader(const struct lt_types *types, struct lt_types **ret_reader)
+{
+	struct lt_types *reader = calloc(1, sizeof(*reader));
+	if (reader == NULL)
+		return lt_fail_memory(types->view.session);
+	reader->master = types;
+	*ret_reader = reader;
+	return LT_OK;
+}
+
+bool lt_types_missed(const struct lt_types *types)
+{
+	return types->missed;
+}
 
 static uint64_t hash_text(uint64_t hash, const char *text)
 {
@@ -407,11 +424,24 @@ static const struct lt_type *keep_type(struct lt_types *types, const struct lt_t
 	return kept;
 }
 
+static const struct lt_type *look_up(struct lt_types *reader, lt_addr address)
+{
+	const struct lt_types *master = reader->master;
+	uint64_t index;
+	if (lt_map_get(&master->index, address, &index))
+		return master->types.data[index];
+	if (!lt_map_get(&master->refused, address, NULL))
+		reader->missed = true;
+	return NULL;
+}
+
 static const struct lt_type *get(struct lt_types *types, lt_addr address, int depth)
 {
 	uint64_t index;
 	if (address == 0)
 		return NULL;
+	if (types->master != NULL)
+		return look_up(types, address);
 	if (lt_map_get(&types->index, address, &index))
 		return types->types.data[index];
 	if (types->view.memory == NULL || lt_map_get(&types->refused, address, NULL) ||
@@ -442,6 +472,8 @@ const struct lt_type *lt_types_get(struct lt_types *types, lt_addr address)
 const struct lt_type *lt_types_unknown(struct lt_types *types)
 {
 	uint64_t index;
+	if (types->master != NULL)
+		return look_up(types, 0);
 	if (lt_map_get(&types->index, 0, &index))
 		return types->types.data[index];
 	struct lt_type unknown = {.module = "", .name = "unreadable", .kind = LT_KIND_OPAQUE};

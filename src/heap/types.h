@@ -70,4 +70,12 @@ bool lt_types_add(struct lt_types *types, const struct lt_type *type);
 const struct lt_type *lt_types_at(const struct lt_types *types, uint32_t index);
 uint32_t lt_types_count(const struct lt_types *types);
 
+/*
+ * The same types for a thread of its own, as long as nobody adds to `types`: they are looked up only. What is not there
+ * is NULL, and then lt_types_missed() is true from there on.
+ */
+LT_MUST_CHECK enum lt_status lt_types_create_reader(const struct lt_types *types,
+						    struct lt_types **ret_reader);
+bool lt_types_missed(const struct lt_types *types);
+
 #endif

@@ -141,19 +141,22 @@ static uint64_t bits_from(const struct lt_wordmap_page *page, unsigned word)
 	return bits;
 }
 
-bool lt_wordmap_first(const struct lt_wordmap *map, lt_addr address, unsigned words,
-		      uint32_t *ret_value)
+bool lt_wordmap_first(const struct lt_wordmap *map, const struct lt_wordmap *other, lt_addr address,
+		      unsigned words, uint32_t *ret_value)
 {
 	while (words > 0 && (address & 7) == 0) {
 		const struct lt_wordmap_page *page = page_of(map, address);
+		const struct lt_wordmap_page *beside = page_of(other, address);
 		unsigned word = word_of(address);
 		unsigned here = LT_WORDMAP_WORDS - word < words ? LT_WORDMAP_WORDS - word : words;
-		uint64_t bits = page != NULL ? bits_from(page, word) : 0;
-		if (here < 64)
-			bits &= ((uint64_t)1 << here) - 1;
-		if (bits != 0) {
-			*ret_value =
-				value_of(map, page, address + 8 * (lt_addr)__builtin_ctzll(bits));
+		uint64_t mask = here < 64 ? ((uint64_t)1 << here) - 1 : ~(uint64_t)0;
+		uint64_t bits = page != NULL ? bits_from(page, word) & mask : 0;
+		uint64_t others = beside != NULL ? bits_from(beside, word) & mask : 0;
+		if ((bits | others) != 0) {
+			unsigned lowest = (unsigned)__builtin_ctzll(bits | others);
+			lt_addr at = address + 8 * (lt_addr)lowest;
+			*ret_value = (bits >> lowest & 1) != 0 ? value_of(map, page, at)
+							       : value_of(other, beside, at);
 			return true;
 		}
 		words -= here;

@@ -37,8 +37,11 @@ bool lt_wordmap_add(struct lt_wordmap *map, lt_addr address, uint32_t value);
 
 bool lt_wordmap_get(const struct lt_wordmap *map, lt_addr address, uint32_t *ret_value);
 
-/* The number of the lowest member among the `words` words from the address on, at most LT_WORDMAP_NEAR. */
-bool lt_wordmap_first(const struct lt_wordmap *map, lt_addr address, unsigned words,
-		      uint32_t *ret_value);
+/*
+ * The number of the lowest member among the `words` words from the address on, at most LT_WORDMAP_NEAR. Of an address
+ * that is in both maps it is that of the first.
+ */
+bool lt_wordmap_first(const struct lt_wordmap *map, const struct lt_wordmap *other, lt_addr address,
+		      unsigned words, uint32_t *ret_value);
 
 #endif

@@ -170,3 +170,31 @@ void lt_ahead_drop(struct lt_memory *memory)
 	(void)end(ahead);
 	pthread_mutex_unlock(&ahead->lock);
 }
+
+struct twin {
+	struct lt_memory memory;
+	struct lt_memory *of;
+};
+
+static size_t read_twin(struct lt_memory *memory, lt_addr addr, void *buffer, size_t size)
+{
+	struct lt_memory *of = ((struct twin *)memory)->of;
+	return of->ops->read(of, addr, buffer, size);
+}
+
+static void close_twin(struct lt_memory *memory)
+{
+	free(memory);
+}
+
+static const struct lt_memory_ops twin_ops = {read_twin, close_twin};
+
+struct lt_memory *lt_ahead_twin(const struct lt_memory *memory)
+{
+	struct twin *twin = memory->ahead != NULL ? calloc(1, sizeof(*twin)) : NULL;
+	if (twin == NULL)
+		return NULL;
+	twin->memory.ops = &twin_ops;
+	twin->of = memory->ahead->memory;
+	return &twin->memory;
+}

@@ -32,4 +32,10 @@ size_t lt_ahead_answer(struct lt_memory *memory);
 /* In place of the answer: the buffer is the caller's again, whatever is in it. */
 void lt_ahead_drop(struct lt_memory *memory);
 
+/*
+ * Reads the same, for a thread of its own: nothing that others count or keep is touched. It is closed before the memory
+ * that is read ahead. NULL: no memory, or `memory` is not read ahead.
+ */
+struct lt_memory *lt_ahead_twin(const struct lt_memory *memory);
+
 #endif

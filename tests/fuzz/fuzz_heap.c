@@ -121,7 +121,8 @@ static enum lt_status look(const struct lt_view *view)
 		assert_true(census.count <= SIZE / 8);
 		lt_census_deinit(&census);
 		lt_addr roots[] = {BASE, BASE + SIZE / 2, 0, UINT64_MAX, BASE + 1, BASE + SIZE - 8};
-		status = lt_heap_build_graph(heap, roots, sizeof(roots) / sizeof(roots[0]), &graph);
+		status = lt_heap_build_graph(heap, roots, sizeof(roots) / sizeof(roots[0]), NULL,
+					     &graph);
 	}
 	if (status == LT_OK) {
 		assert_true(graph.graph.node_count <= SIZE / 8 + 6);

@@ -107,7 +107,7 @@ static enum lt_status look_at_heap(const struct lt_view *view, struct outcome *o
 				mix(mix(total->type->address, total->count), total->bytes);
 		}
 		lt_census_deinit(&census);
-		status = lt_heap_build_graph(heap, NULL, 0, &graph);
+		status = lt_heap_build_graph(heap, NULL, 0, NULL, &graph);
 	}
 	if (status == LT_OK) {
 		outcome->nodes = graph.graph.node_count;

@@ -81,7 +81,7 @@ static enum lt_status probe_graph(struct lt_heap *heap, json_t *result)
 {
 	struct lt_heap_graph graph;
 	uint64_t start = lt_now_ns();
-	LT_TRY(lt_heap_build_graph(heap, NULL, 0, &graph));
+	LT_TRY(lt_heap_build_graph(heap, NULL, 0, NULL, &graph));
 	json_object_set_new(result, "graph_ms", json_real((double)(lt_now_ns() - start) / 1e6));
 	uint64_t misplaced = 0, is_static = 0, immortal = 0;
 	for (uint32_t node = 0; node < graph.graph.node_count; node++) {

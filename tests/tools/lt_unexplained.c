@@ -98,7 +98,7 @@ static enum lt_status print(struct lt_look *look, char **addresses)
 		if (!lt_addresses_push(&starts, roots.list.data[i].address))
 			return LT_E_NO_MEMORY;
 	LT_TRY(lt_roots_native_held(look->view, lt_heap_types(heap), &starts));
-	LT_TRY(lt_heap_build_graph(heap, starts.data, starts.count, &graph));
+	LT_TRY(lt_heap_build_graph(heap, starts.data, starts.count, NULL, &graph));
 	lt_addresses_deinit(&starts);
 	json_t *result = json_object();
 	json_object_set_new(result, "overcounted", overcounted(heap, &graph, &roots));

@@ -1,0 +1,511 @@
+/*
+ * heap_describe.c: what each object of a graph is and what it refers to, once all of them are known and numbered.
+ *
+ * Of a picture that stands still two threads do this, each for one half of the addresses: with a window and a decoder
+ * of its own, types that it only looks up, and rows of its own that are joined in the end.
+ */
+#include "base/cleanup.h"
+#include "heap/heap_parts.h"
+#include "heap/objmap.h"
+#include "layout/object.h"
+#include "target/ahead.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+
+enum {
+	PARTS = 2,
+	MANY = 1 << 14, /* objects from which on a second thread is worth its start */
+	CROSSINGS =
+		1024, /* targets in the other part whose references are summed up; a power of two */
+	PROGRESS_EACH = 8, /* stretches */
+};
+
+LT_VEC(numbers, uint32_t);
+
+/* References to an object of the other part, which alone may touch its balance. */
+struct crossing {
+	uint32_t target, count;
+};
+LT_VEC(crossings, struct crossing);
+
+struct part {
+	unsigned index;
+	struct lt_heap heap; /* a copy; window, types, decoder and view are the part's */
+	struct lt_session session;
+	struct lt_memory *twin; /* what the window stands on; NULL: the window is the heap's */
+	const struct lt_heap_visit *visit;
+	struct lt_heap_graph
+		graph; /* a copy: arrays are shared, counts, big sizes and loose references its own */
+	size_t first_chunk, end_chunk;
+	uint32_t first, end; /* nodes */
+	struct lt_graph_builder *builder;
+	struct lt_refs refs;    /* of one object */
+	struct numbers targets; /* the same as numbers */
+	uint32_t node;          /* the one that is described */
+	bool is_interned;       /* it is the dict of interned strings: see is_interned_dict() */
+	bool no_memory;
+	/* The mapping of the last node, for LT_NODE_STATIC. */
+	const struct lt_mapping *mapping;
+	bool mapping_is_file;
+	struct crossing recent[CROSSINGS];
+	struct crossings crossings;
+	pthread_t thread;
+	bool started;
+	enum lt_status status;
+};
+
+/* A word of the target, as lt_memory_u64(). */
+static bool read_word(const struct part *part, lt_addr address, uint64_t *ret_word)
+{
+	const unsigned char *bytes = lt_window_at(part->heap.window, address, sizeof(*ret_word));
+	if (bytes == NULL)
+		return lt_memory_u64(part->heap.track.view.memory, address, ret_word);
+	memcpy(ret_word, bytes, sizeof(*ret_word));
+	return true;
+}
+
+static bool in_file(struct part *part, lt_addr object)
+{
+	const struct lt_process *process = part->heap.track.view.process;
+	if (process == NULL || lt_pageset_has(&part->heap.pymalloc.pages, object))
+		return false;
+	if (part->mapping == NULL || object < part->mapping->start ||
+	    object >= part->mapping->end) {
+		part->mapping = lt_process_mapping(process, object);
+		part->mapping_is_file = false;
+		if (part->mapping == NULL)
+			return false;
+		const struct lt_mapping *mapping = part->mapping;
+		part->mapping_is_file = mapping->inode != 0;
+		/* .bss goes on in anonymous memory right behind the file's last writable mapping. */
+		if (mapping->inode == 0 && mapping->path[0] == '\0' &&
+		    mapping > process->mappings.data && mapping[-1].end == mapping->start &&
+		    mapping[-1].inode != 0 && mapping[-1].writable)
+			part->mapping_is_file = true;
+	}
+	return part->mapping_is_file;
+}
+
+/* Immortality and reference count of a node. References counted before it was its turn are in its balance. */
+static void count_references(struct part *part, uint32_t node, lt_addr object)
+{
+	const struct lt_view *view = &part->heap.track.view;
+	struct lt_heap_graph *graph = &part->graph;
+	uint64_t word;
+	if (!read_word(part, object + lt_off(view->layout, LT_PyObject_ob_refcnt), &word)) {
+		graph->balance[node] = LT_BALANCE_UNKNOWN;
+		return;
+	}
+	if (lt_is_immortal(view->layout, word)) {
+		graph->flags[node] |= LT_NODE_IMMORTAL;
+		graph->balance[node] = LT_BALANCE_UNKNOWN;
+		return;
+	}
+	int64_t count = (int64_t)lt_refcount(view->layout, word);
+	if (count < 0 || count > INT32_MAX)
+		count = INT32_MAX;
+	if (graph->balance[node] != LT_BALANCE_UNKNOWN)
+		graph->balance[node] = (int32_t)(graph->balance[node] + count);
+}
+
+/* The references of the dict of interned strings to its strings are not counted (Objects/unicodeobject.c). */
+static bool is_interned_dict(const struct part *part, lt_addr object)
+{
+	for (size_t i = 0; i < part->heap.interpreters.count; i++)
+		if (part->heap.interpreters.data[i].interned == object)
+			return true;
+	return false;
+}
+
+/* It never comes near the least value: references of one object are fewer than 2^31. */
+static void take_from_balance(struct lt_heap_graph *graph, uint32_t target, uint32_t count)
+{
+	if (graph->balance[target] <= -INT32_MAX)
+		return;
+	int64_t left = (int64_t)graph->balance[target] - count;
+	graph->balance[target] = left > -INT32_MAX ? (int32_t)left : -INT32_MAX;
+}
+
+/* A few objects (None, types, names) have most of these references. */
+static bool cross(struct part *part, uint32_t target)
+{
+	struct crossing *recent = &part->recent[target & (CROSSINGS - 1)];
+	if (recent->count > 0 && recent->target != target) {
+		if (!crossings_push(&part->crossings, *recent))
+			return false;
+		recent->count = 0;
+	}
+	recent->target = target;
+	recent->count++;
+	return true;
+}
+
+/* One reference of the object that is described, with what it means for the count of its target. */
+static bool count_reference(struct part *part, uint32_t target, const struct lt_ref *ref)
+{
+	if (ref->kind == LT_REF_CONSERVATIVE) {
+		part->graph.conservative_refs++;
+		return lt_loose_refs_push(&part->graph.loose,
+					  (struct lt_loose_ref){part->node, target});
+	}
+	if (ref->borrowed)
+		return true;
+	if (target < part->first || target >= part->end)
+		return cross(part, target);
+	take_from_balance(&part->graph, target, 1);
+	return true;
+}
+
+/* Objects of the collector are linked in a list while they are tracked. Static types have no PyGC_Head. */
+static bool is_tracked(struct part *part, lt_addr object, const struct lt_type *type)
+{
+	const struct lt_layout *layout = part->heap.track.view.layout;
+	uint64_t next, flags;
+	if (!type->gc)
+		return false;
+	if (type->is_type_type &&
+	    (!read_word(part, object + lt_off(layout, LT_PyTypeObject_tp_flags), &flags) ||
+	     (flags & (uint64_t)lt_fact(layout, LT_FACT_tpflag_heap_type)) == 0))
+		return false;
+	return read_word(part, object - lt_off(layout, LT_sizeof_PyGC_Head), &next) && next != 0;
+}
+
+/* References of the node that is described become edges. */
+static void add_edges(void *ctx, struct lt_refs *refs)
+{
+	struct part *part = ctx;
+	size_t count = 0;
+	if (!numbers_reserve(&part->targets, refs->count)) {
+		part->no_memory = true;
+		return;
+	}
+	for (size_t i = 0; i < refs->count; i++) {
+		uint32_t target = lt_objmap_find(part->graph.objects, refs->data[i].to);
+		if (target == LT_NO_NODE)
+			continue;
+		part->targets.data[count++] = target;
+		if (!part->is_interned && !count_reference(part, target, &refs->data[i]))
+			part->no_memory = true;
+	}
+	refs->count = 0;
+	if (!lt_graph_builder_add(part->builder, part->targets.data, count))
+		part->no_memory = true;
+}
+
+static enum lt_status describe_unknown(struct part *part, uint32_t node)
+{
+	/* It was read before: a target that runs has changed meanwhile. */
+	part->heap.track.view.session->unreadable++;
+	const struct lt_type *type = lt_types_unknown(part->heap.types);
+	if (type == NULL && !lt_types_missed(part->heap.types))
+		return lt_fail_memory(part->heap.track.view.session);
+	part->graph.type[node] = type != NULL ? type->index : 0;
+	part->graph.balance[node] = LT_BALANCE_UNKNOWN;
+	return lt_graph_builder_row(part->builder, NULL, 0);
+}
+
+static enum lt_status describe(struct part *part, uint32_t node, lt_addr object)
+{
+	struct lt_heap *heap = &part->heap;
+	struct lt_heap_graph *graph = &part->graph;
+	struct lt_session *session = heap->track.view.session;
+	const struct lt_type *type = lt_heap_type_at(heap, object);
+	uint64_t size = 0;
+	if (type == NULL)
+		return describe_unknown(part, node);
+	graph->type[node] = type->index;
+	if (lt_decode_size(heap->decoder, object, type, &size) &&
+	    !lt_heap_graph_set_size(graph, node, size))
+		return lt_fail_memory(session);
+	if (is_tracked(part, object, type)) {
+		graph->flags[node] |= LT_NODE_TRACKED;
+		graph->tracked++;
+	}
+	count_references(part, node, object);
+	if (in_file(part, object))
+		graph->flags[node] |= LT_NODE_STATIC;
+	if (part->visit != NULL && !part->visit->node(part->visit->ctx, part->index,
+						      &heap->track.view, graph, object, type))
+		return lt_fail_memory(session);
+	if (lt_heap_is_leaf(type))
+		return lt_graph_builder_row(part->builder, NULL, 0);
+	part->refs.count = 0;
+	part->node = node;
+	part->is_interned = type->kind == LT_KIND_DICT && is_interned_dict(part, object);
+	/* What could not be read was counted when the object was explored. */
+	uint64_t unreadable = session->unreadable;
+	(void)lt_decode_refs(heap->decoder, object, type, &part->refs);
+	session->unreadable = unreadable;
+	add_edges(part, &part->refs);
+	return part->no_memory ? lt_fail_memory(session)
+			       : lt_graph_builder_row(part->builder, NULL, 0);
+}
+
+static enum lt_status describe_part(struct part *part)
+{
+	const struct lt_objmap *objects = part->graph.objects;
+	struct lt_session *session = part->heap.track.view.session;
+	uint32_t node = part->first;
+	size_t chunk = part->first_chunk, stretches = 0;
+	lt_decoder_set_part(part->heap.decoder, add_edges, part);
+	while (chunk < part->end_chunk) {
+		struct lt_stretch stretch;
+		if (!lt_heap_load_stretch(&part->heap, objects, chunk, false, &stretch))
+			return lt_fail_memory(session);
+		for (; chunk < part->end_chunk &&
+		       lt_objmap_chunk_address(objects, chunk) < stretch.end;
+		     chunk++) {
+			lt_addr object = 0;
+			while ((object = lt_objmap_next(objects, chunk, object)) != 0) {
+				LT_TRY(describe(part, node++, object));
+				object += LT_OBJMAP_ALIGN;
+			}
+		}
+		if (++stretches % PROGRESS_EACH == 0)
+			lt_progress(session, "reading references", chunk - part->first_chunk,
+				    part->end_chunk - part->first_chunk);
+		if (lt_types_missed(part->heap.types))
+			return LT_OK;
+	}
+	lt_window_clear(part->heap.window, false);
+	return LT_OK;
+}
+
+static void *work(void *ctx)
+{
+	struct part *part = ctx;
+	part->status = describe_part(part);
+	return NULL;
+}
+
+/* ---- In two parts ---- */
+
+/* Signals are for the thread that knows what they mean. */
+static void start(struct part *part)
+{
+	sigset_t all, before;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	part->started = pthread_create(&part->thread, NULL, work, part) == 0;
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+static bool is_known(void *ctx, lt_addr address)
+{
+	return lt_objmap_has(ctx, address);
+}
+
+static void begin(struct part *part, const struct lt_heap *heap, unsigned index,
+		  const struct lt_heap_graph *graph, const struct lt_heap_visit *visit)
+{
+	part->index = index;
+	part->heap = *heap;
+	part->visit = visit;
+	part->graph = (struct lt_heap_graph){
+		.objects = graph->objects,
+		.type = graph->type,
+		.size = graph->size,
+		.flags = graph->flags,
+		.balance = graph->balance,
+	};
+	part->end_chunk = lt_objmap_chunks(graph->objects);
+	part->end = lt_objmap_count(graph->objects);
+}
+
+/* What the part uses while others work: nothing of it is theirs. */
+static enum lt_status set_apart(struct part *part, const struct lt_heap *heap)
+{
+	struct lt_view *view = &part->heap.track.view;
+	part->heap.types = NULL;
+	part->heap.decoder = NULL;
+	if (part->index > 0) {
+		lt_session_init(&part->session);
+		view->session = &part->session;
+		part->heap.window = NULL;
+		part->twin = lt_ahead_twin(heap->track.view.memory);
+		if (part->twin == NULL)
+			return lt_fail_memory(&part->session);
+		LT_TRY(lt_window_create(&part->session, part->twin, &part->heap.window));
+		part->heap.track.window = part->heap.window;
+		view->memory = lt_window_memory(part->heap.window);
+	}
+	LT_TRY(lt_types_create_reader(heap->types, &part->heap.types));
+	part->heap.track.types = part->heap.types;
+	LT_TRY(lt_decoder_create_like(heap->decoder, view, part->heap.types, &part->heap.decoder));
+	lt_decoder_set_is_object(part->heap.decoder, is_known, part->graph.objects);
+	return LT_OK;
+}
+
+/* The chunk that the second half of the objects begins with. */
+static size_t half(const struct lt_objmap *objects)
+{
+	size_t low = 0, high = lt_objmap_chunks(objects);
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (lt_objmap_first(objects, middle) < lt_objmap_count(objects) / 2)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static enum lt_status take_over(struct part *part, struct lt_heap_graph *graph)
+{
+	struct lt_session *session = part->heap.track.view.session;
+	graph->tracked += part->graph.tracked;
+	graph->conservative_refs += part->graph.conservative_refs;
+	graph->total_bytes += part->graph.total_bytes;
+	const struct lt_map *big = &part->graph.big_sizes;
+	for (size_t i = 0; i < big->capacity; i++)
+		if (big->slots[i].key != 0 &&
+		    !lt_map_put(&graph->big_sizes, big->slots[i].key, big->slots[i].value))
+			return lt_fail_memory(session);
+	if (big->has_zero && !lt_map_put(&graph->big_sizes, 0, big->zero_value))
+		return lt_fail_memory(session);
+	const struct lt_loose_refs *loose = &part->graph.loose;
+	if (!lt_loose_refs_reserve(&graph->loose, graph->loose.count + loose->count))
+		return lt_fail_memory(session);
+	for (size_t i = 0; i < loose->count; i++)
+		graph->loose.data[graph->loose.count++] = loose->data[i];
+	for (size_t i = 0; i < part->crossings.count; i++)
+		take_from_balance(graph, part->crossings.data[i].target,
+				  part->crossings.data[i].count);
+	for (size_t i = 0; i < CROSSINGS; i++)
+		if (part->recent[i].count > 0)
+			take_from_balance(graph, part->recent[i].target, part->recent[i].count);
+	return LT_OK;
+}
+
+/* What the part had of its own to read with. */
+static void put_down(struct part *part, struct lt_heap *heap)
+{
+	if (part->heap.decoder != heap->decoder)
+		lt_decoder_destroy(part->heap.decoder);
+	if (part->heap.types != heap->types)
+		lt_types_destroy(part->heap.types);
+	if (part->heap.window != heap->window)
+		lt_window_destroy(part->heap.window);
+	if (part->twin != NULL) {
+		heap->track.view.memory->short_reads += part->twin->short_reads;
+		heap->track.view.session->unreadable += part->session.unreadable;
+		lt_memory_close(part->twin);
+		lt_session_deinit(&part->session);
+	}
+	part->twin = NULL;
+	part->heap = *heap;
+}
+
+static void end(struct part *part, struct lt_heap *heap)
+{
+	put_down(part, heap);
+	lt_graph_builder_destroy(part->builder);
+	lt_map_deinit(&part->graph.big_sizes);
+	lt_loose_refs_deinit(&part->graph.loose);
+	lt_refs_deinit(&part->refs);
+	numbers_deinit(&part->targets);
+	crossings_deinit(&part->crossings);
+	free(part);
+}
+
+/* Both parts; *ret_missed: nothing of it counts. */
+static enum lt_status describe_parts(struct part *const parts[PARTS], const struct lt_heap *heap,
+				     struct lt_heap_graph *graph, bool *ret_missed)
+{
+	size_t middle = half(graph->objects);
+	parts[0]->end_chunk = parts[1]->first_chunk = middle;
+	parts[0]->end = parts[1]->first = middle < parts[1]->end_chunk
+						  ? lt_objmap_first(graph->objects, middle)
+						  : parts[1]->end;
+	start(parts[1]);
+	parts[0]->status = describe_part(parts[0]);
+	if (parts[1]->started)
+		pthread_join(parts[1]->thread, NULL);
+	else
+		parts[1]->status = describe_part(parts[1]);
+	LT_TRY(parts[0]->status);
+	if (parts[1]->status != LT_OK)
+		return lt_fail_memory(heap->track.view.session);
+	*ret_missed =
+		lt_types_missed(parts[0]->heap.types) || lt_types_missed(parts[1]->heap.types);
+	return LT_OK;
+}
+
+static enum lt_status finish(struct part *const parts[PARTS], unsigned count, struct lt_heap *heap,
+			     struct lt_heap_graph *graph)
+{
+	for (unsigned i = 0; i < count; i++) {
+		put_down(parts[i], heap);
+		LT_TRY(take_over(parts[i], graph));
+	}
+	if (count > 1)
+		LT_TRY(lt_graph_builder_join(parts[0]->builder, LT_TAKE(parts[1]->builder)));
+	struct lt_graph_builder *builder = LT_TAKE(parts[0]->builder);
+	return lt_graph_builder_finish(builder, &graph->graph);
+}
+
+static enum lt_status describe_all(struct part *const parts[PARTS], unsigned count,
+				   struct lt_heap *heap, struct lt_heap_graph *graph,
+				   const struct lt_heap_visit *visit, bool *ret_missed)
+{
+	for (unsigned i = 0; i < count; i++) {
+		begin(parts[i], heap, i, graph, visit);
+		if ((count > 1 && set_apart(parts[i], heap) != LT_OK) ||
+		    lt_graph_builder_create(parts[i]->heap.track.view.session,
+					    &parts[i]->builder) != LT_OK)
+			return lt_fail_memory(heap->track.view.session);
+	}
+	if (count > 1)
+		LT_TRY(describe_parts(parts, heap, graph, ret_missed));
+	else
+		LT_TRY(describe_part(parts[0]));
+	return *ret_missed ? LT_OK : finish(parts, count, heap, graph);
+}
+
+static enum lt_status describe_with(struct lt_heap *heap, struct lt_heap_graph *graph,
+				    const struct lt_heap_visit *visit, unsigned count,
+				    bool *ret_missed)
+{
+	struct part *parts[PARTS] = {0};
+	uint64_t unreadable = heap->track.view.session->unreadable;
+	bool whole = true, missed = false;
+	for (unsigned i = 0; i < count; i++) {
+		parts[i] = calloc(1, sizeof(*parts[i]));
+		whole = whole && parts[i] != NULL;
+		if (parts[i] != NULL)
+			parts[i]->heap = *heap;
+	}
+	enum lt_status status = whole ? describe_all(parts, count, heap, graph, visit, &missed)
+				      : lt_fail_memory(heap->track.view.session);
+	for (unsigned i = 0; i < count; i++)
+		if (parts[i] != NULL)
+			end(parts[i], heap);
+	lt_decoder_set_part(heap->decoder, NULL, NULL);
+	if (missed)
+		heap->track.view.session->unreadable = unreadable;
+	*ret_missed = missed;
+	return status;
+}
+
+enum lt_status lt_heap_describe(struct lt_heap *heap, struct lt_heap_graph *graph,
+				const struct lt_heap_visit *visit)
+{
+	bool missed = false;
+	uint32_t nodes = lt_objmap_count(graph->objects);
+	if (nodes >= MANY && heap->track.view.memory->ahead != NULL)
+		LT_TRY(describe_with(heap, graph, visit, PARTS, &missed));
+	if (graph->graph.out.first != NULL)
+		return LT_OK;
+	if (missed) {
+		/* A type of a target that runs was not there before: only one thread can read new ones. */
+		memset(graph->type, 0, nodes * sizeof(*graph->type));
+		memset(graph->size, 0, nodes * sizeof(*graph->size));
+		memset(graph->flags, 0, nodes * sizeof(*graph->flags));
+		memset(graph->balance, 0, nodes * sizeof(*graph->balance));
+		if (visit != NULL)
+			visit->restart(visit->ctx);
+	}
+	return describe_with(heap, graph, visit, 1, &missed);
+}
