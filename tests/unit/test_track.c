@@ -133,8 +133,11 @@ static int set_up(void **state)
 	assert_true(lt_ranges_push(&world->pymalloc.pools,
 				   (struct lt_range){ARENA, ARENA + (lt_addr)2 * POOL}));
 	assert_true(lt_pageset_add(&world->pymalloc.pages, ARENA, ARENA + (lt_addr)2 * POOL));
-	world->track = (struct lt_track){world->view, world->window, world->types,
-					 &world->interpreters, &world->pymalloc};
+	world->track = (struct lt_track){.view = world->view,
+					 .window = world->window,
+					 .types = world->types,
+					 .interpreters = &world->interpreters,
+					 .pymalloc = &world->pymalloc};
 	*state = world;
 	return 0;
 }
