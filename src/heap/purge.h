@@ -14,7 +14,7 @@
 struct lt_purge {
 	char allocator[32]; /* "jemalloc 5.3.0" */
 	const char *path;   /* of its library; owned by the process */
-	const char *name; /* of the function: "mallctl" */
+	const char *name;   /* of the function: "mallctl" */
 	lt_addr function;
 	char text[LT_SIDE_TEXT_MAX]; /* its argument */
 	lt_addr code_start, code_end;

@@ -248,14 +248,10 @@ static void at_rest_and_at_work(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(at_rest_and_at_work),
-		CHECK(left_as_it_was),
-		CHECK(nothing_is_asked_for_in_time),
-		CHECK(reserved_or_refused),
-		CHECK(given_back_by_the_greedy),
-		CHECK(tried_without_now_and_then),
-		CHECK(others_are_left_alone),
-		CHECK(nice_is_kept),
+		cmocka_unit_test(at_rest_and_at_work), CHECK(left_as_it_was),
+		CHECK(nothing_is_asked_for_in_time),   CHECK(reserved_or_refused),
+		CHECK(given_back_by_the_greedy),       CHECK(tried_without_now_and_then),
+		CHECK(others_are_left_alone),          CHECK(nice_is_kept),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
