@@ -31,7 +31,7 @@ static const char *meaning(struct lt_screen *screen, const struct lt_fragmentati
 			"malloc has %s arenas for threads beside the main one, and the process %u "
 			"threads now. Of the %s that are free, %s lie in these arenas, where only "
 			"the threads that use an arena find them. Start it with "
-			"MALLOC_ARENA_MAX=2; malloc_trim gives free pages back meanwhile.",
+			"MALLOC_ARENA_MAX=2; 'lowtide trim PID' gives free pages back meanwhile.",
 			lt_screen_count(screen, found->thread_arenas), found->threads, idle,
 			lt_screen_bytes(screen, found->thread_arenas_free_bytes));
 	case LT_FRAGMENTATION_INTERNAL:
@@ -39,7 +39,7 @@ static const char *meaning(struct lt_screen *screen, const struct lt_fragmentati
 			screen,
 			"%s lie free between memory in use: %s in Python's allocator, where "
 			"objects of the same size reuse it, and %s in malloc, of which "
-			"malloc_trim gives whole pages back.",
+			"'lowtide trim PID' gives whole pages back.",
 			idle, lt_screen_bytes(screen, found->pymalloc_free_bytes),
 			lt_screen_bytes(screen, found->malloc_free_bytes));
 	default:

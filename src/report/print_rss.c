@@ -158,7 +158,7 @@ static void add_trim(struct lt_screen *screen, const struct lt_rss *rss)
 					   lt_screen_bytes(screen, rss->trim_gain_bytes)));
 	lt_screen_paragraph(screen, 2, "", 2,
 			    "These are whole pages that the C allocator has free between and "
-			    "behind used memory. In the service: "
+			    "behind used memory. Now: 'lowtide trim PID'. In the service: "
 			    "ctypes.CDLL(None).malloc_trim(0), after the work that frees much.");
 }
 

@@ -302,7 +302,7 @@ static int system_error(sqlite3_vfs *vfs, int size, char *ret_text)
 
 static enum lt_status foreign(struct lt_session *session, const char *path, const char *what)
 {
-	lt_remedy(session, "Give a file that lowtide snapshot has written.");
+	lt_remedy(session, "Give a file that lowtide snapshot or lowtide gc -o has written.");
 	return lt_fail(session, LT_E_FILE, "%.200s is not a snapshot of lowtide: %s", path, what);
 }
 

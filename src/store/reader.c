@@ -8,8 +8,9 @@
 
 enum lt_status lt_store_damaged(struct lt_store *store, const char *what)
 {
-	lt_remedy(store->session, "Take it again with lowtide snapshot, or copy it again from "
-				  "where it was complete.");
+	lt_remedy(store->session,
+		  "Take it again (lowtide snapshot, lowtide gc -o), or copy it again from "
+		  "where it was complete.");
 	return lt_fail(store->session, LT_E_FILE, "%.200s is damaged: %s", store->path, what);
 }
 
