@@ -9,7 +9,8 @@ enum {
 	ARENA_POOLS = 64, /* Objects/obmalloc.c: 256 KiB of 4 KiB, 1 MiB of 16 KiB since 3.10 */
 	RUN = 16 << 10,
 	CELLS_MAX = 1 << 22,
-	FREE_LEAST = 8 << 20, /* less than this is no trouble */
+	CELLS_BLOCK_MAX = 1 << 30, /* of another allocator: what is larger is no part of the map */
+	FREE_LEAST = 8 << 20,      /* less than this is no trouble */
 	ARENAS_LEAST = 4,
 };
 
@@ -57,7 +58,8 @@ struct reading {
 	lt_addr arena_start, arena_end;
 	size_t arena;
 	uint64_t arena_used, arena_free, arena_blocks;
-	lt_addr run_start, run_end; /* the free pools before */
+	lt_addr run_start, run_end;   /* the free pools before */
+	lt_addr idle_start, idle_end; /* what is free in the other allocator before */
 };
 
 static void reading_deinit(struct reading *reading)
@@ -176,18 +178,18 @@ static enum lt_status walk_pymalloc(const struct lt_view *view, struct reading *
 /* ---- malloc ---- */
 
 /* The part of a chunk in each run of pages that it reaches into. */
-static void add_runs(struct reading *reading, const struct lt_chunk *chunk, lt_addr start,
+static void add_runs(struct reading *reading, uint32_t arena, lt_addr start, uint64_t size,
 		     bool used, bool resident)
 {
 	struct lt_fragment_cells *cells = &reading->to->cells;
-	for (lt_addr at = start, end = start + chunk->size; at < end;) {
+	for (lt_addr at = start, end = start + size; at < end;) {
 		lt_addr run = at - at % RUN;
 		lt_addr to = end < run + RUN ? end : run + RUN;
 		struct lt_fragment_cell *last =
 			cells->count > 0 ? &cells->data[cells->count - 1] : NULL;
-		if (last == NULL || last->address != run || last->arena != chunk->arena) {
-			if (!add_cell(reading, (struct lt_fragment_cell){.address = run,
-									 .arena = chunk->arena}))
+		if (last == NULL || last->address != run || last->arena != arena) {
+			if (!add_cell(reading,
+				      (struct lt_fragment_cell){.address = run, .arena = arena}))
 				return;
 			last = &cells->data[cells->count - 1];
 		}
@@ -223,7 +225,7 @@ static bool take_chunk(void *ctx, const struct lt_chunk *chunk)
 		if (!arena->main)
 			to->thread_arenas_free_bytes += resident;
 	}
-	add_runs(reading, chunk, start, used, resident > 0);
+	add_runs(reading, chunk->arena, start, chunk->size, used, resident > 0);
 	return !reading->no_memory;
 }
 
@@ -252,13 +254,71 @@ static enum lt_status walk_malloc(const struct lt_view *view, struct reading *re
 	return LT_OK;
 }
 
+/* ---- jemalloc, mimalloc ---- */
+
+static void note_idle(struct reading *reading, lt_addr start, uint64_t size)
+{
+	if (start != reading->idle_end)
+		reading->idle_start = start;
+	reading->idle_end = start + size;
+	uint64_t length = reading->idle_end - reading->idle_start;
+	if (length > reading->to->other_largest_free_bytes)
+		reading->to->other_largest_free_bytes = length;
+}
+
+static bool take_other(void *ctx, const struct lt_foreign_block *block)
+{
+	struct reading *reading = ctx;
+	struct lt_fragmentation *to = reading->to;
+	struct lt_fragment_arena *arena = &to->arenas.data[to->arenas.count - 1];
+	if (block->size == 0 || block->start + block->size < block->start)
+		return true;
+	bool used = block->state == LT_FOREIGN_USED || block->state == LT_FOREIGN_OWN;
+	uint64_t resident = block->size;
+	if (block->size >= PAGE)
+		resident = lt_resident_bytes(&reading->resident, block->start,
+					     block->start + block->size);
+	arena->system_bytes += block->size;
+	to->other_held_bytes += resident;
+	if (used) {
+		arena->used_bytes += block->size;
+	} else {
+		arena->free_bytes += block->size;
+		arena->resident_free_bytes += resident;
+		to->other_free_bytes += resident;
+		to->other_page_bytes += block->state == LT_FOREIGN_PAGES ? resident : 0;
+		note_idle(reading, block->start, block->size);
+	}
+	/* A large block whose pages were never touched is no cell of its own. */
+	if (block->size < CELLS_BLOCK_MAX)
+		add_runs(reading, (uint32_t)(to->arenas.count - 1), block->start, block->size, used,
+			 resident > 0);
+	return !reading->no_memory;
+}
+
+static enum lt_status walk_other(const struct lt_view *view, struct reading *reading)
+{
+	struct lt_fragmentation *to = reading->to;
+	lt_foreign_find(view, &to->other);
+	if (!to->other.found)
+		return LT_OK;
+	const struct lt_fragment_arena arena = {.other = true, .whole = to->other.torn == 0};
+	if (!lt_fragment_arenas_push(&to->arenas, arena))
+		return lt_fail_memory(view->session);
+	lt_foreign_walk(view, &to->other, take_other, reading);
+	to->arenas.data[to->arenas.count - 1].largest_free_bytes = to->other_largest_free_bytes;
+	if (to->other_largest_free_bytes > to->largest_free_bytes)
+		to->largest_free_bytes = to->other_largest_free_bytes;
+	return LT_OK;
+}
+
 /* ---- What it means ---- */
 
 void lt_fragmentation_judge(struct lt_fragmentation *fragmentation)
 {
 	struct lt_fragmentation *to = fragmentation;
-	to->held_bytes = to->pymalloc_held_bytes + to->malloc_held_bytes;
-	to->free_bytes = to->pymalloc_free_bytes + to->malloc_free_bytes;
+	to->held_bytes = to->pymalloc_held_bytes + to->malloc_held_bytes + to->other_held_bytes;
+	to->free_bytes = to->pymalloc_free_bytes + to->malloc_free_bytes + to->other_free_bytes;
 	to->ratio = to->held_bytes > 0 ? (double)to->free_bytes / (double)to->held_bytes : 0;
 	double cause = CAUSE_SHARE * (double)to->free_bytes;
 	if (to->free_bytes < FREE_LEAST || to->ratio < FREE_SHARE)
@@ -293,6 +353,7 @@ static enum lt_status look(struct lt_subject *subject, struct reading *reading)
 	LT_TRY(walk_pymalloc(live->view, reading));
 	lt_progress(session, "the C allocator", 0, 0);
 	LT_TRY(walk_malloc(live->view, reading));
+	LT_TRY(walk_other(live->view, reading));
 	if (reading->no_memory)
 		return lt_fail_memory(session);
 	if (to->pymalloc_largest_free_bytes > to->largest_free_bytes)

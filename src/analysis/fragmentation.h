@@ -10,6 +10,7 @@
 
 #include "analysis/subject.h"
 #include "base/vec.h"
+#include "heap/foreign.h"
 #include "heap/malloc.h"
 #include "heap/pymalloc.h"
 #include "target/cgroup.h"
@@ -35,6 +36,7 @@ LT_VEC(lt_fragment_cells, struct lt_fragment_cell);
 struct lt_fragment_arena {
 	lt_addr address;
 	bool main, whole;
+	bool other;            /* all memory of another allocator, which stands in for glibc's */
 	uint64_t attached;     /* threads that use it */
 	uint64_t system_bytes; /* that it has of the kernel */
 	uint64_t used_bytes, free_bytes;
@@ -57,10 +59,10 @@ enum { LT_MEMORY_LIMITS_MAX = 6 };
 struct lt_fragmentation {
 	enum lt_fragmentation_verdict verdict;
 	uint64_t
-		held_bytes; /* resident memory of both allocators, without blocks that are mappings of their own */
+		held_bytes; /* resident memory of the allocators, without blocks that are mappings of their own */
 	uint64_t free_bytes;         /* of these free */
 	double ratio;                /* free over held */
-	uint64_t largest_free_bytes; /* the longest free range in either */
+	uint64_t largest_free_bytes; /* the longest free range in any */
 	uint64_t largest_gap_bytes;  /* the longest unused range of addresses between mappings */
 
 	/* pymalloc */
@@ -78,6 +80,12 @@ struct lt_fragmentation {
 	uint64_t thread_arenas;                        /* all but the main one */
 	uint64_t thread_arenas_free_bytes;             /* resident */
 	unsigned threads;
+
+	/* jemalloc or mimalloc, where they can be walked: in `arenas` as one, the last */
+	struct lt_foreign other;
+	uint64_t other_held_bytes, other_free_bytes; /* resident */
+	uint64_t other_page_bytes; /* of the free: pages, which it gives back by itself */
+	uint64_t other_largest_free_bytes;
 
 	struct lt_memory_limit limits[LT_MEMORY_LIMITS_MAX];
 	size_t limit_count;

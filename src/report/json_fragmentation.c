@@ -36,8 +36,10 @@ static json_t *arenas(const struct lt_fragmentation *found)
 			list,
 			json_pack("{s:o, s:s, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:f}", "address",
 				  lt_json_address(arena->address), "kind",
-				  arena->main ? "main" : "thread", "threads",
-				  lt_json_count(arena->attached), "whole", arena->whole,
+				  arena->other  ? found->other.name
+				  : arena->main ? "main"
+						: "thread",
+				  "threads", lt_json_count(arena->attached), "whole", arena->whole,
 				  "system_bytes", lt_json_count(arena->system_bytes), "used_bytes",
 				  lt_json_count(arena->used_bytes), "free_bytes",
 				  lt_json_count(arena->free_bytes), "resident_free_bytes",
@@ -81,6 +83,18 @@ static json_t *malloc_figures(const struct lt_fragmentation *found)
 			 lt_json_count(found->malloc.mmapped_chunks));
 }
 
+static json_t *other_allocator(const struct lt_fragmentation *found)
+{
+	if (!found->other.found)
+		return json_null();
+	return json_pack("{s:s, s:s, s:b, s:o, s:o, s:o, s:o}", "name", found->other.name,
+			 "release", found->other.release, "whole", found->other.torn == 0,
+			 "resident_bytes", lt_json_count(found->other_held_bytes),
+			 "resident_free_bytes", lt_json_count(found->other_free_bytes),
+			 "free_page_bytes", lt_json_count(found->other_page_bytes),
+			 "largest_free_bytes", lt_json_count(found->other_largest_free_bytes));
+}
+
 static json_t *limits(const struct lt_fragmentation *found)
 {
 	json_t *list = json_array();
@@ -99,13 +113,14 @@ static json_t *limits(const struct lt_fragmentation *found)
 
 json_t *lt_json_fragmentation(const struct lt_fragmentation *found)
 {
-	return json_pack("{s:s, s:o, s:o, s:f, s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:o}", "verdict",
-			 lt_fragmentation_verdict_name(found->verdict), "held_bytes",
+	return json_pack("{s:s, s:o, s:o, s:f, s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o}",
+			 "verdict", lt_fragmentation_verdict_name(found->verdict), "held_bytes",
 			 lt_json_count(found->held_bytes), "free_bytes",
 			 lt_json_count(found->free_bytes), "ratio", found->ratio,
 			 "largest_free_bytes", lt_json_count(found->largest_free_bytes),
 			 "largest_gap_bytes", lt_json_count(found->largest_gap_bytes), "exhausted",
 			 found->exhausted, "limits", limits(found), "size_classes",
 			 size_classes(&found->pymalloc), "arenas", arenas(found), "pymalloc",
-			 pymalloc(found), "malloc", malloc_figures(found));
+			 pymalloc(found), "malloc", malloc_figures(found), "other_allocator",
+			 other_allocator(found));
 }

@@ -35,6 +35,21 @@ static const char *meaning(struct lt_screen *screen, const struct lt_fragmentati
 			lt_screen_count(screen, found->thread_arenas), found->threads, idle,
 			lt_screen_bytes(screen, found->thread_arenas_free_bytes));
 	case LT_FRAGMENTATION_INTERNAL:
+		if (found->other.found)
+			return lt_screen_format(
+				screen,
+				"%s lie free between memory in use: %s in Python's allocator, "
+				"where "
+				"objects of the same size reuse it, and %s in %s, of which %s are "
+				"whole "
+				"pages: it gives these back by itself after a while%s.",
+				idle, lt_screen_bytes(screen, found->pymalloc_free_bytes),
+				lt_screen_bytes(screen,
+						found->other_free_bytes + found->malloc_free_bytes),
+				found->other.name, lt_screen_bytes(screen, found->other_page_bytes),
+				strcmp(found->other.name, "jemalloc") == 0
+					? ", or at once by 'lowtide trim PID'"
+					: "");
 		return lt_screen_format(
 			screen,
 			"%s lie free between memory in use: %s in Python's allocator, where "
@@ -90,41 +105,67 @@ static double share(uint64_t part, uint64_t all)
 	return all > 0 ? (double)part / (double)all : 0;
 }
 
-static void add_allocators(struct lt_screen *screen, const struct lt_fragmentation *found)
+enum { ALLOCATOR_CELLS = 5, ALLOCATORS = 3 };
+
+struct allocator_rows {
+	const char *cells[ALLOCATORS * ALLOCATOR_CELLS];
+	size_t count;
+};
+
+static void add_allocator(struct lt_screen *screen, struct allocator_rows *rows, uint64_t held,
+			  uint64_t idle, uint64_t largest, const char *name)
 {
-	enum { CELLS = 5 };
-	static const struct lt_table_column columns[CELLS] = {{"RESIDENT", true, 0},
-							      {"FREE", true, 0},
-							      {"SHARE", true, 0},
-							      {"LARGEST FREE", true, 0},
-							      {"ALLOCATOR", false, 0}};
+	const char **row = &rows->cells[rows->count++ * ALLOCATOR_CELLS];
+	row[0] = lt_screen_bytes(screen, held);
+	row[1] = lt_screen_bytes(screen, idle);
+	row[2] = lt_screen_share(screen, share(idle, held));
+	row[3] = lt_screen_bytes(screen, largest);
+	row[4] = name;
+}
+
+static void add_malloc(struct lt_screen *screen, const struct lt_fragmentation *found,
+		       struct allocator_rows *rows)
+{
 	uint64_t largest = 0;
-	for (size_t i = 0; i < found->arenas.count; i++) {
+	size_t own = found->arenas.count - (found->other.found ? 1 : 0);
+	for (size_t i = 0; i < own; i++) {
 		if (found->arenas.data[i].largest_free_bytes > largest)
 			largest = found->arenas.data[i].largest_free_bytes;
 	}
-	const char *cells[] = {
-		lt_screen_bytes(screen, found->pymalloc_held_bytes),
-		lt_screen_bytes(screen, found->pymalloc_free_bytes),
-		lt_screen_share(screen,
-				share(found->pymalloc_free_bytes, found->pymalloc_held_bytes)),
-		lt_screen_bytes(screen, found->pymalloc_largest_free_bytes),
-		lt_screen_format(screen, "Python's (pymalloc): %s arenas",
-				 lt_screen_count(screen, found->pymalloc.arenas)),
-		lt_screen_bytes(screen, found->malloc_held_bytes),
-		lt_screen_bytes(screen, found->malloc_free_bytes),
-		lt_screen_share(screen, share(found->malloc_free_bytes, found->malloc_held_bytes)),
-		lt_screen_bytes(screen, largest),
-		found->malloc.found
-			? lt_screen_format(screen, "malloc of glibc %s: %zu arena%s",
-					   lt_screen_safe(screen, found->malloc.release),
-					   found->arenas.count, found->arenas.count == 1 ? "" : "s")
-			: "C allocator: none that can be walked",
-	};
+	if (found->malloc.found)
+		add_allocator(screen, rows, found->malloc_held_bytes, found->malloc_free_bytes,
+			      largest,
+			      lt_screen_format(screen, "malloc of glibc %s: %zu arena%s",
+					       lt_screen_safe(screen, found->malloc.release), own,
+					       own == 1 ? "" : "s"));
+	else if (!found->other.found)
+		add_allocator(screen, rows, 0, 0, 0, "C allocator: none that can be walked");
+}
+
+static void add_allocators(struct lt_screen *screen, const struct lt_fragmentation *found)
+{
+	static const struct lt_table_column columns[ALLOCATOR_CELLS] = {{"RESIDENT", true, 0},
+									{"FREE", true, 0},
+									{"SHARE", true, 0},
+									{"LARGEST FREE", true, 0},
+									{"ALLOCATOR", false, 0}};
+	struct allocator_rows rows = {0};
+	add_allocator(screen, &rows, found->pymalloc_held_bytes, found->pymalloc_free_bytes,
+		      found->pymalloc_largest_free_bytes,
+		      lt_screen_format(screen, "Python's (pymalloc): %s arenas",
+				       lt_screen_count(screen, found->pymalloc.arenas)));
+	add_malloc(screen, found, &rows);
+	if (found->other.found)
+		add_allocator(screen, &rows, found->other_held_bytes, found->other_free_bytes,
+			      found->other_largest_free_bytes,
+			      lt_screen_format(screen, "%s%s%s: %s free pages", found->other.name,
+					       found->other.release[0] != '\0' ? " " : "",
+					       found->other.release,
+					       lt_screen_bytes(screen, found->other_page_bytes)));
 	const struct lt_table table = {.columns = columns,
-				       .column_count = CELLS,
-				       .cells = cells,
-				       .row_count = 2,
+				       .column_count = ALLOCATOR_CELLS,
+				       .cells = rows.cells,
+				       .row_count = rows.count,
 				       .indent = INDENT};
 	lt_screen_table(screen, &table);
 }
@@ -206,7 +247,12 @@ static void add_arenas(struct lt_screen *screen, const struct lt_fragmentation *
 			row[2] = lt_screen_bytes(screen, order[i]->free_bytes);
 			row[3] = lt_screen_bytes(screen, order[i]->resident_free_bytes);
 			row[4] = lt_screen_bytes(screen, order[i]->largest_free_bytes);
-			row[5] = lt_screen_format(screen, "%s, used by %s thread%s%s",
+			row[5] =
+				order[i]->other
+					? lt_screen_format(screen, "all of %s%s", found->other.name,
+							   order[i]->whole ? "" : ", not whole")
+					: lt_screen_format(
+						  screen, "%s, used by %s thread%s%s",
 						  order[i]->main ? "main" : "for threads",
 						  lt_screen_count(screen, order[i]->attached),
 						  order[i]->attached == 1 ? "" : "s",

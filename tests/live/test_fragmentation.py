@@ -1,5 +1,6 @@
 """Fragmentation: verdicts of seeded processes, pymalloc against sys._debugmallocstats(), the map, limits told apart."""
 import re
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -186,3 +187,35 @@ def test_the_map_in_text_and_as_a_picture(interpreter, lowtide, tmp_path):
 def test_a_picture_that_cannot_be_written_is_said_before_the_process_is_stopped(lowtide, tmp_path):
     result = lowtide("fragmentation", "--svg", tmp_path / "none" / "map.svg", 1)
     assert result.code == 6, result
+
+
+# Blocks of 3,000 bytes by the C allocator: every fourth stays.
+OTHER = """
+held = [bytes([i % 255]) * 3000 for i in range(60_000)]
+kept = held[::4]
+del held
+ready(kept=len(kept))
+"""
+
+
+@pytest.mark.parametrize("allocator", ["jemalloc", "mimalloc"])
+def test_another_allocator(interpreter, lowtide, allocator):
+    library = next(iter(sorted(Path("/usr/lib/x86_64-linux-gnu").glob(f"lib{allocator}.so*"))), None)
+    if library is None or interpreter.root is not None:
+        pytest.skip(f"lib{allocator} is not here, or not in the root of the interpreter")
+    with Target(interpreter, OTHER, env={"LD_PRELOAD": str(library)}) as target:
+        result = lowtide("fragmentation", "--json", target.pid)
+        shown = lowtide("fragmentation", target.pid)
+    assert result.code == 0 and shown.code == 0, (result, shown)
+    found = result.json["result"]
+    other = found["other_allocator"]
+    assert other["name"] == allocator and other["whole"]
+    assert found["verdict"] == "internal" and allocator in shown.out
+    # 45,000 blocks have gone: 129 MiB at least, but for pages that went back already; the objects that are left stay.
+    gone, stays = 45_000 * 3033, 15_000 * 3033
+    assert other["resident_bytes"] - other["resident_free_bytes"] >= stays
+    assert found["held_bytes"] >= other["resident_bytes"] >= stays
+    assert 0.2 * gone <= other["resident_free_bytes"] <= 1.3 * gone
+    assert other["free_page_bytes"] <= other["resident_free_bytes"]
+    assert other["largest_free_bytes"] <= found["largest_free_bytes"]
+    assert [arena["kind"] for arena in found["arenas"]][-1] == allocator
