@@ -23,7 +23,7 @@ sys.path.insert(0, str(REPOSITORY / "tests"))
 sys.dont_write_bytecode = True
 from harness.target import end_session, reset_signals  # noqa: E402
 
-TIMEOUT = 1800
+TIMEOUT = 3600
 
 
 def meets(ratio: str, wanted: str) -> str:
