@@ -239,7 +239,7 @@ static void add_arenas(struct lt_screen *screen, const struct lt_fragmentation *
 	} else {
 		for (size_t i = 0; i < all; i++)
 			order[i] = &found->arenas.data[i];
-		qsort(order, all, sizeof(*order), by_free_arena);
+		qsort(order, all, sizeof(struct lt_fragment_arena *), by_free_arena);
 		for (size_t i = 0; i < shown; i++) {
 			const char **row = &cells[i * CELLS];
 			row[0] = lt_screen_bytes(screen, order[i]->system_bytes);

@@ -157,7 +157,8 @@ static void add_stack(struct lt_screen *screen, const struct lt_gc_recording *re
 static void add_longest(struct lt_screen *screen, const struct lt_gc_result *result)
 {
 	const struct lt_gc_recording *recording = &result->recording;
-	const struct lt_gc_event **events = calloc(recording->events.count + 1, sizeof(*events));
+	const struct lt_gc_event **events =
+		calloc(recording->events.count + 1, sizeof(struct lt_gc_event *));
 	size_t count = 0;
 	if (events == NULL) {
 		screen->out->failed = true;
