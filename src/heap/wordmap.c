@@ -155,8 +155,10 @@ bool lt_wordmap_first(const struct lt_wordmap *map, const struct lt_wordmap *oth
 		if ((bits | others) != 0) {
 			unsigned lowest = (unsigned)__builtin_ctzll(bits | others);
 			lt_addr at = address + 8 * (lt_addr)lowest;
-			*ret_value = (bits >> lowest & 1) != 0 ? value_of(map, page, at)
-							       : value_of(other, beside, at);
+			if (page != NULL && (bits >> lowest & 1) != 0)
+				*ret_value = value_of(map, page, at);
+			else if (beside != NULL)
+				*ret_value = value_of(other, beside, at);
 			return true;
 		}
 		words -= here;
