@@ -299,17 +299,33 @@ static void test_requests_are_learnt_from_their_path(void **ignored)
 	lt_gc_recording_deinit(&recording);
 }
 
-/* Objects of which a third comes out of free lists: 3,000 garbage in each collection of a count of 2,001. */
-static void test_free_lists_are_learnt_from_what_is_collected(void **ignored)
+/* A recording with the usual thresholds; *ret_sample goes on from its first one. */
+static struct lt_gc_recording begin_usual(struct lt_gc_sample *ret_sample)
 {
-	(void)ignored;
-	enum { COLLECTIONS = 400 };
 	struct lt_gc_recording recording = {.quarter_rule = true, .start_ns = 1000 * (uint64_t)MS};
 	struct lt_gc_sample sample = {.at_ns = recording.start_ns, .tracked = -1};
 	sample.state.generations[0].threshold = 2000;
 	sample.state.generations[1].threshold = sample.state.generations[2].threshold = 10;
 	sample.state.long_lived_total = 50000;
 	assert_true(lt_gc_samples_push(&recording.samples, sample));
+	*ret_sample = sample;
+	return recording;
+}
+
+/* After so many ms. */
+static void end_usual(struct lt_gc_recording *recording, struct lt_gc_sample *sample, unsigned ms)
+{
+	recording->end_ns = sample->at_ns = recording->start_ns + ms * (uint64_t)MS;
+	assert_true(lt_gc_samples_push(&recording->samples, *sample));
+}
+
+/* Objects of which a third comes out of free lists: 3,000 garbage in each collection of a count of 2,001. */
+static void test_free_lists_are_learnt_from_what_is_collected(void **ignored)
+{
+	(void)ignored;
+	enum { COLLECTIONS = 400 };
+	struct lt_gc_sample sample;
+	struct lt_gc_recording recording = begin_usual(&sample);
 	for (unsigned i = 0; i < COLLECTIONS; i++) {
 		uint64_t at = recording.start_ns + i * (uint64_t)MS;
 		int generation = i % 12 == 11;
@@ -319,8 +335,7 @@ static void test_free_lists_are_learnt_from_what_is_collected(void **ignored)
 		sample.state.generations[generation].collections++;
 		sample.state.generations[generation].collected += 3000;
 	}
-	recording.end_ns = sample.at_ns = recording.start_ns + COLLECTIONS * (uint64_t)MS;
-	assert_true(lt_gc_samples_push(&recording.samples, sample));
+	end_usual(&recording, &sample, COLLECTIONS);
 	struct lt_gc_model model;
 	assert_int_equal(lt_gc_model_fit(&session, &recording, &model), LT_OK);
 	assert_int_equal(model.basis, LT_BASIS_PATH);
@@ -348,12 +363,8 @@ static void test_free_lists_are_read(void **ignored)
 {
 	(void)ignored;
 	enum { COLLECTIONS = 300 };
-	struct lt_gc_recording recording = {.quarter_rule = true, .start_ns = 1000 * (uint64_t)MS};
-	struct lt_gc_sample sample = {.at_ns = recording.start_ns, .tracked = -1};
-	sample.state.generations[0].threshold = 2000;
-	sample.state.generations[1].threshold = sample.state.generations[2].threshold = 10;
-	sample.state.long_lived_total = 50000;
-	assert_true(lt_gc_samples_push(&recording.samples, sample));
+	struct lt_gc_sample sample;
+	struct lt_gc_recording recording = begin_usual(&sample);
 	for (unsigned i = 0; i < COLLECTIONS; i++) {
 		uint64_t at = recording.start_ns + i * (uint64_t)MS;
 		int generation = i % 12 == 11;
@@ -364,8 +375,7 @@ static void test_free_lists_are_read(void **ignored)
 		sample.state.generations[generation].collections++;
 		sample.state.generations[generation].collected += 2000;
 	}
-	recording.end_ns = sample.at_ns = recording.start_ns + COLLECTIONS * (uint64_t)MS;
-	assert_true(lt_gc_samples_push(&recording.samples, sample));
+	end_usual(&recording, &sample, COLLECTIONS);
 	struct lt_gc_model model;
 	assert_int_equal(lt_gc_model_fit(&session, &recording, &model), LT_OK);
 	assert_true(model.refill.measured);
