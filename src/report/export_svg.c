@@ -2,11 +2,14 @@
 
 #include "analysis/fragmentation.h"
 #include "report/screen.h"
+#include "report/template.h"
 
 enum {
 	COLUMNS = 128,
 	CELL = 8, /* pixels, with the gap */
 	CELLS_MOST = 16384,
+	COMMAND_MOST = 110, /* characters of a command line */
+	ARENA_GAP = 4,
 	MARGIN = 24,
 	WIDTH = COLUMNS * CELL + 2 * MARGIN,
 	SHADES = 6,
@@ -75,50 +78,144 @@ static unsigned add_legend(struct lt_screen *screen, const struct lt_fragmentati
 	return y + 48;
 }
 
-/* The cells [from, to) below a title; the next free row. Cells of one colour in a row are one path. */
+/* ---- The map ---- */
+
+/* Squares from `at` on that are drawn as one: of one arena, at most `joined`. */
+struct square {
+	size_t end;
+	uint64_t used, bytes;
+	bool resident;
+};
+
+static struct square take_square(const struct lt_fragmentation *found, size_t at, size_t to,
+				 size_t joined)
+{
+	const struct lt_fragment_cell *cells = found->cells.data;
+	struct square square = {.end = at};
+	while (square.end < to && square.end - at < joined &&
+	       cells[square.end].arena == cells[at].arena) {
+		const struct lt_fragment_cell *cell = &cells[square.end++];
+		square.used += cell->used;
+		square.bytes += cell->bytes;
+		square.resident = square.resident || cell->resident;
+	}
+	return square;
+}
+
+struct place {
+	unsigned column, y;
+};
+
+/* Where the next square goes: each arena begins in a row of its own. */
+static void step_on(struct place *place, bool same_arena)
+{
+	if (++place->column < COLUMNS && same_arena)
+		return;
+	place->column = 0;
+	place->y += same_arena ? CELL : CELL + ARENA_GAP;
+}
+
+/* The squares of one colour as one path; the place behind the last of all. */
+static struct place add_squares(struct lt_text *out, const struct lt_fragmentation *found,
+				size_t from, size_t to, size_t joined, unsigned colour, unsigned y)
+{
+	struct place place = {0, y};
+	bool any = false;
+	for (size_t at = from; at < to;) {
+		const struct square square = take_square(found, at, to, joined);
+		if (shade(square.used, square.bytes, square.resident) == colour) {
+			if (!any)
+				lt_text_addf(out, "<path fill=\"%s\" d=\"", shades[colour].colour);
+			any = true;
+			lt_text_addf(out, "M%u %uh%dv%dh-%dz", MARGIN + place.column * CELL,
+				     place.y, CELL - 1, CELL - 1, CELL - 1);
+		}
+		if (square.end < to)
+			step_on(&place,
+				found->cells.data[square.end].arena == found->cells.data[at].arena);
+		at = square.end;
+	}
+	if (any)
+		lt_text_add(out, "\"/>\n");
+	return place;
+}
+
+/* The cells [from, to) below a title; the next free row. */
 static unsigned add_cells(struct lt_screen *screen, const struct lt_fragmentation *found,
 			  size_t from, size_t to, const char *name, unsigned y)
 {
-	struct lt_text *out = screen->out;
-	size_t count = to - from;
-	if (count == 0)
-		return y;
-	size_t joined = (count + CELLS_MOST - 1) / CELLS_MOST;
-	uint64_t bytes = 0, used_bytes = 0;
+	size_t count = to - from, joined = (count + CELLS_MOST - 1) / CELLS_MOST;
+	uint64_t bytes = 0, used = 0;
 	for (size_t i = from; i < to; i++) {
 		bytes += found->cells.data[i].bytes;
-		used_bytes += found->cells.data[i].used;
+		used += found->cells.data[i].used;
 	}
-	add_line(out, y + 18, 15, "bold",
-		 lt_screen_format(screen, "%s: %s in use of %s, a cell is %s", name,
-				  lt_screen_bytes(screen, used_bytes),
-				  lt_screen_bytes(screen, bytes),
+	add_line(screen->out, y + 18, 15, "bold",
+		 lt_screen_format(screen, "%s: %s in use of %s, a square is %s", name,
+				  lt_screen_bytes(screen, used), lt_screen_bytes(screen, bytes),
 				  lt_screen_bytes(screen, bytes / count * joined)));
-	y += 30;
-	for (unsigned s = 0; s < SHADES; s++) {
-		bool any = false;
-		size_t cell = 0;
-		for (size_t i = from; i < to; i += joined, cell++) {
-			uint64_t used = 0, all = 0;
-			bool resident = false;
-			for (size_t j = i; j < to && j < i + joined; j++) {
-				used += found->cells.data[j].used;
-				all += found->cells.data[j].bytes;
-				resident = resident || found->cells.data[j].resident;
-			}
-			if (shade(used, all, resident) != s)
-				continue;
-			if (!any)
-				lt_text_addf(out, "<path fill=\"%s\" d=\"", shades[s].colour);
-			any = true;
-			lt_text_addf(out, "M%zu %zuh%dv%dh-%dz", MARGIN + cell % COLUMNS * CELL,
-				     y + cell / COLUMNS * CELL, CELL - 1, CELL - 1, CELL - 1);
-		}
-		if (any)
-			lt_text_add(out, "\"/>\n");
+	struct place end = {0};
+	for (unsigned colour = 0; colour < SHADES; colour++)
+		end = add_squares(screen->out, found, from, to, joined, colour, y + 30);
+	return end.y + CELL + 20;
+}
+
+enum section { PYMALLOC, MAIN_ARENA, THREAD_ARENAS, OTHER_ALLOCATOR };
+
+static enum section section_of(const struct lt_fragmentation *found, size_t cell)
+{
+	uint32_t index = found->cells.data[cell].arena;
+	if (index >= found->arenas.count)
+		return PYMALLOC;
+	const struct lt_fragment_arena *arena = &found->arenas.data[index];
+	return arena->other ? OTHER_ALLOCATOR : arena->main ? MAIN_ARENA : THREAD_ARENAS;
+}
+
+static const char *section_name(struct lt_screen *screen, const struct lt_fragmentation *found,
+				enum section section)
+{
+	switch (section) {
+	case PYMALLOC:
+		return "Python's allocator (pymalloc)";
+	case MAIN_ARENA:
+		return found->thread_arenas > 0 ? "malloc, main arena" : "malloc";
+	case THREAD_ARENAS:
+		if (found->thread_arenas == 1)
+			return "malloc, arena for threads";
+		return lt_screen_format(screen,
+					"malloc, %s arenas for threads, each from a new row on",
+					lt_screen_count(screen, found->thread_arenas));
+	default:
+		return lt_screen_safe(screen, found->other.name);
 	}
-	size_t cells = (count + joined - 1) / joined;
-	return y + (unsigned)((cells + COLUMNS - 1) / COLUMNS) * CELL + 20;
+}
+
+static unsigned add_sections(struct lt_screen *screen, const struct lt_fragmentation *found,
+			     unsigned y)
+{
+	for (size_t from = 0, to; from < found->cells.count; from = to) {
+		enum section section = section_of(found, from);
+		to = from + 1;
+		while (to < found->cells.count && section_of(found, to) == section)
+			to++;
+		y = add_cells(screen, found, from, to, section_name(screen, found, section), y);
+	}
+	return y;
+}
+
+/* Of whom the picture is; nothing when that is not known. */
+static unsigned add_command(struct lt_screen *screen, const struct lt_report *report, unsigned y)
+{
+	struct lt_text escaped = {0};
+	const char *command = report->identity != NULL ? report->identity->command_line : NULL;
+	if (command == NULL || *command == '\0')
+		return y;
+	lt_template_escape(lt_screen_cut(screen, lt_screen_safe(screen, command), COMMAND_MOST),
+			   &escaped);
+	add_line(screen->out, y, 15, "normal", lt_text_get(&escaped));
+	screen->out->failed = screen->out->failed || escaped.failed;
+	lt_text_deinit(&escaped);
+	return y + 22;
 }
 
 void lt_export_svg(const struct lt_report *report, const struct lt_fragmentation *found,
@@ -129,18 +226,13 @@ void lt_export_svg(const struct lt_report *report, const struct lt_fragmentation
 	struct lt_screen screen;
 	style.utf8 = true;
 	lt_screen_init(&screen, &style, &body);
-	size_t pools = 0;
-	while (pools < found->cells.count && found->cells.data[pools].arena == UINT32_MAX)
-		pools++;
 	unsigned y = MARGIN + 20;
 	add_line(&body, y, 22, "bold",
 		 lt_screen_format(&screen, "Fragmentation: %s",
 				  lt_fragmentation_title(found->verdict)));
-	y += 26;
+	y = add_command(&screen, report, y + 26);
 	add_line(&body, y, 15, "normal",
-		 lt_screen_format(&screen,
-				  "PID %d: %s of %s free (%s), longest free range %s. Each square "
-				  "is memory, in the order of addresses.",
+		 lt_screen_format(&screen, "PID %d: %s of %s free (%s), longest free range %s.",
 				  (int)report->pid, lt_screen_bytes(&screen, found->free_bytes),
 				  lt_screen_bytes(&screen, found->held_bytes),
 				  lt_screen_share(&screen, found->ratio),
@@ -158,9 +250,12 @@ void lt_export_svg(const struct lt_report *report, const struct lt_fragmentation
 					  "for this and not for fragmentation.",
 					  limit->name, limit->cause));
 	}
-	y = add_legend(&screen, found, y + 16);
-	y = add_cells(&screen, found, 0, pools, "Python's allocator (pymalloc)", y);
-	y = add_cells(&screen, found, pools, found->cells.count, "malloc", y);
+	y += 22;
+	add_line(&body, y, 15, "normal",
+		 "Each square is a piece of memory, in the order of addresses; its colour says how "
+		 "much of it is in use:");
+	y = add_legend(&screen, found, y + 12);
+	y = add_sections(&screen, found, y);
 	lt_screen_deinit(&screen);
 	lt_text_addf(out,
 		     "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"

@@ -2,6 +2,8 @@
 
 #include "analysis/fragmentation.h"
 
+#include <ctype.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { CLASSES = 8, ARENAS = 8, MAP_WIDTH = 64, MAP_ROWS = 16, INDENT = 2 };
@@ -42,14 +44,17 @@ static const char *meaning(struct lt_screen *screen, const struct lt_fragmentati
 				"where "
 				"objects of the same size reuse it, and %s in %s, of which %s are "
 				"whole "
-				"pages: it gives these back by itself after a while%s.",
+				"pages: it gives these back by itself while it is used%s.",
 				idle, lt_screen_bytes(screen, found->pymalloc_free_bytes),
 				lt_screen_bytes(screen,
 						found->other_free_bytes + found->malloc_free_bytes),
 				found->other.name, lt_screen_bytes(screen, found->other_page_bytes),
 				strcmp(found->other.name, "jemalloc") == 0
 					? ", or at once by 'lowtide trim PID'"
-					: "");
+					: lt_screen_format(screen,
+							   ", or at once when %s is in its "
+							   "environment",
+							   found->other.setting));
 		return lt_screen_format(
 			screen,
 			"%s lie free between memory in use: %s in Python's allocator, where "
@@ -330,13 +335,29 @@ static void add_map(struct lt_screen *screen, const struct lt_fragmentation *fou
 	}
 }
 
+/* True when the cell is of another allocator than glibc's. */
+static bool of_other(const struct lt_fragmentation *found, size_t cell)
+{
+	uint32_t arena = found->cells.data[cell].arena;
+	return arena < found->arenas.count && found->arenas.data[arena].other;
+}
+
 static void add_maps(struct lt_screen *screen, const struct lt_fragmentation *found)
 {
-	size_t pools = 0;
+	char title[64];
+	size_t pools = 0, chunks;
 	while (pools < found->cells.count && found->cells.data[pools].arena == UINT32_MAX)
 		pools++;
+	for (chunks = pools; chunks < found->cells.count && !of_other(found, chunks);)
+		chunks++;
 	add_map(screen, found, 0, pools, "MAP OF PYTHON'S ALLOCATOR");
-	add_map(screen, found, pools, found->cells.count, "MAP OF MALLOC");
+	add_map(screen, found, pools, chunks, "MAP OF MALLOC");
+	if (chunks == found->cells.count)
+		return;
+	size_t length = (size_t)snprintf(title, sizeof(title), "MAP OF %s", found->other.name);
+	for (size_t i = 0; i < length && i < sizeof(title); i++)
+		title[i] = (char)toupper((unsigned char)title[i]);
+	add_map(screen, found, chunks, found->cells.count, title);
 }
 
 void lt_print_fragmentation(const struct lt_report *report, const struct lt_fragmentation *found,

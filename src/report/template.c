@@ -86,7 +86,7 @@ static bool shows(const json_t *value)
 	}
 }
 
-static void add_escaped(struct lt_text *out, const char *string)
+void lt_template_escape(const char *string, struct lt_text *out)
 {
 	struct lt_text safe = {0};
 	lt_safe_add(&safe, string, LT_UTF8_FILE);
@@ -143,12 +143,12 @@ static void add_value(struct filler *filler, const struct tag *tag)
 	if (value == NULL || json_is_null(value))
 		return;
 	if (*tag->filter != '\0') {
-		add_escaped(filler->out, figure(filler, tag->filter, value));
+		lt_template_escape(figure(filler, tag->filter, value), filler->out);
 		return;
 	}
 	switch (json_typeof(value)) {
 	case JSON_STRING:
-		add_escaped(filler->out, json_string_value(value));
+		lt_template_escape(json_string_value(value), filler->out);
 		break;
 	case JSON_INTEGER:
 		lt_text_addf(filler->out, "%lld", (long long)json_integer_value(value));

@@ -28,4 +28,7 @@ struct lt_template_part {
 bool lt_template_fill(const char *text, size_t length, json_t *data,
 		      const struct lt_template_part *parts, struct lt_text *out);
 
+/* Appends a string of the target's, harmless in a file and escaped for HTML and XML. */
+void lt_template_escape(const char *string, struct lt_text *out);
+
 #endif

@@ -184,6 +184,27 @@ def test_the_map_in_text_and_as_a_picture(interpreter, lowtide, tmp_path):
         assert "http" not in picture.read_text().replace("http://www.w3.org/2000/svg", "")
 
 
+def test_a_picture_tells_arenas_and_allocators_apart(interpreter, lowtide, tmp_path):
+    picture = tmp_path / "map.svg"
+    space = "{http://www.w3.org/2000/svg}"
+    with Target(interpreter, THREADS, options=("-X", "a=<&>")) as target:
+        target.wait_asleep()
+        found = look(lowtide, target)
+        assert lowtide("fragmentation", "--svg", picture, target.pid).code == 0
+    root = ElementTree.parse(picture).getroot()
+    titles = [node.text for node in root.iter(space + "text") if node.get("font-weight") == "bold"]
+    arenas = found["malloc"]["thread_arenas"]
+    if arenas < 4:
+        pytest.skip("malloc makes too few arenas for threads on this machine")
+    assert any(title.startswith("malloc, main arena: ") for title in titles), titles
+    assert any(title.startswith(f"malloc, {arenas} arenas for threads") for title in titles), titles
+    assert any("<&>" in (node.text or "") for node in root.iter(space + "text"))
+    top = max(int(node.get("y")) for node in root.iter(space + "text"))
+    rows = sorted({int(y) for path in root.iter(space + "path") for y in re.findall(r"M\d+ (\d+)", path.get("d"))})
+    rows = [y for y in rows if y > top]
+    assert sum(after - before > 8 for before, after in zip(rows, rows[1:])) == arenas - 1, rows
+
+
 def test_a_picture_that_cannot_be_written_is_said_before_the_process_is_stopped(lowtide, tmp_path):
     result = lowtide("fragmentation", "--svg", tmp_path / "none" / "map.svg", 1)
     assert result.code == 6, result
@@ -199,13 +220,14 @@ ready(kept=len(kept))
 
 
 @pytest.mark.parametrize("allocator", ["jemalloc", "mimalloc"])
-def test_another_allocator(interpreter, lowtide, allocator):
+def test_another_allocator(interpreter, lowtide, allocator, tmp_path):
     library = next(iter(sorted(Path("/usr/lib/x86_64-linux-gnu").glob(f"lib{allocator}.so*"))), None)
     if library is None or interpreter.root is not None:
         pytest.skip(f"lib{allocator} is not here, or not in the root of the interpreter")
     with Target(interpreter, OTHER, env={"LD_PRELOAD": str(library)}) as target:
         result = lowtide("fragmentation", "--json", target.pid)
-        shown = lowtide("fragmentation", target.pid)
+        shown = lowtide("fragmentation", "--svg", tmp_path / "map.svg", target.pid)
+    assert f"\nMAP OF {allocator.upper()} " in shown.out and f">{allocator}: " in (tmp_path / "map.svg").read_text(), shown
     assert result.code == 0 and shown.code == 0, (result, shown)
     found = result.json["result"]
     other = found["other_allocator"]
