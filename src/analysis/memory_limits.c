@@ -69,8 +69,7 @@ static void of_group(struct lt_fragmentation *to)
 		group->reclaimable < group->usage ? group->reclaimable : group->usage;
 	if (group->limited)
 		add(to, (struct lt_memory_limit){.name = "control group",
-						 .cause = group->throttles ? "memory.high"
-									   : "memory.max",
+						 .cause = group->file,
 						 .limit = group->limit,
 						 .used = group->usage - reclaimable,
 						 .headroom = group->headroom});

@@ -109,6 +109,7 @@ static void weigh(const char *directory, const char *name, enum version version,
 			continue;
 		here.headroom = here.limit > needed ? here.limit - needed : 0;
 		here.throttles = i == 1;
+		here.file = files[version].limits[i];
 		if (!memory->limited || here.headroom < memory->headroom) {
 			*memory = here;
 			look_closer(directory, version, memory);

@@ -20,6 +20,7 @@ struct lt_cgroup_memory {
 	uint64_t
 		reclaimable; /* part of the usage that the kernel drops at need (inactive file pages) */
 	uint64_t headroom; /* limit - (usage - reclaimable), 0 when that is negative */
+	const char *file;  /* that has the limit, "memory.max" or "memory.limit_in_bytes": static */
 	bool throttles;    /* the limit is memory.high: behind it the group is slowed, not killed */
 	char group[512];   /* name of that group, cut to fit */
 	bool swaps;        /* it has figures on swap: the next two */

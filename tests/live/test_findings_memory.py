@@ -337,7 +337,8 @@ def test_a_control_group_that_is_nearly_full(interpreter, lowtide):
             put_limit(group, int(usage(group) * 1.05))
             found = look(lowtide, target, "--mode", "stop")
             finding, evidence = found["memory-limit-near"], found["memory-limit-near"]["evidence"]
-            assert evidence["cause"] == "memory.max" and group[0].name in evidence["group"], finding
+            assert (group[0] / evidence["cause"]).is_file() and group[0].name in evidence["group"], finding
+            assert evidence["cause"] == ("memory.limit_in_bytes" if group[1] == 1 else "memory.max")
             assert evidence["headroom_bytes"] < 0.1 * evidence["limit_bytes"]
             assert evidence["used_bytes"] > 64 * MIB and evidence["oom_kills"] == 0
             assert "gets a process of the group killed" in finding["explanation"]

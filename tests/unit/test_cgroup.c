@@ -94,12 +94,14 @@ static void test_version_2_takes_the_tightest_ancestor(void **state)
 	assert_int_equal(memory.reclaimable, 200000);
 	assert_int_equal(memory.headroom, 300000);
 	assert_false(memory.throttles);
+	assert_string_equal(memory.file, "memory.max");
 	assert_string_equal(memory.group, "/system.slice");
 
 	put("/sys/fs/cgroup/system.slice/shop.service/memory.high", "350000\n");
 	memory = look();
 	assert_int_equal(memory.headroom, 50000);
 	assert_true(memory.throttles);
+	assert_string_equal(memory.file, "memory.high");
 	assert_string_equal(memory.group, "/system.slice/shop.service");
 
 	/* Already above: no headroom, rather than a huge one. */
@@ -132,6 +134,7 @@ static void test_version_1_beside_version_2(void **state)
 	struct lt_cgroup_memory memory = look();
 	assert_true(memory.limited);
 	assert_int_equal(memory.headroom, 136870912);
+	assert_string_equal(memory.file, "memory.limit_in_bytes");
 	assert_string_equal(memory.group, "/docker/abc");
 }
 

@@ -187,16 +187,18 @@ static void limits_of_the_control_group(void **state)
 	lt_memory_limits_judge(&none, &found);
 	assert_int_equal(found.limit_count, 0);
 	found.group = (struct lt_cgroup_memory){.limited = true,
+						.file = "memory.limit_in_bytes",
 						.limit = 500 * MIB,
 						.usage = 480 * MIB,
 						.reclaimable = 100 * MIB,
 						.headroom = 120 * MIB};
 	lt_memory_limits_judge(&none, &found);
-	assert_int_equal(limit_of(&found, "memory.max")->used, 380 * MIB);
+	assert_int_equal(limit_of(&found, "memory.limit_in_bytes")->used, 380 * MIB);
 	assert_false(found.exhausted);
 
 	found = full();
 	found.group = (struct lt_cgroup_memory){.limited = true,
+						.file = "memory.high",
 						.throttles = true,
 						.limit = 500 * MIB,
 						.usage = 480 * MIB,
