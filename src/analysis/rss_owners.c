@@ -200,6 +200,8 @@ struct walk {
 	struct lt_rss_kept
 		*last; /* whom the gap before the chunk before was put down to, NULL: nobody */
 	uint64_t last_gap;
+	uint32_t last_object; /* in that chunk, LT_NO_NODE for none */
+	lt_addr last_memory;
 	uint32_t arena; /* that these are of */
 	uint32_t count;
 };
@@ -371,6 +373,8 @@ static void take_gap(struct walk *walk, uint64_t size, lt_addr address)
 	if (walk->gap > PAGE && walk->gap / 2 >= size) {
 		walk->last = &reading->kept[owner];
 		walk->last_gap = walk->gap;
+		walk->last_object = walk->object;
+		walk->last_memory = address;
 		keep(walk->last, walk->gap, walk->object, address);
 	}
 	walk->gap = walk->cached = 0;
@@ -388,12 +392,9 @@ static void take_top(struct walk *walk)
 		keep(&reading->kept_top[reading->type_count + 1], walk->cached, LT_NO_NODE, 0);
 	} else if (last != NULL) {
 		struct lt_rss_kept *top = &reading->kept_top[last - reading->kept];
-		if (walk->last_gap == last->most) {
-			keep(top, walk->last_gap, last->sample, last->memory);
+		keep(top, walk->last_gap, walk->last_object, walk->last_memory);
+		if (walk->last_gap == last->most)
 			last->most = 0;
-		} else {
-			keep(top, walk->last_gap, LT_NO_NODE, 0);
-		}
 		last->holds -= walk->last_gap;
 		last->count--;
 	}

@@ -10,6 +10,7 @@
 #include "analysis/expression.h"
 #include "base/cleanup.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -113,11 +114,32 @@ static void look_at_arena(struct pinning *pinning, lt_addr start, lt_addr end, u
 	}
 }
 
+/* What there is to say of a survivor that no expression reaches. */
+static void describe(const struct lt_rss_reading *reading, uint32_t index,
+		     const struct lt_rss_kept *kept, lt_addr address, struct lt_text *note)
+{
+	const struct lt_picture *picture = reading->picture;
+	if (address != 0)
+		lt_text_addf(note, "at 0x%" PRIx64 ": ", address);
+	if (kept->sample != LT_NO_NODE)
+		lt_text_add(note, picture->alive == NULL || picture->alive[kept->sample] != 0
+					  ? "only C code refers to it"
+					  : "garbage, no root reaches it");
+	else if (index < reading->type_count)
+		lt_text_add(note, "memory that belongs to one");
+	else if (index == reading->type_count)
+		lt_text_add(note, "the interpreter or C code has it");
+	else
+		lt_text_add(note, "the thread keeps it for its next request");
+}
+
 static enum lt_status add_pin(const struct lt_rss_reading *reading, struct lt_rss *rss,
 			      struct lt_expressions *expressions, uint32_t index,
 			      const struct lt_rss_kept *kept, const char *layer)
 {
 	LT_CLEANUP(lt_text_deinit) struct lt_text expression = {0};
+	LT_CLEANUP(lt_text_deinit) struct lt_text note = {0};
+	lt_addr address = kept->memory;
 	char name[LT_RSS_NAME];
 	if (index == reading->type_count)
 		snprintf(name, sizeof(name), "memory of no object");
@@ -127,15 +149,22 @@ static enum lt_status add_pin(const struct lt_rss_reading *reading, struct lt_rs
 		lt_rss_type_name(reading, index, name, sizeof(name));
 	if (kept->sample != LT_NO_NODE)
 		lt_expression_write(expressions, kept->sample, &expression, NULL);
+	if (kept->sample != LT_NO_NODE)
+		address = lt_picture_address(reading->picture, kept->sample);
+	if (expression.length == 0)
+		describe(reading, index, kept, address, &note);
 	const struct lt_rss_pin pin = {
 		.expression =
 			lt_arena_copy(&rss->strings, lt_text_get(&expression), expression.length),
+		.note = lt_arena_copy(&rss->strings, lt_text_get(&note), note.length),
+		.address = address,
 		.type = lt_arena_copy(&rss->strings, name, strlen(name)),
 		.count = kept->count,
 		.holds_bytes = kept->holds,
 		.layer = layer,
 	};
-	return pin.expression != NULL && pin.type != NULL && !expression.failed &&
+	return pin.expression != NULL && pin.note != NULL && pin.type != NULL &&
+			       !expression.failed && !note.failed &&
 			       lt_rss_pins_push(&rss->pins, pin)
 		       ? LT_OK
 		       : lt_fail_memory(reading->session);

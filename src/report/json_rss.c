@@ -25,12 +25,15 @@ static json_t *pins(const struct lt_rss *rss)
 	json_t *list = json_array();
 	for (size_t i = 0; i < rss->pins.count; i++) {
 		const struct lt_rss_pin *pin = &rss->pins.data[i];
-		json_array_append_new(list, json_pack("{s:o, s:o, s:o, s:o, s:s}", "expression",
-						      lt_json_known(pin->expression), "type",
-						      lt_json_string(pin->type), "count",
-						      lt_json_count(pin->count), "holds_bytes",
-						      lt_json_count(pin->holds_bytes), "layer",
-						      pin->layer));
+		json_array_append_new(
+			list,
+			json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:s}", "expression",
+				  lt_json_known(pin->expression), "note", lt_json_known(pin->note),
+				  "address",
+				  pin->address != 0 ? lt_json_address(pin->address) : json_null(),
+				  "type", lt_json_string(pin->type), "count",
+				  lt_json_count(pin->count), "holds_bytes",
+				  lt_json_count(pin->holds_bytes), "layer", pin->layer));
 	}
 	return list;
 }

@@ -131,7 +131,9 @@ static void add_pins(struct lt_screen *screen, const struct lt_rss *rss)
 		row[1] = lt_screen_count(screen, pin->count);
 		row[2] = lt_screen_safe(screen, pin->type);
 		row[3] = pin->layer;
-		row[4] = pin->expression[0] != '\0' ? lt_screen_safe(screen, pin->expression) : "?";
+		row[4] = pin->expression[0] != '\0' ? lt_screen_safe(screen, pin->expression)
+			 : pin->note != NULL        ? pin->note
+						    : "";
 	}
 	lt_screen_heading(screen, "WHAT KEEPS MEMORY FROM GOING BACK",
 			  "survivors in memory that is mostly free");

@@ -166,10 +166,39 @@ ready()
 
 @pytest.mark.parametrize("last", ["used", "cached"])
 def test_the_chunk_that_keeps_the_end_of_a_heap_is_named(interpreter, lowtide, last):
-    script = TOP + ("libc.free(last)\n" if last == "cached" else "") + "ready()"
+    script = TOP + ("libc.free(last)\n" if last == "cached" else "") + "ready(last=last)"
     with Target(interpreter, script) as target:
         pin, pins, found = first_pin(lowtide, target, {"malloc top"})
         assert pin["type"] == {"used": "memory of no object", "cached": "free in the cache of a thread"}[last], pins
         assert pin["expression"] is None and pin["count"] == 1, pins
+        if last == "used":
+            assert int(pin["address"], 16) == target.facts["last"], (pins, target.facts)
+            assert "C code has it" in pin["note"] and pin["address"] in pin["note"], pins
+        else:
+            assert "the thread keeps it" in pin["note"], pins
+        text = lowtide("rss", target.pid).out
+        assert pin["note"] in text and "  ?" not in text, text
         assert 38_000_000 < pin["holds_bytes"] <= 40_100_000, pins
         assert found["trim_gain_bytes"] > 38_000_000
+
+
+# Objects that a missing Py_DECREF keeps: no Python code reaches them, and an arena each is theirs.
+LOST = """
+import ctypes
+class Order:
+    __slots__ = ("number", "a", "b", "c")
+rows = [Order() for i in range(200_000)]
+addresses = {id(row) for row in rows[::1000]}
+for row in rows[::1000]:
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(row))
+del rows, row
+ready(addresses=sorted(addresses))
+"""
+
+
+def test_survivors_that_no_expression_reaches_have_an_address(interpreter, lowtide):
+    with Target(interpreter, LOST) as target:
+        pin, pins, _ = first_pin(lowtide, target, {"pymalloc arena"})
+        assert pin["type"].endswith("Order") and int(pin["address"], 16) in target.facts["addresses"], pins
+        assert pin["expression"] is not None or "only C code refers to it" in pin["note"], pins
+        assert "  ?" not in lowtide("rss", target.pid).out
