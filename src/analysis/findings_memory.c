@@ -71,6 +71,8 @@ static void add_pin(struct lt_findings *findings, struct lt_finding *finding,
 	lt_finding_string(findings, finding, "survivor_type", pin->type);
 	lt_finding_int(findings, finding, "survivors", pin->count);
 	lt_finding_int(findings, finding, "kept_by_them_bytes", pin->holds_bytes);
+	if (*pin->expression == '\0')
+		lt_finding_string(findings, finding, "survivor", pin->note);
 	finding->expression = lt_finding_format(findings, "%s", pin->expression);
 }
 
@@ -206,6 +208,29 @@ struct cause {
 	const char *fix;
 };
 
+/* How free memory of the C allocator goes back. */
+static const char *give_back(struct lt_findings *findings, const struct lt_memory_state *state)
+{
+	const struct lt_foreign *foreign = &state->rss.foreign;
+	if (foreign->name == NULL)
+		return lt_finding_format(findings,
+					 "Give it back with `lowtide trim %d`, or set "
+					 "MALLOC_TRIM_THRESHOLD_=131072 in the environment.",
+					 (int)state->pid);
+	if (strcmp(foreign->name, "jemalloc") == 0)
+		return lt_finding_format(
+			findings,
+			"Give it back with `lowtide trim %d`, or set %s in the environment: "
+			"without a "
+			"thread of its own %s gives pages back only while it is used.",
+			(int)state->pid, foreign->setting, foreign->name);
+	return lt_finding_format(
+		findings,
+		"Set %s in the environment: %s%s gives pages back only while the thread that freed "
+		"them goes on to use it. malloc_trim does not reach it.",
+		foreign->setting, foreign->beside ? "CPython's " : "", foreign->name);
+}
+
 /* Where the resident memory is that is no live Python object: the largest part first in words. */
 static void above_python(struct lt_findings *findings, const struct lt_memory_state *state,
 			 bool told)
@@ -221,11 +246,7 @@ static void above_python(struct lt_findings *findings, const struct lt_memory_st
 		 "free in Python's allocator, which keeps it for small objects",
 		 "Do what needs so much for a short time in a process that ends, or in chunks."},
 		{"free_in_malloc_bytes", state->malloc_free_bytes,
-		 "free in malloc, which keeps it for later",
-		 lt_finding_format(findings,
-				   "Give it back with `lowtide trim %d`, or set "
-				   "MALLOC_TRIM_THRESHOLD_=131072 in the environment.",
-				   (int)state->pid)},
+		 "free in malloc, which keeps it for later", give_back(findings, state)},
 		{"native_bytes", native,
 		 "memory of C code: extensions, libraries, buffers that no object has the size of, "
 		 "and what another allocator than glibc's has free",

@@ -90,7 +90,7 @@ static const struct {
 	[LT_RSS_C_FREE] = {LT_RSS_MALLOC, "free between used memory", ""},
 	[LT_RSS_C_TOP] = {LT_RSS_MALLOC, "free at the end of heaps", ""},
 	[LT_RSS_C_PAGES] = {LT_RSS_MALLOC, "free pages",
-			    "the allocator gives them back after a while"},
+			    "the allocator gives them back by and by, while it is used"},
 	[LT_RSS_C_OWN] = {LT_RSS_MALLOC, "the C allocator's own data", ""},
 };
 

@@ -26,7 +26,8 @@ enum lt_status lt_rss_allocator(struct lt_rss_reading *reading, struct lt_rss *r
 		snprintf(text, sizeof(text), "%s%s%s", reading->foreign.name,
 			 reading->foreign.release[0] != '\0' ? " " : "", reading->foreign.release);
 	else if (malloc->found)
-		snprintf(text, sizeof(text), "glibc %.15s", malloc->release);
+		snprintf(text, sizeof(text), "glibc %.15s%s", malloc->release,
+			 reading->foreign.found ? " beside CPython's mimalloc" : "");
 	else
 		snprintf(text, sizeof(text), "the C allocator");
 	rss->allocator = copy(rss, text);

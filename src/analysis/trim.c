@@ -10,7 +10,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { LOOKS = 3, SLICE_MS = 100 };
+enum { LOOKS = 3, SLICE_MS = 100, OTHER_LEAST = 1 << 20 };
 
 void lt_trim_deinit(struct lt_trim *trim)
 {
@@ -269,12 +269,36 @@ static enum lt_status watch(struct lt_look *look, struct lt_malloc_quiet *quiet,
 	return LT_OK;
 }
 
+/* malloc_trim reaches glibc's memory only. */
+static void warn_of_other(struct lt_look *look)
+{
+	struct lt_resident resident = {0};
+	struct lt_foreign foreign = {0};
+	struct lt_trim_gain gain = {.resident = &resident};
+	if (lt_process_refresh(look->session, look->process) != LT_OK ||
+	    lt_resident_take(look->session, look->process, &resident) != LT_OK) {
+		lt_session_clear(look->session);
+		return;
+	}
+	lt_foreign_find(look->view, &foreign);
+	if (foreign.beside && foreign.found)
+		lt_foreign_walk(look->view, &foreign, add_block, &gain);
+	if (gain.bytes >= OTHER_LEAST)
+		lt_warn(look->session,
+			"CPython's own mimalloc, which malloc_trim does not reach, has %.1f MiB of "
+			"free pages: start the process with %s and they go back at once",
+			(double)gain.bytes / (1 << 20), foreign.setting);
+	lt_resident_deinit(&resident);
+}
+
 static enum lt_status rounds(struct lt_look *look, struct lt_malloc_quiet *quiet,
 			     const struct lt_trim_options *options, struct lt_trim *trim)
 {
 	lt_malloc_quiet_name(quiet, trim->allocator, sizeof(trim->allocator));
 	trim->function = lt_malloc_quiet_function(quiet);
 	trim->watched = options->watch;
+	if (quiet->purge == NULL)
+		warn_of_other(look);
 	if (options->watch)
 		return watch(look, quiet, options, trim);
 	struct lt_trim_round round = {0};

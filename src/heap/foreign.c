@@ -1,6 +1,7 @@
 #include "heap/foreign_parts.h"
 
 #include "base/cleanup.h"
+#include "layout/mimalloc.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -108,6 +109,25 @@ void lt_foreign_give(struct lt_foreign_walk *walk, lt_addr start, uint64_t size,
 		walk->ended = !walk->visit(walk->ctx, &block);
 }
 
+/* mimalloc's own name of it has changed: what the library says is what it reads. */
+static const char *setting_of(const struct lt_view *view, const char *name, const char *file)
+{
+	static const struct {
+		const char *name, *setting;
+	} settings[] = {
+		{"jemalloc", "MALLOC_CONF=background_thread:true,dirty_decay_ms:1000,"
+			     "muzzy_decay_ms:0"},
+		{"tcmalloc", "TCMALLOC_RELEASE_RATE=10"},
+	};
+	if (strcmp(name, "mimalloc") == 0)
+		return has_constant(view, file, LT_MI_PURGE_OPTION) ? LT_MI_PURGE_SETTING
+								    : LT_MI_DECOMMIT_SETTING;
+	for (size_t i = 0; i < sizeof(settings) / sizeof(*settings); i++)
+		if (strcmp(settings[i].name, name) == 0)
+			return settings[i].setting;
+	return "";
+}
+
 static void walk_with(const struct lt_view *view, struct lt_foreign *foreign,
 		      lt_foreign_visit visit, void *ctx)
 {
@@ -128,7 +148,7 @@ static bool only_sum(void *ctx, const struct lt_foreign_block *block)
 
 void lt_foreign_find(const struct lt_view *view, struct lt_foreign *ret_foreign)
 {
-	struct lt_foreign foreign = {0};
+	struct lt_foreign foreign = {.setting = ""};
 	for (size_t i = 0;
 	     view->process != NULL && foreign.name == NULL && i < sizeof(known) / sizeof(*known);
 	     i++) {
@@ -136,6 +156,7 @@ void lt_foreign_find(const struct lt_view *view, struct lt_foreign *ret_foreign)
 		if (file == NULL)
 			continue;
 		foreign.name = known[i].name;
+		foreign.setting = setting_of(view, foreign.name, file);
 		if (strcmp(foreign.name, "jemalloc") == 0) {
 			foreign.key = lt_jemalloc_find(view, file);
 			read_release(view, file, foreign.release, sizeof(foreign.release));
@@ -145,6 +166,7 @@ void lt_foreign_find(const struct lt_view *view, struct lt_foreign *ret_foreign)
 	if (view->process != NULL && foreign.name == NULL && lt_mimalloc_find(view) != 0) {
 		foreign.name = "mimalloc";
 		foreign.beside = true;
+		foreign.setting = LT_MI_PURGE_SETTING; /* CPython's is of 2.1 */
 		foreign.key = lt_mimalloc_find(view);
 	}
 	foreign.found = foreign.key != 0;

@@ -27,6 +27,8 @@ struct lt_foreign_block {
 
 struct lt_foreign {
 	const char *name; /* "jemalloc", "mimalloc", "tcmalloc", "musl"; NULL: none of them */
+	/* In the environment: free pages go back at once, or after a second; "" for none, static. */
+	const char *setting;
 	char release[16]; /* of jemalloc: "5.3.0"; "" when it does not say */
 	bool beside; /* glibc's is in use too: CPython has a mimalloc from 3.13 on, PYTHONMALLOC=mimalloc takes it */
 	bool found;          /* its memory can be walked; all below is 0 otherwise */

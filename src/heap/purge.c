@@ -16,26 +16,19 @@ enum {
 static enum lt_status refuse(const struct lt_view *view, const struct lt_foreign *foreign,
 			     const char *why)
 {
-	static const struct {
-		const char *name, *remedy;
-	} remedies[] = {
-		{"jemalloc", "start it with MALLOC_CONF=background_thread:true,dirty_decay_ms:1000,"
-			     "muzzy_decay_ms:0 and it does so sooner"},
-		{"mimalloc", "start it with MIMALLOC_PURGE_DELAY=0 and it does so sooner"},
-		{"tcmalloc", "start it with TCMALLOC_RELEASE_RATE=10 and it does so sooner"},
-		{"musl", "it has no setting for that; 'lowtide rss' names what Python's own "
-			 "allocator keeps"},
-	};
 	if (!lt_process_alive(view->process))
 		return lt_fail(view->session, LT_E_GONE, "process %d ended",
 			       (int)view->process->pid);
 	lt_fail(view->session, LT_E_NOT_PYTHON,
 		"process %d uses %s in place of glibc's malloc, which gives memory back by "
-		"itself%s%s",
+		"itself, while it is used%s%s",
 		(int)view->process->pid, foreign->name, why[0] != '\0' ? "; " : "", why);
-	for (size_t i = 0; i < sizeof(remedies) / sizeof(*remedies); i++)
-		if (strcmp(remedies[i].name, foreign->name) == 0)
-			lt_remedy(view->session, "%s", remedies[i].remedy);
+	if (foreign->setting[0] != '\0')
+		lt_remedy(view->session, "start it with %s and it does so sooner",
+			  foreign->setting);
+	else
+		lt_remedy(view->session, "it has no setting for that; 'lowtide rss' names what "
+					 "Python's own allocator keeps");
 	return LT_E_NOT_PYTHON;
 }
 
@@ -102,7 +95,11 @@ enum lt_status lt_purge_find(const struct lt_view *view, const struct lt_foreign
 	struct lt_purge purge = {.path = library(view, foreign->name)};
 	struct lt_elf *elf = NULL;
 	if (strcmp(foreign->name, "jemalloc") != 0)
-		return refuse(view, foreign, "");
+		return refuse(view, foreign,
+			      strcmp(foreign->name, "mimalloc") == 0
+				      ? "its purge is each thread's own: called from outside it "
+					"gives next to nothing back"
+				      : "");
 	if (purge.path == NULL)
 		return refuse(view, foreign,
 			      "it is linked into the program, where it cannot be called");

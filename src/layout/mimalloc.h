@@ -49,6 +49,14 @@ static inline uint64_t lt_mi_python_shift(uint32_t size)
 	return size <= 64 ? 3 * (uint64_t)size : size <= 512 ? size : 0;
 }
 
+/*
+ * src/options.c of 2.0.9 has mi_option_decommit_delay, which is mi_option_purge_delay from 2.1 on; each is set by a
+ * variable of its name. At 0 free pages go back at once.
+ */
+#define LT_MI_PURGE_OPTION "purge_delay"
+#define LT_MI_PURGE_SETTING "MIMALLOC_PURGE_DELAY=0"
+#define LT_MI_DECOMMIT_SETTING "MIMALLOC_DECOMMIT_DELAY=0"
+
 #define LT_MI_HUGE ((uint32_t)2 << 30) /* a block size from here on: the page is one block */
 
 #endif

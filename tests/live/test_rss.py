@@ -163,7 +163,7 @@ ready(blocks=sys.getallocatedblocks())
         other, blocks = found["other_allocator"], target.facts["blocks"]
         assert other["name"] == "mimalloc" and other["torn"] == 0, other
         assert abs(other["used_blocks"] - blocks) <= 0.005 * blocks, (other, blocks)
-        assert found["allocator"].startswith("glibc"), found["allocator"]
+        assert found["allocator"].startswith("glibc") and found["allocator"].endswith("beside CPython's mimalloc"), found["allocator"]
 
 
 def test_a_process_that_uses_its_arenas_has_no_pins(interpreter, lowtide):

@@ -1,6 +1,7 @@
 """lowtide trim on Python programs: what it gives back, beside what it promised and beside the program's own malloc_trim()."""
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -312,7 +313,61 @@ def test_other_allocator_is_refused(interpreter):
     with Target(interpreter, "ready()", env={"LD_PRELOAD": str(library)}) as target:
         result = run_lowtide("trim", target.pid)
         assert result.code == 3 and "mimalloc" in result.err and "by itself" in result.err, result
+        assert "each thread's own" in result.err, result
         assert target.settled()
+
+
+# Blocks of a few KiB, of which one in three hundred stays.
+FREED = """
+rows = [bytes(600 + i * 37 % 3400) for i in range(30_000)]
+kept = rows[::300]
+del rows
+ready()
+"""
+
+
+@pytest.mark.parametrize("library", ("libmimalloc.so.2", "libjemalloc.so.2"))
+def test_the_setting_that_a_refusal_names_does_what_it_says(interpreter, library):
+    path = Path("/usr/lib/x86_64-linux-gnu") / library
+    preload(interpreter, path)
+    env = {"LD_PRELOAD": str(path)}
+    with Target(interpreter, FREED, env=env) as target:
+        held = own_rss(target.pid)
+        fix = next(one["fix"] for one in findings_of(target) if one["id"] == "rss-above-python")
+        if "mimalloc" in library:
+            assert setting_in(run_lowtide("trim", target.pid).err) == setting_in(fix), fix
+    with Target(interpreter, FREED, env=env | dict([setting_in(fix).split("=", 1)])) as target:
+        assert wait_until(lambda: own_rss(target.pid) < 0.5 * held, 10), (own_rss(target.pid), held)
+
+
+def setting_in(text):
+    return re.search(r"\bM\w+=[\w:,]*\w", text)[0]
+
+
+def findings_of(target):
+    result = run_lowtide("doctor", "--json", target.pid)
+    assert result.code == 0, result
+    return result.json["result"]["findings"]
+
+
+def test_the_mimalloc_in_python_is_out_of_reach(interpreter):
+    """malloc_trim is glibc's: what CPython's own mimalloc has free is said, and what gives it back."""
+    if interpreter.version < (3, 13):
+        pytest.skip("CPython has mimalloc from 3.13 on")
+    with Target(interpreter, FREED, env={"PYTHONMALLOC": "mimalloc"}) as target:
+        target.wait_asleep()
+        held = own_rss(target.pid)
+        json_ = trimmed(target.pid)
+        assert json_["result"]["before_bytes"] - json_["result"]["after_bytes"] < LEAST
+        warning, = (one for one in json_["warnings"] if "mimalloc" in one)
+        assert "malloc_trim does not reach" in warning and float(re.search(r"has ([\d.]+) MiB", warning)[1]) > 40, warning
+        fix = next(one["fix"] for one in findings_of(target) if one["id"] == "rss-above-python")
+        assert "lowtide trim" not in fix and setting_in(fix) == setting_in(warning), fix
+        setting = setting_in(fix).split("=")
+    with Target(interpreter, FREED, env={"PYTHONMALLOC": "mimalloc", setting[0]: setting[1]}) as target:
+        target.wait_asleep()
+        assert own_rss(target.pid) < 0.5 * held, (own_rss(target.pid), held)
+        assert not [one for one in trimmed(target.pid)["warnings"] if "mimalloc" in one]
 
 
 def test_options_of_a_watch_alone():
