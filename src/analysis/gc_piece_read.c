@@ -392,6 +392,9 @@ static bool set_text(struct input *in, const char *key, const char *text, size_t
 		snprintf(identity->python, sizeof(identity->python), "%.*s", (int)length, text);
 	else if (strcmp(key, "why_not") == 0)
 		snprintf(recording->why_not, sizeof(recording->why_not), "%.*s", (int)length, text);
+	else if (strcmp(key, "replaced_by") == 0)
+		snprintf(recording->replaced_by, sizeof(recording->replaced_by), "%.*s",
+			 (int)length, text);
 	else if (strcmp(key, "command_line") == 0)
 		return own_text(in, &identity->command_line, text, length);
 	else if (strcmp(key, "executable") == 0)

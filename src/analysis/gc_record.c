@@ -228,6 +228,22 @@ static bool stopped(const struct recorder *recorder)
 	return recorder->options->stop != NULL && *recorder->options->stop != 0;
 }
 
+/* The program is gone: it ended, or another one took its place. */
+static void take_end(struct recorder *recorder)
+{
+	struct lt_gc_recording *recording = &recorder->recording;
+	struct lt_process *other = lt_process_successor(recorder->process);
+	recording->ended = true;
+	if (other == NULL)
+		return;
+	const char *slash = strrchr(other->executable, '/');
+	snprintf(recording->replaced_by, sizeof(recording->replaced_by), "%s",
+		 !recording->redacted ? other->command_line
+		 : slash != NULL      ? slash + 1
+				      : "?");
+	lt_process_close(other);
+}
+
 /* Until `until_ns`, the stop flag or the end of the process, which sets recording.ended. */
 static enum lt_status watch_until(struct recorder *recorder, uint64_t until_ns)
 {
@@ -240,7 +256,7 @@ static enum lt_status watch_until(struct recorder *recorder, uint64_t until_ns)
 		enum lt_status status = lt_watch_wait(recorder->watch, slice, &recorder->batch);
 		if (status == LT_E_GONE) {
 			lt_session_clear(recorder->session);
-			recorder->recording.ended = true;
+			take_end(recorder);
 		} else if (status != LT_OK) {
 			return status;
 		}

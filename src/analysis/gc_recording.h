@@ -65,9 +65,12 @@ struct lt_gc_recording {
 	char why_not[256]; /* why no better source was in use, "" when there is none better */
 	uint64_t start_ns, end_ns; /* CLOCK_MONOTONIC of the machine it was made on */
 	int64_t start_unix_ms;     /* the same moment as start_ns, by the calendar */
-	bool ended;                /* the process ended while it was watched */
-	bool redacted;             /* of paths there is the last part only, and no command line */
-	bool cut; /* of a file whose writer was killed: it ends at the last durable second */
+	bool ended; /* the process, or the program that it ran, ended while it was watched */
+	char replaced_by
+		[512]; /* the command line of the program that took its place by execve(2), "" for none; where redacted the
+	                          last part of its file */
+	bool redacted; /* of paths there is the last part only, and no command line */
+	bool cut;      /* of a file whose writer was killed: it ends at the last durable second */
 	int64_t usual_thresholds[3];                     /* that the release starts with */
 	bool quarter_rule, incremental, at_eval_breaker; /* facts of the release, see facts.def */
 	const char **callbacks; /* names of what is in gc.callbacks; the array is owned: free(3) */

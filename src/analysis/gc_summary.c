@@ -173,6 +173,11 @@ static void spread_made(struct lt_gc_summary *summary, uint64_t until_ns, double
 {
 	uint64_t start = summary->start_ns, from = summary->made_until_ns;
 	summary->made += count;
+	/* What waited when the recording began was made before it. */
+	if (from == 0 && summary->sampled) {
+		double there = (double)summary->first.state.generations[0].count;
+		count = there < 0 ? count : count > there ? count - there : 0;
+	}
 	if (from < start)
 		from = start;
 	if (until_ns < from || summary->slot_ns == 0)
@@ -201,6 +206,9 @@ static void add_made(struct lt_gc_summary *summary, const struct lt_gc_event *ev
 		event->cause >= LT_CAUSE_THRESHOLD_0 && event->cause <= LT_CAUSE_THRESHOLD_2;
 	if (event->seen.interpreter != 0)
 		return;
+	/* The end of the process leaves no sample of what came after its last collection. */
+	if (event->seen.kind == LT_WATCH_COLLECTION && event->seen.end_ns >= summary->last.at_ns)
+		summary->waiting = 0;
 	if (event->seen.kind == LT_WATCH_MISSED) {
 		spread_made(summary, event->seen.end_ns,
 			    (double)event->seen.missed * ((double)young->threshold + 1));
@@ -255,6 +263,7 @@ void lt_gc_summary_sample(struct lt_gc_summary *summary, const struct lt_gc_reco
 	if (!summary->sampled)
 		summary->first = *sample;
 	summary->last = *sample;
+	summary->waiting = sample->state.generations[0].count;
 	summary->sampled = true;
 	summary->frozen |= sample->state.frozen;
 }
@@ -341,7 +350,7 @@ double lt_gc_summary_rate(const struct lt_gc_summary *summary)
 	double seconds = lt_gc_summary_seconds(summary);
 	if (seconds <= 0 || !summary->sampled)
 		return 0;
-	return (summary->made + (double)summary->last.state.generations[0].count -
+	return (summary->made + (double)summary->waiting -
 		(double)summary->first.state.generations[0].count) /
 	       seconds;
 }

@@ -61,6 +61,7 @@ struct lt_gc_summary {
 	size_t slot_count;
 	/* The process at the first and the last sample. */
 	struct lt_gc_sample first, last;
+	int64_t waiting; /* the count of generation 0 at the end, as far as it is known: samples and collections tell */
 	bool sampled;
 	bool frozen;      /* objects were set apart with gc.freeze() */
 	uint64_t changes; /* calls and changes that are no collections */

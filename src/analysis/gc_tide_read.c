@@ -120,15 +120,32 @@ static enum lt_status tell_begin(struct lt_gc_recording *recording, const struct
 	return LT_OK;
 }
 
+/* Events and samples in the order of their time, as they came when it was recorded. */
+static enum lt_status tell_one(const struct lt_gc_recording *recording,
+			       const struct lt_gc_sink *sink)
+{
+	size_t event = 0;
+	for (size_t i = 0; i <= recording->samples.count; i++) {
+		bool rest = i == recording->samples.count;
+		uint64_t until = rest ? UINT64_MAX : recording->samples.data[i].at_ns;
+		for (; event < recording->events.count &&
+		       (rest || recording->events.data[event].seen.end_ns <= until);
+		     event++)
+			if (sink->event != NULL)
+				LT_TRY(sink->event(sink->ctx, recording,
+						   &recording->events.data[event]));
+		if (!rest && sink->sample != NULL)
+			LT_TRY(sink->sample(sink->ctx, recording, &recording->samples.data[i]));
+	}
+	return LT_OK;
+}
+
 static enum lt_status tell_second(const struct lt_gc_recording *recording,
 				  const struct lt_gc_sink *sinks, size_t sink_count)
 {
 	for (size_t i = 0; i < sink_count; i++) {
 		const struct lt_gc_sink *sink = &sinks[i];
-		for (size_t at = 0; sink->event != NULL && at < recording->events.count; at++)
-			LT_TRY(sink->event(sink->ctx, recording, &recording->events.data[at]));
-		for (size_t at = 0; sink->sample != NULL && at < recording->samples.count; at++)
-			LT_TRY(sink->sample(sink->ctx, recording, &recording->samples.data[at]));
+		LT_TRY(tell_one(recording, sink));
 		if (sink->tick != NULL)
 			LT_TRY(sink->tick(sink->ctx, recording, false));
 	}

@@ -160,6 +160,7 @@ static enum lt_status end_second(void *ctx, const struct lt_gc_recording *record
 	lt_piece_fact(&writer->piece, "end_ns", writer->end_ns);
 	if (final) {
 		lt_piece_fact(&writer->piece, "ended", recording->ended);
+		lt_piece_text(&writer->piece, "replaced_by", recording->replaced_by);
 		put_cache(writer, recording);
 		LT_TRY(put_path(writer, recording));
 	}

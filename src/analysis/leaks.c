@@ -48,7 +48,17 @@ struct watch {
 
 static enum lt_status ended(struct watch *watch)
 {
+	struct lt_process *other = lt_process_successor(watch->process);
 	lt_session_clear(watch->session);
+	if (other != NULL) {
+		lt_remedy(watch->session, "Give the PID again: it stands for that program now.");
+		enum lt_status status =
+			lt_fail(watch->session, LT_E_GONE,
+				"process %d became another program while it was watched: %.200s",
+				(int)watch->pid, other->command_line);
+		lt_process_close(other);
+		return status;
+	}
 	return lt_fail(watch->session, LT_E_GONE, "process %d ended while it was watched",
 		       (int)watch->pid);
 }
@@ -66,7 +76,7 @@ static enum lt_status wait_until(struct watch *watch, uint64_t at_ns)
 		uint64_t now = lt_now_ns();
 		if (now >= at_ns)
 			return LT_OK;
-		if (!lt_process_alive(watch->process))
+		if (!lt_process_runs_on(watch->process))
 			return ended(watch);
 		lt_progress(watch->session, "waiting for the next look", now - from, at_ns - from);
 		uint64_t left = at_ns - now;
@@ -201,13 +211,13 @@ static enum lt_status look(struct watch *watch, bool last)
 	enum lt_status status =
 		lt_subject_open(watch->session, operand, &watch->options->look, &subject);
 	if (status != LT_OK)
-		return leaks->look_count > 0 && !lt_process_alive(watch->process) ? ended(watch)
-										  : status;
+		return leaks->look_count > 0 && !lt_process_runs_on(watch->process) ? ended(watch)
+										    : status;
 	const struct lt_look *taken = subject->look;
 	if (leaks->look_count == 0)
 		watch->started_ns = taken->started_ns;
 	figures->at_ms = (double)(taken->started_ns - watch->started_ns) / 1e6;
-	status = taken->process->start_time == watch->process->start_time
+	status = lt_process_same_program(taken->process, watch->process)
 			 ? look_at(watch, subject, last)
 			 : ended(watch);
 	return finish_look(watch, subject, figures, status);

@@ -66,6 +66,13 @@ static enum lt_status watch(struct lt_run *run, struct seen *seen)
 	enum lt_status status =
 		lt_gc_record(run->session, request->pid, &options, &watched->recording);
 	lt_interrupt_end(&interrupt);
+	/* A picture of another program says nothing of the collections of this one. */
+	if (status == LT_OK && *watched->recording.replaced_by != '\0') {
+		lt_remedy(run->session, "Give the PID again: it stands for that program now.");
+		status = lt_fail(run->session, LT_E_GONE,
+				 "process %d became another program while it was watched: %.200s",
+				 (int)request->pid, watched->recording.replaced_by);
+	}
 	return status;
 }
 

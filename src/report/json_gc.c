@@ -186,14 +186,15 @@ json_t *lt_json_gc(const struct lt_gc_result *result)
 	for (size_t i = 0; i < result->finding_count; i++)
 		json_array_append_new(findings, lt_json_finding(&result->findings[i]));
 	json_t *json = json_pack(
-		"{s:s, s:b, s:o, s:o, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "source",
-		lt_watch_source_name(recording->source), "redacted", recording->redacted, "why_not",
-		lt_json_known(recording->why_not), "started_unix_ms",
-		json_integer(recording->start_unix_ms), "ended", recording->ended, "cut",
-		recording->cut, "headline", lt_json_string(result->headline), "summary",
-		summary_json(&result->summary), "findings", findings, "changes", changes,
-		"callbacks", callbacks, "timeline", timeline(recording), "left_out",
-		lt_json_count(recording->left_out), "collections", collections);
+		"{s:s, s:b, s:o, s:o, s:b, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+		"source", lt_watch_source_name(recording->source), "redacted", recording->redacted,
+		"why_not", lt_json_known(recording->why_not), "started_unix_ms",
+		json_integer(recording->start_unix_ms), "ended", recording->ended, "replaced_by",
+		lt_json_known(recording->replaced_by), "cut", recording->cut, "headline",
+		lt_json_string(result->headline), "summary", summary_json(&result->summary),
+		"findings", findings, "changes", changes, "callbacks", callbacks, "timeline",
+		timeline(recording), "left_out", lt_json_count(recording->left_out), "collections",
+		collections);
 	if (result->file != NULL)
 		json_object_set_new(json, "file",
 				    json_pack("{s:o, s:o, s:o, s:o, s:o}", "path",

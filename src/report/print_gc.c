@@ -234,9 +234,19 @@ static void add_state(struct lt_screen *screen, const struct lt_gc_result *resul
 	const char *dot = lt_screen_dot(screen);
 	lt_text_addf(screen->out, "Watched %.1f s%ssource %s%s%s\n", lt_gc_summary_seconds(summary),
 		     dot, lt_watch_source_name(recording->source),
-		     recording->ended ? lt_screen_format(screen, "%sthe process ended", dot) : "",
+		     !recording->ended ? ""
+		     : *recording->replaced_by != '\0'
+			     ? lt_screen_format(screen, "%sthe program was replaced", dot)
+			     : lt_screen_format(screen, "%sthe process ended", dot),
 		     recording->cut ? lt_screen_format(screen, "%sthe recording is cut off", dot)
 				    : "");
+	if (*recording->replaced_by != '\0')
+		lt_screen_paragraph(
+			screen, 0, "", 0,
+			lt_screen_format(screen,
+					 "It became another program by exec(): %s. What follows is "
+					 "of the one before.",
+					 lt_screen_safe(screen, recording->replaced_by)));
 	if (summary->sampled)
 		lt_screen_paragraph(
 			screen, 0, "", 0,

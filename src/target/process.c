@@ -17,6 +17,7 @@ enum {
 	PF_EXITING = 0x00000004, /* include/linux/sched.h */
 	MAPS_MAX = 256 << 20,    /* bytes of /proc/PID/maps: a million mappings are fewer */
 	COMMAND_MAX = 64 << 10,  /* bytes of the command line that are shown */
+	EXEC_TURNS = 100,        /* looks for the end of an execve(2), a millisecond each */
 };
 
 static void proc_path(pid_t pid, const char *name, char *buffer, size_t capacity)
@@ -87,17 +88,23 @@ static bool read_identity(struct lt_process *process)
 	char path[64], text[8192];
 	uint64_t number;
 	proc_path(process->pid, "stat", path, sizeof(path));
-	/* Field numbers of proc(5): 3 state, 9 flags, 20 num_threads, 22 starttime. */
-	if (!lt_proc_read(path, text, sizeof(text)) || !lt_proc_stat_field(text, 3, &number) ||
-	    number == 'Z' || number == 'X')
+	/* Field numbers of proc(5): 3 state, 9 flags, 20 num_threads, 22 starttime, 26 startcode, 28 startstack. */
+	process->thread_count = 0;
+	if (!lt_proc_read(path, text, sizeof(text)))
+		return false;
+	if (lt_proc_stat_field(text, 20, &number))
+		process->thread_count = number < UINT_MAX ? (unsigned)number : UINT_MAX;
+	if (!lt_proc_stat_field(text, 3, &number) || number == 'Z' || number == 'X')
 		return false;
 	/* On its way out it has no memory any more, while its state still says that it runs. */
 	if (lt_proc_stat_field(text, 9, &number) && (number & PF_EXITING) != 0)
 		return false;
-	if (lt_proc_stat_field(text, 20, &number))
-		process->thread_count = number < UINT_MAX ? (unsigned)number : UINT_MAX;
 	if (lt_proc_stat_field(text, 22, &number))
 		process->start_time = number;
+	if (!lt_proc_stat_field(text, 26, &process->code_start))
+		process->code_start = 0;
+	if (!lt_proc_stat_field(text, 28, &process->stack_start))
+		process->stack_start = 0;
 	process->uptime_ms = uptime_ms(process->start_time);
 	proc_path(process->pid, "status", path, sizeof(path));
 	if (!lt_proc_read(path, text, sizeof(text)))
@@ -222,6 +229,56 @@ bool lt_process_alive(const struct lt_process *process)
 {
 	struct lt_process now = {.pid = process->pid};
 	return read_identity(&now) && now.start_time == process->start_time;
+}
+
+bool lt_process_same_program(const struct lt_process *a, const struct lt_process *b)
+{
+	return a->pid == b->pid && a->start_time == b->start_time &&
+	       a->code_start == b->code_start && a->stack_start == b->stack_start;
+}
+
+bool lt_process_runs_on(const struct lt_process *process)
+{
+	struct lt_process now = {.pid = process->pid};
+	return read_identity(&now) && lt_process_same_program(process, &now);
+}
+
+/*
+ * Another thread than the first may have called execve(): then the first one dies, and the PID is without a program until
+ * the other takes it over. And for a moment the new program has no code yet.
+ */
+static bool await_program(struct lt_process *now, uint64_t start_time)
+{
+	const struct timespec turn = {.tv_nsec = 1000000};
+	for (int i = 0; i < EXEC_TURNS; i++) {
+		bool alive = read_identity(now);
+		if (alive && now->start_time != start_time)
+			return false;
+		if (alive && now->code_start != 0)
+			return true;
+		if (!alive && now->thread_count <= 1)
+			return false;
+		nanosleep(&turn, NULL);
+	}
+	return false;
+}
+
+struct lt_process *lt_process_successor(const struct lt_process *process)
+{
+	struct lt_process *now = calloc(1, sizeof(*now));
+	if (now == NULL)
+		return NULL;
+	now->pid = process->pid;
+	if (await_program(now, process->start_time)) {
+		if (!read_executable(now))
+			now->executable[0] = '\0';
+		now->command_line = read_command_line(now->pid);
+	}
+	if (now->command_line == NULL) {
+		lt_process_close(now);
+		return NULL;
+	}
+	return now;
 }
 
 enum lt_status lt_process_memory(struct lt_session *session, const struct lt_process *process,

@@ -41,6 +41,8 @@ const char *lt_region_name(enum lt_region region);
 struct lt_process {
 	pid_t pid;
 	uint64_t start_time; /* in clock ticks since boot: tells a reused PID */
+	/* Where the code and the first stack of its program begin: those of another one, by execve(2), differ. 0: unknown. */
+	uint64_t code_start, stack_start;
 	uint64_t uptime_ms;
 	uint64_t rss_bytes;
 	uint64_t anonymous_bytes; /* private memory of no file, resident or swapped; 0: unknown */
@@ -67,6 +69,18 @@ const struct lt_mapping *lt_process_mapping(const struct lt_process *process, lt
 
 /* True while the same process (PID and start time) lives and is no zombie. */
 bool lt_process_alive(const struct lt_process *process);
+
+/* True when both are of one process and no execve(2) came in between. */
+bool lt_process_same_program(const struct lt_process *a, const struct lt_process *b);
+/* True while the process lives and runs the program that it ran. */
+bool lt_process_runs_on(const struct lt_process *process);
+
+/*
+ * Of a process whose memory is gone: the program that runs in its place since an execve(2), with its identity and
+ * command line and without mappings; lt_process_close(). NULL: the process ended. Takes a tenth of a second at most, for
+ * an execve() that is under way.
+ */
+struct lt_process *lt_process_successor(const struct lt_process *process);
 
 /*
  * The kernel shows the paths of a target in a chroot as lowtide's root has them. lt_process_root() is what they

@@ -152,25 +152,10 @@ static enum lt_status list(struct poll *poll, struct lt_watch_events *events)
 /* The end of the process, or of the program that it ran: what is known is given. */
 static enum lt_status end(struct poll *poll, struct lt_watch_events *events)
 {
-	const struct lt_view *view = poll->feed.view;
 	while (poll->interpreters.count > 0)
 		LT_TRY(remove_at(poll, poll->interpreters.count - 1, events));
 	poll->ended = true;
-	int pid = view->process != NULL ? (int)view->process->pid : 0;
-	if (view->process != NULL && lt_process_alive(view->process))
-		return lt_fail(view->session, LT_E_GONE,
-			       "process %d runs another program than the one that was watched",
-			       pid);
-	return lt_fail(view->session, LT_E_GONE, "process %d ended while it was watched", pid);
-}
-
-static bool gone(const struct poll *poll)
-{
-	const struct lt_view *view = poll->feed.view;
-	uint64_t word;
-	return (view->process != NULL && !lt_process_alive(view->process)) ||
-	       lt_memory_probe(view->memory, view->python->runtime, &word, sizeof(word)) !=
-		       sizeof(word);
+	return lt_watch_gone(poll->feed.view);
 }
 
 /* More records than a ring has room for may come between two polls: then they have to be closer. */
@@ -239,7 +224,7 @@ static enum lt_status poll_all(struct poll *poll, struct lt_watch_events *events
 		unsigned one;
 		LT_TRY(poll_one(poll, poll->interpreters.data[i], &missing, &one, events));
 		if (missing) {
-			if (gone(poll))
+			if (!lt_watch_goes_on(poll->feed.view))
 				return end(poll, events);
 			LT_TRY(remove_at(poll, i, events));
 			continue;
@@ -265,7 +250,7 @@ static enum lt_status flush(struct poll *poll, uint64_t until_ns, struct lt_watc
 static enum lt_status poll_step(struct poll *poll, uint64_t now, struct lt_watch_events *events)
 {
 	if (now >= poll->next_list_ns) {
-		if (poll->interpreters.count == 0 && gone(poll))
+		if (poll->interpreters.count == 0 && !lt_watch_goes_on(poll->feed.view))
 			return end(poll, events);
 		LT_TRY(list(poll, events));
 		bool rests = lt_pace_rests(&poll->pace, now);

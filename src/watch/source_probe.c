@@ -28,8 +28,6 @@ struct source {
 	/* A thread whose id the record does not tell, and what it is by /proc. */
 	uint32_t last_thread;
 	pid_t last_id;
-	/* Of the running program: another one after exec(). */
-	uint64_t code_start, stack_start;
 	struct lt_watch_events *events; /* of the wait under way */
 };
 
@@ -77,30 +75,6 @@ static pid_t thread_id(void *ctx, const struct lt_probe_record *record)
 	return source->last_id;
 }
 
-static bool read_program(pid_t pid, uint64_t *ret_code, uint64_t *ret_stack)
-{
-	enum { START_CODE = 26, START_STACK = 28 }; /* proc(5) */
-	char path[64], text[1024];
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	return lt_proc_read(path, text, sizeof(text)) &&
-	       lt_proc_stat_field(text, START_CODE, ret_code) &&
-	       lt_proc_stat_field(text, START_STACK, ret_stack);
-}
-
-static enum lt_status check_alive(const struct source *source)
-{
-	const struct lt_process *process = source->feed.view->process;
-	uint64_t code = 0, stack = 0;
-	if (!lt_process_alive(process) || !read_program(process->pid, &code, &stack))
-		return lt_fail(source->feed.view->session, LT_E_GONE,
-			       "process %d ended while it was watched", (int)process->pid);
-	if (code != source->code_start || stack != source->stack_start)
-		return lt_fail(source->feed.view->session, LT_E_GONE,
-			       "process %d runs another program since it was watched",
-			       (int)process->pid);
-	return LT_OK;
-}
-
 static void take(void *ctx, const struct lt_probe_record *record, size_t size)
 {
 	struct source *source = ctx;
@@ -136,12 +110,12 @@ static enum lt_status probe_wait(struct lt_watch_feed *feed, uint64_t until_ns,
 	lt_probe_events_forget(&source->state);
 	for (;;) {
 		uint64_t now = lt_now_ns();
-		enum lt_status alive = LT_OK;
 		bool due = now >= source->next_look_ns;
-		if (due)
-			alive = check_alive(source);
+		/* Asked before the ring is emptied: nothing comes after that. */
+		bool over = due && !lt_watch_goes_on(feed->view);
 		LT_TRY(drain(source, events));
-		LT_TRY(alive);
+		if (over)
+			return lt_watch_gone(feed->view);
 		if (due) {
 			look(source);
 			source->next_look_ns = now + LOOK_NS;
@@ -354,9 +328,8 @@ static enum lt_status open_source(struct source *source, const bool *ways)
 		return lt_fail(view->session, LT_E_READ,
 			       "the layout of %s does not say where the collector's state lies",
 			       view->layout->name);
-	if (!read_program(view->process->pid, &source->code_start, &source->stack_start))
-		return lt_fail(view->session, LT_E_GONE, "process %d has ended",
-			       (int)view->process->pid);
+	if (!lt_watch_goes_on(view))
+		return lt_watch_gone(view);
 	lt_probe_places_find(view, &places);
 	source->ring_bytes = bytes_a_second(view, &probed);
 	enum lt_status status = LT_E_READ;

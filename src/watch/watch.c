@@ -150,14 +150,37 @@ enum lt_status lt_watch_wait(struct lt_watch *watch, uint64_t until_ns,
 	return status;
 }
 
+bool lt_watch_goes_on(const struct lt_view *view)
+{
+	uint64_t word;
+	return (view->process == NULL || lt_process_alive(view->process)) &&
+	       lt_memory_probe(view->memory, view->python->runtime, &word, sizeof(word)) ==
+		       sizeof(word);
+}
+
+enum lt_status lt_watch_gone(const struct lt_view *view)
+{
+	int pid = view->process != NULL ? (int)view->process->pid : 0;
+	struct lt_process *other =
+		view->process != NULL ? lt_process_successor(view->process) : NULL;
+	if (other == NULL)
+		return lt_fail(view->session, LT_E_GONE, "process %d ended while it was watched",
+			       pid);
+	enum lt_status status =
+		lt_fail(view->session, LT_E_GONE,
+			"process %d became another program while it was watched: %.200s", pid,
+			other->command_line);
+	lt_process_close(other);
+	return status;
+}
+
 enum lt_status lt_watch_state(struct lt_watch *watch, struct lt_gc_state *ret_state)
 {
 	const struct lt_view *view = watch->view;
 	if (lt_gc_state_read(view, watch->main_interpreter, ret_state))
 		return LT_OK;
-	if (view->process != NULL && !lt_process_alive(view->process))
-		return lt_fail(view->session, LT_E_GONE, "process %d ended while it was watched",
-			       (int)view->process->pid);
+	if (!lt_watch_goes_on(view))
+		return lt_watch_gone(view);
 	return lt_fail(view->session, LT_E_READ, "the state of the collector cannot be read");
 }
 

@@ -47,6 +47,12 @@ LT_MUST_CHECK enum lt_status lt_watch_open_polling(const struct lt_view *view,
 						   enum lt_watch_source source,
 						   struct lt_watch_feed **ret_feed);
 
+/* False: the process ended, or became another program by execve(2); its memory is gone then. */
+bool lt_watch_goes_on(const struct lt_view *view);
+
+/* LT_E_GONE, with the sentence that says which. */
+LT_MUST_CHECK enum lt_status lt_watch_gone(const struct lt_view *view);
+
 /* An event with everything that is not known set so. */
 struct lt_watch_event lt_watch_event_of(enum lt_watch_kind kind, enum lt_watch_source source);
 
