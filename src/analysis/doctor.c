@@ -135,7 +135,7 @@ static enum lt_status examine(struct lt_subject *subject, const struct lt_doctor
 		status = lt_findings_collector(&findings);
 	if (status == LT_OK && options != NULL && options->watched != NULL)
 		status = lt_findings_gc(&findings, &options->watched->recording,
-					&options->watched->summary);
+					&options->watched->summary, options->watched->budget_ms);
 	if (status == LT_OK)
 		status = lt_findings_caches(&findings);
 	if (status == LT_OK)

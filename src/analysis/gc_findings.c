@@ -20,8 +20,9 @@ enum {
 	USUAL_FACTOR = 10, /* by how much to raise a threshold that is too low */
 };
 
-static const double BUDGET_MS = 100, BUDGET_HIGH_MS = 250;  /* of one pause */
-static const double CPU_SHARE = 0.05;                       /* of young collections */
+static const double BUDGET_MS = 100,
+		    BUDGET_HIGH = 2.5; /* of one pause; high from so many times that */
+static const double CPU_SHARE = 0.05;  /* of young collections */
 static const double HOT_SHARE = 0.01, HOT_HIGH_SHARE = 0.1; /* of the time, in explicit ones */
 static const double HOT_EVERY_S = 10;                       /* or more often than this */
 static const double STATIC_SHARE = 0.05; /* of long-lived objects that change in between */
@@ -90,6 +91,44 @@ static struct lt_gc_place whole_place(const struct lt_gc_summary *summary,
 	return sum;
 }
 
+/* Of generations `from` to `to` the place with the most time, or the most runs where no times are known. */
+static struct lt_gc_place main_place(const struct lt_gc_summary *summary, int from, int to)
+{
+	struct lt_gc_place most = {.where = (char *)""};
+	for (size_t i = 0; i < summary->place_count; i++) {
+		struct lt_gc_place sum = summary->places[i];
+		if (sum.generation < from || sum.generation > to)
+			continue;
+		for (size_t k = 0; k < summary->place_count; k++) {
+			const struct lt_gc_place *other = &summary->places[k];
+			if (k == i || other->generation < from || other->generation > to ||
+			    (other->cause == LT_CAUSE_EXPLICIT) !=
+				    (sum.cause == LT_CAUSE_EXPLICIT) ||
+			    strcmp(other->where, sum.where) != 0)
+				continue;
+			sum.count += other->count;
+			sum.total_ns += other->total_ns;
+		}
+		if (sum.total_ns > most.total_ns ||
+		    (sum.total_ns == most.total_ns && sum.count > most.count))
+			most = sum;
+	}
+	return most;
+}
+
+/* The last call of that function that was seen, NULL: none. */
+static const struct lt_gc_event *last_call(const struct lt_gc_recording *recording,
+					   enum lt_watch_call call)
+{
+	for (size_t i = recording->events.count; i-- > 0;) {
+		const struct lt_gc_event *event = &recording->events.data[i];
+		if (event->seen.kind == LT_WATCH_CALLED && event->seen.call == call &&
+		    event->seen.interpreter == 0 && *event->where != '\0')
+			return event;
+	}
+	return NULL;
+}
+
 static void point(struct lt_findings *findings, struct lt_finding *finding, const char *where)
 {
 	const char *function = strrchr(where, ':');
@@ -153,8 +192,32 @@ static void explicit_places(struct lt_findings *findings, const struct lt_gc_sum
 	}
 }
 
+/* Thresholds are no help against a call, nor against what one call into C makes. */
+static const char *shorter_pauses(struct lt_findings *findings,
+				  const struct lt_gc_recording *recording,
+				  const struct lt_gc_event *longest)
+{
+	const struct lt_gc_generation *young = &longest->seen.before.generations[0];
+	if (longest->cause == LT_CAUSE_EXPLICIT)
+		return lt_finding_format(
+			findings,
+			"Take the call of gc.collect()%s%s out, or move it to where nobody waits: "
+			"no threshold has a say in it. gc.freeze() after start-up, or fewer "
+			"containers, make each collection shorter: its length follows the number "
+			"of tracked objects, not bytes.",
+			*longest->where != '\0' ? " at " : "",
+			*longest->where != '\0' ? spot(findings, longest->where) : "");
+	if (longest->seen.generation == 0 && recording->at_eval_breaker && young->threshold > 0 &&
+	    young->count / WAIT_FACTOR >= young->threshold)
+		return "Have one call make fewer objects at a time (fetch in batches, parse a "
+		       "stream): all that it makes is looked at in one go, whatever the threshold.";
+	return "See what other thresholds would give (lowtide gc --advise), call gc.freeze() "
+	       "after start-up so that what stays is not looked at again, or keep fewer "
+	       "containers: pauses follow the number of tracked objects, not bytes.";
+}
+
 static void long_pauses(struct lt_findings *findings, const struct lt_gc_recording *recording,
-			const struct lt_gc_summary *summary)
+			const struct lt_gc_summary *summary, double budget_ms)
 {
 	const struct lt_gc_event *longest = NULL;
 	uint64_t over = 0;
@@ -163,19 +226,20 @@ static void long_pauses(struct lt_findings *findings, const struct lt_gc_recordi
 		if (event->seen.kind != LT_WATCH_COLLECTION)
 			continue;
 		uint64_t ns = event->seen.end_ns - event->seen.start_ns;
-		over += (double)ns / 1e6 >= BUDGET_MS;
+		over += (double)ns / 1e6 >= budget_ms;
 		if (longest == NULL || ns > longest->seen.end_ns - longest->seen.start_ns)
 			longest = event;
 	}
 	double ms = (double)summary->all.pauses.max_ns / 1e6;
-	if (longest == NULL || ms < BUDGET_MS)
+	if (longest == NULL || ms < budget_ms)
 		return;
-	struct lt_finding *finding = lt_finding_begin(
-		findings, "gc-long-pauses", ms >= BUDGET_HIGH_MS ? LT_HIGH : LT_MEDIUM, ms * 1e6);
+	struct lt_finding *finding =
+		lt_finding_begin(findings, "gc-long-pauses",
+				 ms >= budget_ms * BUDGET_HIGH ? LT_HIGH : LT_MEDIUM, ms * 1e6);
 	if (finding == NULL)
 		return;
 	lt_finding_int(findings, finding, "pauses_over_budget", over);
-	lt_finding_real(findings, finding, "budget_ms", BUDGET_MS);
+	lt_finding_real(findings, finding, "budget_ms", budget_ms);
 	lt_finding_real(findings, finding, "pause_max_ms", ms);
 	lt_finding_real(findings, finding, "pause_p99_ms",
 			lt_gc_pauses_ms(&summary->all.pauses, 0.99));
@@ -186,16 +250,13 @@ static void long_pauses(struct lt_findings *findings, const struct lt_gc_recordi
 		lt_finding_format(findings,
 				  "The program stood still for %s in one collection, %" PRIu64
 				  " time%s for %.0f ms or more",
-				  milliseconds(findings, ms), over, plural(over), BUDGET_MS);
+				  milliseconds(findings, ms), over, plural(over), budget_ms);
 	finding->explanation = lt_finding_format(
 		findings,
 		"The longest was of generation %d: %s. No thread of the program runs Python "
 		"meanwhile.",
 		longest->seen.generation, longest->evidence);
-	finding->fix =
-		"See what other thresholds would give (lowtide gc --advise), call gc.freeze() "
-		"after start-up so that what stays is not looked at again, or keep fewer "
-		"containers: pauses follow the number of tracked objects, not bytes.";
+	finding->fix = shorter_pauses(findings, recording, longest);
 }
 
 static void in_vain(struct lt_findings *findings, const struct lt_gc_summary *summary)
@@ -216,12 +277,27 @@ static void in_vain(struct lt_findings *findings, const struct lt_gc_summary *su
 	finding->title = lt_finding_format(findings,
 					   "%s full collections freed nothing: %.1f %% of the time",
 					   lt_findings_count(findings, full->count), share * 100);
-	finding->explanation =
+	struct lt_gc_place place = main_place(summary, OLDEST, OLDEST);
+	bool called = place.cause == LT_CAUSE_EXPLICIT, known = *place.where != '\0';
+	point(findings, finding, place.where);
+	finding->explanation = lt_finding_format(
+		findings,
 		"None of them found an object in an unreachable cycle: all that lives is "
-		"reachable, or freed by its reference counts.";
+		"reachable, or freed by its reference counts. %s of them %s%s%s.",
+		lt_findings_count(findings, place.count),
+		called ? "were called" : "came because the thresholds were crossed",
+		!known   ? ""
+		: called ? " at "
+			 : ", while the program was at ",
+		known ? spot(findings, place.where) : "");
 	finding->fix =
-		"Make full collections rarer: raise the third threshold, take out explicit calls, "
-		"or call gc.freeze() after start-up.";
+		called ? lt_finding_format(
+				 findings,
+				 "Take out the call of gc.collect()%s%s, or call it more rarely; "
+				 "gc.freeze() after start-up makes each one shorter.",
+				 known ? " at " : "", known ? spot(findings, place.where) : "")
+		       : "Make full collections rarer: raise the third threshold (lowtide gc "
+			 "--advise says to what), or call gc.freeze() after start-up.";
 }
 
 static void too_often(struct lt_findings *findings, const struct lt_gc_recording *recording,
@@ -251,16 +327,25 @@ static void too_often(struct lt_findings *findings, const struct lt_gc_recording
 					   "the first threshold is %" PRId64,
 					   share * 100, g[0].threshold);
 	finding->expression = "gc.get_threshold()";
-	finding->explanation = lt_finding_format(findings,
-						 "%s of them ran in %.0f s. Each looks at the "
-						 "newest objects, most of which are still in "
-						 "use so shortly after they were made.",
-						 lt_findings_count(findings, count),
-						 lt_gc_summary_seconds(summary));
+	struct lt_gc_place place = main_place(summary, 0, OLDEST - 1);
+	const struct lt_gc_event *set = last_call(recording, LT_CALL_SET_THRESHOLD);
+	int64_t usual = recording->usual_thresholds[0];
+	int64_t better = g[0].threshold * USUAL_FACTOR;
+	bool known = *place.where != '\0';
+	point(findings, finding, place.where);
+	finding->explanation = lt_finding_format(
+		findings,
+		"%s of them ran in %.0f s. Each looks at the newest objects, most of which are "
+		"still in use so shortly after they were made.%s%s%s%s%s%s",
+		lt_findings_count(findings, count), lt_gc_summary_seconds(summary),
+		known ? " Most of their time is in those that ran at " : "",
+		known ? spot(findings, place.where) : "", known ? "." : "",
+		set != NULL ? " gc.set_threshold() was called at " : "",
+		set != NULL ? spot(findings, set->where) : "", set != NULL ? "." : "");
 	finding->fix = lt_finding_format(findings,
 					 "Raise the first threshold: gc.set_threshold(%" PRId64
 					 "). lowtide gc --what-if says what that gives.",
-					 g[0].threshold * USUAL_FACTOR);
+					 better > usual ? better : usual);
 }
 
 static void freezing_pays(struct lt_findings *findings, const struct lt_gc_recording *recording,
@@ -299,14 +384,23 @@ static void freezing_pays(struct lt_findings *findings, const struct lt_gc_recor
 		"%s at "
 		"a time.",
 		gone * 100, milliseconds(findings, lt_gc_pauses_ms(&full->pauses, 0.5)));
-	finding->fix = "After start-up, before the service takes work (and before it forks): "
-		       "gc.collect(); gc.freeze(). No collection looks at those objects again.";
+	struct lt_gc_place place = main_place(summary, OLDEST, OLDEST);
+	bool called = place.cause == LT_CAUSE_EXPLICIT && *place.where != '\0';
+	if (called)
+		point(findings, finding, place.where);
+	finding->fix = lt_finding_format(
+		findings,
+		"After start-up, before the service takes work (and before it forks): "
+		"gc.collect(); gc.freeze(). No collection looks at those objects again%s%s.",
+		called ? ", nor does the one that is called at " : "",
+		called ? spot(findings, place.where) : "");
 }
 
 static void off(struct lt_findings *findings, const struct lt_gc_summary *summary)
 {
 	const struct lt_gc_state *state = &summary->last.state;
-	int64_t grown = state->generations[0].count - summary->first.state.generations[0].count;
+	int64_t grown = summary->waiting - summary->first.state.generations[0].count;
+	uint64_t waiting = summary->waiting > 0 ? (uint64_t)summary->waiting : 0;
 	bool zero = state->enabled && state->generations[0].threshold <= 0;
 	if (!summary->sampled || (state->enabled && !zero))
 		return;
@@ -318,15 +412,12 @@ static void off(struct lt_findings *findings, const struct lt_gc_summary *summar
 	lt_finding_int(findings, finding, "threshold0",
 		       (uint64_t)(zero ? 0 : state->generations[0].threshold));
 	lt_finding_real(findings, finding, "tracked_per_second", lt_gc_summary_rate(summary));
-	lt_finding_int(findings, finding, "waiting_objects",
-		       state->generations[0].count > 0 ? (uint64_t)state->generations[0].count : 0);
+	lt_finding_int(findings, finding, "waiting_objects", waiting);
 	finding->title = lt_finding_format(
 		findings,
 		"Automatic collection is off; %s tracked objects were made since the last "
 		"collection",
-		lt_findings_count(findings, state->generations[0].count > 0
-						    ? (uint64_t)state->generations[0].count
-						    : 0));
+		lt_findings_count(findings, waiting));
 	finding->expression = zero ? "gc.get_threshold()" : "gc.isenabled()";
 	finding->explanation = "Reference cycles among them stay until gc.collect() is called; all "
 			       "else is freed by its "
@@ -376,6 +467,33 @@ static void kept_garbage(struct lt_findings *findings, const struct lt_gc_summar
 	}
 }
 
+/* Who set what a picture of the heap shows as set, where the call was seen. */
+static void setter(struct lt_findings *findings, const struct lt_gc_recording *recording)
+{
+	static const struct {
+		const char *id;
+		enum lt_watch_call call;
+	} calls[] = {{"collector-disabled", LT_CALL_DISABLE},
+		     {"gc-off", LT_CALL_DISABLE},
+		     {"thresholds-too-high", LT_CALL_SET_THRESHOLD},
+		     {"everything-frozen", LT_CALL_FREEZE},
+		     {"debug-saveall", LT_CALL_SET_DEBUG},
+		     {"gc-saveall", LT_CALL_SET_DEBUG}};
+	for (size_t i = 0; i < findings->list.count; i++) {
+		struct lt_finding *finding = &findings->list.data[i];
+		for (size_t k = 0; k < sizeof(calls) / sizeof(calls[0]); k++) {
+			const struct lt_gc_event *event = last_call(recording, calls[k].call);
+			if (strcmp(finding->id, calls[k].id) != 0 || event == NULL)
+				continue;
+			point(findings, finding, event->where);
+			finding->explanation = lt_finding_format(
+				findings, "%s() was called at %s while lowtide watched. %s",
+				lt_watch_call_name(calls[k].call), spot(findings, event->where),
+				finding->explanation);
+		}
+	}
+}
+
 /* The same beside what a picture of the heap says of gc.garbage: how fast it grew while the collector was watched. */
 static void garbage_grew(struct lt_findings *findings, const struct lt_gc_summary *summary)
 {
@@ -412,6 +530,14 @@ static void waited(struct lt_findings *findings, const struct lt_gc_recording *r
 	lt_finding_int(findings, finding, "count0", summary->longest_wait);
 	lt_finding_int(findings, finding, "threshold0", (uint64_t)threshold);
 	lt_finding_real(findings, finding, "pause_ms", ms);
+	for (size_t i = 0; i < recording->events.count; i++) {
+		const struct lt_gc_event *event = &recording->events.data[i];
+		const struct lt_watch_event *seen = &event->seen;
+		if (seen->kind == LT_WATCH_COLLECTION &&
+		    seen->before.generations[0].count == (int64_t)summary->longest_wait &&
+		    seen->end_ns - seen->start_ns == summary->longest_wait_ns)
+			point(findings, finding, event->where);
+	}
 	finding->title = lt_finding_format(
 		findings,
 		"One collection took %s for %s new objects, although the threshold is %" PRId64,
@@ -470,10 +596,10 @@ static void pressure(struct lt_findings *findings, const struct lt_gc_summary *s
 }
 
 enum lt_status lt_findings_gc(struct lt_findings *findings, const struct lt_gc_recording *recording,
-			      const struct lt_gc_summary *summary)
+			      const struct lt_gc_summary *summary, double budget_ms)
 {
 	explicit_places(findings, summary);
-	long_pauses(findings, recording, summary);
+	long_pauses(findings, recording, summary, budget_ms > 0 ? budget_ms : BUDGET_MS);
 	in_vain(findings, summary);
 	too_often(findings, recording, summary);
 	freezing_pays(findings, recording, summary);
@@ -484,6 +610,7 @@ enum lt_status lt_findings_gc(struct lt_findings *findings, const struct lt_gc_r
 	} else {
 		garbage_grew(findings, summary);
 	}
+	setter(findings, recording);
 	waited(findings, recording, summary);
 	callbacks(findings, recording, summary);
 	pressure(findings, summary);
@@ -547,7 +674,8 @@ enum lt_status lt_gc_result_judge(struct lt_session *session, struct lt_gc_resul
 {
 	struct lt_findings findings = {.session = session, .strings = &result->strings};
 	result->headline = headline(&findings, &result->recording, &result->summary);
-	enum lt_status status = lt_findings_gc(&findings, &result->recording, &result->summary);
+	enum lt_status status =
+		lt_findings_gc(&findings, &result->recording, &result->summary, result->budget_ms);
 	if (status != LT_OK) {
 		lt_finding_list_deinit(&findings.list);
 		return status;

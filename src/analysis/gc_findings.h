@@ -16,6 +16,7 @@ struct lt_findings;
 struct lt_gc_result {
 	struct lt_gc_recording recording;
 	struct lt_gc_summary summary;
+	double budget_ms;     /* a pause as long as that is a finding; 0: 100 ms */
 	const char *headline; /* what matters most, in a sentence */
 	bool asked;           /* what other settings would do: */
 	struct lt_gc_what_if what_if;
@@ -35,10 +36,10 @@ void lt_gc_result_deinit(struct lt_gc_result *result);
 
 /*
  * Adds the findings alone. Of `findings` session, strings and list are used; with a picture those are left out that
- * lt_findings_collector() makes of it.
+ * lt_findings_collector() makes of it. `budget_ms` as above.
  */
 LT_MUST_CHECK enum lt_status lt_findings_gc(struct lt_findings *findings,
 					    const struct lt_gc_recording *recording,
-					    const struct lt_gc_summary *summary);
+					    const struct lt_gc_summary *summary, double budget_ms);
 
 #endif

@@ -139,6 +139,7 @@ static enum lt_status show(struct gc_run *gc)
 		LT_TRY(lt_gc_tide_read(run->session, request->operand, gc->sinks, gc->sink_count,
 				       &gc->result.recording));
 	LT_TRY(finish_file(gc));
+	gc->result.budget_ms = request->question.goal.pause_ms;
 	LT_TRY(lt_gc_result_judge(run->session, &gc->result));
 	if (asks(request)) {
 		gc->result.asked = true;

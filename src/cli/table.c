@@ -120,7 +120,8 @@ const struct lt_option lt_options[LT_OPT_COUNT] = {
 			     .argument = "MS",
 			     .least = 1,
 			     .most = 3600000,
-			     .help = "The longest pause in milliseconds that --advise keeps to"},
+			     .help = "The longest pause in milliseconds that --advise keeps to, "
+				     "and from which on a pause is a finding (100)"},
 	[LT_OPT_DEPTH] = {.name = "depth",
 			  .argument = "N",
 			  .least = 1,
