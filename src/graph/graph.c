@@ -65,10 +65,11 @@ static size_t place_count(const struct lt_graph_builder *builder)
 bool lt_graph_builder_add(struct lt_graph_builder *builder, const uint32_t *list, size_t count)
 {
 	struct targets *target = &builder->target;
+	if (count == 0)
+		return true;
 	if (!targets_reserve(target, target->count + count))
 		return false;
-	if (count > 0)
-		memcpy(target->data + target->count, list, count * sizeof(*list));
+	memcpy(target->data + target->count, list, count * sizeof(*list));
 	target->count += count;
 	return true;
 }
@@ -167,12 +168,13 @@ enum lt_status lt_graph_builder_finish(struct lt_graph_builder *builder, struct 
 {
 	struct lt_session *session = builder->session;
 	uint32_t nodes = (uint32_t)(place_count(builder) - 1);
-	for (size_t i = 0; i < builder->target.count; i++) {
-		if (builder->target.data[i] >= nodes) {
-			lt_graph_builder_destroy(builder);
-			return lt_fail(session, LT_E_INTERNAL,
-				       "an edge leads to a node that does not exist");
-		}
+	uint32_t most = 0;
+	for (size_t i = 0; i < builder->target.count; i++)
+		most = builder->target.data[i] > most ? builder->target.data[i] : most;
+	if (builder->target.count > 0 && most >= nodes) {
+		lt_graph_builder_destroy(builder);
+		return lt_fail(session, LT_E_INTERNAL,
+			       "an edge leads to a node that does not exist");
 	}
 	size_t places = (size_t)nodes + 1;
 	*ret_graph = (struct lt_graph){

@@ -334,7 +334,7 @@ void lt_body_add(struct lt_body *body, struct lt_ref ref)
 {
 	if (ref.to == 0)
 		return;
-	if (ref.to % 8 != 0 || ref.to < 4096 || ref.to >> 47 != 0) {
+	if (!lt_may_be_referred_to(ref.to)) {
 		lt_body_unreadable(body);
 		return;
 	}

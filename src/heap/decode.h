@@ -99,6 +99,27 @@ enum { LT_REFS_PART = 1 << 16 };
 typedef void (*lt_refs_part_fn)(void *ctx, struct lt_refs *refs);
 void lt_decoder_set_part(struct lt_decoder *decoder, lt_refs_part_fn take, void *ctx);
 
+/*
+ * The same of an exact dict, list or tuple that lies in what is at hand of its memory, with its items: rows in which the
+ * words are. All are owned; what is 0 or no address of an object is among them. Valid as long as the bytes are at hand.
+ */
+struct lt_plain_refs {
+	const unsigned char *at;
+	uint64_t count;  /* rows */
+	unsigned stride; /* bytes from one row to the next */
+	unsigned key_at,
+		value_at; /* in a row: of a dict, both are 0 where the entry is none; else the same word */
+};
+/* False: lt_decode_refs() can do it. */
+bool lt_decode_plain(const struct lt_decoder *decoder, lt_addr object, const struct lt_type *type,
+		     struct lt_plain_refs *ret_refs);
+
+/* True of what lt_decode_refs() gives as a reference: not 0, and it may be the address of an object. */
+static inline bool lt_may_be_referred_to(lt_addr to)
+{
+	return to % 8 == 0 && to >= 4096 && to >> 47 == 0;
+}
+
 /* True when the reference set of this type is found by a conservative scan. */
 bool lt_decode_is_conservative(const struct lt_type *type);
 

@@ -112,7 +112,10 @@ struct lt_heap_visit {
 	/* False: no memory. */
 	bool (*node)(void *ctx, unsigned part, const struct lt_view *view,
 		     const struct lt_heap_graph *graph, lt_addr object, const struct lt_type *type);
-	void (*restart)(void *ctx); /* what was seen is void: it begins anew, in one part */
+	void (*restart)(
+		void *ctx); /* what was seen is void: it begins anew, in one part, or fails */
+	/* The graph is there, and nothing but its `balance` and `loose` changes any more. NULL: nobody asks. */
+	void (*built)(void *ctx);
 	void *ctx;
 };
 

@@ -59,11 +59,7 @@ struct part {
 /* A word of the target, as lt_memory_u64(). */
 static bool read_word(const struct part *part, lt_addr address, uint64_t *ret_word)
 {
-	const unsigned char *bytes = lt_window_at(part->heap.window, address, sizeof(*ret_word));
-	if (bytes == NULL)
-		return lt_memory_u64(part->heap.track.view.memory, address, ret_word);
-	memcpy(ret_word, bytes, sizeof(*ret_word));
-	return true;
+	return lt_memory_u64(part->heap.track.view.memory, address, ret_word);
 }
 
 static bool in_file(struct part *part, lt_addr object)
@@ -142,6 +138,15 @@ static bool cross(struct part *part, uint32_t target)
 	return true;
 }
 
+/* An object that is owned by the one that is described. */
+static bool count_owned(struct part *part, uint32_t target)
+{
+	if (target < part->first || target >= part->end)
+		return cross(part, target);
+	take_from_balance(&part->graph, target, 1);
+	return true;
+}
+
 /* One reference of the object that is described, with what it means for the count of its target. */
 static bool count_reference(struct part *part, uint32_t target, const struct lt_ref *ref)
 {
@@ -150,12 +155,7 @@ static bool count_reference(struct part *part, uint32_t target, const struct lt_
 		return lt_loose_refs_push(&part->graph.loose,
 					  (struct lt_loose_ref){part->node, target});
 	}
-	if (ref->borrowed)
-		return true;
-	if (target < part->first || target >= part->end)
-		return cross(part, target);
-	take_from_balance(&part->graph, target, 1);
-	return true;
+	return ref->borrowed || count_owned(part, target);
 }
 
 /* Objects of the collector are linked in a list while they are tracked. Static types have no PyGC_Head. */
@@ -192,6 +192,42 @@ static void add_edges(void *ctx, struct lt_refs *refs)
 	refs->count = 0;
 	if (!lt_graph_builder_add(part->builder, part->targets.data, count))
 		part->no_memory = true;
+}
+
+static void add_word(struct part *part, const unsigned char *at)
+{
+	lt_addr to;
+	memcpy(&to, at, sizeof(to));
+	uint32_t target =
+		lt_may_be_referred_to(to) ? lt_objmap_find(part->graph.objects, to) : LT_NO_NODE;
+	if (target == LT_NO_NODE)
+		return;
+	part->targets.data[part->targets.count++] = target;
+	if (!part->is_interned && !count_owned(part, target))
+		part->no_memory = true;
+}
+
+/* The same of items that are at hand: the edges of the node. */
+static enum lt_status add_plain(struct part *part, const struct lt_plain_refs *refs)
+{
+	const unsigned char *row = refs->at;
+	part->targets.count = 0;
+	if (!numbers_reserve(&part->targets, 2 * refs->count))
+		return lt_fail_memory(part->heap.track.view.session);
+	for (uint64_t i = 0; i < refs->count; i++, row += refs->stride) {
+		if (refs->key_at != refs->value_at) {
+			uint64_t key, value;
+			memcpy(&key, row + refs->key_at, sizeof(key));
+			memcpy(&value, row + refs->value_at, sizeof(value));
+			if (key == 0 || value == 0)
+				continue;
+			add_word(part, row + refs->value_at);
+		}
+		add_word(part, row + refs->key_at);
+	}
+	return part->no_memory ? lt_fail_memory(part->heap.track.view.session)
+			       : lt_graph_builder_row(part->builder, part->targets.data,
+						      part->targets.count);
 }
 
 static enum lt_status describe_unknown(struct part *part, uint32_t node)
@@ -234,6 +270,9 @@ static enum lt_status describe(struct part *part, uint32_t node, lt_addr object)
 	part->refs.count = 0;
 	part->node = node;
 	part->is_interned = type->kind == LT_KIND_DICT && is_interned_dict(part, object);
+	struct lt_plain_refs plain;
+	if (lt_decode_plain(heap->decoder, object, type, &plain))
+		return add_plain(part, &plain);
 	/* What could not be read was counted when the object was explored. */
 	uint64_t unreadable = session->unreadable;
 	(void)lt_decode_refs(heap->decoder, object, type, &part->refs);

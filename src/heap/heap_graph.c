@@ -26,7 +26,7 @@ const struct lt_type *lt_heap_type_at(struct lt_heap *heap, lt_addr object)
 {
 	const struct lt_view *view = &heap->track.view;
 	lt_addr at = object + lt_off(view->layout, LT_PyObject_ob_type), address;
-	const unsigned char *bytes = lt_window_at(heap->window, at, sizeof(address));
+	const unsigned char *bytes = lt_memory_at(view->memory, at, sizeof(address));
 	if (bytes != NULL)
 		memcpy(&address, bytes, sizeof(address));
 	else if (lt_memory_probe(view->memory, at, &address, sizeof(address)) != sizeof(address))
@@ -156,28 +156,83 @@ static bool may_be_object(const struct building *building, lt_addr address)
 	return mapping != NULL && mapping->readable;
 }
 
+/* What the window holds is looked at soon; values that refer to nothing are done with. Others keep their mark. */
+static void queue(struct building *building, lt_addr object)
+{
+	struct lt_heap *heap = building->heap;
+	if (building->near_count < NEAR &&
+	    (lt_memory_at(heap->track.view.memory, object, NEAR_BYTES) != NULL ||
+	     lt_window_holds(heap->window, object, NEAR_BYTES))) {
+		const struct lt_type *type = lt_heap_type_at(heap, object);
+		if (type != NULL && lt_heap_is_leaf(type))
+			return;
+		building->near[building->near_count++] = object;
+	}
+	lt_objmap_mark(building->objects, object);
+}
+
 /* What an object refers to is an object: all of that is looked at, too. */
+static void add_one(struct building *building, lt_addr to)
+{
+	switch (lt_objmap_meet(building->objects, to)) {
+	case LT_OBJMAP_KNOWN:
+		return;
+	case LT_OBJMAP_FAR:
+		if (!may_be_object(building, to)) {
+			building->heap->track.view.session->unreadable++;
+			return;
+		}
+		if (!lt_objmap_add(building->objects, to))
+			building->no_memory = true;
+		(void)lt_objmap_unmark(building->objects, to);
+		break;
+	case LT_OBJMAP_NEW:
+		break;
+	}
+	queue(building, to);
+}
+
 static void add_found(void *ctx, struct lt_refs *refs)
 {
 	struct building *building = ctx;
-	for (size_t i = 0; i < refs->count; i++) {
-		lt_addr to = refs->data[i].to;
-		if (lt_objmap_has(building->objects, to))
-			continue;
-		if (!may_be_object(building, to))
-			building->heap->track.view.session->unreadable++;
-		else if (!lt_objmap_add(building->objects, to))
-			building->no_memory = true;
-		else if (building->near_count < NEAR &&
-			 lt_window_holds(building->heap->window, to, NEAR_BYTES))
-			building->near[building->near_count++] = to;
-	}
+	for (size_t i = 0; i < refs->count; i++)
+		add_one(building, refs->data[i].to);
 	refs->count = 0;
+}
+
+static void add_word(struct building *building, const unsigned char *at, bool *whole)
+{
+	lt_addr to;
+	memcpy(&to, at, sizeof(to));
+	if (lt_may_be_referred_to(to))
+		add_one(building, to);
+	else if (to != 0)
+		*whole = false;
+}
+
+static void add_plain(struct building *building, const struct lt_plain_refs *refs)
+{
+	const unsigned char *row = refs->at;
+	bool whole = true;
+	for (uint64_t i = 0; i < refs->count; i++, row += refs->stride) {
+		if (refs->key_at != refs->value_at) {
+			uint64_t key, value;
+			memcpy(&key, row + refs->key_at, sizeof(key));
+			memcpy(&value, row + refs->value_at, sizeof(value));
+			if (key == 0 || value == 0)
+				continue;
+			add_word(building, row + refs->value_at, &whole);
+		}
+		add_word(building, row + refs->key_at, &whole);
+	}
+	if (!whole)
+		building->heap->track.view.session->unreadable++;
 }
 
 static void explore(struct building *building, lt_addr object, const struct lt_type *type)
 {
 	struct lt_session *session = building->heap->track.view.session;
+	struct lt_plain_refs plain;
 	if (type == NULL) {
 		session->unreadable++;
 		lt_objmap_remove(building->objects, object);
@@ -185,6 +240,10 @@ static void explore(struct building *building, lt_addr object, const struct lt_t
 	}
 	if (lt_heap_is_leaf(type))
 		return;
+	if (lt_decode_plain(building->heap->decoder, object, type, &plain)) {
+		add_plain(building, &plain);
+		return;
+	}
 	/* A conservative scan accepts known objects only: it can find none that is new. */
 	building->refs.count = 0;
 	(void)lt_decode_refs(building->heap->decoder, object, type, &building->refs);
@@ -206,9 +265,10 @@ static void explore_near(struct building *building, lt_addr object, const struct
 static bool add_tracked(void *ctx, lt_addr object, const struct lt_type *type)
 {
 	struct building *building = ctx;
-	if (!lt_objmap_add(building->objects, object))
-		return false;
-	if (lt_objmap_unmark(building->objects, object))
+	enum lt_objmap_place place = lt_objmap_meet(building->objects, object);
+	if (place == LT_OBJMAP_FAR && !lt_objmap_add(building->objects, object))
+		return false; /* marked */
+	if (place == LT_OBJMAP_NEW || lt_objmap_unmark(building->objects, object))
 		explore_near(building, object,
 			     type != NULL ? type : lt_heap_type_at(building->heap, object));
 	return !building->no_memory;

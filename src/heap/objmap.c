@@ -1,5 +1,6 @@
 #include "heap/objmap.h"
 
+#include "base/bits.h"
 #include "base/vec.h"
 
 #include <string.h>
@@ -87,15 +88,6 @@ bool lt_objmap_near(const struct lt_objmap *map, lt_addr address)
 	return slot_of(map, address) != 0;
 }
 
-/* The number of bits that are set: without an instruction for it __builtin_popcountll() is a call. */
-static inline unsigned bits_of(uint64_t word)
-{
-	word -= word >> 1 & 0x5555555555555555u;
-	word = (word & 0x3333333333333333u) + (word >> 2 & 0x3333333333333333u);
-	word = (word + (word >> 4)) & 0x0f0f0f0f0f0f0f0fu;
-	return (unsigned)(word * 0x0101010101010101u >> 56);
-}
-
 static unsigned bit_of(lt_addr address)
 {
 	return (unsigned)(address & (LT_OBJMAP_CHUNK - 1)) / 8;
@@ -130,6 +122,36 @@ bool lt_objmap_add(struct lt_objmap *map, lt_addr address)
 		chunk->marked++;
 	}
 	return true;
+}
+
+enum lt_objmap_place lt_objmap_meet(struct lt_objmap *map, lt_addr address)
+{
+	if (address >> TOP_BITS != 0 || (address & 7) != 0)
+		return LT_OBJMAP_KNOWN;
+	uint32_t slot = slot_of(map, address);
+	if (slot == 0)
+		return LT_OBJMAP_FAR;
+	unsigned bit = bit_of(address);
+	uint64_t *known = &map->chunks.data[slot - 1].known[bit / 64];
+	uint64_t mask = (uint64_t)1 << (bit % 64);
+	if ((*known & mask) != 0)
+		return LT_OBJMAP_KNOWN;
+	*known |= mask;
+	return LT_OBJMAP_NEW;
+}
+
+void lt_objmap_mark(struct lt_objmap *map, lt_addr address)
+{
+	uint32_t slot = slot_of(map, address);
+	if (slot == 0 || (address & 7) != 0)
+		return;
+	struct chunk *chunk = &map->chunks.data[slot - 1];
+	uint64_t *bits = &map->marks.data[slot - 1].bits[bit_of(address) / 64];
+	uint64_t mask = (uint64_t)1 << (bit_of(address) % 64);
+	if ((chunk->known[bit_of(address) / 64] & mask) != 0 && (*bits & mask) == 0) {
+		*bits |= mask;
+		chunk->marked++;
+	}
 }
 
 bool lt_objmap_unmark(struct lt_objmap *map, lt_addr address)
@@ -272,7 +294,7 @@ bool lt_objmap_number(struct lt_objmap *map)
 		for (unsigned word = 0; word < WORDS; word++) {
 			if (word % GROUP == 0)
 				chunk->rank[word / GROUP] = (uint16_t)inside;
-			inside += bits_of(chunk->known[word]);
+			inside += lt_bits(chunk->known[word]);
 		}
 		total += inside;
 		if (total >= UINT32_MAX)
@@ -307,8 +329,8 @@ uint32_t lt_objmap_find(const struct lt_objmap *map, lt_addr address)
 		return UINT32_MAX;
 	uint32_t number = chunk->first + chunk->rank[word / GROUP];
 	for (unsigned w = word / GROUP * GROUP; w < word; w++)
-		number += bits_of(chunk->known[w]);
-	return number + bits_of(here & (((uint64_t)1 << (bit % 64)) - 1));
+		number += lt_bits(chunk->known[w]);
+	return number + lt_bits(here & (((uint64_t)1 << (bit % 64)) - 1));
 }
 
 lt_addr lt_objmap_address(const struct lt_objmap *map, uint32_t number)
@@ -333,7 +355,7 @@ lt_addr lt_objmap_address(const struct lt_objmap *map, uint32_t number)
 	left -= chunk->rank[group];
 	for (unsigned word = group * GROUP; word < WORDS; word++) {
 		uint64_t bits = chunk->known[word];
-		unsigned here = bits_of(bits);
+		unsigned here = lt_bits(bits);
 		if (left >= here) {
 			left -= here;
 			continue;
@@ -356,4 +378,34 @@ lt_addr lt_objmap_after(const struct lt_objmap *map, lt_addr object)
 	while (found == 0 && ++chunk < end)
 		found = lowest(chunk, chunk->known, chunk->address);
 	return found;
+}
+
+void lt_objmap_seek(const struct lt_objmap *map, uint32_t number,
+		    struct lt_objmap_cursor *ret_cursor)
+{
+	*ret_cursor = (struct lt_objmap_cursor){.chunk = map->chunks.count};
+	if (number >= map->count)
+		return;
+	lt_addr address = lt_objmap_address(map, number);
+	unsigned bit = bit_of(address);
+	ret_cursor->chunk = slot_of(map, address) - 1;
+	ret_cursor->word = bit / 64;
+	ret_cursor->bits =
+		map->chunks.data[ret_cursor->chunk].known[bit / 64] & ~(uint64_t)0 << (bit % 64);
+}
+
+lt_addr lt_objmap_step(const struct lt_objmap *map, struct lt_objmap_cursor *cursor)
+{
+	while (cursor->bits == 0) {
+		if (++cursor->word >= WORDS) {
+			cursor->word = 0;
+			cursor->chunk++;
+		}
+		if (cursor->chunk >= map->chunks.count)
+			return 0;
+		cursor->bits = map->chunks.data[cursor->chunk].known[cursor->word];
+	}
+	unsigned bit = (unsigned)__builtin_ctzll(cursor->bits);
+	cursor->bits &= cursor->bits - 1;
+	return map->chunks.data[cursor->chunk].address + ((lt_addr)cursor->word * 64 + bit) * 8;
 }

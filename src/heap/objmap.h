@@ -31,6 +31,16 @@ void lt_objmap_clear(struct lt_objmap *map);
  * left out. False: no memory.
  */
 bool lt_objmap_add(struct lt_objmap *map, lt_addr address);
+
+/*
+ * The same in one step where an object of the address' chunk is known already, and without the mark: FAR says that none
+ * is, and nothing was done. What lt_objmap_add() leaves out is KNOWN.
+ */
+enum lt_objmap_place { LT_OBJMAP_KNOWN, LT_OBJMAP_NEW, LT_OBJMAP_FAR };
+enum lt_objmap_place lt_objmap_meet(struct lt_objmap *map, lt_addr address);
+/* Marks an object again, or one that was met. */
+void lt_objmap_mark(struct lt_objmap *map, lt_addr address);
+
 void lt_objmap_remove(struct lt_objmap *map, lt_addr address);
 /* Takes the mark off the object, which stays one. False: it had none. */
 bool lt_objmap_unmark(struct lt_objmap *map, lt_addr address);
@@ -68,5 +78,17 @@ uint32_t lt_objmap_first(const struct lt_objmap *map, size_t chunk);
 lt_addr lt_objmap_address(const struct lt_objmap *map, uint32_t number);
 /* The object behind another one, whose address is given: what a walk over all of them needs. 0: there is none. */
 lt_addr lt_objmap_after(const struct lt_objmap *map, lt_addr object);
+
+/* The same for a walk by steps: it stands before an object, or behind the last one. */
+struct lt_objmap_cursor {
+	size_t chunk;
+	unsigned word;
+	uint64_t bits; /* of the word: objects that are still to come */
+};
+/* Before the object of a number; lt_objmap_count() is the end. */
+void lt_objmap_seek(const struct lt_objmap *map, uint32_t number,
+		    struct lt_objmap_cursor *ret_cursor);
+/* Past the next object, whose address it gives; 0: there is none. */
+lt_addr lt_objmap_step(const struct lt_objmap *map, struct lt_objmap_cursor *cursor);
 
 #endif

@@ -624,6 +624,29 @@ enum lt_status lt_pymalloc_walk_noted(const struct lt_view *view,
 	return LT_OK;
 }
 
+bool lt_pymalloc_block(const struct lt_view *view, const struct lt_pymalloc *pymalloc,
+		       lt_addr address, struct lt_pymalloc_place *place, struct lt_range *ret_block)
+{
+	while (place->range < pymalloc->pools.count &&
+	       pymalloc->pools.data[place->range].end <= address) {
+		const struct lt_range *range = &pymalloc->pools.data[place->range++];
+		place->pools += (range->end - range->start) / pymalloc->pool_size;
+	}
+	if (pymalloc->notes == NULL || place->range >= pymalloc->pools.count ||
+	    address < pymalloc->pools.data[place->range].start)
+		return false;
+	lt_addr start = pymalloc->pools.data[place->range].start;
+	uint64_t pool = (address - start) / pymalloc->pool_size;
+	uint64_t size =
+		pymalloc->notes[place->pools + pool].block_size & ~(uint64_t)LT_POOL_NOTE_FULL;
+	lt_addr first = start + pool * pymalloc->pool_size + overhead(view->layout);
+	if (size == 0 || address < first)
+		return false;
+	ret_block->start = first + (address - first) / size * size;
+	ret_block->end = ret_block->start + size;
+	return true;
+}
+
 void lt_pymalloc_stats_begin(const struct lt_view *view, const struct lt_pymalloc *pymalloc,
 			     struct lt_pymalloc_stats *ret_stats)
 {

@@ -120,6 +120,18 @@ LT_MUST_CHECK enum lt_status lt_pymalloc_walk_noted(const struct lt_view *view,
 						    const struct lt_pymalloc *pymalloc,
 						    lt_pool_visit visit, void *ctx);
 
+/*
+ * The block that an address lies in, by the notes. Addresses have to ascend from call to call with the same `place`,
+ * all zero at first. False: no pool that was in use.
+ */
+struct lt_pymalloc_place {
+	size_t range;
+	uint64_t pools; /* in the ranges before */
+};
+bool lt_pymalloc_block(const struct lt_view *view, const struct lt_pymalloc *pymalloc,
+		       lt_addr address, struct lt_pymalloc_place *place,
+		       struct lt_range *ret_block);
+
 /* For one walk: all zero but for lt_pymalloc_stats_begin(), then each pool. */
 void lt_pymalloc_stats_begin(const struct lt_view *view, const struct lt_pymalloc *pymalloc,
 			     struct lt_pymalloc_stats *ret_stats);

@@ -140,8 +140,12 @@ const unsigned char *lt_window_load(struct lt_window *window, lt_addr start, siz
 	bool goes_on = start - window->last_end <= GAP && size >= LT_CACHE_BULK;
 	window->before = window->now;
 	window->now = (struct piece){.start = start};
+	window->memory.held_size = 0;
 	window->last_end = start + size;
 	window->now.bytes = lt_stream_load(&window->stream, start, size, size, &window->now.size);
+	window->memory.held = window->now.bytes;
+	window->memory.held_start = start;
+	window->memory.held_size = window->now.size;
 	if (goes_on)
 		lt_stream_ask(&window->stream, window->last_end, LT_WINDOW_MAX);
 	*ret_size = window->now.size;
@@ -150,7 +154,7 @@ const unsigned char *lt_window_load(struct lt_window *window, lt_addr start, siz
 
 void lt_window_clear(struct lt_window *window, bool free_buffer)
 {
-	window->now.size = window->before.size = 0;
+	window->now.size = window->before.size = window->memory.held_size = 0;
 	lt_stream_rest(&window->stream);
 	if (free_buffer)
 		lt_stream_deinit(&window->stream);

@@ -1,5 +1,7 @@
 #include "heap/wordmap.h"
 
+#include "base/bits.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -50,7 +52,7 @@ static struct lt_wordmap_page *make_page(struct lt_wordmap *map, lt_addr address
 	uint32_t *slot = &(*leaf)[address >> LT_WORDMAP_PAGE_BITS & (LEAF_SLOTS - 1)];
 	if (*slot == 0) {
 		if (map->pages.count >= UINT32_MAX - 1 ||
-		    !lt_wordmap_pages_push(&map->pages, (struct lt_wordmap_page){{0}, NULL}))
+		    !lt_wordmap_pages_push(&map->pages, (struct lt_wordmap_page){0}))
 			return NULL;
 		*slot = (uint32_t)map->pages.count;
 	}
@@ -67,10 +69,9 @@ static unsigned rank_of(const struct lt_wordmap_page *page, unsigned word)
 {
 	unsigned rank = 0;
 	for (unsigned i = 0; i < word / 64; i++)
-		rank += (unsigned)__builtin_popcountll(page->known[i]);
+		rank += lt_bits(page->known[i]);
 	if (word % 64 != 0)
-		rank += (unsigned)__builtin_popcountll(page->known[word / 64] &
-						       (((uint64_t)1 << (word % 64)) - 1));
+		rank += lt_bits(page->known[word / 64] & (((uint64_t)1 << (word % 64)) - 1));
 	return rank;
 }
 
@@ -107,18 +108,18 @@ bool lt_wordmap_add(struct lt_wordmap *map, lt_addr address, uint32_t value)
 	uint64_t bit = (uint64_t)1 << (word % 64);
 	if ((page->known[word / 64] & bit) != 0)
 		return true;
-	unsigned rank = rank_of(page, word);
-	unsigned count = rank;
-	uint64_t behind = page->known[word / 64] & ~(bit | (bit - 1));
-	count += (unsigned)__builtin_popcountll(behind);
-	for (unsigned i = word / 64 + 1; i < LT_WORDMAP_WORDS / 64; i++)
-		count += (unsigned)__builtin_popcountll(page->known[i]);
+	/* Most come in the order of their addresses. */
+	unsigned count = page->count;
+	unsigned rank = word > page->last ? count : rank_of(page, word);
 	if (!make_room(page, count) || (value >= LARGE && !lt_map_put(&map->large, address, value)))
 		return false;
 	memmove(page->values + rank + 1, page->values + rank,
 		(count - rank) * sizeof(*page->values));
 	page->values[rank] = value < LARGE ? (uint16_t)value : LARGE;
 	page->known[word / 64] |= bit;
+	page->count++;
+	if (word > page->last)
+		page->last = (uint16_t)word;
 	return true;
 }
 

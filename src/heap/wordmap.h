@@ -3,7 +3,7 @@
  *
  * Each 4 KiB page with a member has a bit for each word and the numbers of its members in their order: a test costs
  * a few loads, and neighbours share them. Addresses are multiples of 8 below 2^47; others are never members.
- * Memory: 72 bytes a page, 2 to 4 a member. All zero is the empty map.
+ * Memory: 80 bytes a page, 2 to 4 a member. All zero is the empty map.
  */
 #ifndef LT_HEAP_WORDMAP_H
 #define LT_HEAP_WORDMAP_H
@@ -20,7 +20,8 @@ enum {
 
 struct lt_wordmap_page {
 	uint64_t known[LT_WORDMAP_WORDS / 64];
-	uint16_t *values; /* of the members, ascending; 65535: see `large` */
+	uint16_t *values;     /* of the members, ascending; 65535: see `large` */
+	uint16_t count, last; /* members, and the last one's word */
 };
 LT_VEC(lt_wordmap_pages, struct lt_wordmap_page);
 

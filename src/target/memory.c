@@ -6,6 +6,11 @@ size_t lt_memory_probe(struct lt_memory *memory, lt_addr addr, void *buffer, siz
 {
 	if (size == 0)
 		return 0;
+	const unsigned char *bytes = lt_memory_at(memory, addr, size);
+	if (bytes != NULL) {
+		memcpy(buffer, bytes, size);
+		return size;
+	}
 	memory->reads++;
 	/* A range that wraps around the end of the address space ends there. */
 	size_t room = addr == 0 ? SIZE_MAX : (size_t)(0 - addr);
@@ -20,38 +25,6 @@ size_t lt_memory_read(struct lt_memory *memory, lt_addr addr, void *buffer, size
 	if (got < size)
 		memory->short_reads++;
 	return got;
-}
-
-bool lt_memory_get(struct lt_memory *memory, lt_addr addr, void *buffer, size_t size)
-{
-	return lt_memory_read(memory, addr, buffer, size) == size;
-}
-
-bool lt_memory_u8(struct lt_memory *memory, lt_addr addr, uint8_t *ret_value)
-{
-	uint8_t value;
-	if (!lt_memory_get(memory, addr, &value, sizeof(value)))
-		return false;
-	*ret_value = value;
-	return true;
-}
-
-bool lt_memory_u32(struct lt_memory *memory, lt_addr addr, uint32_t *ret_value)
-{
-	uint32_t value;
-	if (!lt_memory_get(memory, addr, &value, sizeof(value)))
-		return false;
-	*ret_value = value;
-	return true;
-}
-
-bool lt_memory_u64(struct lt_memory *memory, lt_addr addr, uint64_t *ret_value)
-{
-	uint64_t value;
-	if (!lt_memory_get(memory, addr, &value, sizeof(value)))
-		return false;
-	*ret_value = value;
-	return true;
 }
 
 bool lt_memory_string(struct lt_memory *memory, lt_addr addr, char *buffer, size_t capacity)

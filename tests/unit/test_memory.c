@@ -36,6 +36,37 @@ static void add(struct lt_memory *image, lt_addr addr, const void *bytes, size_t
 	assert_int_equal(lt_image_add(&session, image, addr, bytes, size), LT_OK);
 }
 
+/* What is at hand is copied, without a call; what is not whole at hand comes from the source. */
+static void test_what_is_at_hand_is_not_read(void **state)
+{
+	(void)state;
+	static const unsigned char held[16] = "0123456789abcdef";
+	struct lt_memory *image = new_image();
+	char buffer[16];
+	uint64_t word;
+	add(image, 0x2000, "ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEF", 32);
+	assert_null(lt_memory_at(image, 0x2000, 1));
+	assert_null(lt_memory_at(image, 0, 0));
+	image->held = held;
+	image->held_start = 0x2008;
+	image->held_size = sizeof(held);
+	assert_ptr_equal(lt_memory_at(image, 0x2008, 16), held);
+	assert_ptr_equal(lt_memory_at(image, 0x2017, 1), held + 15);
+	assert_null(lt_memory_at(image, 0x2008, 17));
+	assert_null(lt_memory_at(image, 0x2018, 0));
+	assert_null(lt_memory_at(image, 0x2007, 1));
+	assert_null(lt_memory_at(image, 0x2010, SIZE_MAX));
+	assert_true(lt_memory_u64(image, 0x2010, &word));
+	assert_memory_equal(&word, "89abcdef", 8);
+	assert_int_equal(lt_memory_probe(image, 0x2009, buffer, 4), 4);
+	assert_memory_equal(buffer, "1234", 4);
+	assert_int_equal(image->reads, 0);
+	assert_true(lt_memory_u64(image, 0x2011, &word));
+	assert_memory_equal(&word, "RSTUVWXY", 8);
+	assert_int_equal(image->reads, 1);
+	lt_memory_close(image);
+}
+
 static void test_image_reads_across_segments_and_stops_at_holes(void **state)
 {
 	(void)state;
@@ -523,6 +554,7 @@ int main(void)
 {
 	bool plain = false, ahead = true;
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_what_is_at_hand_is_not_read),
 		cmocka_unit_test(test_image_reads_across_segments_and_stops_at_holes),
 		cmocka_unit_test(test_image_refuses_overlap),
 		cmocka_unit_test(test_words_and_strings),

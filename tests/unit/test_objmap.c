@@ -56,6 +56,20 @@ static void numbers_follow_addresses(void **state)
 	for (size_t i = 0; i < COUNT; i++)
 		if (unique == 0 || all[unique - 1] != all[i])
 			all[unique++] = all[i];
+	/* In one step, where the chunk is there. */
+	assert_int_equal(lt_objmap_meet(map, all[0]), LT_OBJMAP_KNOWN);
+	assert_int_equal(lt_objmap_meet(map, all[0] + 4), LT_OBJMAP_KNOWN);
+	assert_int_equal(lt_objmap_meet(map, (lt_addr)1 << 47), LT_OBJMAP_KNOWN);
+	assert_int_equal(lt_objmap_meet(map, 0x200000), LT_OBJMAP_FAR);
+	assert_false(lt_objmap_has(map, 0x200000));
+	lt_objmap_mark(map, 0x200000);
+	lt_objmap_remove(map, all[unique - 1]);
+	assert_int_equal(lt_objmap_meet(map, all[unique - 1]), LT_OBJMAP_NEW);
+	assert_true(lt_objmap_has(map, all[unique - 1]));
+	assert_false(lt_objmap_unmark(map, all[unique - 1]));
+	lt_objmap_mark(map, all[unique - 1]);
+	lt_objmap_mark(map, all[unique - 1]);
+	assert_true(lt_objmap_unmark(map, all[unique - 1]));
 	lt_objmap_remove(map, all[unique - 1]);
 	lt_objmap_remove(map, all[unique - 1]);
 	unique--;
@@ -74,6 +88,14 @@ static void numbers_follow_addresses(void **state)
 	assert_int_equal(walked, unique);
 	for (size_t i = 0; i < unique; i++)
 		assert_int_equal(lt_objmap_after(map, all[i]), i + 1 < unique ? all[i + 1] : 0);
+	struct lt_objmap_cursor cursor;
+	for (size_t from = 0; from <= unique; from += unique / 7) {
+		lt_objmap_seek(map, (uint32_t)from, &cursor);
+		for (size_t i = from; i < unique; i++)
+			assert_int_equal(lt_objmap_step(map, &cursor), all[i]);
+		assert_int_equal(lt_objmap_step(map, &cursor), 0);
+		assert_int_equal(lt_objmap_step(map, &cursor), 0);
+	}
 	assert_int_equal(lt_objmap_find(map, all[unique]), UINT32_MAX);
 	assert_int_equal(lt_objmap_find(map, 1), UINT32_MAX);
 	assert_int_equal(lt_objmap_find(map, UINT64_MAX), UINT32_MAX);

@@ -238,6 +238,34 @@ static void pools_are_parsed_and_bounded(void **state)
 	assert_false(lt_pool_parse(&world->view, &world->pymalloc, ARENA, bytes, &pool));
 }
 
+static void a_block_is_found_by_the_notes(void **state)
+{
+	struct world *world = *state;
+	struct lt_pymalloc *pymalloc = &world->pymalloc;
+	struct lt_pymalloc_place place = {0};
+	struct lt_tracked tracked = {0};
+	struct lt_range found;
+	assert_false(lt_pymalloc_block(&world->view, pymalloc, block(3), &place, &found));
+	pymalloc->notes = calloc(2, sizeof(*pymalloc->notes));
+	assert_non_null(pymalloc->notes);
+	assert_int_equal(lt_track_scan(&world->track, take, world, &tracked), LT_OK);
+	for (unsigned i = 0; i < OBJECTS; i++) {
+		for (unsigned offset = 0; offset < BLOCK; offset += 8) {
+			assert_true(lt_pymalloc_block(&world->view, pymalloc, block(i) + offset,
+						      &place, &found));
+			assert_int_equal(found.start, block(i));
+			assert_int_equal(found.end, block(i) + BLOCK);
+		}
+	}
+	struct lt_pymalloc_place fresh = {0};
+	assert_false(lt_pymalloc_block(&world->view, pymalloc, ARENA - 8, &fresh, &found));
+	assert_false(lt_pymalloc_block(&world->view, pymalloc, ARENA + 8, &fresh, &found));
+	/* A pool that is not in use, and what lies behind all of them. */
+	assert_false(lt_pymalloc_block(&world->view, pymalloc, ARENA + POOL + 64, &fresh, &found));
+	assert_false(lt_pymalloc_block(&world->view, pymalloc, OUTSIDE, &fresh, &found));
+	assert_false(lt_pymalloc_block(&world->view, pymalloc, OUTSIDE + 64, &fresh, &found));
+}
+
 static bool take_any(void *ctx, lt_addr object, const struct lt_type *type)
 {
 	(void)object;
@@ -288,6 +316,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_list_that_does_not_end_is_left, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(pools_are_parsed_and_bounded, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_block_is_found_by_the_notes, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(damage_does_no_harm, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
