@@ -127,6 +127,8 @@ static enum lt_status take(struct lt_picture *picture, const struct lt_heap_visi
 	LT_TRY(lt_roots_native_held(picture->view, picture->types, &starts));
 	LT_TRY(lt_heap_build_graph(picture->heap, starts.data, starts.count, visit,
 				   &picture->graph));
+	if (visit != NULL && visit->built != NULL)
+		visit->built(visit->ctx);
 	LT_TRY(lt_unexplained_find(picture->view, &picture->graph, &picture->roots,
 				   &picture->scanned, &picture->native));
 	LT_TRY(lt_source_live_create(picture->session, picture->heap, &picture->graph,
@@ -141,8 +143,11 @@ enum lt_status lt_picture_take(const struct lt_view *view, const struct lt_heap_
 {
 	*ret_picture = (struct lt_picture){.session = view->session, .view = view};
 	enum lt_status status = take(ret_picture, visit);
-	if (status != LT_OK)
+	if (status != LT_OK) {
+		if (visit != NULL)
+			visit->restart(visit->ctx);
 		lt_picture_deinit(ret_picture);
+	}
 	return status;
 }
 

@@ -125,9 +125,40 @@ uint64_t lt_resident_bytes(struct lt_resident *resident, lt_addr start, lt_addr 
 	return count(resident, start, end, false);
 }
 
-uint64_t lt_resident_claim(struct lt_resident *resident, lt_addr start, lt_addr end)
+/* What comes next begins there mostly: pages from there on that are all resident. */
+static void look_ahead(struct lt_resident *resident, lt_addr start)
 {
-	return count(resident, start, end, true);
+	enum { WORDS = 64 };
+	size_t index = resident->last;
+	if (index >= resident->smaps.list.count)
+		return;
+	const struct lt_resident_mapping *mapping = &resident->mappings[index];
+	if (mapping->pages == NULL || resident->smaps.list.data[index].rss == 0 ||
+	    start < mapping->start || start >= mapping->end)
+		return;
+	uint64_t first = (start - mapping->start) >> PAGE_BITS, page = first;
+	uint64_t end = (mapping->end - mapping->start) >> PAGE_BITS;
+	if (end - first > WORDS * 64)
+		end = first + WORDS * 64;
+	while (page < end) {
+		uint64_t absent = ~mapping->pages[page / 64] >> (page % 64);
+		uint64_t run = absent != 0 ? (uint64_t)__builtin_ctzll(absent) : 64 - page % 64;
+		page += run;
+		if (absent != 0)
+			break;
+	}
+	if (page > end)
+		page = end;
+	resident->whole = index;
+	resident->whole_start = mapping->start + (first << PAGE_BITS);
+	resident->whole_end = mapping->start + (page << PAGE_BITS);
+}
+
+uint64_t lt_resident_claim_any(struct lt_resident *resident, lt_addr start, lt_addr end)
+{
+	uint64_t bytes = count(resident, start, end, true);
+	look_ahead(resident, start);
+	return bytes;
 }
 
 uint64_t lt_resident_rest(const struct lt_resident *resident, size_t mapping)

@@ -21,6 +21,9 @@ struct lt_resident {
 	struct lt_resident_mapping *mappings;
 	bool by_page; /* false: pagemap cannot be read, ranges count by the mapping's share */
 	size_t last;  /* where the range before was */
+	/* Addresses of which every page is resident, in the mapping with that index; none at first. */
+	lt_addr whole_start, whole_end;
+	size_t whole;
 };
 
 /* Reads the figures of the live process. */
@@ -36,7 +39,14 @@ size_t lt_resident_find(const struct lt_resident *resident, lt_addr at, size_t l
 uint64_t lt_resident_bytes(struct lt_resident *resident, lt_addr start, lt_addr end);
 
 /* The same, and it counts as claimed. Nothing may be claimed twice. */
-uint64_t lt_resident_claim(struct lt_resident *resident, lt_addr start, lt_addr end);
+uint64_t lt_resident_claim_any(struct lt_resident *resident, lt_addr start, lt_addr end);
+static inline uint64_t lt_resident_claim(struct lt_resident *resident, lt_addr start, lt_addr end)
+{
+	if (start < resident->whole_start || end > resident->whole_end || start > end)
+		return lt_resident_claim_any(resident, start, end);
+	resident->mappings[resident->whole].claimed += end - start;
+	return end - start;
+}
 
 /* Resident bytes of the mapping that nobody has claimed; what was claimed beyond its figure is cut off at 0. */
 uint64_t lt_resident_rest(const struct lt_resident *resident, size_t mapping);

@@ -32,6 +32,7 @@ void lt_rss_deinit(struct lt_rss *rss)
 
 void lt_rss_reading_deinit(struct lt_rss_reading *reading)
 {
+	lt_rss_stop_beside(reading);
 	lt_resident_deinit(&reading->resident);
 	lt_smaps_deinit(&reading->beside);
 	lt_malloc_deinit(&reading->malloc);
@@ -41,6 +42,7 @@ void lt_rss_reading_deinit(struct lt_rss_reading *reading)
 	lt_rss_pendings_deinit(&reading->pending);
 	free(reading->types);
 	free(reading->placed);
+	free(reading->plain);
 	free(reading->foreign_maps);
 	free(reading->kept);
 	free(reading->kept_top);
@@ -218,14 +220,14 @@ static enum lt_status look(struct lt_subject *subject, struct lt_rss_reading *re
 	const struct lt_look *live = subject->look;
 	LT_TRY(lt_resident_take(subject->session, live->process, &reading->resident));
 	LT_TRY(lt_rss_ask(reading));
+	reading->picture = &subject->picture;
 	subject->visit = &reading->visit;
 	enum lt_status status = lt_subject_picture(subject, LT_PICTURE_LIFE);
 	subject->visit = NULL;
 	LT_TRY(status);
-	reading->picture = &subject->picture;
 	reading->pid_inside = lt_proc_inside(live->process->pid);
 	reading->view = lt_heap_view(subject->picture.heap);
-	reading->pymalloc = lt_heap_pymalloc(subject->picture.heap);
+	LT_TRY(lt_rss_blocks(reading));
 	LT_TRY(lt_malloc_find(reading->view, &reading->pymalloc->pages, &reading->malloc));
 	LT_TRY(lt_rss_allocator(reading, rss));
 	LT_TRY(lt_rss_owners(reading));

@@ -9,7 +9,12 @@
 #include "analysis/rss_parts.h"
 
 #include "base/cleanup.h"
+#include "heap/objmap.h"
+#include "heap/window.h"
+#include "target/ahead.h"
 
+#include <pthread.h>
+#include <signal.h>
 #include <string.h>
 
 enum {
@@ -17,6 +22,8 @@ enum {
 	BODY = 1024,      /* bytes of an object that are searched */
 	INSIDE_WORDS = 9, /* a pointer to memory may lead to one of these first words of it */
 	ROUNDS = 16,
+	PLACED = 1,         /* the memory of a node is accounted for */
+	PLACED_FIRST = 2,   /* the same: it is the first one in its memory */
 	CONTENT = 64 << 10, /* bytes of C memory that are searched, each */
 	WORD = 8,
 	CHUNK_HEADER = 16,
@@ -100,12 +107,20 @@ size_t lt_rss_pointers(const struct lt_view *view, const struct lt_type *type, l
 	uint64_t size = type->basicsize < BODY ? (uint64_t)type->basicsize : BODY;
 	size_t count = 0;
 	/* Inline values are behind the struct, and what they refer to are objects. */
-	uint64_t got = lt_memory_probe(view->memory, at - before, words, before + size);
+	uint64_t got = before + size;
+	const unsigned char *bytes = lt_memory_at(view->memory, at - before, got);
+	if (bytes == NULL) {
+		got = lt_memory_probe(view->memory, at - before, words, got);
+		bytes = (const unsigned char *)words;
+	}
 	for (size_t i = 0; i < got / WORD; i++) {
+		uint64_t word;
 		/* Of the words before only the last but two and three; one of them may be tagged. */
 		if (before != 0 && (i == 2 || i == 3))
 			continue;
-		uint64_t word = before != 0 && i < 2 ? words[i] + (words[i] & 1) : words[i];
+		memcpy(&word, bytes + i * WORD, sizeof(word));
+		if (before != 0 && i < 2)
+			word += word & 1;
 		if (word < at || word >= at + size)
 			words[count++] = word;
 	}
@@ -129,21 +144,9 @@ static bool ask_object(void *ctx, unsigned part, const struct lt_view *view,
 static void forget_owners(void *ctx)
 {
 	struct lt_rss_reading *reading = ctx;
+	lt_rss_stop_beside(reading);
 	lt_wordmap_deinit(&reading->owners[0]);
 	lt_wordmap_deinit(&reading->owners[1]);
-}
-
-enum lt_status lt_rss_ask(struct lt_rss_reading *reading)
-{
-	const struct lt_smap_list *maps = &reading->resident.smaps.list;
-	for (size_t i = 0; i < maps->count; i++) {
-		const struct lt_mapping *mapping = &maps->data[i].mapping;
-		if (maps->data[i].rss > 0 && lt_mapping_may_hold_heap(mapping) &&
-		    !lt_pageset_add(&reading->allocated, mapping->start, mapping->end))
-			return lt_fail_memory(reading->session);
-	}
-	reading->visit = (struct lt_heap_visit){ask_object, forget_owners, reading};
-	return LT_OK;
 }
 
 /* An object's own pointer to the same comes first. */
@@ -157,18 +160,17 @@ static void take_word(struct lt_rss_reading *reading, uint64_t word, uint32_t ty
 }
 
 /* Pointers in memory that belongs to objects of `type`. */
-static void take_content(struct lt_rss_reading *reading, lt_addr start, uint64_t size,
-			 uint32_t type)
+static void take_content(struct lt_rss_reading *reading, struct lt_memory *memory, lt_addr start,
+			 uint64_t size, uint32_t type)
 {
 	uint64_t words[512];
-	const struct lt_types *types = reading->picture->types;
-	if (type >= lt_types_count(types) || has_plain_content(lt_types_at(types, type)->kind))
+	if (type >= reading->type_count || reading->plain[type] != 0)
 		return;
 	if (size > CONTENT)
 		size = CONTENT;
 	for (uint64_t done = 0; done < size; done += sizeof(words)) {
 		size_t wanted = size - done < sizeof(words) ? size - done : sizeof(words);
-		size_t got = lt_memory_probe(reading->view->memory, start + done, words, wanted);
+		size_t got = lt_memory_probe(memory, start + done, words, wanted);
 		for (size_t i = 0; i < got / WORD; i++)
 			take_word(reading, words[i], type);
 		if (got < wanted)
@@ -189,9 +191,12 @@ static bool find_owner(const struct lt_rss_reading *reading, lt_addr address, ui
 
 struct walk {
 	struct lt_rss_reading *reading;
-	uint32_t node;   /* the first that is not behind */
-	lt_addr address; /* of it */
-	lt_addr end;     /* of the memory before */
+	const struct lt_view *view;
+	bool knows_life;                /* which nodes are alive, and may ask for it */
+	uint32_t node;                  /* the first that is not behind */
+	lt_addr address;                /* of it */
+	struct lt_objmap_cursor cursor; /* behind it */
+	lt_addr end;                    /* of the memory before */
 	uint32_t owner;  /* type that has the memory before; the number of types: none */
 	uint32_t object; /* in it, LT_NO_NODE for none */
 	uint64_t gap;    /* resident bytes of the free chunks before */
@@ -206,19 +211,26 @@ struct walk {
 	uint32_t count;
 };
 
-static void begin(struct walk *walk, struct lt_rss_reading *reading)
+static void go_to(struct walk *walk, uint32_t node)
+{
+	const struct lt_objmap *objects = walk->reading->picture->graph.objects;
+	walk->node = node;
+	lt_objmap_seek(objects, node, &walk->cursor);
+	walk->address = lt_objmap_step(objects, &walk->cursor);
+}
+
+static void begin(struct walk *walk, struct lt_rss_reading *reading, const struct lt_view *view)
 {
 	*walk = (struct walk){.reading = reading,
+			      .view = view,
 			      .count = reading->picture->graph.graph.node_count};
-	if (walk->count > 0)
-		walk->address = lt_heap_graph_address(&reading->picture->graph, 0);
+	go_to(walk, 0);
 }
 
 static void next(struct walk *walk)
 {
 	walk->node++;
-	if (walk->node < walk->count)
-		walk->address = lt_heap_graph_after(&walk->reading->picture->graph, walk->address);
+	walk->address = lt_objmap_step(walk->reading->picture->graph.objects, &walk->cursor);
 }
 
 /* Far ahead it is faster to search than to step. */
@@ -238,15 +250,14 @@ static void skip_to(struct walk *walk, lt_addr start)
 		else
 			high = middle;
 	}
-	walk->node = low;
-	if (low < walk->count)
-		walk->address = lt_heap_graph_address(graph, low);
+	go_to(walk, low);
 }
 
-static struct lt_rss_tally *tally_of_node(struct lt_rss_reading *reading, uint32_t node)
+static struct lt_rss_tally *tally_of_node(struct lt_rss_reading *reading, uint32_t node,
+					  bool knows_life)
 {
 	const struct lt_picture *picture = reading->picture;
-	if (picture->alive != NULL && picture->alive[node] == 0)
+	if (knows_life && picture->alive[node] == 0)
 		return &reading->fixed[LT_RSS_GARBAGE];
 	return tally_of_type(reading, picture->graph.type[node]);
 }
@@ -258,25 +269,26 @@ static void take_used(struct walk *walk, lt_addr start, uint64_t size, lt_addr a
 	struct lt_rss_reading *reading = walk->reading;
 	uint32_t type;
 	/* Arenas of malloc come one after the other, wherever they lie. */
-	if (start < walk->end && walk->node > 0) {
-		walk->node = 0;
-		walk->address = lt_heap_graph_address(&reading->picture->graph, 0);
-	}
+	if (start < walk->end && walk->node > 0)
+		go_to(walk, 0);
 	walk->end = start + size;
 	walk->owner = reading->type_count;
 	walk->object = LT_NO_NODE;
 	skip_to(walk, address);
 	if (walk->node < walk->count && walk->address < start + size) {
-		tally(reading, tally_of_node(reading, walk->node), start, size, 1);
+		tally(reading, tally_of_node(reading, walk->node, walk->knows_life), start, size,
+		      1);
 		walk->object = walk->node;
 		walk->owner = reading->picture->graph.type[walk->node];
+		uint8_t placed = PLACED_FIRST;
 		while (walk->node < walk->count && walk->address < start + size) {
-			reading->placed[walk->node] = 1;
+			reading->placed[walk->node] = placed;
+			placed = PLACED;
 			next(walk);
 		}
 	} else if (find_owner(reading, address, start + size - address, &type)) {
 		tally(reading, tally_of_type(reading, type), start, size, 0);
-		take_content(reading, address, start + size - address, type);
+		take_content(reading, walk->view->memory, address, start + size - address, type);
 		walk->owner = type;
 	} else if (!lt_rss_pendings_push(
 			   &reading->pending,
@@ -310,7 +322,7 @@ static bool take_pool(void *ctx, const struct lt_pool_seen *seen)
 					.count = seen->used,
 					.used = seen->used};
 	else if (in_use)
-		in_use = lt_pool_parse(reading->view, pymalloc, seen->address, seen->bytes, &pool);
+		in_use = lt_pool_parse(walk->view, pymalloc, seen->address, seen->bytes, &pool);
 	if (!in_use) {
 		tally(reading, &fixed[LT_RSS_FREE_POOLS], seen->address, size, 1);
 		return true;
@@ -334,13 +346,13 @@ static bool take_pool(void *ctx, const struct lt_pool_seen *seen)
 	return !reading->no_memory;
 }
 
-static enum lt_status take_pymalloc(struct lt_rss_reading *reading)
+static enum lt_status take_pymalloc(struct lt_rss_reading *reading, const struct lt_view *view)
 {
 	const struct lt_pymalloc *pymalloc = reading->pymalloc;
 	struct walk walk;
-	begin(&walk, reading);
-	lt_pymalloc_stats_begin(reading->view, pymalloc, &reading->stats);
-	LT_TRY(lt_pymalloc_walk_noted(reading->view, pymalloc, take_pool, &walk));
+	begin(&walk, reading, view);
+	lt_pymalloc_stats_begin(view, pymalloc, &reading->stats);
+	LT_TRY(lt_pymalloc_walk_noted(view, pymalloc, take_pool, &walk));
 	for (size_t i = 0; i < pymalloc->arenas.count; i++) {
 		const struct lt_pymalloc_arena *arena = &pymalloc->arenas.data[i];
 		lt_addr end = arena->pools + arena->total_pools * pymalloc->pool_size;
@@ -350,7 +362,44 @@ static enum lt_status take_pymalloc(struct lt_rss_reading *reading)
 		      end - arena->untouched, (end - arena->untouched) / pymalloc->pool_size);
 		tally(reading, &reading->fixed[LT_RSS_ROUNDING], end, arena->end - end, 0);
 	}
-	return reading->no_memory ? lt_fail_memory(reading->session) : LT_OK;
+	return reading->no_memory ? lt_fail_memory(view->session) : LT_OK;
+}
+
+/*
+ * The blocks were told apart by their types alone, before it was known what is alive: those of garbage move to their
+ * own part.
+ */
+static void part_garbage(struct lt_rss_reading *reading)
+{
+	const struct lt_picture *picture = reading->picture;
+	const uint8_t *alive = picture->alive;
+	uint32_t count = picture->graph.graph.node_count;
+	struct lt_pymalloc_place place = {0};
+	struct lt_range block;
+	for (const uint8_t *dead = alive; dead < alive + count; dead++) {
+		dead = memchr(dead, 0, (size_t)(alive + count - dead));
+		if (dead == NULL)
+			break;
+		uint32_t node = (uint32_t)(dead - alive);
+		if (reading->placed[node] != PLACED_FIRST ||
+		    !lt_pymalloc_block(reading->view, reading->pymalloc,
+				       lt_heap_graph_address(&picture->graph, node), &place,
+				       &block))
+			continue;
+		struct lt_rss_tally *from = tally_of_type(reading, picture->graph.type[node]);
+		struct lt_rss_tally *to = &reading->fixed[LT_RSS_GARBAGE];
+		uint64_t bytes = lt_resident_bytes(&reading->resident, block.start, block.end);
+		uint64_t held = block.end - block.start;
+		/* A target that runs may have changed between the note and the walk. */
+		if (from->bytes < bytes || from->held < held || from->count == 0)
+			continue;
+		from->bytes -= bytes;
+		from->held -= held;
+		from->count--;
+		to->bytes += bytes;
+		to->held += held;
+		to->count++;
+	}
 }
 
 static void keep(struct lt_rss_kept *kept, uint64_t gap, uint32_t object, lt_addr memory)
@@ -455,7 +504,8 @@ static enum lt_status take_malloc(struct lt_rss_reading *reading)
 	struct walk walk;
 	if (!reading->malloc.found)
 		return LT_OK;
-	begin(&walk, reading);
+	begin(&walk, reading, reading->view);
+	walk.knows_life = true;
 	reading->trim =
 		(struct lt_trim_gain){.resident = &reading->resident, .malloc = &reading->malloc};
 	lt_malloc_walk(&reading->malloc, take_chunk, &walk);
@@ -501,7 +551,8 @@ static enum lt_status take_foreign(struct lt_rss_reading *reading)
 	reading->foreign_maps = calloc(reading->resident.smaps.list.count + 1, 1);
 	if (reading->foreign_maps == NULL)
 		return lt_fail_memory(reading->session);
-	begin(&foreign.walk, reading);
+	begin(&foreign.walk, reading, reading->view);
+	foreign.walk.knows_life = true;
 	lt_foreign_walk(reading->view, &reading->foreign, take_block, &foreign);
 	return reading->no_memory ? lt_fail_memory(reading->session) : LT_OK;
 }
@@ -543,7 +594,7 @@ static void take_outside(struct lt_rss_reading *reading)
 			continue;
 		uint64_t size = own_bytes(picture, node);
 		/* The rest of the last object may lie in a mapping that ends; a claim knows. */
-		tally(reading, tally_of_node(reading, node), at, size, 1);
+		tally(reading, tally_of_node(reading, node, true), at, size, 1);
 		end = at + size;
 	}
 }
@@ -578,7 +629,7 @@ static void take_pending(struct lt_rss_reading *reading)
 				continue;
 			}
 			tally(reading, tally_of_type(reading, type), one.start, one.size, 0);
-			take_content(reading, one.address, size, type);
+			take_content(reading, reading->view->memory, one.address, size, type);
 		}
 		pending->count = kept;
 		if (kept == before)
@@ -599,20 +650,140 @@ enum lt_status lt_rss_begin(struct lt_rss_reading *reading)
 		calloc(reading->pymalloc->arenas.count + 1, sizeof(*reading->arena_used));
 	reading->kept = calloc((size_t)reading->type_count + 2, sizeof(*reading->kept));
 	reading->kept_top = calloc((size_t)reading->type_count + 2, sizeof(*reading->kept_top));
-	return reading->types != NULL && reading->kept != NULL && reading->kept_top != NULL &&
-			       reading->arena_used != NULL
+	reading->plain = calloc((size_t)reading->type_count + 1, 1);
+	for (uint32_t i = 0; reading->plain != NULL && i < reading->type_count; i++)
+		reading->plain[i] =
+			has_plain_content(lt_types_at(reading->picture->types, i)->kind);
+	return reading->types != NULL && reading->plain != NULL && reading->kept != NULL &&
+			       reading->kept_top != NULL && reading->arena_used != NULL
 		       ? LT_OK
 		       : lt_fail_memory(reading->session);
 }
 
-enum lt_status lt_rss_owners(struct lt_rss_reading *reading)
+/* ---- The blocks beside the rest of the picture ---- */
+
+/* What the thread reads with: nothing of it is others'. */
+struct lt_rss_beside {
+	struct lt_rss_reading *reading;
+	struct lt_session session;
+	struct lt_view view;
+	struct lt_memory *twin;
+	struct lt_window *window;
+	pthread_t thread;
+	bool started;
+	enum lt_status status;
+};
+
+static enum lt_status begin_blocks(struct lt_rss_reading *reading)
 {
-	uint32_t nodes = reading->picture->graph.graph.node_count;
+	reading->pymalloc = lt_heap_pymalloc(reading->picture->heap);
 	LT_TRY(lt_rss_begin(reading));
-	reading->placed = calloc((size_t)nodes + 1, 1);
+	size_t nodes = (size_t)reading->picture->graph.graph.node_count + 1;
+	reading->placed = calloc(nodes, 1);
 	if (reading->placed == NULL)
 		return lt_fail_memory(reading->session);
-	LT_TRY(take_pymalloc(reading));
+	return LT_OK;
+}
+
+static void *work_beside(void *ctx)
+{
+	struct lt_rss_beside *beside = ctx;
+	beside->status = take_pymalloc(beside->reading, &beside->view);
+	return NULL;
+}
+
+static void start_beside(void *ctx)
+{
+	struct lt_rss_reading *reading = ctx;
+	const struct lt_view *view = lt_heap_view(reading->picture->heap);
+	struct lt_rss_beside *beside = calloc(1, sizeof(*beside));
+	reading->beside_blocks = beside;
+	if (beside == NULL)
+		return;
+	lt_session_init(&beside->session);
+	beside->reading = reading;
+	if (begin_blocks(reading) != LT_OK) {
+		reading->no_memory = true;
+		return;
+	}
+	beside->view = *view;
+	beside->view.session = &beside->session;
+	beside->twin = lt_ahead_twin(view->memory);
+	if (beside->twin == NULL ||
+	    lt_window_create(&beside->session, beside->twin, &beside->window) != LT_OK)
+		return;
+	beside->view.memory = lt_window_memory(beside->window);
+	/* Signals are for the thread that knows what they mean. */
+	sigset_t all, before;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	beside->started = pthread_create(&beside->thread, NULL, work_beside, beside) == 0;
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+enum lt_status lt_rss_ask(struct lt_rss_reading *reading)
+{
+	const struct lt_smap_list *maps = &reading->resident.smaps.list;
+	for (size_t i = 0; i < maps->count; i++) {
+		const struct lt_mapping *mapping = &maps->data[i].mapping;
+		if (maps->data[i].rss > 0 && lt_mapping_may_hold_heap(mapping) &&
+		    !lt_pageset_add(&reading->allocated, mapping->start, mapping->end))
+			return lt_fail_memory(reading->session);
+	}
+	reading->visit = (struct lt_heap_visit){.node = ask_object,
+						.restart = forget_owners,
+						.built = start_beside,
+						.ctx = reading};
+	return LT_OK;
+}
+
+/* False: there is none, or it has nothing to say. */
+static bool join_beside(struct lt_rss_reading *reading, enum lt_status *ret_status)
+{
+	struct lt_rss_beside *beside = reading->beside_blocks;
+	reading->beside_blocks = NULL;
+	if (beside == NULL)
+		return false;
+	bool started = beside->started;
+	if (started)
+		pthread_join(beside->thread, NULL);
+	*ret_status = beside->status;
+	lt_window_destroy(beside->window);
+	if (beside->twin != NULL) {
+		if (reading->view != NULL)
+			reading->view->memory->short_reads += beside->twin->short_reads;
+		lt_memory_close(beside->twin);
+	}
+	lt_session_deinit(&beside->session);
+	free(beside);
+	return started;
+}
+
+void lt_rss_stop_beside(struct lt_rss_reading *reading)
+{
+	enum lt_status status;
+	(void)join_beside(reading, &status);
+}
+
+enum lt_status lt_rss_blocks(struct lt_rss_reading *reading)
+{
+	enum lt_status status = LT_OK;
+	if (join_beside(reading, &status)) {
+		if (status != LT_OK)
+			return lt_fail_memory(reading->session);
+	} else {
+		if (reading->types == NULL)
+			LT_TRY(begin_blocks(reading));
+		if (reading->no_memory)
+			return lt_fail_memory(reading->session);
+		LT_TRY(take_pymalloc(reading, reading->view));
+	}
+	part_garbage(reading);
+	return LT_OK;
+}
+
+enum lt_status lt_rss_owners(struct lt_rss_reading *reading)
+{
 	LT_TRY(take_malloc(reading));
 	LT_TRY(take_foreign(reading));
 	take_pending(reading);

@@ -53,6 +53,8 @@ struct lt_rss_kept {
 	lt_addr memory;  /* the same: the memory behind that one */
 };
 
+struct lt_rss_beside;
+
 struct lt_rss_reading {
 	struct lt_session *session;
 	const struct lt_picture *picture;
@@ -78,6 +80,8 @@ struct lt_rss_reading {
 	uint64_t *arena_used;        /* bytes of blocks in use, of each arena of pymalloc */
 	size_t arena;                /* that the walk is in */
 	uint8_t *placed;             /* of each node: its memory is accounted for */
+	uint8_t *plain;              /* of each type: its memory holds nothing but objects */
+	struct lt_rss_beside *beside_blocks; /* the thread that walks the blocks, NULL: none */
 	struct lt_rss_pendings pending;
 	struct lt_trim_gain trim;
 	struct lt_foreign foreign;
@@ -95,7 +99,13 @@ void lt_rss_reading_deinit(struct lt_rss_reading *reading);
 /* Sets `visit`, by which objects are asked for such pointers while the picture is taken. */
 LT_MUST_CHECK enum lt_status lt_rss_ask(struct lt_rss_reading *reading);
 
-/* Counts every object, what belongs to it, and what is free beside it. */
+/* Ends that thread, whatever it was at. */
+void lt_rss_stop_beside(struct lt_rss_reading *reading);
+
+/* Counts what Python's allocator has; which nodes are alive is known. */
+LT_MUST_CHECK enum lt_status lt_rss_blocks(struct lt_rss_reading *reading);
+
+/* After that: counts every other object, what belongs to it, and what is free beside it. */
 LT_MUST_CHECK enum lt_status lt_rss_owners(struct lt_rss_reading *reading);
 
 /* A part for what nobody has claimed of each mapping: files, stacks, the rest. */

@@ -28,7 +28,8 @@ static enum lt_status find(const struct lt_view *view, struct lt_heap_graph *gra
 	}
 	LT_TRY(lt_roots_native(view, graph, roots, native));
 	for (uint32_t node = 0; node < graph->graph.node_count; node++) {
-		if (!countable(graph, node) || graph->balance[node] <= 0)
+		/* Of most there is nothing left, and it is not looked at what else they are. */
+		if (graph->balance[node] <= 0 || !countable(graph, node))
 			continue;
 		struct lt_root root = {.address = lt_heap_graph_address(graph, node),
 				       .kind = LT_ROOT_EXTERNAL,
