@@ -143,7 +143,7 @@ static enum lt_status count_buffers(struct lt_subject *subject)
 	for (uint32_t t = 0; t < type_count; t++) {
 		const struct lt_type *type = lt_types_at(picture->types, t);
 		counts[t] = type->kind == LT_KIND_OPAQUE &&
-			    lt_leaks_derives(picture, type, "mmap", "mmap");
+			    lt_picture_derives(picture, type, "mmap", "mmap");
 		any |= counts[t] != 0;
 	}
 	for (uint32_t node = 0; any && node < picture->graph.graph.node_count; node++) {

@@ -10,19 +10,7 @@ enum {
 	ITEMS_LOOKED_AT = 500,
 	REFS_LOOKED_AT = 200000, /* of a container, to find entries that are new */
 	INNER_LOOKED_AT = 8,     /* of a small record that is an entry */
-	BASES_MAX = 64,
 };
-
-bool lt_leaks_derives(const struct lt_picture *picture, const struct lt_type *type,
-		      const char *module, const char *name)
-{
-	for (int depth = 0; type != NULL && depth < BASES_MAX; depth++) {
-		if (strcmp(type->name, name) == 0 && strcmp(type->module, module) == 0)
-			return true;
-		type = type->base != 0 ? lt_types_get(picture->types, type->base) : NULL;
-	}
-	return false;
-}
 
 static bool is_value(enum lt_kind kind)
 {
@@ -56,7 +44,7 @@ static bool is_buffer(const struct lt_picture *picture, const struct lt_type *ty
 	case LT_KIND_PICKLE_BUFFER:
 		return true;
 	default:
-		return lt_leaks_derives(picture, type, "mmap", "mmap");
+		return lt_picture_derives(picture, type, "mmap", "mmap");
 	}
 }
 
@@ -89,23 +77,23 @@ bool lt_leaks_is_item(const struct lt_picture *picture, uint32_t node, enum lt_i
 	switch (item) {
 	case LT_ITEM_CALLABLE:
 		return lt_kind_is_callable(kind) ||
-		       lt_leaks_derives(picture, type, "weakref", "WeakMethod");
+		       lt_picture_derives(picture, type, "weakref", "WeakMethod");
 	case LT_ITEM_TASK:
 		return kind == LT_KIND_TASK || kind == LT_KIND_FUTURE ||
-		       lt_leaks_derives(picture, type, "asyncio.events", "Handle");
+		       lt_picture_derives(picture, type, "asyncio.events", "Handle");
 	case LT_ITEM_GENERATOR:
 		return kind == LT_KIND_GENERATOR || kind == LT_KIND_COROUTINE ||
 		       kind == LT_KIND_ASYNC_GENERATOR;
 	case LT_ITEM_EXCEPTION:
 		return lt_kind_is_exception(kind) || kind == LT_KIND_TRACEBACK;
 	case LT_ITEM_THREAD:
-		return lt_leaks_derives(picture, type, "threading", "Thread");
+		return lt_picture_derives(picture, type, "threading", "Thread");
 	case LT_ITEM_MODULE:
 		return kind == LT_KIND_MODULE;
 	case LT_ITEM_CLASS:
 		return kind == LT_KIND_TYPE;
 	case LT_ITEM_HANDLER:
-		return lt_leaks_derives(picture, type, "logging", "Handler");
+		return lt_picture_derives(picture, type, "logging", "Handler");
 	case LT_ITEM_UNTRACKED:
 		return is_value(kind) || (kind == LT_KIND_TUPLE && is_plain_tuple(picture, node));
 	case LT_ITEM_BUFFER:

@@ -269,7 +269,7 @@ static void explain_callbacks(struct explaining *e)
 static void explain_weak(struct explaining *e)
 {
 	const char *type = e->setting->type != NULL ? e->setting->type->name : "weak container";
-	if (!lt_leaks_derives(e->picture, e->setting->type, "weakref", "WeakKeyDictionary")) {
+	if (!lt_picture_derives(e->picture, e->setting->type, "weakref", "WeakKeyDictionary")) {
 		place_texts(
 			e, "weak-value-container",
 			FORMAT(e, "The entries of a %s stay: %s", type, more(e)),
@@ -413,8 +413,8 @@ static bool is_query_log(const struct explaining *e)
 {
 	return e->setting->place == LT_PLACE_INSTANCE &&
 	       strcmp(lt_text_get(&e->setting->name), "queries_log") == 0 &&
-	       lt_leaks_derives(e->picture, e->setting->type, "django.db.backends.base.base",
-				"BaseDatabaseWrapper");
+	       lt_picture_derives(e->picture, e->setting->type, "django.db.backends.base.base",
+				  "BaseDatabaseWrapper");
 }
 
 /* What says how long it may get makes it less of a suspect; the bound of Django's log is that of a mistake. */
@@ -628,10 +628,10 @@ static bool is_weak_container(const struct explaining *e)
 {
 	static const char *const names[] = {"WeakKeyDictionary", "WeakValueDictionary"};
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (lt_leaks_derives(e->picture, e->setting->type, "weakref", names[i]))
+		if (lt_picture_derives(e->picture, e->setting->type, "weakref", names[i]))
 			return true;
 	}
-	return lt_leaks_derives(e->picture, e->setting->type, "_weakrefset", "WeakSet");
+	return lt_picture_derives(e->picture, e->setting->type, "_weakrefset", "WeakSet");
 }
 
 static void choose(struct explaining *e)
@@ -652,7 +652,7 @@ static void choose(struct explaining *e)
 		explain_query_log(e);
 	else if (in_instance && is_weak_container(e))
 		explain_weak(e);
-	else if (in_instance && lt_leaks_derives(picture, setting->type, "logging", "Handler"))
+	else if (in_instance && lt_picture_derives(picture, setting->type, "logging", "Handler"))
 		explain_records(e);
 	else if (mostly(holding, LT_ITEM_HANDLER))
 		explain_handlers(e);

@@ -95,9 +95,6 @@ void lt_leaks_tell_two(struct lt_suspecting *suspecting, const struct lt_growth_
 		       struct lt_suspect *suspect);
 
 /* leaks_items.c */
-/* True when the type or one of its bases is that class. */
-bool lt_leaks_derives(const struct lt_picture *picture, const struct lt_type *type,
-		      const char *module, const char *name);
 bool lt_leaks_is_item(const struct lt_picture *picture, uint32_t node, enum lt_item item);
 /* Looks at what a container holds. */
 void lt_holding_look(struct lt_suspecting *suspecting, const struct lt_growth_point *point,

@@ -6,6 +6,10 @@
 #include "analysis/threads.h"
 #include "base/cleanup.h"
 
+#include <string.h>
+
+enum { BASES_MAX = 64 };
+
 /*
  * Costs of a step on the way to an object, by the kind of what is left: what a user names (modules,
  * attributes, items) is cheap, what only an expert reaches (frames, type internals, C state) is dear.
@@ -402,4 +406,15 @@ uint32_t lt_picture_walk(const struct lt_picture *picture, uint32_t node)
 	if (picture->source.ops == NULL || picture->source.ops->walk == NULL)
 		return picture->graph.graph.node_count;
 	return picture->source.ops->walk(picture->source.ctx, node);
+}
+
+bool lt_picture_derives(const struct lt_picture *picture, const struct lt_type *type,
+			const char *module, const char *name)
+{
+	for (int depth = 0; type != NULL && depth < BASES_MAX; depth++) {
+		if (strcmp(type->name, name) == 0 && strcmp(type->module, module) == 0)
+			return true;
+		type = type->base != 0 ? lt_types_get(picture->types, type->base) : NULL;
+	}
+	return false;
 }

@@ -117,4 +117,8 @@ bool lt_picture_number(const struct lt_picture *picture, uint32_t node, enum lt_
 bool lt_picture_text(const struct lt_picture *picture, uint32_t node, enum lt_detail detail,
 		     struct lt_text *text);
 
+/* True when the type is the one of that module and name, or derives from it. */
+bool lt_picture_derives(const struct lt_picture *picture, const struct lt_type *type,
+			const char *module, const char *name);
+
 #endif

@@ -197,7 +197,9 @@ static void add_up(const struct lt_rss_reading *reading, struct lt_rss *rss)
 		const struct lt_smap *smap = &smaps->list.data[i];
 		uint64_t size = smap->mapping.end - smap->mapping.start;
 		rss->huge_bytes += smap->huge;
-		if (lt_mapping_may_hold_heap(&smap->mapping) && size > smap->rss + smap->swap)
+		if ((lt_mapping_may_hold_heap(&smap->mapping) ||
+		     strncmp(smap->mapping.path, "/dev/zero", 9) == 0) &&
+		    size > smap->rss + smap->swap)
 			rss->untouched_bytes += size - smap->rss - smap->swap;
 	}
 }

@@ -166,6 +166,47 @@ ready(blocks=sys.getallocatedblocks())
         assert found["allocator"].startswith("glibc") and found["allocator"].endswith("beside CPython's mimalloc"), found["allocator"]
 
 
+@pytest.mark.parametrize("shared", [True, False])
+def test_memory_that_was_never_touched_is_beside(interpreter, lowtide, shared):
+    script = f"""
+import mmap
+wait_line()
+held = mmap.mmap(-1, 300 << 20, flags=mmap.MAP_ANONYMOUS | mmap.{'MAP_SHARED' if shared else 'MAP_PRIVATE'})
+for at in range(0, 100 << 20, 4096):
+    held[at] = 1
+ready()
+"""
+    with Target(interpreter, script, wait=False) as target:
+        target.send()
+        target.wait_ready()
+        target.wait_asleep()
+        found = rss(lowtide, target)
+        assert found["explained_ratio"] > 0.97 and found["rss_bytes"] > 100 << 20
+        # Stacks of threads and free ends of heaps are beside it.
+        assert 200 << 20 <= found["untouched_bytes"] < 240 << 20, found["untouched_bytes"]
+
+
+def test_a_mapping_that_the_kernel_joined_with_another(interpreter, lowtide):
+    """Memory of C code comes right below that of an mmap object, and both are one mapping."""
+    script = """
+import ctypes, mmap
+libc = ctypes.CDLL(None)
+libc.mmap.restype = ctypes.c_void_p
+libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t] + [ctypes.c_int] * 3 + [ctypes.c_long]
+libc.memset.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t]
+held = mmap.mmap(-1, 80 << 20, flags=mmap.MAP_ANONYMOUS | mmap.MAP_PRIVATE)
+held.write(b"x" * (80 << 20))
+libc.memset(libc.mmap(None, 1 << 20, 3, 0x22, -1, 0), 1, 1 << 20)
+ready()
+"""
+    with Target(interpreter, script) as target:
+        target.wait_asleep()
+        found = rss(lowtide, target)
+        assert found["explained_ratio"] > 0.97, found["parts"]
+        held, = (part for part in found["parts"] if part["name"] == "live objects: mmap.mmap")
+        assert abs(held["bytes"] - (80 << 20)) < 1 << 20, found["parts"]
+
+
 def test_a_process_that_uses_its_arenas_has_no_pins(interpreter, lowtide):
     with Target(interpreter, "held = [(i, str(i)) for i in range(200_000)]\nready()") as target:
         target.wait_asleep()
