@@ -9,6 +9,7 @@ enum {
 	FREE_LEAST = 16 << 20,  /* free memory worth a word */
 	FREE_GREAT = 128 << 20, /* worth more than a word */
 	OTHER_LEAST = 64 << 20, /* memory of no Python object that is worth a word */
+	TRIM_LEAST = 1 << 20,   /* worth a call */
 	SWAP_LEAST = 16 << 20,
 	HUGE_LEAST = 32 << 20,
 	ARENAS_LEAST = 4,
@@ -74,6 +75,17 @@ static void add_pin(struct lt_findings *findings, struct lt_finding *finding,
 	if (*pin->expression == '\0')
 		lt_finding_string(findings, finding, "survivor", pin->note);
 	finding->expression = lt_finding_format(findings, "%s", pin->expression);
+	finding->where = lt_finding_format(findings, "%s", pin->where);
+}
+
+/* Who survives, for the sentence on what to change. */
+static const char *survivor(struct lt_findings *findings, const struct lt_rss_pin *pin)
+{
+	if (pin == NULL)
+		return "the survivors";
+	return *pin->expression == '\0'
+		       ? pin->type
+		       : lt_finding_format(findings, "%s, such as %s", pin->type, pin->expression);
 }
 
 static bool pinned(struct lt_findings *findings, const struct lt_memory_state *state)
@@ -114,7 +126,7 @@ static bool pinned(struct lt_findings *findings, const struct lt_memory_state *s
 		"PYTHONMALLOC=malloc under jemalloc or mimalloc would hold: `lowtide "
 		"try-allocators "
 		"-- COMMAND`.",
-		pin != NULL ? pin->type : "the objects named by lowtide rss");
+		survivor(findings, pin));
 	return true;
 }
 
@@ -134,22 +146,23 @@ static bool too_many_arenas(struct lt_findings *findings, const struct lt_memory
 	if (state->arena_max > 0)
 		lt_finding_int(findings, finding, "arena_max", state->arena_max);
 	lt_finding_int(findings, finding, "trim_gain_bytes", state->rss.trim_gain_bytes);
+	add_pin(findings, finding, find_pin(state, "malloc heap"));
 	finding->title =
 		lt_finding_format(findings, "%s malloc arenas of threads keep %s of free memory",
 				  lt_findings_count(findings, state->thread_arenas),
 				  lt_findings_bytes(findings, bytes));
-	finding->explanation =
-		lt_finding_format(findings,
-				  "malloc gives threads arenas of their own, eight for each "
-				  "processor at most. What is "
-				  "free in one serves no thread of another, and does not go back "
-				  "by itself. There are "
-				  "%s beside the main one, for %s threads now; of what is free in "
-				  "them and in the main "
-				  "one, malloc_trim(0) would give back %s.",
-				  lt_findings_count(findings, state->thread_arenas),
-				  lt_findings_count(findings, state->threads),
-				  lt_findings_bytes(findings, state->rss.trim_gain_bytes));
+	finding->explanation = lt_finding_format(
+		findings,
+		"malloc gives threads arenas of their own, eight for each "
+		"processor at most. What is "
+		"free in one serves no thread of another, and does not go back "
+		"by itself. There are "
+		"%s beside the main one, for %s thread%s now; of what is free in "
+		"them and in the main "
+		"one, malloc_trim(0) would give back %s.",
+		lt_findings_count(findings, state->thread_arenas),
+		lt_findings_count(findings, state->threads), state->threads == 1 ? "" : "s",
+		lt_findings_bytes(findings, state->rss.trim_gain_bytes));
 	finding->fix = lt_finding_format(
 		findings,
 		"Start the service with MALLOC_ARENA_MAX=%s in its environment: Python holds the "
@@ -428,13 +441,17 @@ static const char *limit_fix(struct lt_findings *findings, const struct lt_memor
 		       "is "
 		       "promised counts here, not what is used. A fork promises the whole of a big "
 		       "process once more: use spawn or forkserver.";
+	const char *trim = "";
+	if (state->rss.trim_gain_bytes >= TRIM_LEAST)
+		trim = lt_finding_format(findings, "`lowtide trim %d` gives back %s, ",
+					 (int)state->pid,
+					 lt_findings_bytes(findings, state->rss.trim_gain_bytes));
 	return lt_finding_format(
 		findings,
-		"Raise the limit, or need less: `lowtide trim %d` gives back what is free, the "
-		"other "
-		"findings say what is held. Work in chunks or with mmap, and run fewer workers: "
-		"the group's memory divided by the RSS of one that has worked.",
-		(int)state->pid);
+		"Raise the limit, or need less: %sthe other findings and the biggest containers "
+		"say what is held. Work in chunks or with mmap, and run fewer workers: the group's "
+		"memory divided by the RSS of one that has worked.",
+		trim);
 }
 
 static void near_limit(struct lt_findings *findings, const struct lt_memory_state *state,

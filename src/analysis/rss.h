@@ -38,9 +38,11 @@ LT_VEC(lt_rss_parts, struct lt_rss_part);
 /* A kind of object that keeps memory from going back: one survivor in an otherwise free arena, heap or mapping. */
 struct lt_rss_pin {
 	const char *expression; /* that reaches one of them, "" when none is known */
-	const char *note;       /* what is known of it where no expression is, "" else */
-	lt_addr address;        /* of the same: an object, or memory of none; 0: not known */
-	const char *type;       /* of the survivors */
+	const char
+		*where;   /* the source that it leads to: a file, a line of it; "" when not known */
+	const char *note; /* what is known of it where no expression is, "" else */
+	lt_addr address;  /* of the same: an object, or memory of none; 0: not known */
+	const char *type; /* of the survivors */
 	uint64_t count;
 	uint64_t holds_bytes; /* resident memory that would go back if they went */
 	const char *layer; /* "pymalloc arena", "malloc heap", or "malloc top": the end of a heap */

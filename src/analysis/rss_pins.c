@@ -139,6 +139,7 @@ static enum lt_status add_pin(const struct lt_rss_reading *reading, struct lt_rs
 {
 	LT_CLEANUP(lt_text_deinit) struct lt_text expression = {0};
 	LT_CLEANUP(lt_text_deinit) struct lt_text note = {0};
+	LT_CLEANUP(lt_text_deinit) struct lt_text where = {0};
 	lt_addr address = kept->memory;
 	char name[LT_RSS_NAME];
 	if (index == reading->type_count)
@@ -148,7 +149,7 @@ static enum lt_status add_pin(const struct lt_rss_reading *reading, struct lt_rs
 	else
 		lt_rss_type_name(reading, index, name, sizeof(name));
 	if (kept->sample != LT_NO_NODE)
-		lt_expression_write(expressions, kept->sample, &expression, NULL);
+		lt_expression_write(expressions, kept->sample, &expression, &where);
 	if (kept->sample != LT_NO_NODE)
 		address = lt_picture_address(reading->picture, kept->sample);
 	if (expression.length == 0)
@@ -156,6 +157,7 @@ static enum lt_status add_pin(const struct lt_rss_reading *reading, struct lt_rs
 	const struct lt_rss_pin pin = {
 		.expression =
 			lt_arena_copy(&rss->strings, lt_text_get(&expression), expression.length),
+		.where = lt_arena_copy(&rss->strings, lt_text_get(&where), where.length),
 		.note = lt_arena_copy(&rss->strings, lt_text_get(&note), note.length),
 		.address = address,
 		.type = lt_arena_copy(&rss->strings, name, strlen(name)),
@@ -163,9 +165,9 @@ static enum lt_status add_pin(const struct lt_rss_reading *reading, struct lt_rs
 		.holds_bytes = kept->holds,
 		.layer = layer,
 	};
-	return pin.expression != NULL && pin.note != NULL && pin.type != NULL &&
-			       !expression.failed && !note.failed &&
-			       lt_rss_pins_push(&rss->pins, pin)
+	return pin.expression != NULL && pin.where != NULL && pin.note != NULL &&
+			       pin.type != NULL && !expression.failed && !where.failed &&
+			       !note.failed && lt_rss_pins_push(&rss->pins, pin)
 		       ? LT_OK
 		       : lt_fail_memory(reading->session);
 }
