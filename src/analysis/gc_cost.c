@@ -11,8 +11,8 @@ static const struct lt_gc_costs usual = {
 	.each_ns = 1200,
 	.look_ns = 12,
 	.free_ns = 36,
-	.look_far = 0.12,
-	.free_far = 0.3,
+	.look_far = 0.5,
+	.free_far = 0.5,
 	.spread = 0.2,
 };
 
@@ -54,7 +54,7 @@ static double far_ns_of(const struct lt_gc_costs *costs, double candidates)
 double lt_gc_collection_ns(const struct lt_gc_costs *costs, double candidates, double collected)
 {
 	/* What stays lies as it was made, in order, and so is at hand sooner than what is freed. */
-	static const double in_order = 4;
+	static const double in_order = 2;
 	double look_ns = costs->look_far * far_ns_of(costs, candidates / in_order);
 	double far_ns = far_ns_of(costs, candidates);
 	double ns = costs->each_ns + candidates * (costs->look_ns + look_ns) +

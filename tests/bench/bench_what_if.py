@@ -7,11 +7,14 @@ garbage that waits, at most: objects that units of work which are over left for 
 resident memory would measure the allocator's arenas, too. Times are wall-clock times, or, with
 --cpu (for a machine that has more to do), processor time of the thread.
 
-    bench_what_if.py [--cpu] [--python LABEL] [--only WORKLOAD] [--runs N] [--scale X] [--keep DIRECTORY]
-    bench_what_if.py --from DIRECTORY
+    bench_what_if.py [--cpu] [--python LABEL] [--only WORKLOAD] [--rounds N] [--scale X] [--keep DIRECTORY]
+    bench_what_if.py --from DIRECTORY [--python LABEL] [--only WORKLOAD]
 
---keep stores what was recorded and what was really so, which is not run again when it is there; --from puts another model on
-both without any run.
+A machine is faster in one minute than in the next. So a round is a recording and, right after it, one run with each setting, and a cell is the
+median over the rounds of predicted to real. The last lines say in how many cells what was really run repeats itself that well, in each
+round, by what was recorded in the round: no model can be right in the others but by chance.
+
+--keep stores what was recorded and what was really so; --from puts another model on both without any run.
 """
 import argparse
 import json
@@ -19,6 +22,7 @@ import shutil
 import statistics
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -71,24 +75,18 @@ def run_once(interpreter, workload: str, units: int, setting: str, cpu: bool, wa
     return figures
 
 
-def median_run(runs: list[dict]) -> dict:
-    return {key: statistics.median(run[key] for run in runs) for key in WANTED} | {
-        name: [statistics.median(run[name][g] for run in runs) for g in range(3)] for name in ("by_generation", "ms_by_generation")}
-
-
-def met(name: str, predicted: float, real: float) -> bool:
-    share, least = WANTED[name]
-    return abs(predicted - real) <= max(share * real, least)
+def ratio(name: str, a: float, b: float) -> float:
+    """Of two figures neither of which can be told from nothing: 1."""
+    least = WANTED[name][1]
+    return 1.0 if abs(a - b) <= least else a / b if b > 0 else float("inf")
 
 
 def settings_words() -> list[str]:
     return [word for setting in SETTINGS for word in ("--what-if", setting)]
 
 
-def record(interpreter, workload: str, units: int, options) -> tuple[dict, dict]:
+def record(interpreter, workload: str, units: int, options, kept: Path | None) -> tuple[dict, dict]:
     """Figures of a run with the usual settings, and the model's."""
-    kept = options.keep and options.keep / f"{interpreter.label}-{workload}"
-
     def watch(pid: int, log: Path):
         more = ["--keep", f"{kept}.recording"] if kept else []
         tool = subprocess.Popen([TOOL, "--log", log, "--cpu", str(int(options.cpu)), *more, *settings_words(), str(pid)],
@@ -106,39 +104,88 @@ def model_again(kept: str, cpu: bool) -> tuple[dict, dict]:
     return read_log(Path(f"{kept}.log"), cpu), json.loads(out.splitlines()[-1])
 
 
+@dataclass
+class Round:
+    """A recording, the model that was fitted on it, and what was really so with each setting."""
+    recorded: dict
+    model: dict
+    truths: list[dict]
+
+
+def pair(name: str, one: Round, at: int) -> tuple[float, float]:
+    """Predicted and real, of the setting at that place."""
+    predicted, real = one.model["what_if"][at], one.truths[at]
+    key = {"garbage": "garbage_peak"}.get(name, name)
+    return sum(predicted["collections"]) if name == "collections" else predicted[key], real[name]
+
+
 class Table:
     """Prints cells, and counts those that are met."""
 
     def __init__(self, verbose: bool) -> None:
         self.verbose = verbose
-        self.counts = {name: [0, 0] for name in WANTED}
+        self.all = 0
+        self.met = dict.fromkeys(WANTED, 0)
+        self.repeated = dict.fromkeys(WANTED, 0)
+        self.met_of_repeated = dict.fromkeys(WANTED, 0)
 
-    def workload(self, name: str, recorded: dict, model: dict, truths: list[dict]) -> None:
-        itself = model["itself"]
-        print(f"{name}: recorded {recorded['by_generation']} collections, {recorded['gc_time_ms']:.0f} ms of "
-              f"{recorded['seconds']:.1f} s, worst {recorded['pause_max_ms']:.2f} ms, garbage {recorded['garbage']:.0f}; "
-              f"replayed {itself['collections']}, {itself['gc_time_ms']:.0f} ms, "
-              f"{itself['pause_max_ms']:.2f} ms, {itself['garbage_peak']:.0f}")
-        if self.verbose:
-            print("   ", json.dumps(model["model"]))
-        for predicted, real in zip(model["what_if"], truths):
-            pairs = {"collections": (sum(predicted["collections"]), real["collections"]),
-                     "gc_time_ms": (predicted["gc_time_ms"], real["gc_time_ms"]),
-                     "pause_max_ms": (predicted["pause_max_ms"], real["pause_max_ms"]),
-                     "garbage": (predicted["garbage_peak"], real["garbage"])}
+    def workload(self, name: str, rounds: list[Round]) -> None:
+        for one in rounds:
+            recorded, itself = one.recorded, one.model["itself"]
+            print(f"{name}: recorded {recorded['by_generation']} collections, {recorded['gc_time_ms']:.0f} ms of "
+                  f"{recorded['seconds']:.1f} s, worst {recorded['pause_max_ms']:.2f} ms, garbage {recorded['garbage']:.0f}; "
+                  f"replayed {itself['collections']}, {itself['gc_time_ms']:.0f} ms, "
+                  f"{itself['pause_max_ms']:.2f} ms, {itself['garbage_peak']:.0f}")
+            if self.verbose:
+                print("   ", json.dumps(one.model["model"]))
+        for at, setting in enumerate(SETTINGS):
+            self.all += 1
             cells = []
-            for key, (a, b) in pairs.items():
-                good = met(key, a, b)
-                self.counts[key][0] += good
-                self.counts[key][1] += 1
-                cells.append(f"{a:.5g}/{b:.5g}{'' if good else ' *'}")
-            print(f"  {predicted['setting']:14} {'  '.join(f'{cell:>22}' for cell in cells)}   {predicted['collections']} "
-                  f"{real['by_generation']} {[round(ms) for ms in predicted['gc_ms']]} {[round(ms) for ms in real['ms_by_generation']]}",
-                  flush=True)
+            for key, (share, _) in WANTED.items():
+                pairs = [pair(key, one, at) for one in rounds]
+                of = statistics.median(ratio(key, *both) for both in pairs)
+                good = abs(of - 1) <= share
+                self.met[key] += good
+                repeats = self.repeats(key, rounds, at)
+                self.repeated[key] += repeats
+                self.met_of_repeated[key] += good and repeats
+                a, b = (statistics.median(both[i] for both in pairs) for i in range(2))
+                cells.append(f"{a:.5g}/{b:.5g} {of:.2f}{'' if good else ' *'}")
+            first = rounds[0].model["what_if"][at], rounds[0].truths[at]
+            print(f"  {setting:12} {'  '.join(f'{cell:>24}' for cell in cells)}   {first[0]['collections']} "
+                  f"{first[1]['by_generation']} {[round(ms) for ms in first[0]['gc_ms']]} "
+                  f"{[round(ms) for ms in first[1]['ms_by_generation']]}", flush=True)
+
+    @staticmethod
+    def repeats(key: str, rounds: list[Round], at: int) -> bool:
+        """Whether what was really so is close to the median of the rounds, each by its recording, in every round."""
+        figures = [one.truths[at][key] / max(one.recorded[key], 1e-9) for one in rounds]
+        middle = statistics.median(figures)
+        off = [abs(ratio(key, f * one.recorded[key], middle * one.recorded[key]) - 1) for f, one in zip(figures, rounds)]
+        return max(off) <= WANTED[key][0]
 
     def results(self) -> None:
-        for name, (good, all_of) in self.counts.items():
-            print(f"RESULT what-if {name} within {WANTED[name][0]:.0%} | {good} of {all_of} | | {good / max(all_of, 1):.2f} | 1.0")
+        for name, (share, _) in WANTED.items():
+            print(f"RESULT what-if {name} within {share:.0%} | {self.met[name]} of {self.all} | | "
+                  f"{self.met[name] / max(self.all, 1):.2f} | 1.0")
+        for name, (share, _) in WANTED.items():
+            repeated = self.repeated[name]
+            print(f"RESULT really run, {name} repeats itself within {share:.0%} | {repeated} of {self.all}, of which "
+                  f"{self.met_of_repeated[name]} are predicted | | {self.met_of_repeated[name] / max(repeated, 1):.2f} | 1.0")
+
+
+def again(options, table: Table) -> None:
+    """Rounds that were kept, by workload."""
+    kept: dict[str, list[Round]] = {}
+    for path in sorted(options.kept.glob("**/*.truth")):
+        truth = json.loads(path.read_text())
+        label, workload = path.stem.split("-")[:2]
+        if (options.python or label) != label or workload not in (options.only or workload).split(","):
+            continue
+        one = Round(*model_again(str(path.with_suffix("")), truth["cpu"]), truth["runs"])
+        kept.setdefault(f"{label}-{workload}", []).append(one)
+    for name, rounds in kept.items():
+        table.workload(name, rounds)
 
 
 def main() -> int:
@@ -146,7 +193,7 @@ def main() -> int:
     parser.add_argument("--cpu", action="store_true")
     parser.add_argument("--python")
     parser.add_argument("--only")
-    parser.add_argument("--runs", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--scale", type=float, default=1)
     parser.add_argument("--keep", type=Path)
     parser.add_argument("--from", type=Path, dest="kept")
@@ -157,10 +204,7 @@ def main() -> int:
         return 77
     table = Table(options.v)
     if options.kept:
-        for path in sorted(options.kept.glob("*.truth")):
-            truth = json.loads(path.read_text())
-            recorded, model = model_again(str(path.with_suffix("")), truth["cpu"])
-            table.workload(path.stem, recorded, model, truth["runs"])
+        again(options, table)
         table.results()
         return 0
     chosen = next((i for i in interpreters() if i.label == options.python), None) or newest()
@@ -169,16 +213,15 @@ def main() -> int:
         if workload not in (options.only.split(",") if options.only else UNITS):
             continue
         units = int(units * options.scale)
-        recorded, model = record(chosen, workload, units, options)
-        kept = options.keep and options.keep / f"{chosen.label}-{workload}.truth"
-        if kept and kept.exists():
-            truths = json.loads(kept.read_text())["runs"]
-        else:
-            truths = [median_run([run_once(chosen, workload, units, setting, options.cpu) for _ in range(options.runs)])
-                      for setting in SETTINGS]
-        if kept:
-            kept.write_text(json.dumps({"cpu": options.cpu, "runs": truths}))
-        table.workload(workload, recorded, model, truths)
+        rounds = []
+        for number in range(options.rounds):
+            kept = options.keep and options.keep / f"{chosen.label}-{workload}-{number + 1}"
+            recorded, model = record(chosen, workload, units, options, kept)
+            truths = [run_once(chosen, workload, units, setting, options.cpu) for setting in SETTINGS]
+            if kept:
+                Path(f"{kept}.truth").write_text(json.dumps({"cpu": options.cpu, "runs": truths}))
+            rounds.append(Round(recorded, model, truths))
+        table.workload(workload, rounds)
     table.results()
     return 0
 

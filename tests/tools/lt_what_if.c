@@ -79,7 +79,7 @@ static enum lt_status read_log(struct lt_session *session, const struct options 
 	return LT_OK;
 }
 
-/* Samples of before the start and after the end go. */
+/* Samples of before the start go, but for the last, and those after the end: the service's own last collection is in these. */
 static void trim(struct lt_gc_recording *recording)
 {
 	struct lt_gc_samples *samples = &recording->samples;
@@ -87,7 +87,7 @@ static void trim(struct lt_gc_recording *recording)
 	for (size_t i = 0; i < samples->count; i++) {
 		bool before =
 			i + 1 < samples->count && samples->data[i + 1].at_ns < recording->start_ns;
-		bool after = i > 0 && samples->data[i - 1].at_ns > recording->end_ns;
+		bool after = samples->data[i].at_ns > recording->end_ns;
 		if (!before && !after)
 			samples->data[kept++] = samples->data[i];
 	}
@@ -277,6 +277,8 @@ static enum lt_status again(struct lt_session *session, const struct options *op
 	enum lt_status status = load(session, options->from, &recording);
 	if (status == LT_OK)
 		status = read_log(session, options, &recording);
+	if (status == LT_OK)
+		trim(&recording);
 	if (status == LT_OK)
 		status = predict(session, options, &recording);
 	lt_gc_recording_deinit(&recording);
