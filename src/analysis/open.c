@@ -88,6 +88,8 @@ static enum lt_status open_steps(struct full_look *full, pid_t pid,
 	};
 	const struct lt_freeze_options freeze = {.mode = options->mode,
 						 .ignore_headroom = options->ignore_headroom};
+	if (options->before != NULL)
+		LT_TRY(options->before(options->ctx, session, look->process));
 	LT_TRY(lt_freeze_begin(session, look->process, &probe, &freeze, &look->freeze));
 	/* The picture is of now: so are its mappings. */
 	if (options->mode != LT_MODE_LIVE)

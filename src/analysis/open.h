@@ -42,6 +42,10 @@ void lt_identity_deinit(struct lt_identity *identity);
 struct lt_look_options {
 	enum lt_mode mode;
 	bool ignore_headroom; /* as in struct lt_freeze_options */
+	/* Called with the process before it is frozen; NULL: nothing is to be done then. */
+	enum lt_status (*before)(void *ctx, struct lt_session *session,
+				 const struct lt_process *process);
+	void *ctx;
 };
 
 struct lt_view;

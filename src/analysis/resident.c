@@ -1,41 +1,78 @@
 #include "analysis/resident.h"
 
+#include "heap/pymalloc.h"
+
 #include <stdlib.h>
 
-enum { PAGE_BITS = 12, PAGE = 1 << PAGE_BITS };
+enum { PAGE_BITS = 12, PAGE = 1 << PAGE_BITS, SHARED_LEAST = 1 << 20 };
 
 /* A mapping of more addresses than this has its figure only: 8 TiB. */
 #define BYTES_BY_PAGE ((uint64_t)1 << 43)
 
-enum lt_status lt_resident_take(struct lt_session *session, const struct lt_process *process,
-				struct lt_resident *ret_resident)
+typedef bool page_reader(const struct lt_process *process, lt_addr start, lt_addr end,
+			 uint64_t *bits);
+
+static enum lt_status take(struct lt_session *session, const struct lt_process *process,
+			   struct lt_resident *resident, page_reader *read)
 {
-	struct lt_resident resident = {.by_page = true};
-	LT_TRY(lt_smaps_read(session, process, &resident.smaps));
-	size_t count = resident.smaps.list.count;
-	resident.mappings = calloc(count + 1, sizeof(*resident.mappings));
-	if (resident.mappings == NULL) {
-		lt_resident_deinit(&resident);
+	size_t count = resident->smaps.list.count;
+	resident->by_page = true;
+	resident->mappings = calloc(count + 1, sizeof(*resident->mappings));
+	if (resident->mappings == NULL)
 		return lt_fail_memory(session);
-	}
 	for (size_t i = 0; i < count; i++) {
-		const struct lt_smap *smap = &resident.smaps.list.data[i];
-		struct lt_resident_mapping *mapping = &resident.mappings[i];
+		const struct lt_smap *smap = &resident->smaps.list.data[i];
+		struct lt_resident_mapping *mapping = &resident->mappings[i];
 		uint64_t size = smap->mapping.end - smap->mapping.start;
 		mapping->start = smap->mapping.start;
 		mapping->end = smap->mapping.end;
-		if (smap->rss == 0 || size > BYTES_BY_PAGE || !resident.by_page)
+		if (smap->rss == 0 || size > BYTES_BY_PAGE || !resident->by_page)
 			continue;
 		mapping->pages = calloc((size / PAGE + 63) / 64, sizeof(uint64_t));
-		if (mapping->pages == NULL) {
-			lt_resident_deinit(&resident);
+		if (mapping->pages == NULL)
 			return lt_fail_memory(session);
-		}
-		if (!lt_smaps_resident(process, mapping->start, mapping->end, mapping->pages)) {
+		if (!read(process, mapping->start, mapping->end, mapping->pages)) {
 			free(mapping->pages);
 			mapping->pages = NULL;
-			resident.by_page = false;
+			resident->by_page = false;
 		}
+	}
+	return LT_OK;
+}
+
+enum lt_status lt_resident_take_shared(struct lt_session *session, const struct lt_process *process,
+				       struct lt_resident *ret_resident)
+{
+	struct lt_resident resident = {0};
+	uint64_t shared = 0;
+	LT_TRY(lt_smaps_read(session, process, &resident.smaps));
+	for (size_t i = 0; i < resident.smaps.list.count; i++) {
+		struct lt_smap *smap = &resident.smaps.list.data[i];
+		smap->rss = lt_mapping_may_hold_heap(&smap->mapping)
+				    ? smap->shared_clean + smap->shared_dirty
+				    : 0;
+		shared += smap->rss;
+	}
+	enum lt_status status = LT_OK;
+	if (shared >= SHARED_LEAST)
+		status = take(session, process, &resident, lt_smaps_shared);
+	if (status != LT_OK) {
+		lt_resident_deinit(&resident);
+		return status;
+	}
+	*ret_resident = resident;
+	return LT_OK;
+}
+
+enum lt_status lt_resident_take(struct lt_session *session, const struct lt_process *process,
+				struct lt_resident *ret_resident)
+{
+	struct lt_resident resident = {0};
+	LT_TRY(lt_smaps_read(session, process, &resident.smaps));
+	enum lt_status status = take(session, process, &resident, lt_smaps_resident);
+	if (status != LT_OK) {
+		lt_resident_deinit(&resident);
+		return status;
 	}
 	*ret_resident = resident;
 	return LT_OK;

@@ -30,6 +30,13 @@ struct lt_resident {
 LT_MUST_CHECK enum lt_status lt_resident_take(struct lt_session *session,
 					      const struct lt_process *process,
 					      struct lt_resident *ret_resident);
+/*
+ * The same of the pages of its private anonymous memory that other processes have too, to be read before the process is
+ * frozen: in a frozen copy all are shared. `by_page` is false when they cannot be told, or are next to none.
+ */
+LT_MUST_CHECK enum lt_status lt_resident_take_shared(struct lt_session *session,
+						     const struct lt_process *process,
+						     struct lt_resident *ret_resident);
 void lt_resident_deinit(struct lt_resident *resident);
 
 /* The first mapping that ends behind `at`, looked for at `last` first; the number of mappings when there is none. */

@@ -102,16 +102,19 @@ static enum lt_status add_tally(struct lt_rss_reading *reading, struct lt_rss *r
 {
 	if (tally->held == 0)
 		return LT_OK;
-	return lt_rss_add(reading->session, rss,
-			  (struct lt_rss_part){
-				  .layer = layer,
-				  .name = name,
-				  .detail = detail,
-				  .bytes = tally->bytes,
-				  .held_bytes = tally->held,
-				  .shared_bytes = (uint64_t)((double)tally->bytes * shared),
-				  .count = tally->count,
-			  });
+	return lt_rss_add(
+		reading->session, rss,
+		(struct lt_rss_part){
+			.layer = layer,
+			.name = name,
+			.detail = detail,
+			.bytes = tally->bytes,
+			.held_bytes = tally->held,
+			.shared_bytes = reading->shared != NULL
+						? tally->shared
+						: (uint64_t)((double)tally->bytes * shared),
+			.count = tally->count,
+		});
 }
 
 static int by_tally(const void *left, const void *right, void *tallies)
@@ -152,6 +155,7 @@ static enum lt_status add_types(struct lt_rss_reading *reading, struct lt_rss *r
 			(double)tally->bytes >= TYPE_SHARE * (double)reading->resident.smaps.rss;
 		if (i >= TYPES_SHOWN || tally->bytes == 0 || (i >= TYPES_ALWAYS && !great)) {
 			rest.bytes += tally->bytes;
+			rest.shared += tally->shared;
 			rest.held += tally->held;
 			rest.count += tally->count;
 			others += tally->count > 0;
@@ -256,11 +260,15 @@ static enum lt_status read_parts(struct lt_subject *subject, struct lt_rss_readi
 	return LT_OK;
 }
 
-enum lt_status lt_rss_read(struct lt_subject *subject, struct lt_rss *ret_rss)
+enum lt_status lt_rss_read(struct lt_subject *subject, struct lt_resident *shared,
+			   struct lt_rss *ret_rss)
 {
 	LT_CLEANUP(lt_rss_deinit) struct lt_rss rss = {0};
 	LT_CLEANUP(lt_rss_reading_deinit)
-	struct lt_rss_reading reading = {.session = subject->session};
+	struct lt_rss_reading reading = {
+		.session = subject->session,
+		.shared = shared != NULL && shared->by_page ? shared : NULL,
+	};
 	LT_TRY(read_parts(subject, &reading, &rss));
 	*ret_rss = rss;
 	rss = (struct lt_rss){0};

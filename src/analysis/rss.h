@@ -66,11 +66,15 @@ struct lt_rss {
 	struct lt_arena strings;
 };
 
+struct lt_resident;
+
 /*
+ * `shared` is that of lt_resident_take_shared(), from before the freeze; NULL: not known.
  * `subject` is a process whose picture is not taken yet. It lets go of the target at the end (lt_subject_end()): what is shared with other processes
  * shows only when the frozen copy is gone.
  */
-LT_MUST_CHECK enum lt_status lt_rss_read(struct lt_subject *subject, struct lt_rss *ret_rss);
+LT_MUST_CHECK enum lt_status lt_rss_read(struct lt_subject *subject, struct lt_resident *shared,
+					 struct lt_rss *ret_rss);
 /* "objects", "pymalloc", ...: as in JSON. */
 const char *lt_rss_layer_name(enum lt_rss_layer layer);
 void lt_rss_deinit(struct lt_rss *rss);

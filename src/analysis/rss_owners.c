@@ -30,10 +30,22 @@ enum {
 	PAGE = 4096,
 };
 
+/* Of the resident bytes of a range those that other processes have too, as far as that is known by page. */
+static uint64_t shared_of(struct lt_rss_reading *reading, lt_addr start, lt_addr end,
+			  uint64_t bytes)
+{
+	if (reading->shared == NULL)
+		return 0;
+	uint64_t shared = lt_resident_bytes(reading->shared, start, end);
+	return shared < bytes ? shared : bytes;
+}
+
 static void tally(struct lt_rss_reading *reading, struct lt_rss_tally *to, lt_addr start,
 		  uint64_t size, uint64_t count)
 {
-	to->bytes += lt_resident_claim(&reading->resident, start, start + size);
+	uint64_t bytes = lt_resident_claim(&reading->resident, start, start + size);
+	to->bytes += bytes;
+	to->shared += shared_of(reading, start, start + size, bytes);
 	to->held += size;
 	to->count += count;
 }
@@ -389,14 +401,18 @@ static void part_garbage(struct lt_rss_reading *reading)
 		struct lt_rss_tally *from = tally_of_type(reading, picture->graph.type[node]);
 		struct lt_rss_tally *to = &reading->fixed[LT_RSS_GARBAGE];
 		uint64_t bytes = lt_resident_bytes(&reading->resident, block.start, block.end);
+		uint64_t shared = shared_of(reading, block.start, block.end, bytes);
 		uint64_t held = block.end - block.start;
 		/* A target that runs may have changed between the note and the walk. */
-		if (from->bytes < bytes || from->held < held || from->count == 0)
+		if (from->bytes < bytes || from->held < held || from->count == 0 ||
+		    from->shared < shared)
 			continue;
 		from->bytes -= bytes;
+		from->shared -= shared;
 		from->held -= held;
 		from->count--;
 		to->bytes += bytes;
+		to->shared += shared;
 		to->held += held;
 		to->count++;
 	}

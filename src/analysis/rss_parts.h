@@ -13,8 +13,9 @@
 #include "heap/wordmap.h"
 
 struct lt_rss_tally {
-	uint64_t bytes; /* resident */
-	uint64_t held;  /* mapped */
+	uint64_t bytes;  /* resident */
+	uint64_t shared; /* of these bytes, where it is known by page */
+	uint64_t held;   /* mapped */
 	uint64_t count;
 };
 
@@ -85,8 +86,9 @@ struct lt_rss_reading {
 	struct lt_rss_pendings pending;
 	struct lt_trim_gain trim;
 	struct lt_foreign foreign;
-	uint8_t *foreign_maps;  /* of each mapping: the other allocator has memory in it */
-	struct lt_smaps beside; /* the figures again, once the frozen copy is gone */
+	uint8_t *foreign_maps;      /* of each mapping: the other allocator has memory in it */
+	struct lt_resident *shared; /* NULL: not known by page */
+	struct lt_smaps beside;     /* the figures again, once the frozen copy is gone */
 	bool no_memory;
 };
 

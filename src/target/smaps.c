@@ -197,25 +197,14 @@ static bool scan_pages(int fd, lt_addr start, lt_addr end, uint64_t page_size, u
 	return true;
 }
 
-bool lt_smaps_resident(const struct lt_process *process, lt_addr start, lt_addr end, uint64_t *bits)
+/* The pages whose entry has the bits of `mask` as `wanted` has them (Documentation/admin-guide/mm/pagemap.rst). */
+static bool read_pages(int fd, uint64_t first, uint64_t pages, uint64_t mask, uint64_t wanted,
+		       uint64_t *bits)
 {
-	enum { BATCH = 8192, PRESENT = 63 }; /* Documentation/admin-guide/mm/pagemap.rst */
-	long page_size = sysconf(_SC_PAGESIZE);
-	if (page_size <= 0 || start >= end)
-		return false;
-	uint64_t pages = (end - start + (uint64_t)page_size - 1) / (uint64_t)page_size;
-	memset(bits, 0, (pages + 63) / 64 * sizeof(*bits));
-	char path[64];
-	snprintf(path, sizeof(path), "/proc/%d/pagemap", (int)process->pid);
-	LT_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+	enum { BATCH = 8192 };
 	LT_FREE uint64_t *entries = malloc(BATCH * sizeof(*entries));
-	if (fd < 0 || entries == NULL)
-		return false;
-	if (scan_pages(fd, start, start + pages * (uint64_t)page_size, (uint64_t)page_size, bits))
-		return true;
 	memset(bits, 0, (pages + 63) / 64 * sizeof(*bits));
-	uint64_t first = start / (uint64_t)page_size;
-	for (uint64_t done = 0; done < pages;) {
+	for (uint64_t done = 0; entries != NULL && done < pages;) {
 		size_t want = pages - done < BATCH ? (size_t)(pages - done) : BATCH;
 		ssize_t got = pread(fd, entries, want * sizeof(*entries),
 				    (off_t)((first + done) * sizeof(*entries)));
@@ -227,9 +216,40 @@ bool lt_smaps_resident(const struct lt_process *process, lt_addr start, lt_addr 
 		}
 		size_t count = (size_t)got / sizeof(*entries);
 		for (size_t i = 0; i < count; i++)
-			if ((entries[i] >> PRESENT & 1) != 0)
+			if ((entries[i] & mask) == wanted)
 				bits[(done + i) / 64] |= (uint64_t)1 << ((done + i) % 64);
 		done += count;
 	}
-	return true;
+	return entries != NULL;
+}
+
+static const uint64_t PRESENT = (uint64_t)1 << 63, EXCLUSIVE = (uint64_t)1 << 56;
+
+static int open_pagemap(const struct lt_process *process)
+{
+	char path[64];
+	snprintf(path, sizeof(path), "/proc/%d/pagemap", (int)process->pid);
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+bool lt_smaps_resident(const struct lt_process *process, lt_addr start, lt_addr end, uint64_t *bits)
+{
+	long page_size = sysconf(_SC_PAGESIZE);
+	if (page_size <= 0 || start >= end)
+		return false;
+	uint64_t size = (uint64_t)page_size, pages = (end - start + size - 1) / size;
+	memset(bits, 0, (pages + 63) / 64 * sizeof(*bits));
+	LT_CLOSE int fd = open_pagemap(process);
+	return fd >= 0 && (scan_pages(fd, start, start + pages * size, size, bits) ||
+			   read_pages(fd, start / size, pages, PRESENT, PRESENT, bits));
+}
+
+bool lt_smaps_shared(const struct lt_process *process, lt_addr start, lt_addr end, uint64_t *bits)
+{
+	long page_size = sysconf(_SC_PAGESIZE);
+	if (page_size <= 0 || start >= end)
+		return false;
+	uint64_t size = (uint64_t)page_size, pages = (end - start + size - 1) / size;
+	LT_CLOSE int fd = open_pagemap(process);
+	return fd >= 0 && read_pages(fd, start / size, pages, PRESENT | EXCLUSIVE, PRESENT, bits);
 }

@@ -51,4 +51,7 @@ bool lt_smaps_parse(FILE *text, struct lt_smaps *smaps);
 bool lt_smaps_resident(const struct lt_process *process, lt_addr start, lt_addr end,
 		       uint64_t *bits);
 
+/* Which of them another process has too: those that are not mapped exclusively. The rest as above. */
+bool lt_smaps_shared(const struct lt_process *process, lt_addr start, lt_addr end, uint64_t *bits);
+
 #endif

@@ -1,5 +1,6 @@
 """Resident memory part by part: pymalloc against sys._debugmallocstats(), the parts against the kernel's figures."""
 import re
+from pathlib import Path
 
 import pytest
 from harness import Target, corpus_interpreter
@@ -328,6 +329,35 @@ ready(worker=worker)
         found = check_workload(target, lowtide, [("objects", "live objects: bytes", 29_000_000)])
         held = next(part for part in found["parts"] if part["name"] == "live objects: bytes")
         assert held["shared_bytes"] < 0.1 * held["bytes"], held
+
+
+def test_what_a_worker_shares_is_told_by_page(interpreter, lowtide):
+    """What it inherited and what it made itself lie in one mapping, where the kernel joined the arenas of both."""
+    script = """
+import gc, os, time
+held = [b"%d" % (10 ** 9 + i) * 20 for i in range(150_000)]
+gc.disable()
+gc.freeze()
+read, write = os.pipe()
+worker = os.fork()
+if worker == 0:
+    own = [(i + 0.5, i + 0.25) for i in range(250_000)]
+    os.write(write, b"x")
+    time.sleep(3600)
+os.read(read, 1)
+ready(worker=worker, outer=os.getpid())
+"""
+    with Target(interpreter, script) as target:
+        worker = int(Path(f"/proc/{target.pid}/task/{target.pid}/children").read_text().split()[0])
+        result = lowtide("rss", "--json", worker)
+        assert result.code == 0, result
+        parts = {part["name"]: part for part in result.json["result"]["parts"]}
+        held, own = parts["live objects: bytes"], parts["live objects: float"]
+        assert held["bytes"] > 30_000_000 and held["shared_bytes"] > 0.95 * held["bytes"], held
+        assert own["bytes"] > 10_000_000 and own["shared_bytes"] < 0.05 * own["bytes"], own
+        shared = sum(int(line.split()[1]) * 1024 for line in Path(f"/proc/{worker}/smaps_rollup").read_text().splitlines()
+                     if line.startswith(("Shared_Clean", "Shared_Dirty")))
+        assert abs(sum(part["shared_bytes"] for part in parts.values()) - shared) < 0.05 * shared, shared
 
 
 HOLES = """
