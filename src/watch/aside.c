@@ -15,8 +15,7 @@ enum {
 void lt_aside_begin(struct lt_aside *aside)
 {
 	CPU_ZERO(&aside->usual);
-	aside->known = sched_getaffinity(0, sizeof(aside->usual), &aside->usual) == 0 &&
-		       CPU_COUNT(&aside->usual) > 1;
+	aside->known = sched_getaffinity(0, sizeof(aside->usual), &aside->usual) == 0;
 }
 
 /* The processor that it has now, or had last; *ret_runs: it has or waits for it. -1: not known. */
@@ -52,14 +51,17 @@ static int processor_in_use(pid_t pid)
 	return found;
 }
 
-void lt_aside_step(const struct lt_aside *aside, pid_t pid)
+bool lt_aside_step(const struct lt_aside *aside, pid_t pid)
 {
 	if (!aside->known)
-		return;
+		return true;
 	int processor = processor_in_use(pid);
 	if (processor < 0 || !CPU_ISSET((unsigned)processor, &aside->usual))
-		return;
+		return true;
+	if (CPU_COUNT(&aside->usual) == 1)
+		return false;
 	cpu_set_t others = aside->usual;
 	CPU_CLR((unsigned)processor, &others);
 	sched_setaffinity(0, sizeof(others), &others);
+	return true;
 }

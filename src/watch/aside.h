@@ -11,13 +11,16 @@
 
 struct lt_aside {
 	cpu_set_t usual; /* processors of the calling thread */
-	bool known;      /* and there are two of them at least */
+	bool known;
 };
 
 /* Of the calling thread, as each function here. */
 void lt_aside_begin(struct lt_aside *aside);
 
-/* To another processor than the thread of `pid` that runs now. It may move on at any time: to be called every few ms. */
-void lt_aside_step(const struct lt_aside *aside, pid_t pid);
+/*
+ * To another processor than the thread of `pid` that runs now. It may move on at any time: to be called every few ms.
+ * False: there is no other, and that thread stands while the calling one runs.
+ */
+bool lt_aside_step(const struct lt_aside *aside, pid_t pid);
 
 #endif

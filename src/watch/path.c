@@ -360,8 +360,9 @@ static void *run(void *argument)
 		pthread_mutex_unlock(&path->lock);
 		uint64_t length_ns =
 			path->stretch_ns * (++stretches % LONG_EVERY == 0 ? LONG_TIMES : 1);
-		lt_aside_step(&aside, path->pid);
-		read_stretch(path, lt_now_ns() + length_ns);
+		/* Where the process has no other processor than this one, it would stand for the stretch. */
+		if (lt_aside_step(&aside, path->pid))
+			read_stretch(path, lt_now_ns() + length_ns);
 		bool dense = path->cheap && ++kept >= CHEAP_STRETCHES &&
 			     path->every_ns < CHEAP_EVERY_MS * 1000000ull;
 		if (dense || path->points.count > LT_POINTS_MOST / 2) {

@@ -1,4 +1,6 @@
 """gc --what-if and --advise on a process whose bursts and garbage are known."""
+import os
+
 import pytest
 from harness import Target
 
@@ -48,6 +50,20 @@ def test_settings_below_and_above_the_burst(interpreter, lowtide):
     assert below["collections"] > 10 * recorded["collections"]
     assert above["collections"] < recorded["collections"] / 10 + 1
     assert above["garbage_peak"] >= recorded["garbage_peak"]
+
+
+def test_on_one_processor_nothing_is_known_of_bursts(interpreter, lowtide):
+    """Where lowtide runs the process stands: what it would see between two turns is no path."""
+    before = os.sched_getaffinity(0)
+    with Target(interpreter, SCRIPT) as target:
+        os.sched_setaffinity(target.pid, {min(before)})
+        os.sched_setaffinity(0, {min(before)})
+        try:
+            result = lowtide("gc", "-d", "2", "--json", "--what-if", "700", target.pid)
+        finally:
+            os.sched_setaffinity(0, before)
+        assert result.code == 0, result
+    assert result.json["result"]["model"]["basis"] == "counts"
 
 
 def test_what_was_recorded_comes_out_again(interpreter, lowtide):

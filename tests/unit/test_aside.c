@@ -60,20 +60,21 @@ static void *keep_off(void *ignored)
 	struct lt_aside aside;
 	cpu_set_t all = mine();
 	lt_aside_begin(&aside);
-	assert_int_equal(aside.known, CPU_COUNT(&all) > 1);
+	assert_true(aside.known);
+	bool several = CPU_COUNT(&all) > 1;
 	unsigned busy = first_of(&all);
 	pid_t pid = run_on(busy);
-	lt_aside_step(&aside, pid);
+	assert_int_equal(lt_aside_step(&aside, pid), several);
 	end(pid);
 	cpu_set_t now = mine(), wanted = all;
-	if (aside.known)
+	if (several)
 		CPU_CLR(busy, &wanted);
 	assert_true(CPU_EQUAL(&now, &wanted));
 	/* The next one runs elsewhere: that processor is left, and the first may be used again. */
-	if (aside.known) {
+	if (several) {
 		unsigned other = first_of(&wanted);
 		pid = run_on(other);
-		lt_aside_step(&aside, pid);
+		assert_true(lt_aside_step(&aside, pid));
 		end(pid);
 		now = mine();
 		assert_true(CPU_ISSET(busy, &now));
@@ -82,16 +83,44 @@ static void *keep_off(void *ignored)
 	return ignored;
 }
 
-static void test_another_processor(void **ignored)
+/* On the only one that there is: nothing would be seen of what runs there, but of what runs elsewhere. */
+static void *stay(void *ignored)
 {
-	(void)ignored;
-	/* What becomes of a thread's processors is its own matter. */
+	struct lt_aside aside;
+	cpu_set_t all = mine(), only;
+	unsigned here = first_of(&all);
+	CPU_ZERO(&only);
+	CPU_SET(here, &only);
+	assert_int_equal(sched_setaffinity(0, sizeof(only), &only), 0);
+	lt_aside_begin(&aside);
+	pid_t pid = run_on(here);
+	assert_false(lt_aside_step(&aside, pid));
+	end(pid);
+	assert_true(lt_aside_step(&aside, pid)); /* is no more */
+	return ignored;
+}
+
+/* What becomes of a thread's processors is its own matter. */
+static void in_a_thread(void *(*body)(void *))
+{
 	cpu_set_t before = mine();
 	pthread_t thread;
-	assert_int_equal(pthread_create(&thread, NULL, keep_off, NULL), 0);
+	assert_int_equal(pthread_create(&thread, NULL, body, NULL), 0);
 	assert_int_equal(pthread_join(thread, NULL), 0);
 	cpu_set_t after = mine();
 	assert_true(CPU_EQUAL(&before, &after));
+}
+
+static void test_another_processor(void **ignored)
+{
+	(void)ignored;
+	in_a_thread(keep_off);
+}
+
+static void test_no_other_processor(void **ignored)
+{
+	(void)ignored;
+	in_a_thread(stay);
 }
 
 static void test_a_process_that_does_not_run(void **ignored)
@@ -118,6 +147,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_another_processor),
+		cmocka_unit_test(test_no_other_processor),
 		cmocka_unit_test(test_a_process_that_does_not_run),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
