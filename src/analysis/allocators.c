@@ -1,8 +1,13 @@
 #include "analysis/allocators.h"
 
 #include "base/cleanup.h"
+#include "layout/jemalloc.h"
+#include "layout/mimalloc.h"
+#include "target/proc.h"
 
 #include <string.h>
+
+enum { LIBRARY_BYTES = 32 << 20 };
 
 #define TIME_RATIO_MOST 1.5 /* what takes longer than that is not advised */
 #define BALANCE                                                                                    \
@@ -82,6 +87,23 @@ static enum lt_status choose(struct lt_session *session, const char *only,
 	return LT_OK;
 }
 
+/* What makes it give free pages back, as the library calls it; a variable that is set already stays. */
+static void add_setting(int library, struct lt_allocator_result *result)
+{
+	size_t size = 0;
+	LT_FREE char *bytes = lt_proc_slurp(result->library, LIBRARY_BYTES, &size);
+	struct lt_variable variable = {LT_JE_VARIABLE, LT_JE_SETTING};
+	if (library == LIBRARY_MIMALLOC)
+		variable = (struct lt_variable){
+			bytes != NULL && memmem(bytes, size, LT_MI_PURGE_OPTION,
+						strlen(LT_MI_PURGE_OPTION)) != NULL
+				? LT_MI_PURGE_VARIABLE
+				: LT_MI_DECOMMIT_VARIABLE,
+			"0"};
+	if (getenv(variable.name) == NULL)
+		result->variables[result->variable_count++] = variable;
+}
+
 static enum lt_status prepare_library(struct lt_session *session, int library,
 				      struct lt_allocator_result *result)
 {
@@ -102,6 +124,7 @@ static enum lt_status prepare_library(struct lt_session *session, int library,
 	}
 	result->variables[result->variable_count++] =
 		(struct lt_variable){"LD_PRELOAD", result->preload};
+	add_setting(library, result);
 	return LT_OK;
 }
 

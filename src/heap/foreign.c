@@ -1,6 +1,7 @@
 #include "heap/foreign_parts.h"
 
 #include "base/cleanup.h"
+#include "layout/jemalloc.h"
 #include "layout/mimalloc.h"
 
 #include <ctype.h>
@@ -115,13 +116,12 @@ static const char *setting_of(const struct lt_view *view, const char *name, cons
 	static const struct {
 		const char *name, *setting;
 	} settings[] = {
-		{"jemalloc", "MALLOC_CONF=background_thread:true,dirty_decay_ms:1000,"
-			     "muzzy_decay_ms:0"},
+		{"jemalloc", LT_JE_VARIABLE "=" LT_JE_SETTING},
 		{"tcmalloc", "TCMALLOC_RELEASE_RATE=10"},
 	};
 	if (strcmp(name, "mimalloc") == 0)
-		return has_constant(view, file, LT_MI_PURGE_OPTION) ? LT_MI_PURGE_SETTING
-								    : LT_MI_DECOMMIT_SETTING;
+		return has_constant(view, file, LT_MI_PURGE_OPTION) ? LT_MI_PURGE_VARIABLE "=0"
+								    : LT_MI_DECOMMIT_VARIABLE "=0";
 	for (size_t i = 0; i < sizeof(settings) / sizeof(*settings); i++)
 		if (strcmp(settings[i].name, name) == 0)
 			return settings[i].setting;
@@ -166,7 +166,7 @@ void lt_foreign_find(const struct lt_view *view, struct lt_foreign *ret_foreign)
 	if (view->process != NULL && foreign.name == NULL && lt_mimalloc_find(view) != 0) {
 		foreign.name = "mimalloc";
 		foreign.beside = true;
-		foreign.setting = LT_MI_PURGE_SETTING; /* CPython's is of 2.1 */
+		foreign.setting = LT_MI_PURGE_VARIABLE "=0"; /* CPython's is of 2.1 */
 		foreign.key = lt_mimalloc_find(view);
 	}
 	foreign.found = foreign.key != 0;

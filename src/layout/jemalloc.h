@@ -10,6 +10,10 @@
 
 #include <stdint.h>
 
+/* jemalloc(3): a thread of its own gives free pages back after a second, whether the program does something or not. */
+#define LT_JE_VARIABLE "MALLOC_CONF"
+#define LT_JE_SETTING "background_thread:true,dirty_decay_ms:1000,muzzy_decay_ms:0"
+
 enum {
 	LT_JE_PAGE = 4096,
 	LT_JE_TREE_BITS = 18, /* of each level */

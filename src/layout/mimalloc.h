@@ -54,8 +54,8 @@ static inline uint64_t lt_mi_python_shift(uint32_t size)
  * variable of its name. At 0 free pages go back at once.
  */
 #define LT_MI_PURGE_OPTION "purge_delay"
-#define LT_MI_PURGE_SETTING "MIMALLOC_PURGE_DELAY=0"
-#define LT_MI_DECOMMIT_SETTING "MIMALLOC_DECOMMIT_DELAY=0"
+#define LT_MI_PURGE_VARIABLE "MIMALLOC_PURGE_DELAY"
+#define LT_MI_DECOMMIT_VARIABLE "MIMALLOC_DECOMMIT_DELAY"
 
 #define LT_MI_HUGE ((uint32_t)2 << 30) /* a block size from here on: the page is one block */
 

@@ -260,6 +260,37 @@ def test_what_is_installed_is_found_and_loaded():
         assert result.err.count(repr({found[name]["library"]})) == 2, str(result)
 
 
+# Small objects of which a few survive, in a program that then only waits.
+WAITS = """
+import time
+rows = [{"id": i, "name": str(i), "points": [i] * 20} for i in range(100_000)]
+kept = rows[::300]
+del rows
+time.sleep(3)
+"""
+
+
+def test_free_pages_go_back_while_the_command_waits():
+    if not installed("jemalloc"):
+        pytest.skip("jemalloc: not here (Debian's package libjemalloc2)")
+    found = settings(try_json("--only", "malloc+jemalloc", "--", *PYTHON, WAITS))["malloc+jemalloc"]
+    assert found["environment"]["MALLOC_CONF"].startswith("background_thread:true"), found
+    assert found["final_gain_ratio"] > 0.3, found
+    kept = {"MALLOC_CONF": "dirty_decay_ms:10000"}
+    found = settings(try_json("--only", "malloc+jemalloc", "--", *PYTHON, WAITS, env=kept))["malloc+jemalloc"]
+    assert "MALLOC_CONF" not in found["environment"] and found["final_gain_ratio"] < 0.1, found
+
+
+def test_the_setting_of_mimalloc_is_one_that_it_knows():
+    if not installed("mimalloc"):
+        pytest.skip("mimalloc: not here (Debian's package libmimalloc2.0)")
+    found = settings(try_json("--only", "mimalloc", "--", *PYTHON, "pass"))["mimalloc"]
+    name, = (name for name in found["environment"] if name.startswith("MIMALLOC_"))
+    assert found["environment"][name] == "0"
+    with open(found["library"], "rb") as library:
+        assert name.removeprefix("MIMALLOC_").lower().encode() + b"\0" in library.read()
+
+
 def test_a_package_that_is_gone_is_listed(tmp_path):
     """In a mount namespace where the folder of the libraries has none of them any more."""
     folder, upper, work = "/usr/lib/x86_64-linux-gnu", tmp_path / "upper", tmp_path / "work"
