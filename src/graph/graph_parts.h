@@ -30,4 +30,13 @@ static inline void lt_row_put(struct lt_rows *rows, uint32_t node, uint32_t targ
 
 void lt_rows_deinit(struct lt_rows *rows);
 
+/* lt_graph_mark() by two threads from `many` nodes on; the others are explained at MANY, GIVEN_MIN and STEPS there. */
+struct lt_marking_limits {
+	uint32_t many, given_min, steps;
+};
+LT_MUST_CHECK enum lt_status lt_graph_mark_with(struct lt_session *session,
+						const struct lt_graph *graph, const uint32_t *seeds,
+						size_t seed_count, uint8_t *reached,
+						const struct lt_marking_limits *limits);
+
 #endif

@@ -297,6 +297,13 @@ static void test_components_random(void **unused)
 			uint8_t marked[SMALL] = {0};
 			assert_int_equal(lt_graph_mark(&session, &graph, &v, 1, marked), LT_OK);
 			assert_memory_equal(marked, reach[v], graph.node_count);
+			const struct lt_marking_limits limits = {
+				.many = 0, .given_min = 1 + v % 3, .steps = 1};
+			memset(marked, 0, sizeof(marked));
+			assert_int_equal(
+				lt_graph_mark_with(&session, &graph, &v, 1, marked, &limits),
+				LT_OK);
+			assert_memory_equal(marked, reach[v], graph.node_count);
 		}
 		LT_FREE uint32_t *component = NULL;
 		uint32_t count = 0;
