@@ -131,8 +131,6 @@ static enum lt_status take(struct lt_picture *picture, const struct lt_heap_visi
 	LT_TRY(lt_roots_native_held(picture->view, picture->types, &starts));
 	LT_TRY(lt_heap_build_graph(picture->heap, starts.data, starts.count, visit,
 				   &picture->graph));
-	if (visit != NULL && visit->built != NULL)
-		visit->built(visit->ctx);
 	LT_TRY(lt_unexplained_find(picture->view, &picture->graph, &picture->roots,
 				   &picture->scanned, &picture->native));
 	LT_TRY(lt_source_live_create(picture->session, picture->heap, &picture->graph,

@@ -165,7 +165,7 @@ static void forget_owners(void *ctx)
 static void take_word(struct lt_rss_reading *reading, uint64_t word, uint32_t type)
 {
 	uint32_t before;
-	if (may_be_owned(reading, &reading->picture->graph, word) &&
+	if (may_be_owned(reading, &reading->nodes, word) &&
 	    !lt_wordmap_get(&reading->owners[1], word, &before) &&
 	    !lt_wordmap_add(&reading->owners[0], word, type))
 		reading->no_memory = true;
@@ -225,7 +225,7 @@ struct walk {
 
 static void go_to(struct walk *walk, uint32_t node)
 {
-	const struct lt_objmap *objects = walk->reading->picture->graph.objects;
+	const struct lt_objmap *objects = walk->reading->nodes.objects;
 	walk->node = node;
 	lt_objmap_seek(objects, node, &walk->cursor);
 	walk->address = lt_objmap_step(objects, &walk->cursor);
@@ -233,23 +233,22 @@ static void go_to(struct walk *walk, uint32_t node)
 
 static void begin(struct walk *walk, struct lt_rss_reading *reading, const struct lt_view *view)
 {
-	*walk = (struct walk){.reading = reading,
-			      .view = view,
-			      .count = reading->picture->graph.graph.node_count};
+	*walk = (struct walk){
+		.reading = reading, .view = view, .count = lt_objmap_count(reading->nodes.objects)};
 	go_to(walk, 0);
 }
 
 static void next(struct walk *walk)
 {
 	walk->node++;
-	walk->address = lt_objmap_step(walk->reading->picture->graph.objects, &walk->cursor);
+	walk->address = lt_objmap_step(walk->reading->nodes.objects, &walk->cursor);
 }
 
 /* Far ahead it is faster to search than to step. */
 static void skip_to(struct walk *walk, lt_addr start)
 {
 	enum { STEPS = 32 };
-	const struct lt_heap_graph *graph = &walk->reading->picture->graph;
+	const struct lt_heap_graph *graph = &walk->reading->nodes;
 	for (unsigned i = 0; i < STEPS && walk->node < walk->count && walk->address < start; i++)
 		next(walk);
 	if (walk->node >= walk->count || walk->address >= start)
@@ -268,10 +267,9 @@ static void skip_to(struct walk *walk, lt_addr start)
 static struct lt_rss_tally *tally_of_node(struct lt_rss_reading *reading, uint32_t node,
 					  bool knows_life)
 {
-	const struct lt_picture *picture = reading->picture;
-	if (knows_life && picture->alive[node] == 0)
+	if (knows_life && reading->picture->alive[node] == 0)
 		return &reading->fixed[LT_RSS_GARBAGE];
-	return tally_of_type(reading, picture->graph.type[node]);
+	return tally_of_type(reading, reading->nodes.type[node]);
 }
 
 /* Memory in use: [start, start + size), of which a program sees what is at `address`. */
@@ -291,7 +289,7 @@ static void take_used(struct walk *walk, lt_addr start, uint64_t size, lt_addr a
 		tally(reading, tally_of_node(reading, walk->node, walk->knows_life), start, size,
 		      1);
 		walk->object = walk->node;
-		walk->owner = reading->picture->graph.type[walk->node];
+		walk->owner = reading->nodes.type[walk->node];
 		uint8_t placed = PLACED_FIRST;
 		while (walk->node < walk->count && walk->address < start + size) {
 			reading->placed[walk->node] = placed;
@@ -307,6 +305,37 @@ static void take_used(struct walk *walk, lt_addr start, uint64_t size, lt_addr a
 			   (struct lt_rss_pending){start, address, size, otherwise})) {
 		reading->no_memory = true;
 	}
+}
+
+/* `count` blocks of Python's allocator that are all in use: what take_used() does with each. */
+static void take_full(struct walk *walk, lt_addr block, uint32_t size, uint32_t count)
+{
+	struct lt_rss_reading *reading = walk->reading;
+	const struct lt_resident *resident = &reading->resident;
+	const uint32_t *types = reading->nodes.type;
+	lt_addr end = block + (uint64_t)count * size;
+	bool whole =
+		block >= resident->whole_start && end <= resident->whole_end && block >= walk->end;
+	skip_to(walk, block);
+	for (; block < end; block += size) {
+		lt_addr address = block + reading->pymalloc->shift;
+		while (walk->node < walk->count && walk->address < address)
+			next(walk);
+		if (!whole || walk->node >= walk->count || walk->address >= block + size) {
+			take_used(walk, block, size, address, LT_RSS_NO_OBJECT);
+			continue;
+		}
+		struct lt_rss_tally *to = tally_of_type(reading, types[walk->node]);
+		to->bytes += size;
+		to->held += size;
+		to->count++;
+		reading->resident.mappings[resident->whole].claimed += size;
+		reading->placed[walk->node] = PLACED_FIRST;
+		next(walk);
+		for (; walk->node < walk->count && walk->address < block + size; next(walk))
+			reading->placed[walk->node] = PLACED;
+	}
+	walk->end = end;
 }
 
 static void count_used(struct lt_rss_reading *reading, const struct lt_pool_seen *seen)
@@ -347,6 +376,10 @@ static bool take_pool(void *ctx, const struct lt_pool_seen *seen)
 	tally(reading, &fixed[LT_RSS_ROUNDING], tail, seen->address + size - tail, 0);
 	tally(reading, &fixed[LT_RSS_FREE_BLOCKS], unused, tail - unused,
 	      seen->capacity - pool.count);
+	if (seen->full) {
+		take_full(walk, blocks, pool.block_size, pool.count);
+		return !reading->no_memory;
+	}
 	for (uint32_t k = 0; k < pool.count; k++) {
 		lt_addr block = blocks + (uint64_t)k * pool.block_size;
 		if ((pool.free[k / 64] >> (k % 64) & 1) != 0)
@@ -763,7 +796,7 @@ static enum lt_status begin_blocks(struct lt_rss_reading *reading)
 {
 	reading->pymalloc = lt_heap_pymalloc(reading->picture->heap);
 	LT_TRY(lt_rss_begin(reading));
-	size_t nodes = (size_t)reading->picture->graph.graph.node_count + 1;
+	size_t nodes = (size_t)lt_objmap_count(reading->nodes.objects) + 1;
 	reading->placed = calloc(nodes, 1);
 	if (reading->placed == NULL)
 		return lt_fail_memory(reading->session);
@@ -777,9 +810,10 @@ static void *work_beside(void *ctx)
 	return NULL;
 }
 
-static void start_beside(void *ctx)
+static void start_beside(void *ctx, const struct lt_heap_graph *graph)
 {
 	struct lt_rss_reading *reading = ctx;
+	reading->nodes = *graph;
 	const struct lt_view *view = lt_heap_view(reading->picture->heap);
 	struct lt_rss_beside *beside = calloc(1, sizeof(*beside));
 	reading->beside_blocks = beside;
@@ -815,10 +849,8 @@ enum lt_status lt_rss_ask(struct lt_rss_reading *reading)
 		    !lt_pageset_add(&reading->allocated, mapping->start, mapping->end))
 			return lt_fail_memory(reading->session);
 	}
-	reading->visit = (struct lt_heap_visit){.node = ask_object,
-						.restart = forget_owners,
-						.built = start_beside,
-						.ctx = reading};
+	reading->visit = (struct lt_heap_visit){
+		.node = ask_object, .restart = forget_owners, .seen = start_beside, .ctx = reading};
 	return LT_OK;
 }
 

@@ -59,7 +59,9 @@ struct lt_rss_beside;
 struct lt_rss_reading {
 	struct lt_session *session;
 	const struct lt_picture *picture;
-	pid_t pid_inside;           /* of the process in its own PID namespace: its main thread */
+	struct lt_heap_graph
+		nodes;    /* of the picture: objects and types only, since it is still made */
+	pid_t pid_inside; /* of the process in its own PID namespace: its main thread */
 	const struct lt_view *view; /* of the picture's heap */
 	const struct lt_pymalloc *pymalloc;
 	struct lt_malloc malloc;

@@ -197,8 +197,18 @@ static bool find_values(struct threads *threads)
 	const struct lt_picture *picture = threads->picture;
 	LT_CLEANUP(lt_refs_deinit) struct lt_refs refs = {0};
 	LT_CLEANUP(lt_refs_deinit) struct lt_refs values = {0};
-	for (uint32_t node = 0; node < picture->graph.graph.node_count; node++) {
-		if (!is_kind(picture, node, LT_KIND_THREAD_LOCAL))
+	uint32_t type_count = lt_types_count(picture->types), wanted = 0;
+	LT_FREE uint8_t *is_local = calloc((size_t)type_count + 1, 1);
+	if (is_local == NULL)
+		return false;
+	for (uint32_t t = 0; t < type_count; t++) {
+		is_local[t] = lt_types_at(picture->types, t)->kind == LT_KIND_THREAD_LOCAL;
+		wanted += is_local[t];
+	}
+	uint32_t nodes = wanted > 0 ? picture->graph.graph.node_count : 0;
+	for (uint32_t node = 0; node < nodes; node++) {
+		uint32_t type = picture->graph.type[node];
+		if (type >= type_count || !is_local[type])
 			continue;
 		refs.count = 0;
 		lt_picture_refs(picture, node, &refs);

@@ -114,8 +114,8 @@ struct lt_heap_visit {
 		     const struct lt_heap_graph *graph, lt_addr object, const struct lt_type *type);
 	void (*restart)(
 		void *ctx); /* what was seen is void: it begins anew, in one part, or fails */
-	/* The graph is there, and nothing but its `balance` and `loose` changes any more. NULL: nobody asks. */
-	void (*built)(void *ctx);
+	/* All nodes were seen: `objects` and `type` of the graph stay as they are while the rest is made. NULL: nobody asks. */
+	void (*seen)(void *ctx, const struct lt_heap_graph *graph);
 	void *ctx;
 };
 

@@ -500,7 +500,11 @@ static enum lt_status describe_all(struct part *const parts[PARTS], unsigned cou
 		LT_TRY(describe_parts(parts, heap, graph, ret_missed));
 	else
 		LT_TRY(describe_part(parts[0]));
-	return *ret_missed ? LT_OK : finish(parts, count, heap, graph);
+	if (*ret_missed)
+		return LT_OK;
+	if (visit != NULL && visit->seen != NULL)
+		visit->seen(visit->ctx, graph);
+	return finish(parts, count, heap, graph);
 }
 
 static enum lt_status describe_with(struct lt_heap *heap, struct lt_heap_graph *graph,

@@ -423,6 +423,8 @@ enum lt_status lt_heap_build_graph(struct lt_heap *heap, const lt_addr *roots, s
 	lt_window_clear(heap->window, true);
 	lt_window_settle(heap->window);
 	if (status != LT_OK) {
+		if (visit != NULL)
+			visit->restart(visit->ctx);
 		lt_heap_graph_deinit(&graph);
 		return status;
 	}

@@ -390,11 +390,12 @@ void lt_objmap_seek(const struct lt_objmap *map, uint32_t number,
 	unsigned bit = bit_of(address);
 	ret_cursor->chunk = slot_of(map, address) - 1;
 	ret_cursor->word = bit / 64;
+	ret_cursor->base = address - (lt_addr)(bit % 64) * 8;
 	ret_cursor->bits =
 		map->chunks.data[ret_cursor->chunk].known[bit / 64] & ~(uint64_t)0 << (bit % 64);
 }
 
-lt_addr lt_objmap_step(const struct lt_objmap *map, struct lt_objmap_cursor *cursor)
+bool lt_objmap_turn(const struct lt_objmap *map, struct lt_objmap_cursor *cursor)
 {
 	while (cursor->bits == 0) {
 		if (++cursor->word >= WORDS) {
@@ -402,10 +403,9 @@ lt_addr lt_objmap_step(const struct lt_objmap *map, struct lt_objmap_cursor *cur
 			cursor->chunk++;
 		}
 		if (cursor->chunk >= map->chunks.count)
-			return 0;
+			return false;
 		cursor->bits = map->chunks.data[cursor->chunk].known[cursor->word];
 	}
-	unsigned bit = (unsigned)__builtin_ctzll(cursor->bits);
-	cursor->bits &= cursor->bits - 1;
-	return map->chunks.data[cursor->chunk].address + ((lt_addr)cursor->word * 64 + bit) * 8;
+	cursor->base = map->chunks.data[cursor->chunk].address + (lt_addr)cursor->word * 64 * 8;
+	return true;
 }

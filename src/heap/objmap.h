@@ -83,12 +83,22 @@ lt_addr lt_objmap_after(const struct lt_objmap *map, lt_addr object);
 struct lt_objmap_cursor {
 	size_t chunk;
 	unsigned word;
+	lt_addr base;  /* that the first bit of the word stands for */
 	uint64_t bits; /* of the word: objects that are still to come */
 };
+/* On to the next word with an object; false: there is none. */
+bool lt_objmap_turn(const struct lt_objmap *map, struct lt_objmap_cursor *cursor);
 /* Before the object of a number; lt_objmap_count() is the end. */
 void lt_objmap_seek(const struct lt_objmap *map, uint32_t number,
 		    struct lt_objmap_cursor *ret_cursor);
 /* Past the next object, whose address it gives; 0: there is none. */
-lt_addr lt_objmap_step(const struct lt_objmap *map, struct lt_objmap_cursor *cursor);
+static inline lt_addr lt_objmap_step(const struct lt_objmap *map, struct lt_objmap_cursor *cursor)
+{
+	if (cursor->bits == 0 && !lt_objmap_turn(map, cursor))
+		return 0;
+	unsigned bit = (unsigned)__builtin_ctzll(cursor->bits);
+	cursor->bits &= cursor->bits - 1;
+	return cursor->base + (lt_addr)bit * LT_OBJMAP_ALIGN;
+}
 
 #endif
