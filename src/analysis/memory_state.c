@@ -256,6 +256,17 @@ static enum lt_status look_at_limits(struct lt_rss_reading *reading, pid_t pid,
 	return LT_OK;
 }
 
+/* sys.getsizeof() of an mmap object does not have what it mapped. */
+static enum lt_status count_buffers(struct lt_rss_reading *reading, struct lt_memory_state *state)
+{
+	LT_CLEANUP(lt_rss_buffers_deinit) struct lt_rss_buffers buffers = {0};
+	LT_TRY(lt_rss_find_buffers(reading, &buffers));
+	for (size_t i = 0; i < buffers.count; i++)
+		state->object_bytes += lt_resident_bytes(&reading->resident, buffers.data[i].start,
+							 buffers.data[i].end);
+	return LT_OK;
+}
+
 /* ---- Together ---- */
 
 /* The figures of kernel and allocators. */
@@ -279,7 +290,7 @@ static enum lt_status measure(struct lt_subject *subject, struct lt_rss_reading 
 	state->pid = live->identity.pid;
 	state->threads = live->identity.thread_count;
 	state->object_bytes = picture->graph.total_bytes;
-	return LT_OK;
+	return count_buffers(reading, state);
 }
 
 static enum lt_status look(struct lt_subject *subject, struct lt_rss_reading *reading,

@@ -30,7 +30,8 @@ struct lt_memory_state {
 	pid_t pid;
 	struct lt_rss
 		rss; /* of it: rss_bytes, swap_bytes, huge_bytes, allocator, trim_gain_bytes, pins */
-	uint64_t object_bytes;    /* live Python objects with what they own, as sys.getsizeof() */
+	/* Live Python objects with what they own, as sys.getsizeof(), and the private memory of mmap objects. */
+	uint64_t object_bytes;
 	uint64_t garbage_bytes;   /* those that nothing reaches */
 	uint64_t file_bytes;      /* resident: mapped files and shared memory */
 	uint64_t anonymous_bytes; /* resident: the rest */

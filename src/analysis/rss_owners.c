@@ -648,73 +648,17 @@ static void take_outside(struct lt_rss_reading *reading)
 	}
 }
 
-struct buffer {
-	lt_addr start, end;
-	uint32_t type;
-};
-LT_VEC(buffers, struct buffer);
-
-static int by_start(const void *left, const void *right)
-{
-	lt_addr a = ((const struct buffer *)left)->start, b = ((const struct buffer *)right)->start;
-	return (a > b) - (a < b);
-}
-
-/* What the mmap object has, where it is private memory. */
-static void add_buffer(struct lt_rss_reading *reading, uint32_t node, struct buffers *buffers)
+static enum lt_status take_buffers(struct lt_rss_reading *reading)
 {
 	const struct lt_picture *picture = reading->picture;
-	lt_addr at = lt_picture_address(picture, node), start;
-	int64_t bytes = 0;
-	/* The length is behind the address. */
-	at += (lt_addr)lt_fact(reading->view->layout, LT_FACT_mmap_size_offset) - WORD;
-	if (!lt_picture_number(picture, node, LT_DETAIL_BUFFER_BYTES, &bytes) || bytes <= 0 ||
-	    !lt_memory_u64(reading->view->memory, at, &start) ||
-	    !lt_pageset_has(&reading->allocated, start))
-		return;
-	const struct lt_smap *smap = lt_smaps_find(&reading->resident.smaps, start);
-	if (smap == NULL || (uint64_t)bytes > smap->mapping.end - start)
-		return;
-	if (!buffers_push(buffers, (struct buffer){start, start + (uint64_t)bytes,
-						   picture->graph.type[node]}))
-		reading->no_memory = true;
-}
-
-/*
- * Memory of mmap objects. The kernel joins neighbouring mappings, so it may be a part of one that others have memory in
- * too; with no allocator, whose blocks are accounted for already.
- */
-static void take_buffers(struct lt_rss_reading *reading)
-{
-	const struct lt_picture *picture = reading->picture;
-	LT_CLEANUP(buffers_deinit) struct buffers buffers = {0};
-	LT_FREE uint8_t *maps = calloc((size_t)reading->type_count + 1, 1);
-	bool any = false;
-	if (maps == NULL) {
-		reading->no_memory = true;
-		return;
-	}
-	for (uint32_t type = 0; type < reading->type_count; type++) {
-		const struct lt_type *one = lt_types_at(picture->types, type);
-		maps[type] = one->kind == LT_KIND_OPAQUE &&
-			     lt_picture_derives(picture, one, "mmap", "mmap");
-		any |= maps[type] != 0;
-	}
-	for (uint32_t node = 0; any && node < picture->graph.graph.node_count; node++)
-		if (picture->graph.type[node] < reading->type_count &&
-		    maps[picture->graph.type[node]] != 0)
-			add_buffer(reading, node, &buffers);
-	if (buffers.count > 0)
-		qsort(buffers.data, buffers.count, sizeof(*buffers.data), by_start);
-	lt_addr end = 0;
+	LT_CLEANUP(lt_rss_buffers_deinit) struct lt_rss_buffers buffers = {0};
+	LT_TRY(lt_rss_find_buffers(reading, &buffers));
 	for (size_t i = 0; i < buffers.count; i++) {
-		const struct buffer *buffer = &buffers.data[i];
-		if (buffer->start >= end) {
-			tally(reading, tally_of_type(reading, buffer->type), buffer->start,
-			      buffer->end - buffer->start, 0);
-			end = buffer->end;
-		}
+		const struct lt_rss_buffer *buffer = &buffers.data[i];
+		tally(reading, tally_of_type(reading, picture->graph.type[buffer->node]),
+		      buffer->start, buffer->end - buffer->start, 0);
 	}
+	return LT_OK;
 }
 
 /* Mappings of their own that an object points to the start of: big blocks, and what mmap(2) gave. */
@@ -905,7 +849,7 @@ enum lt_status lt_rss_owners(struct lt_rss_reading *reading)
 	LT_TRY(take_foreign(reading));
 	take_pending(reading);
 	take_outside(reading);
-	take_buffers(reading);
+	LT_TRY(take_buffers(reading));
 	take_mappings(reading);
 	return reading->no_memory ? lt_fail_memory(reading->session) : LT_OK;
 }

@@ -94,6 +94,20 @@ struct lt_rss_reading {
 	bool no_memory;
 };
 
+/* Private memory that an mmap object has. */
+struct lt_rss_buffer {
+	lt_addr start, end;
+	uint32_t node;
+};
+LT_VEC(lt_rss_buffers, struct lt_rss_buffer);
+
+/*
+ * That of all mmap objects, ascending and apart from each other; `picture`, `view` and `resident` are set. The kernel joins
+ * neighbouring mappings, so each may be a part of one that others have memory in too; but no allocator.
+ */
+LT_MUST_CHECK enum lt_status lt_rss_find_buffers(const struct lt_rss_reading *reading,
+						 struct lt_rss_buffers *ret_buffers);
+
 /* Makes what is counted by type and by arena, all zero; `picture` and `pymalloc` are set. */
 LT_MUST_CHECK enum lt_status lt_rss_begin(struct lt_rss_reading *reading);
 

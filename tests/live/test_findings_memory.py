@@ -201,6 +201,25 @@ def test_memory_of_python_objects_is_explained(interpreter, lowtide):
         assert look(lowtide, target) == {}
 
 
+def test_private_memory_of_mmap_objects_is_that_of_python_objects(interpreter, lowtide):
+    source = """
+    import mmap, threading, time
+    held = []
+    def take(size):
+        held.append(mmap.mmap(-1, size, flags=mmap.MAP_ANONYMOUS | mmap.MAP_PRIVATE))
+        held[-1].write(b"x" * size)
+    take(150 << 20)
+    def grow():
+        while True:
+            time.sleep(0.05)
+            take(1 << 20)
+    threading.Thread(target=grow, daemon=True).start()
+    """
+    with Target(interpreter, service(source)) as target:
+        found = look(lowtide, target, "-d", "2")
+        assert not {"rss-above-python", "native-growth"} & set(found), found
+
+
 def test_a_mapped_file_is_for_information(interpreter, lowtide, tmp_path):
     path = tmp_path / "data"
     path.write_bytes(b"x" * (100 * MIB))
