@@ -204,8 +204,9 @@ static void fill_side(struct lt_gc_side *side, const struct lt_gc_recording *rec
 	set(side, LT_FIGURE_GARBAGE, seconds > 0, over((double)summary->all.collected, seconds));
 	set(side, LT_FIGURE_COLLECTED, summary->all.count > 0,
 	    over((double)summary->all.collected, (double)summary->all.count));
-	set(side, LT_FIGURE_PAUSE_P50, some, lt_gc_pauses_ms(pauses, 0.5));
-	set(side, LT_FIGURE_PAUSE_P99, some, lt_gc_pauses_ms(pauses, 0.99));
+	double p50 = lt_gc_pauses_ms(pauses, 0.5), p99 = lt_gc_pauses_ms(pauses, 0.99);
+	set(side, LT_FIGURE_PAUSE_P50, p50 > 0, p50);
+	set(side, LT_FIGURE_PAUSE_P99, p99 > 0, p99);
 	set(side, LT_FIGURE_PAUSE_MAX, some, (double)pauses->max_ns / 1e6);
 	set(side, LT_FIGURE_SHARE, seconds > 0, lt_gc_summary_share(summary, pauses->total_ns));
 	fill_heap(side, feed);

@@ -147,7 +147,7 @@ static bool by_chance(const struct judge *judge)
 {
 	const struct lt_gc_pauses *pauses = &judge->feeds[LT_SIDE_AFTER]->summary.all.pauses;
 	bool many = lt_gc_pauses_over(pauses, limit(judge, LT_FIGURE_PAUSE_P99)) >
-		    1 + pauses->count / 50;
+		    1 + (pauses->count + pauses->short_ones) / 50;
 	return !heap_grew(judge) && judge->after->figure[LT_FIGURE_PAUSE_MAX] < BUDGET_MS &&
 	       lt_gc_pauses_over(pauses, limit(judge, LT_FIGURE_PAUSE_MAX)) < 2 &&
 	       !(many && rose(judge, LT_FIGURE_PAUSE_P99));

@@ -93,6 +93,19 @@ static int64_t unix_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+/*
+ * What came before the start is not of the recording. By polling it may be one event with what comes right after: it is
+ * taken out apart from that.
+ */
+static enum lt_status drop_earlier(struct recorder *recorder, uint64_t start_ns)
+{
+	LT_CLEANUP(lt_watch_events_deinit) struct lt_watch_events earlier = {0};
+	enum lt_status status = lt_watch_wait(recorder->watch, start_ns, &earlier);
+	if (status == LT_E_GONE) /* met again by the first wait */
+		lt_session_clear(recorder->session);
+	return status == LT_E_GONE ? LT_OK : status;
+}
+
 static enum lt_status begin(struct recorder *recorder)
 {
 	struct lt_gc_recording *recording = &recorder->recording;
@@ -108,6 +121,7 @@ static enum lt_status begin(struct recorder *recorder)
 			 lt_watch_why_not(recorder->watch, (enum lt_watch_source)better));
 	recording->start_ns = recording->end_ns = lt_now_ns();
 	recording->start_unix_ms = unix_ms();
+	LT_TRY(drop_earlier(recorder, recording->start_ns));
 	recording->usual_thresholds[0] = lt_fact(layout, LT_FACT_gc_threshold0);
 	recording->usual_thresholds[1] = lt_fact(layout, LT_FACT_gc_threshold1);
 	recording->usual_thresholds[2] = lt_fact(layout, LT_FACT_gc_threshold2);

@@ -47,6 +47,13 @@ struct lt_gc_event {
 };
 LT_VEC(lt_gc_events, struct lt_gc_event);
 
+/* A collection that polling found between two looks: shorter than their distance, but how long it was is not known. */
+static inline bool lt_gc_untimed(const struct lt_watch_event *seen)
+{
+	return seen->kind == LT_WATCH_COLLECTION && seen->source == LT_WATCH_POLL &&
+	       seen->end_ns == seen->start_ns;
+}
+
 /* The process at one moment. */
 struct lt_gc_sample {
 	uint64_t at_ns;

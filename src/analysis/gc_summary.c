@@ -51,8 +51,11 @@ double lt_gc_pauses_ms(const struct lt_gc_pauses *pauses, double share)
 {
 	if (pauses->count == 0)
 		return 0;
-	uint64_t wanted = (uint64_t)(share * (double)pauses->count + 0.999999);
-	uint64_t seen = 0;
+	uint64_t wanted =
+		(uint64_t)(share * (double)(pauses->count + pauses->short_ones) + 0.999999);
+	uint64_t seen = pauses->short_ones;
+	if (wanted <= seen)
+		return 0;
 	for (size_t i = 0; i < BUCKETS; i++) {
 		seen += pauses->buckets[i];
 		if (seen >= wanted && seen > 0) {
@@ -76,8 +79,16 @@ static bool add_to_group(struct lt_gc_group *group, const struct lt_watch_event 
 	group->count += seen->kind == LT_WATCH_MISSED ? seen->missed : 1;
 	group->collected += seen->collected > 0 ? (uint64_t)seen->collected : 0;
 	group->uncollectable += seen->uncollectable > 0 ? (uint64_t)seen->uncollectable : 0;
-	return seen->kind == LT_WATCH_MISSED ||
-	       add_pause(&group->pauses, seen->end_ns - seen->start_ns);
+	/* Those that a probe or a ring lost may have been of any length. */
+	if (seen->kind == LT_WATCH_MISSED) {
+		group->pauses.short_ones += seen->source == LT_WATCH_POLL ? seen->missed : 0;
+		return true;
+	}
+	if (lt_gc_untimed(seen)) {
+		group->pauses.short_ones++;
+		return true;
+	}
+	return add_pause(&group->pauses, seen->end_ns - seen->start_ns);
 }
 
 static void add_to_place(struct lt_gc_place *place, const struct lt_watch_event *seen)

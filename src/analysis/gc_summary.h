@@ -12,6 +12,8 @@ enum { LT_GC_PLACES_MOST = 256, LT_GC_SLOTS = 128 };
 /* How long many collections took. All zero is none. */
 struct lt_gc_pauses {
 	uint64_t count; /* those whose length is known */
+	uint64_t
+		short_ones; /* those that polling cannot time, since they are short; percentiles count them */
 	uint64_t total_ns, max_ns;
 	uint32_t *buckets; /* by length, each at most 1 % wide */
 };
@@ -90,7 +92,7 @@ struct lt_gc_summary_feed {
 };
 struct lt_gc_sink lt_gc_summary_sink(struct lt_gc_summary_feed *feed);
 
-/* The length in ms below which `share` (0 to 1) of the pauses stay, at most 1 % off; 0 for none. */
+/* The length in ms below which `share` (0 to 1) of the pauses stay, at most 1 % off; 0: not known, or none. */
 double lt_gc_pauses_ms(const struct lt_gc_pauses *pauses, double share);
 /* How many took longer than this, but for those within 1 % of it. */
 uint64_t lt_gc_pauses_over(const struct lt_gc_pauses *pauses, double ms);

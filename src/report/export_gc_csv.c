@@ -41,7 +41,7 @@ static void event(struct lt_gc_export *export, const struct lt_gc_recording *rec
 	double since = ((double)seen->start_ns - (double)recording->start_ns) / 1e9;
 	lt_text_addf(out, "%.6f,%" PRId64, since,
 		     recording->start_unix_ms + (int64_t)(since * 1e3));
-	if (missed)
+	if (missed || lt_gc_untimed(seen))
 		lt_text_add(out, ",");
 	else
 		lt_text_addf(out, ",%.3f", (double)(seen->end_ns - seen->start_ns) / 1e6);

@@ -31,7 +31,7 @@ static void event(struct lt_gc_export *export, const struct lt_gc_recording *rec
 		return;
 	int g = one->seen.generation;
 	export->seen[g][one->cause] += lt_gc_export_collections(one);
-	if (one->seen.kind != LT_WATCH_COLLECTION)
+	if (one->seen.kind != LT_WATCH_COLLECTION || lt_gc_untimed(&one->seen))
 		return;
 	uint64_t ns = one->seen.end_ns - one->seen.start_ns;
 	size_t bucket = 0;
@@ -142,7 +142,7 @@ static void add_pauses(struct lt_text *out, const struct lt_gc_export *export,
 		       const struct lt_gc_recording *recording)
 {
 	family(out, "python_gc_duration_seconds", "histogram", "seconds",
-	       "How long collections took that were seen since the recording began");
+	       "How long collections took that were timed since the recording began");
 	for (int g = 0; g < LT_GC_GENERATIONS; g++) {
 		uint64_t sum = 0;
 		for (size_t i = 0; i < LT_GC_BUCKETS; i++) {

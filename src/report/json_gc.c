@@ -83,10 +83,17 @@ static json_t *change(const struct lt_gc_recording *recording, const struct lt_g
 			 "debug", (int)seen->after.debug);
 }
 
+static json_t *percentile(const struct lt_gc_pauses *pauses, double share)
+{
+	double ms = lt_gc_pauses_ms(pauses, share);
+	bool none = pauses->count + pauses->short_ones == 0;
+	return ms > 0 || none ? json_real(ms) : json_null();
+}
+
 static void add_pauses(json_t *json, const struct lt_gc_pauses *pauses)
 {
-	json_object_set_new(json, "pause_p50_ms", json_real(lt_gc_pauses_ms(pauses, 0.5)));
-	json_object_set_new(json, "pause_p99_ms", json_real(lt_gc_pauses_ms(pauses, 0.99)));
+	json_object_set_new(json, "pause_p50_ms", percentile(pauses, 0.5));
+	json_object_set_new(json, "pause_p99_ms", percentile(pauses, 0.99));
 	json_object_set_new(json, "pause_max_ms", milliseconds(pauses->max_ns));
 	json_object_set_new(json, "gc_time_ms", milliseconds(pauses->total_ns));
 }

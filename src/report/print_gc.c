@@ -84,7 +84,16 @@ static void add_groups(struct lt_screen *screen, const struct lt_gc_summary *sum
 		screen, "COLLECTIONS",
 		"by generation and by cause; time: share in which the program stood still");
 	lt_print_gc_groups(screen, summary, true);
-	if (summary->missed > 0)
+	uint64_t short_ones = summary->all.pauses.short_ones;
+	if (short_ones > 0)
+		lt_screen_paragraph(
+			screen, 2, "", 2,
+			lt_screen_format(
+				screen,
+				"%s of them were too short for polling to time: percentiles count "
+				"them as the shortest, their time is not in the figures.",
+				lt_screen_count(screen, short_ones)));
+	else if (summary->missed > 0)
 		lt_screen_paragraph(
 			screen, 2, "", 2,
 			lt_screen_format(

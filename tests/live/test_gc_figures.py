@@ -1,0 +1,91 @@
+"""Percentiles and totals of `lowtide gc` against those of the target's own log, by every source."""
+import csv
+import io
+import json
+import math
+import textwrap
+
+import pytest
+
+from harness import Target
+
+# Many short collections, a few long ones, all in its own log; it says what there was when it is told to.
+MIXED = textwrap.dedent('''
+    import gc, threading, time
+    log, begun = [], [0]
+    def on_gc(phase, info):
+        now = time.monotonic_ns()
+        if phase == "start":
+            begun[0] = now
+        else:
+            log.append((info["generation"], begun[0], time.monotonic_ns(), info["collected"]))
+    gc.set_threshold(300, 5, 1000)
+    held = [[i] for i in range(120000)]
+    gc.collect()
+    gc.callbacks.append(on_gc)
+    class Row:
+        pass
+    def request():
+        rows = [Row() for _ in range(400)]
+        for row in rows:
+            row.own = row
+    over = threading.Event()
+    threading.Thread(target=lambda: (wait_line(), over.set()), daemon=True).start()
+    ready()
+    n = 0
+    while not over.is_set():
+        request()
+        n += 1
+        if n % 200 == 0:
+            gc.collect()
+        time.sleep(0.003)
+    gc.callbacks.clear()
+    ready(log=log)
+''')
+
+
+def percentile(values, share):
+    return sorted(values)[max(0, math.ceil(share * len(values)) - 1)] / 1e6
+
+
+@pytest.mark.parametrize("source", ["probe", "ring", "poll"])
+def test_figures_are_those_of_the_log(interpreter, lowtide, tmp_path, source):
+    path = tmp_path / "app.tide"
+    with Target(interpreter, MIXED) as target:
+        watched = lowtide("gc", "--json", "-d", "5", "--source", source, "-o", path, target.pid)
+        if watched.code == 4:
+            pytest.skip("the source %s is not possible here" % source)
+        target.send()
+        target.wait_ready()
+        log = target.facts["log"]
+    assert watched.code == 0, watched
+    found = watched.json["result"]
+    summary = found["summary"]
+    first = found["collections"][0]
+    start = first["monotonic_ns"] - int(first["start"] * 1e9)
+    log = [one for one in log if start <= one[1] and one[2] <= start + summary["seconds"] * 1e9]
+    # One may be under way at either end.
+    assert abs(summary["count"] - len(log)) <= 2, (summary["count"], len(log))
+    lengths = [one[2] - one[1] for one in log]
+    slack = 1.1 if source == "poll" else 0.1
+    p99 = summary["pause_p99_ms"]
+    if p99 is None:
+        assert source == "poll" and percentile(lengths, 0.98) < 1.1
+    else:
+        assert percentile(lengths, 0.98) * 0.97 - slack <= p99 <= percentile(lengths, 0.995) * 1.03 + slack
+    assert abs(summary["pause_max_ms"] - max(lengths) / 1e6) <= slack + 0.03 * max(lengths) / 1e6
+    if source == "poll":
+        assert summary["pause_p50_ms"] is None  # so short that polling cannot tell
+    else:
+        assert percentile(lengths, 0.4) - 0.05 <= summary["pause_p50_ms"] <= percentile(lengths, 0.6) + 0.05
+    read = lowtide("gc", "--json", path).json["result"]
+    assert read["summary"] == summary
+    rows = list(csv.DictReader(io.StringIO(lowtide("gc", path, "--format", "csv").out)))
+    assert sum(int(one["collections"]) for one in rows) == summary["count"]
+    timed = [float(one["duration_ms"]) for one in rows if one["duration_ms"]]
+    assert abs(sum(timed) - summary["gc_time_ms"]) <= 0.0006 * len(timed) + 0.001
+    assert all(one > 0 for one in timed) or source != "poll"
+    trace = json.loads(lowtide("gc", path, "--format", "trace").out)["traceEvents"]
+    assert abs(sum(one["dur"] for one in trace if one["ph"] == "X") / 1e3 - summary["gc_time_ms"]) < 0.01
+    metrics = lowtide("gc", path, "--format", "openmetrics").out.splitlines()
+    assert sum(int(one.split()[1]) for one in metrics if one.startswith("python_gc_duration_seconds_count")) == len(timed)
