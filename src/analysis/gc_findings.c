@@ -307,9 +307,12 @@ static void too_often(struct lt_findings *findings, const struct lt_gc_recording
 			 summary->by_cause[LT_CAUSE_THRESHOLD_1].pauses.total_ns;
 	double share = lt_gc_summary_cpu_share(summary, young);
 	uint64_t count = summary->by_generation[0].count + summary->by_generation[1].count;
-	const struct lt_gc_generation *g = summary->last.state.generations;
+	struct lt_gc_place place = main_place(summary, 0, OLDEST - 1);
+	/* Each interpreter has thresholds of its own. */
+	int64_t threshold = place.interpreter != 0 ? place.threshold0
+						   : summary->last.state.generations[0].threshold;
 	if (share < CPU_SHARE || lt_gc_summary_share(summary, young) < HOT_SHARE ||
-	    g[0].threshold <= 0 || lt_gc_summary_seconds(summary) * OFTEN > (double)count)
+	    threshold <= 0 || lt_gc_summary_seconds(summary) * OFTEN > (double)count)
 		return;
 	struct lt_finding *finding = lt_finding_begin(
 		findings, "gc-thresholds-low",
@@ -319,18 +322,17 @@ static void too_often(struct lt_findings *findings, const struct lt_gc_recording
 		return;
 	lt_finding_real(findings, finding, "cpu_share", share);
 	lt_finding_int(findings, finding, "collections", count);
-	lt_finding_int(findings, finding, "threshold0", (uint64_t)g[0].threshold);
+	lt_finding_int(findings, finding, "threshold0", (uint64_t)threshold);
 	lt_finding_int(findings, finding, "default_threshold0",
 		       (uint64_t)recording->usual_thresholds[0]);
 	finding->title = lt_finding_format(findings,
 					   "Young collections take %.0f %% of the processor time: "
 					   "the first threshold is %" PRId64,
-					   share * 100, g[0].threshold);
+					   share * 100, threshold);
 	finding->expression = "gc.get_threshold()";
-	struct lt_gc_place place = main_place(summary, 0, OLDEST - 1);
 	const struct lt_gc_event *set = last_call(recording, LT_CALL_SET_THRESHOLD);
 	int64_t usual = recording->usual_thresholds[0];
-	int64_t better = g[0].threshold * USUAL_FACTOR;
+	int64_t better = threshold * USUAL_FACTOR;
 	bool known = *place.where != '\0';
 	point(findings, finding, place.where);
 	finding->explanation = lt_finding_format(

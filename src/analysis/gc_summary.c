@@ -95,6 +95,8 @@ static void add_to_place(struct lt_gc_place *place, const struct lt_watch_event 
 {
 	uint64_t ns = seen->end_ns - seen->start_ns;
 	place->count++;
+	place->interpreter = seen->interpreter;
+	place->threshold0 = seen->before.generations[0].threshold;
 	place->collected += seen->collected > 0 ? (uint64_t)seen->collected : 0;
 	place->total_ns += ns;
 	if (ns > place->max_ns)
@@ -215,8 +217,20 @@ static void add_made(struct lt_gc_summary *summary, const struct lt_gc_event *ev
 	double count = (double)young->count;
 	bool automatic =
 		event->cause >= LT_CAUSE_THRESHOLD_0 && event->cause <= LT_CAUSE_THRESHOLD_2;
-	if (event->seen.interpreter != 0)
+	if (event->seen.interpreter != 0) {
+		/* What waited in it at both ends of the recording is not known: about the same. */
+		double each = event->seen.kind == LT_WATCH_MISSED
+				      ? (double)event->seen.missed * ((double)young->threshold + 1)
+				      : count;
+		size_t slot =
+			summary->slot_ns > 0 && event->seen.start_ns > summary->start_ns
+				? (event->seen.start_ns - summary->start_ns) / summary->slot_ns
+				: 0;
+		summary->made += each > 0 ? each : 0;
+		if (slot < LT_GC_SLOTS)
+			summary->slots[slot].made += each > 0 ? each : 0;
 		return;
+	}
 	/* The end of the process leaves no sample of what came after its last collection. */
 	if (event->seen.kind == LT_WATCH_COLLECTION && event->seen.end_ns >= summary->last.at_ns)
 		summary->waiting = 0;
@@ -258,6 +272,8 @@ enum lt_status lt_gc_summary_add(struct lt_session *session, struct lt_gc_summar
 	if (!room)
 		return lt_fail_memory(session);
 	summary->missed += seen->kind == LT_WATCH_MISSED ? seen->missed : 0;
+	if (seen->interpreter != 0)
+		summary->others += seen->kind == LT_WATCH_MISSED ? seen->missed : 1;
 	summary->full_in_vain +=
 		seen->kind == LT_WATCH_COLLECTION && g == OLDEST && seen->collected == 0;
 	add_slot(summary, seen);

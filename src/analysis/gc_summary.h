@@ -34,6 +34,8 @@ struct lt_gc_place {
 	enum lt_gc_cause cause;
 	int generation;
 	uint64_t count, collected, total_ns, max_ns;
+	uint64_t interpreter; /* of the last of them, and its threshold of generation 0 */
+	int64_t threshold0;
 };
 
 /* A stretch of time, for curves. */
@@ -48,6 +50,7 @@ struct lt_gc_summary {
 	struct lt_gc_group all, by_generation[LT_GC_GENERATIONS], by_cause[LT_CAUSE_COUNT];
 	struct lt_gc_survival survival[LT_GC_GENERATIONS];
 	uint64_t missed;       /* of all.count, no event was seen of them */
+	uint64_t others;       /* of all.count, in other interpreters than the main one */
 	uint64_t full_in_vain; /* full collections that found nothing */
 	/* The highest count of generation 0 at an automatic collection that nothing but C code had put off, */
 	uint64_t longest_wait;

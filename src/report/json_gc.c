@@ -123,6 +123,7 @@ static json_t *summary_json(const struct lt_gc_summary *summary)
 	json_t *json = group(summary, &summary->all);
 	json_object_set_new(json, "seconds", json_real(lt_gc_summary_seconds(summary)));
 	json_object_set_new(json, "missed", lt_json_count(summary->missed));
+	json_object_set_new(json, "other_interpreters", lt_json_count(summary->others));
 	json_object_set_new(
 		json, "gc_cpu_share",
 		json_real(lt_gc_summary_cpu_share(summary, summary->all.pauses.total_ns)));

@@ -202,6 +202,9 @@ static void add_longest(struct lt_screen *screen, const struct lt_gc_result *res
 			(double)(int64_t)(seen->start_ns - recording->start_ns) / 1e9, dot,
 			seen->generation, dot, lt_gc_cause_name(events[i]->cause), dot,
 			(long long)seen->collected);
+		if (seen->interpreter != 0)
+			head = lt_screen_format(screen, "%s%sinterpreter %llu", head, dot,
+						(unsigned long long)seen->interpreter);
 		lt_screen_paragraph(
 			screen, 2,
 			lt_print_pause(screen, (double)(seen->end_ns - seen->start_ns) / 1e6), HANG,
@@ -269,6 +272,14 @@ static void add_state(struct lt_screen *screen, const struct lt_gc_result *resul
 				(long long)g[2].threshold, dot,
 				lt_screen_count(screen,
 						(uint64_t)fmax(0, lt_gc_summary_rate(summary)))));
+	if (summary->others > 0)
+		lt_screen_paragraph(
+			screen, 0, "", 0,
+			lt_screen_format(screen,
+					 "%s of the collections ran in other interpreters than the "
+					 "main one, which have settings of their own; one with a "
+					 "GIL of its own stops itself only.",
+					 lt_screen_count(screen, summary->others)));
 	if (*recording->why_not != '\0' && screen->style->verbosity >= 0)
 		lt_screen_paragraph(screen, 0, "", 0,
 				    lt_screen_format(screen, "No better source: %s.",

@@ -89,3 +89,49 @@ def test_figures_are_those_of_the_log(interpreter, lowtide, tmp_path, source):
     assert abs(sum(one["dur"] for one in trace if one["ph"] == "X") / 1e3 - summary["gc_time_ms"]) < 0.01
     metrics = lowtide("gc", path, "--format", "openmetrics").out.splitlines()
     assert sum(int(one.split()[1]) for one in metrics if one.startswith("python_gc_duration_seconds_count")) == len(timed)
+
+
+# A second interpreter collects by a low threshold of its own; the main one does nothing.
+OTHER = textwrap.dedent('''
+    import sys, threading, time
+    try:
+        import _interpreters as interpreters
+    except ImportError:
+        interpreters = None
+        if sys.version_info >= (3, 12):  # before, all of them share a GIL
+            import _xxsubinterpreters as interpreters
+    code = """
+    import gc
+    gc.set_threshold(15, 10, 10 ** 6)
+    kept = [[i] for i in range(30000)]
+    class Row:
+        pass
+    while True:
+        rows = [Row() for _ in range(400)]
+        for row in rows:
+            row.own = row
+    """
+    if interpreters is not None:
+        one = interpreters.create()
+        threading.Thread(target=interpreters.run_string, args=(one, __import__("textwrap").dedent(code)), daemon=True).start()
+        time.sleep(0.5)
+    ready(some=interpreters is not None)
+    time.sleep(3600)
+''')
+
+
+def test_collections_of_another_interpreter(interpreter, lowtide):
+    with Target(interpreter, OTHER) as target:
+        if not target.facts["some"]:
+            pytest.skip("this build has no interpreters with GILs of their own")
+        result = lowtide("gc", "--json", "-d", "3", target.pid)
+        text = lowtide("gc", "-d", "1", target.pid)
+    assert result.code == 0, result
+    found = result.json["result"]
+    summary = found["summary"]
+    assert summary["count"] > 100 and summary["other_interpreters"] == summary["count"]
+    assert summary["tracked_per_second"] > 0.8 * 15 * summary["count"] / summary["seconds"] > 1000
+    assert "of the collections ran in other interpreters than the main one" in " ".join(text.out.split()), text.out
+    low = {one["id"]: one for one in found["findings"]}.get("gc-thresholds-low")
+    if found["source"] != "poll":
+        assert low is not None and low["evidence"]["threshold0"] == 15, found["findings"]
