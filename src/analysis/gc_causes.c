@@ -85,6 +85,12 @@ const struct lt_gc_frame *lt_gc_own_frame(const struct lt_gc_recording *recordin
 	return own != NULL ? own : frame_of(recording, event, LT_OWNER_STANDARD);
 }
 
+const struct lt_gc_frame *lt_gc_program_frame(const struct lt_gc_recording *recording,
+					      const struct lt_gc_event *event)
+{
+	return frame_of(recording, event, LT_OWNER_PROGRAM);
+}
+
 void lt_gc_frame_add(const struct lt_gc_frame *frame, struct lt_text *text)
 {
 	if (frame->line > 0)

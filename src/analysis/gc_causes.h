@@ -24,6 +24,10 @@ enum lt_gc_owner lt_gc_owner_of(const char *file, const char *python);
 const struct lt_gc_frame *lt_gc_own_frame(const struct lt_gc_recording *recording,
 					  const struct lt_gc_event *event);
 
+/* The innermost frame that is of no library at all, neither Python's own nor an installed one; NULL: none. */
+const struct lt_gc_frame *lt_gc_program_frame(const struct lt_gc_recording *recording,
+					      const struct lt_gc_event *event);
+
 /* "file:line:function", the line left out when it is not known. */
 void lt_gc_frame_add(const struct lt_gc_frame *frame, struct lt_text *text);
 

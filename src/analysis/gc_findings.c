@@ -137,8 +137,27 @@ static void point(struct lt_findings *findings, struct lt_finding *finding, cons
 			lt_finding_format(findings, "%.*s", (int)(function - where), where);
 }
 
-static void explicit_place(struct lt_findings *findings, const struct lt_gc_summary *summary,
-			   const struct lt_gc_place *place, bool mixed)
+/* Where the program itself calls the library that `where` is in: "" when it is in no library, or that was not seen. */
+static const char *through_library(struct lt_findings *findings,
+				   const struct lt_gc_recording *recording, const char *where)
+{
+	for (size_t i = 0; i < recording->events.count && *where != '\0'; i++) {
+		const struct lt_gc_event *event = &recording->events.data[i];
+		if (event->seen.kind != LT_WATCH_COLLECTION || strcmp(event->where, where) != 0)
+			continue;
+		const struct lt_gc_frame *own = lt_gc_own_frame(recording, event);
+		const struct lt_gc_frame *program = lt_gc_program_frame(recording, event);
+		if (program == NULL || program == own)
+			return "";
+		return lt_finding_format(findings, "%s:%d in %s%s", program->file, program->line,
+					 program->function, *program->function == '<' ? "" : "()");
+	}
+	return "";
+}
+
+static void explicit_place(struct lt_findings *findings, const struct lt_gc_recording *recording,
+			   const struct lt_gc_summary *summary, const struct lt_gc_place *place,
+			   bool mixed)
 {
 	double seconds = lt_gc_summary_seconds(summary);
 	double share = lt_gc_summary_share(summary, place->total_ns);
@@ -159,6 +178,7 @@ static void explicit_place(struct lt_findings *findings, const struct lt_gc_summ
 	lt_finding_int(findings, finding, "collected", place->collected);
 	point(findings, finding, place->where);
 	bool known = *place->where != '\0';
+	const char *program = through_library(findings, recording, place->where);
 	finding->title = lt_finding_format(
 		findings, "%s are called %s%s%s: %.1f %% of the time",
 		mixed ? "Collections"
@@ -169,17 +189,30 @@ static void explicit_place(struct lt_findings *findings, const struct lt_gc_summ
 	finding->explanation = lt_finding_format(
 		findings,
 		"Each call looks at every object of its generations, whatever the thresholds say; "
-		"the "
-		"longest took %s. Together they freed %s objects.%s",
+		"the longest took %s. Together they freed %s objects.%s%s%s",
 		milliseconds(findings, (double)place->max_ns / 1e6),
 		lt_findings_count(findings, place->collected),
-		known ? "" : " From where was not seen; the probe source (root) sees it.");
+		known ? "" : " From where was not seen; the probe source (root) sees it.",
+		*program != '\0' ? " An installed library does it, which is called at " : "",
+		*program != '\0' ? lt_finding_format(findings, "%s.", program) : "");
+	if (*program != '\0')
+		lt_finding_string(findings, finding, "called_through", program);
 	finding->fix =
-		"Take the call out of the path that runs so often: leave collections to the "
-		"thresholds, or call it when the service is idle, for example once after start-up.";
+		*program != '\0'
+			? lt_finding_format(
+				  findings,
+				  "Have the library do without it, by a setting of its own or "
+				  "another version, or call it more rarely at %s: its call of "
+				  "gc.collect() is one for the whole process.",
+				  program)
+			: "Take the call out of the path that runs so often: leave collections to "
+			  "the "
+			  "thresholds, or call it when the service is idle, for example once after "
+			  "start-up.";
 }
 
-static void explicit_places(struct lt_findings *findings, const struct lt_gc_summary *summary)
+static void explicit_places(struct lt_findings *findings, const struct lt_gc_recording *recording,
+			    const struct lt_gc_summary *summary)
 {
 	for (size_t i = 0; i < summary->place_count; i++) {
 		bool mixed, first = true;
@@ -188,7 +221,7 @@ static void explicit_places(struct lt_findings *findings, const struct lt_gc_sum
 				strcmp(summary->places[k].where, summary->places[i].where) != 0;
 		struct lt_gc_place whole = whole_place(summary, &summary->places[i], &mixed);
 		if (first)
-			explicit_place(findings, summary, &whole, mixed);
+			explicit_place(findings, recording, summary, &whole, mixed);
 	}
 }
 
@@ -280,16 +313,27 @@ static void in_vain(struct lt_findings *findings, const struct lt_gc_summary *su
 	struct lt_gc_place place = main_place(summary, OLDEST, OLDEST);
 	bool called = place.cause == LT_CAUSE_EXPLICIT, known = *place.where != '\0';
 	point(findings, finding, place.where);
+	bool all = place.count >= full->count;
+	uint64_t crossed = summary->by_cause[LT_CAUSE_THRESHOLD_2].count;
+	const char *how =
+		called ? lt_finding_format(findings, "%s of them were called",
+					   all ? "All" : lt_findings_count(findings, place.count))
+		       : lt_finding_format(
+				 findings, "%s because the thresholds were crossed",
+				 crossed >= full->count
+					 ? "They came"
+					 : lt_finding_format(findings, "%s of them came",
+							     lt_findings_count(findings, crossed)));
+	const char *ran =
+		called ? " at "
+		       : lt_finding_format(findings, ", %s while the program was at ",
+					   all ? "all of them"
+					       : lt_findings_count(findings, place.count));
 	finding->explanation = lt_finding_format(
 		findings,
 		"None of them found an object in an unreachable cycle: all that lives is "
-		"reachable, or freed by its reference counts. %s of them %s%s%s.",
-		lt_findings_count(findings, place.count),
-		called ? "were called" : "came because the thresholds were crossed",
-		!known   ? ""
-		: called ? " at "
-			 : ", while the program was at ",
-		known ? spot(findings, place.where) : "");
+		"reachable, or freed by its reference counts. %s%s%s.",
+		how, known ? ran : "", known ? spot(findings, place.where) : "");
 	finding->fix =
 		called ? lt_finding_format(
 				 findings,
@@ -325,10 +369,12 @@ static void too_often(struct lt_findings *findings, const struct lt_gc_recording
 	lt_finding_int(findings, finding, "threshold0", (uint64_t)threshold);
 	lt_finding_int(findings, finding, "default_threshold0",
 		       (uint64_t)recording->usual_thresholds[0]);
-	finding->title = lt_finding_format(findings,
-					   "Young collections take %.0f %% of the processor time: "
-					   "the first threshold is %" PRId64,
-					   share * 100, threshold);
+	finding->title = lt_finding_format(
+		findings,
+		"Young collections take %.0f %% of the processor time: "
+		"the first threshold is %" PRId64 "%s",
+		share * 100, threshold,
+		threshold == recording->usual_thresholds[0] ? ", the default" : "");
 	finding->expression = "gc.get_threshold()";
 	const struct lt_gc_event *set = last_call(recording, LT_CALL_SET_THRESHOLD);
 	int64_t usual = recording->usual_thresholds[0];
@@ -600,7 +646,7 @@ static void pressure(struct lt_findings *findings, const struct lt_gc_summary *s
 enum lt_status lt_findings_gc(struct lt_findings *findings, const struct lt_gc_recording *recording,
 			      const struct lt_gc_summary *summary, double budget_ms)
 {
-	explicit_places(findings, summary);
+	explicit_places(findings, recording, summary);
 	long_pauses(findings, recording, summary, budget_ms > 0 ? budget_ms : BUDGET_MS);
 	in_vain(findings, summary);
 	too_often(findings, recording, summary);

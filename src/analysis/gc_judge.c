@@ -417,8 +417,30 @@ static void judge_kinds(struct judge *judge)
 		    was(judge, LT_FIGURE_RATE_2), is(judge, LT_FIGURE_RATE_2));
 }
 
+/* What made the longest one long, for the end of a sentence. */
+static const char *why_longer(struct judge *judge, char *text, size_t size)
+{
+	const struct lt_gc_summary *before = &judge->feeds[LT_SIDE_BEFORE]->summary;
+	const struct lt_gc_summary *after = &judge->feeds[LT_SIDE_AFTER]->summary;
+	const struct lt_gc_group *full = &after->by_generation[LT_GC_GENERATIONS - 1];
+	text[0] = '\0';
+	if (full->pauses.max_ns == 0 || full->pauses.max_ns < after->all.pauses.max_ns)
+		return text;
+	if (rose(judge, LT_FIGURE_TRACKED))
+		snprintf(text, size,
+			 ", in a full collection, which looks at every tracked object: %s where "
+			 "there "
+			 "were %s",
+			 is(judge, LT_FIGURE_TRACKED), was(judge, LT_FIGURE_TRACKED));
+	else if (before->by_generation[LT_GC_GENERATIONS - 1].count == 0)
+		snprintf(text, size, ", in a full collection, of which there was none before");
+	return text;
+}
+
 static void judge_pauses(struct judge *judge)
 {
+	char text[256];
+	const char *why = why_longer(judge, text, sizeof(text));
 	bool most = rose(judge, LT_FIGURE_PAUSE_MAX), p99 = rose(judge, LT_FIGURE_PAUSE_P99);
 	const char *was_most = was(judge, LT_FIGURE_PAUSE_MAX);
 	const char *is_most = is(judge, LT_FIGURE_PAUSE_MAX);
@@ -430,12 +452,12 @@ static void judge_pauses(struct judge *judge)
 	else if (p99)
 		add(judge, LT_VERDICT_BAD,
 		    "Pauses got longer: 99 %% were below %s and are below %s, the longest was %s "
-		    "and is %s",
+		    "and is %s%s",
 		    was(judge, LT_FIGURE_PAUSE_P99), is(judge, LT_FIGURE_PAUSE_P99), was_most,
-		    is_most);
+		    is_most, why);
 	else if (most)
-		add(judge, LT_VERDICT_BAD, "The longest pause got longer: it was %s and is %s",
-		    was_most, is_most);
+		add(judge, LT_VERDICT_BAD, "The longest pause got longer: it was %s and is %s%s",
+		    was_most, is_most, why);
 }
 
 static void judge_share(struct judge *judge)

@@ -83,3 +83,41 @@ def test_who_set_it_is_named_when_it_was_seen(interpreter, lowtide, what, name):
     found = {one["id"]: one for one in result.json["result"]["findings"]}
     assert found[name]["where"].endswith("target.py:%d" % target.facts["lines"]["call"]), found[name]
     assert "was called at" in found[name]["explanation"]
+
+
+def test_a_library_that_collects_is_told_with_who_calls_it(interpreter, lowtide):
+    script = textwrap.dedent("""
+        import os, types
+        held = [[i] for i in range(50000)]
+        # Code of a file that is in no folder: only its name says that it is installed.
+        library = types.ModuleType("reports")
+        exec(compile("import gc\\ndef render():\\n    gc.collect()\\n", "/srv/lib/site-packages/reports/core.py", "exec"),
+             library.__dict__)
+        def nightly():
+            library.render()
+        LINES["call"] = nightly.__code__.co_firstlineno + 1
+        serve(nightly, 0.1)
+    """)
+    with Target(interpreter, SERVICE + script) as target:
+        result = lowtide("gc", "--json", "-d", "3", target.pid)
+    assert result.code == 0, result
+    found = {one["id"]: one for one in result.json["result"]["findings"]}["gc-explicit-collect"]
+    assert found["where"] == "/srv/lib/site-packages/reports/core.py:3", found
+    line = "target.py:%d in nightly()" % target.facts["lines"]["call"]
+    assert found["evidence"]["called_through"].endswith(line) and line in found["fix"], found
+
+
+def test_pauses_that_grew_with_the_heap(interpreter, lowtide, tmp_path):
+    script = ("held = [[i] for i in range(20000)]\n"
+              "import threading\ndef later():\n    wait_line()\n    held.extend([i] for i in range(400000))\n"
+              "    gc.collect()\n    ready()\n"
+              "threading.Thread(target=later, daemon=True).start()\nserve(lambda: gc.collect(), 0.2)")
+    with Target(interpreter, SERVICE + script) as target:
+        first = lowtide("gc", "-d", "3", "-o", tmp_path / "first.tide", target.pid)
+        target.send()
+        target.wait_ready()
+        second = lowtide("gc", "-d", "3", "-o", tmp_path / "second.tide", target.pid)
+    assert first.code == second.code == 0, (first, second)
+    result = lowtide("gc", "--json", tmp_path / "first.tide", tmp_path / "second.tide").json["result"]
+    reasons = [one["text"] for one in result["reasons"]]
+    assert any("in a full collection, which looks at every tracked object: " in one for one in reasons), reasons
