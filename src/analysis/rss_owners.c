@@ -327,6 +327,7 @@ static void take_full(struct walk *walk, lt_addr block, uint32_t size, uint32_t 
 		}
 		struct lt_rss_tally *to = tally_of_type(reading, types[walk->node]);
 		to->bytes += size;
+		to->shared += shared_of(reading, block, block + size, size);
 		to->held += size;
 		to->count++;
 		reading->resident.mappings[resident->whole].claimed += size;
