@@ -17,7 +17,7 @@ command -v musl-gcc >/dev/null || {
 }
 
 # The source package, by lists of its own: nothing of the machine's is changed.
-. /etc/os-release
+VERSION_CODENAME=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
 mkdir -p "$place/lists/partial" "$place/cache/archives/partial"
 echo "deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian $VERSION_CODENAME main" >"$place/sources.list"
 cd "$place"
@@ -40,9 +40,11 @@ chmod +x cc
 mkdir build
 cd build
 # Without extension modules: they need headers of the kernel, which musl-gcc does not look for.
-../source/configure -q --build=x86_64-pc-linux-musl CC="$place/cc" CFLAGS="-O1 -g0" --disable-shared --without-ensurepip \
-	ac_cv_file__dev_ptmx=yes ac_cv_file__dev_ptc=no >../log 2>&1 &&
-	make -s -j2 python >>../log 2>&1 || {
+make_python() {
+	../source/configure -q --build=x86_64-pc-linux-musl CC="$place/cc" CFLAGS="-O1 -g0" --disable-shared --without-ensurepip \
+		ac_cv_file__dev_ptmx=yes ac_cv_file__dev_ptc=no && make -s -j2 python
+}
+make_python >../log 2>&1 || {
 	tail -20 ../log >&2
 	exit 1
 }
