@@ -5,6 +5,7 @@
 #include "analysis/tasks.h"
 #include "analysis/threads.h"
 #include "base/cleanup.h"
+#include "base/zeroed.h"
 
 #include <string.h>
 
@@ -228,7 +229,7 @@ enum lt_status lt_picture_life(struct lt_picture *picture)
 {
 	const struct lt_graph *graph = &picture->graph.graph;
 	if (picture->alive == NULL) {
-		picture->alive = calloc((size_t)graph->node_count + 1, 1);
+		picture->alive = lt_zeroed((size_t)graph->node_count + 1, 1);
 		if (picture->alive == NULL)
 			return lt_fail_memory(picture->session);
 		LT_TRY(mark_roots(picture, 0));

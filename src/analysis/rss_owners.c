@@ -9,6 +9,7 @@
 #include "analysis/rss_parts.h"
 
 #include "base/cleanup.h"
+#include "base/zeroed.h"
 #include "heap/objmap.h"
 #include "heap/window.h"
 #include "target/ahead.h"
@@ -742,7 +743,7 @@ static enum lt_status begin_blocks(struct lt_rss_reading *reading)
 	reading->pymalloc = lt_heap_pymalloc(reading->picture->heap);
 	LT_TRY(lt_rss_begin(reading));
 	size_t nodes = (size_t)lt_objmap_count(reading->nodes.objects) + 1;
-	reading->placed = calloc(nodes, 1);
+	reading->placed = lt_zeroed(nodes, 1);
 	if (reading->placed == NULL)
 		return lt_fail_memory(reading->session);
 	return LT_OK;

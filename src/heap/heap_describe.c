@@ -5,6 +5,7 @@
  * of its own, types that it only looks up, and rows of its own that are joined in the end.
  */
 #include "base/cleanup.h"
+#include "base/zeroed.h"
 #include "heap/heap_parts.h"
 #include "heap/objmap.h"
 #include "layout/object.h"
@@ -282,6 +283,16 @@ static enum lt_status describe(struct part *part, uint32_t node, lt_addr object)
 			       : lt_graph_builder_row(part->builder, NULL, 0);
 }
 
+/* Where the part's nodes will be described. */
+static void bring(const struct part *part)
+{
+	const struct lt_heap_graph *graph = &part->graph;
+	lt_zeroed_bring(graph->type, part->first, part->end, sizeof(*graph->type));
+	lt_zeroed_bring(graph->size, part->first, part->end, sizeof(*graph->size));
+	lt_zeroed_bring(graph->flags, part->first, part->end, sizeof(*graph->flags));
+	lt_zeroed_bring(graph->balance, part->first, part->end, sizeof(*graph->balance));
+}
+
 static enum lt_status describe_part(struct part *part)
 {
 	const struct lt_objmap *objects = part->graph.objects;
@@ -289,6 +300,7 @@ static enum lt_status describe_part(struct part *part)
 	uint32_t node = part->first;
 	size_t chunk = part->first_chunk, stretches = 0;
 	lt_decoder_set_part(part->heap.decoder, add_edges, part);
+	bring(part);
 	while (chunk < part->end_chunk) {
 		struct lt_stretch stretch;
 		if (!lt_heap_load_stretch(&part->heap, objects, chunk, false, &stretch))
