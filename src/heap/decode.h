@@ -114,6 +114,18 @@ struct lt_plain_refs {
 bool lt_decode_plain(const struct lt_decoder *decoder, lt_addr object, const struct lt_type *type,
 		     struct lt_plain_refs *ret_refs);
 
+/* The words of a row, the value before the key. Returns their number: 0 of an entry that is none, 1 or 2. */
+static inline unsigned lt_plain_row(const struct lt_plain_refs *refs, uint64_t row,
+				    lt_addr ret_words[2])
+{
+	const unsigned char *at = refs->at + row * refs->stride;
+	memcpy(&ret_words[0], at + refs->value_at, sizeof(ret_words[0]));
+	if (refs->key_at == refs->value_at)
+		return 1;
+	memcpy(&ret_words[1], at + refs->key_at, sizeof(ret_words[1]));
+	return ret_words[0] != 0 && ret_words[1] != 0 ? 2 : 0;
+}
+
 /* True of what lt_decode_refs() gives as a reference: not 0, and it may be the address of an object. */
 static inline bool lt_may_be_referred_to(lt_addr to)
 {

@@ -195,10 +195,8 @@ static void add_edges(void *ctx, struct lt_refs *refs)
 		part->no_memory = true;
 }
 
-static void add_word(struct part *part, const unsigned char *at)
+static void add_word(struct part *part, lt_addr to)
 {
-	lt_addr to;
-	memcpy(&to, at, sizeof(to));
 	uint32_t target =
 		lt_may_be_referred_to(to) ? lt_objmap_find(part->graph.objects, to) : LT_NO_NODE;
 	if (target == LT_NO_NODE)
@@ -211,20 +209,14 @@ static void add_word(struct part *part, const unsigned char *at)
 /* The same of items that are at hand: the edges of the node. */
 static enum lt_status add_plain(struct part *part, const struct lt_plain_refs *refs)
 {
-	const unsigned char *row = refs->at;
 	part->targets.count = 0;
 	if (!numbers_reserve(&part->targets, 2 * refs->count))
 		return lt_fail_memory(part->heap.track.view.session);
-	for (uint64_t i = 0; i < refs->count; i++, row += refs->stride) {
-		if (refs->key_at != refs->value_at) {
-			uint64_t key, value;
-			memcpy(&key, row + refs->key_at, sizeof(key));
-			memcpy(&value, row + refs->value_at, sizeof(value));
-			if (key == 0 || value == 0)
-				continue;
-			add_word(part, row + refs->value_at);
-		}
-		add_word(part, row + refs->key_at);
+	for (uint64_t row = 0; row < refs->count; row++) {
+		lt_addr words[2];
+		unsigned count = lt_plain_row(refs, row, words);
+		for (unsigned i = 0; i < count; i++)
+			add_word(part, words[i]);
 	}
 	return part->no_memory ? lt_fail_memory(part->heap.track.view.session)
 			       : lt_graph_builder_row(part->builder, part->targets.data,

@@ -200,10 +200,8 @@ static void add_found(void *ctx, struct lt_refs *refs)
 	refs->count = 0;
 }
 
-static void add_word(struct building *building, const unsigned char *at, bool *whole)
+static void add_word(struct building *building, lt_addr to, bool *whole)
 {
-	lt_addr to;
-	memcpy(&to, at, sizeof(to));
 	if (lt_may_be_referred_to(to))
 		add_one(building, to);
 	else if (to != 0)
@@ -212,18 +210,12 @@ static void add_word(struct building *building, const unsigned char *at, bool *w
 
 static void add_plain(struct building *building, const struct lt_plain_refs *refs)
 {
-	const unsigned char *row = refs->at;
 	bool whole = true;
-	for (uint64_t i = 0; i < refs->count; i++, row += refs->stride) {
-		if (refs->key_at != refs->value_at) {
-			uint64_t key, value;
-			memcpy(&key, row + refs->key_at, sizeof(key));
-			memcpy(&value, row + refs->value_at, sizeof(value));
-			if (key == 0 || value == 0)
-				continue;
-			add_word(building, row + refs->value_at, &whole);
-		}
-		add_word(building, row + refs->key_at, &whole);
+	for (uint64_t row = 0; row < refs->count; row++) {
+		lt_addr words[2];
+		unsigned count = lt_plain_row(refs, row, words);
+		for (unsigned i = 0; i < count; i++)
+			add_word(building, words[i], &whole);
 	}
 	if (!whole)
 		building->heap->track.view.session->unreadable++;

@@ -97,16 +97,12 @@ static struct lt_type type_of(const struct world *world, enum lt_kind kind, enum
 static size_t plain_words(const struct lt_plain_refs *refs, lt_addr *words, size_t most)
 {
 	size_t count = 0;
-	for (uint64_t i = 0; i < refs->count; i++) {
-		uint64_t key, value;
-		memcpy(&key, refs->at + i * refs->stride + refs->key_at, sizeof(key));
-		memcpy(&value, refs->at + i * refs->stride + refs->value_at, sizeof(value));
-		if (refs->key_at != refs->value_at && (key == 0 || value == 0))
-			continue;
-		if (refs->key_at != refs->value_at && lt_may_be_referred_to(value) && count < most)
-			words[count++] = value;
-		if (lt_may_be_referred_to(key) && count < most)
-			words[count++] = key;
+	for (uint64_t row = 0; row < refs->count; row++) {
+		lt_addr both[2];
+		unsigned in_row = lt_plain_row(refs, row, both);
+		for (unsigned i = 0; i < in_row && count < most; i++)
+			if (lt_may_be_referred_to(both[i]))
+				words[count++] = both[i];
 	}
 	return count;
 }
