@@ -240,6 +240,10 @@ enum lt_status lt_elf_open(struct lt_session *session, const struct lt_process *
 	if (mapping == NULL)
 		return lt_fail(session, LT_E_FILE, "process %d has not mapped %s",
 			       (int)process->pid, path);
+	if (fd < 0 && !lt_process_runs_on(process))
+		return lt_fail(session, LT_E_GONE,
+			       "process %d has ended, or become another program",
+			       (int)process->pid);
 	if (fd < 0 && error == ESTALE) {
 		lt_fail(session, LT_E_FILE, "%s was replaced after process %d had loaded it", path,
 			(int)process->pid);

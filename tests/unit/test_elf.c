@@ -8,11 +8,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -272,6 +275,30 @@ static void test_hostile_files(void **state)
 	assert_true(opened > 50);
 }
 
+/* Its files are gone with it: that is not a file that was deleted. */
+static void test_a_process_that_ended(void **state)
+{
+	(void)state;
+	struct lt_process *process;
+	struct lt_elf *elf;
+	pid_t child = fork();
+	assert_true(child >= 0);
+	if (child == 0) {
+		pause();
+		_exit(0);
+	}
+	lt_session_init(&session);
+	assert_int_equal(lt_process_open(&session, child, &process), LT_OK);
+	assert_int_equal(lt_elf_open(&session, process, process->executable, &elf), LT_OK);
+	lt_elf_close(elf);
+	kill(child, SIGKILL);
+	assert_int_equal(waitpid(child, NULL, 0), child);
+	assert_int_equal(lt_elf_open(&session, process, process->executable, &elf), LT_E_GONE);
+	assert_non_null(strstr(session.message, "has ended"));
+	lt_process_close(process);
+	lt_session_deinit(&session);
+}
+
 static void test_only_regular_files_are_opened(void **state)
 {
 	struct sandbox *sandbox = *state;
@@ -290,6 +317,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_own_program),
 		cmocka_unit_test(test_a_shared_library),
+		cmocka_unit_test(test_a_process_that_ended),
 		cmocka_unit_test_setup_teardown(test_deleted_and_replaced_files, make_sandbox,
 						remove_sandbox),
 		cmocka_unit_test_setup_teardown(test_hostile_files, make_sandbox, remove_sandbox),
