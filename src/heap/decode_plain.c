@@ -32,7 +32,7 @@ static bool dict(const struct lt_decoder *decoder, const unsigned char *body,
 	if (word_of(body, layout, LT_PyDictObject_ma_values) != 0 ||
 	    lt_memory_at(memory, keys_at, lt_off(layout, LT_PyDictKeysObject_dk_indices)) == NULL ||
 	    !lt_dict_keys_read(&decoder->view, keys_at, &keys) ||
-	    /* The keys of this one may tell what the lookup function is (<= 3.10). */
+	    /* The keys of this one may tell what the lookup function is. */
 	    (keys.lookup != 0 && decoder->lookdict == 0))
 		return false;
 	refs->at = lt_memory_at(memory, keys.entries, keys.count * keys.entry_size);
