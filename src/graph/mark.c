@@ -3,11 +3,10 @@
  * given half of what the other has still to follow. Both may come to a node at once; then both follow it.
  */
 #include "base/cleanup.h"
+#include "base/thread.h"
 #include "base/vec.h"
 #include "graph/graph_parts.h"
 
-#include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -145,13 +144,7 @@ static bool mark_alone(const struct marking *marking, struct stack *stack)
 static bool mark_by_two(struct marking *marking, struct stack *stack)
 {
 	pthread_t thread;
-	sigset_t all, before;
-	/* Signals are for the thread that knows what they mean. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	bool started = pthread_create(&thread, NULL, work, marking) == 0;
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (!started)
+	if (!lt_thread_start(&thread, work, marking))
 		return mark_alone(marking, stack);
 	mark(marking, stack);
 	pthread_join(thread, NULL);

@@ -1,7 +1,7 @@
 #include "target/ahead.h"
 
-#include <pthread.h>
-#include <signal.h>
+#include "base/thread.h"
+
 #include <stdlib.h>
 
 struct lt_ahead {
@@ -90,16 +90,11 @@ void lt_ahead_destroy(struct lt_ahead *ahead)
 	free(ahead);
 }
 
-/* Signals are for the thread that knows what they mean. */
 static bool start(struct lt_ahead *ahead)
 {
-	sigset_t all, before;
 	if (ahead->started || ahead->failed)
 		return ahead->started;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	ahead->started = pthread_create(&ahead->thread, NULL, work, ahead) == 0;
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	ahead->started = lt_thread_start(&ahead->thread, work, ahead);
 	ahead->failed = !ahead->started;
 	return ahead->started;
 }
