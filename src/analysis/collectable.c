@@ -5,14 +5,21 @@
  */
 #include "analysis/collectable.h"
 
+#include "base/bits.h"
 #include "base/cleanup.h"
 
 LT_VEC(nodes, uint32_t);
 
+/* Of each 64 nodes: which are members, and how many members there are before them. */
+struct word {
+	uint64_t bits;
+	uint64_t before;
+};
+
 struct trial {
 	const struct lt_picture *picture;
 	struct nodes members; /* the nodes that are looked at, ascending */
-	uint32_t *member_of;  /* node -> place in members, LT_GRAPH_NONE for the others */
+	struct word *words;   /* which of all nodes these are */
 	int64_t *external;    /* of each member: its count less the references found */
 	struct lt_graph_builder *builder;
 	struct lt_refs refs;  /* of one node */
@@ -22,17 +29,18 @@ struct trial {
 static void trial_deinit(struct trial *trial)
 {
 	nodes_deinit(&trial->members);
-	free(trial->member_of);
+	free(trial->words);
 	free(trial->external);
 	lt_graph_builder_destroy(trial->builder);
 	lt_refs_deinit(&trial->refs);
 	nodes_deinit(&trial->targets);
 }
 
+/* Of a node that is not alive. */
 static bool is_looked_at(const struct lt_picture *picture, uint32_t node)
 {
-	return !picture->alive[node] && (picture->graph.flags[node] &
-					 (LT_NODE_TRACKED | LT_NODE_PERMANENT)) == LT_NODE_TRACKED;
+	return (picture->graph.flags[node] & (LT_NODE_TRACKED | LT_NODE_PERMANENT)) ==
+	       LT_NODE_TRACKED;
 }
 
 /* Kinds whose tp_traverse visits, and counts, just what the graph has, as far as it can be tracked. */
@@ -50,9 +58,18 @@ static bool is_plain(const struct lt_type *type)
 	}
 }
 
+/* The place of a node in the members, LT_GRAPH_NONE: it is none. */
+static uint32_t member_of(const struct trial *trial, uint32_t node)
+{
+	const struct word *word = &trial->words[node / 64];
+	uint64_t bit = (uint64_t)1 << (node % 64);
+	return (word->bits & bit) != 0 ? (uint32_t)word->before + lt_bits(word->bits & (bit - 1))
+				       : LT_GRAPH_NONE;
+}
+
 static bool add_target(struct trial *trial, uint32_t node, bool counts)
 {
-	uint32_t member = node == LT_NO_NODE ? LT_GRAPH_NONE : trial->member_of[node];
+	uint32_t member = node == LT_NO_NODE ? LT_GRAPH_NONE : member_of(trial, node);
 	if (member == LT_GRAPH_NONE)
 		return true;
 	trial->external[member] -= counts;
@@ -94,21 +111,23 @@ static enum lt_status find_members(struct trial *trial)
 	const struct lt_picture *picture = trial->picture;
 	struct lt_session *session = picture->session;
 	uint32_t count = picture->graph.graph.node_count;
-	for (uint32_t node = 0; node < count; node++) {
+	for (uint32_t node = lt_picture_dead_from(picture, 0); node < count;
+	     node = lt_picture_dead_from(picture, node + 1)) {
 		if (is_looked_at(picture, node) && !nodes_push(&trial->members, node))
 			return lt_fail_memory(session);
 	}
 	if (trial->members.count == 0)
 		return LT_OK;
-	trial->member_of = malloc(((size_t)count + 1) * sizeof(*trial->member_of));
+	trial->words = calloc((size_t)count / 64 + 1, sizeof(*trial->words));
 	trial->external = malloc(trial->members.count * sizeof(*trial->external));
-	if (trial->member_of == NULL || trial->external == NULL)
+	if (trial->words == NULL || trial->external == NULL)
 		return lt_fail_memory(session);
-	for (uint32_t node = 0; node < count; node++)
-		trial->member_of[node] = LT_GRAPH_NONE;
 	for (size_t i = 0; i < trial->members.count; i++) {
 		uint32_t node = trial->members.data[i];
-		trial->member_of[node] = (uint32_t)i;
+		struct word *word = &trial->words[node / 64];
+		if (word->bits == 0)
+			word->before = i;
+		word->bits |= (uint64_t)1 << (node % 64);
 		/* Without a count (unreadable) it counts as held; of what is immortal, too. */
 		int64_t references = INT64_MAX;
 		if ((picture->graph.flags[node] & LT_NODE_IMMORTAL) == 0)

@@ -172,6 +172,13 @@ void lt_picture_deinit(struct lt_picture *picture)
 	*picture = (struct lt_picture){0};
 }
 
+uint32_t lt_picture_dead_from(const struct lt_picture *picture, uint32_t node)
+{
+	uint32_t count = picture->graph.graph.node_count;
+	const uint8_t *dead = node < count ? memchr(picture->alive + node, 0, count - node) : NULL;
+	return dead != NULL ? (uint32_t)(dead - picture->alive) : count;
+}
+
 static enum lt_status mark_roots(struct lt_picture *picture, size_t first)
 {
 	return lt_graph_mark(picture->session, &picture->graph.graph, picture->root_node + first,
@@ -189,9 +196,8 @@ static enum lt_status find_external(struct lt_picture *picture)
 	LT_FREE uint32_t *inner = calloc((size_t)graph->node_count + 1, sizeof(*inner));
 	if (inner == NULL)
 		return lt_fail_memory(session);
-	for (uint32_t node = 0; node < graph->node_count; node++) {
-		if (picture->alive[node])
-			continue;
+	for (uint32_t node = lt_picture_dead_from(picture, 0); node < graph->node_count;
+	     node = lt_picture_dead_from(picture, node + 1)) {
 		struct lt_row row = lt_row(&graph->out, node);
 		for (const uint32_t *to = row.begin; to < row.end; to++) {
 			if (inner[*to] < UINT32_MAX)
@@ -199,9 +205,8 @@ static enum lt_status find_external(struct lt_picture *picture)
 		}
 	}
 	size_t known = picture->roots.list.count;
-	for (uint32_t node = 0; node < graph->node_count; node++) {
-		if (picture->alive[node])
-			continue;
+	for (uint32_t node = lt_picture_dead_from(picture, 0); node < graph->node_count;
+	     node = lt_picture_dead_from(picture, node + 1)) {
 		/* Without a count (immortal, unreadable) it counts as held. */
 		int64_t references = INT64_MAX;
 		(void)lt_picture_number(picture, node, LT_DETAIL_REFCOUNT, &references);
@@ -235,9 +240,8 @@ enum lt_status lt_picture_life(struct lt_picture *picture)
 		LT_TRY(mark_roots(picture, 0));
 		LT_TRY(find_external(picture));
 	}
-	for (uint32_t node = 0; node < graph->node_count; node++) {
-		if (picture->alive[node])
-			continue;
+	for (uint32_t node = lt_picture_dead_from(picture, 0); node < graph->node_count;
+	     node = lt_picture_dead_from(picture, node + 1)) {
 		picture->garbage_count++;
 		picture->garbage_bytes += lt_heap_graph_size(&picture->graph, node);
 		picture->garbage_tracked += (picture->graph.flags[node] & LT_NODE_TRACKED) != 0;

@@ -87,6 +87,9 @@ uint8_t lt_picture_start_cost(enum lt_root_kind kind);
 /* What a step from an object of this type on costs on a way; NULL: the type is not known. */
 uint8_t lt_picture_step_cost(const struct lt_type *type);
 
+/* The first node from `node` on that is not alive, the number of nodes when there is none; needs lt_picture_life(). */
+uint32_t lt_picture_dead_from(const struct lt_picture *picture, uint32_t node);
+
 /* NULL when the type of the node is not known. */
 const struct lt_type *lt_picture_type(const struct lt_picture *picture, uint32_t node);
 lt_addr lt_picture_address(const struct lt_picture *picture, uint32_t node);

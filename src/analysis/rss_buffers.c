@@ -48,6 +48,25 @@ static void keep_apart(struct lt_rss_buffers *buffers)
 	buffers->count = kept;
 }
 
+/* The first node from `node` on with a type from `low` to `high`, the number of nodes when there is none. */
+static uint32_t next_between(const struct lt_heap_graph *graph, uint32_t node, uint32_t low,
+			     uint32_t high)
+{
+	enum { AT_ONCE = 64 };
+	uint32_t count = graph->graph.node_count, found = 0;
+	/* Without a way out, so that several are compared at once. */
+	for (; count - node >= AT_ONCE; node += AT_ONCE) {
+		const uint32_t *type = graph->type + node;
+		for (unsigned i = 0; i < AT_ONCE; i++)
+			found |= type[i] - low <= high - low;
+		if (found != 0)
+			break;
+	}
+	while (node < count && graph->type[node] - low > high - low)
+		node++;
+	return node;
+}
+
 enum lt_status lt_rss_find_buffers(const struct lt_rss_reading *reading,
 				   struct lt_rss_buffers *ret_buffers)
 {
@@ -55,17 +74,22 @@ enum lt_status lt_rss_find_buffers(const struct lt_rss_reading *reading,
 	uint32_t type_count = lt_types_count(picture->types);
 	LT_CLEANUP(lt_rss_buffers_deinit) struct lt_rss_buffers buffers = {0};
 	LT_FREE uint8_t *maps = calloc((size_t)type_count + 1, 1);
-	bool any = false;
+	uint32_t low = UINT32_MAX, high = 0; /* types that may be one */
 	if (maps == NULL)
 		return lt_fail_memory(reading->session);
 	for (uint32_t type = 0; type < type_count; type++) {
 		const struct lt_type *one = lt_types_at(picture->types, type);
 		maps[type] = one->kind == LT_KIND_OPAQUE &&
 			     lt_picture_derives(picture, one, "mmap", "mmap");
-		any |= maps[type] != 0;
+		if (maps[type] == 0)
+			continue;
+		low = type < low ? type : low;
+		high = type;
 	}
-	for (uint32_t node = 0; any && node < picture->graph.graph.node_count; node++) {
-		uint32_t type = picture->graph.type[node];
+	for (uint32_t node = 0; low <= high && node < picture->graph.graph.node_count; node++) {
+		node = next_between(&picture->graph, node, low, high);
+		uint32_t type = node < picture->graph.graph.node_count ? picture->graph.type[node]
+								       : type_count;
 		struct lt_rss_buffer buffer;
 		if (type < type_count && maps[type] != 0 && find_buffer(reading, node, &buffer) &&
 		    !lt_rss_buffers_push(&buffers, buffer))
