@@ -12,8 +12,22 @@ enum { PAGE_BITS = 12, PAGE = 1 << PAGE_BITS, SHARED_LEAST = 1 << 20 };
 typedef bool page_reader(const struct lt_process *process, lt_addr start, lt_addr end,
 			 uint64_t *bits);
 
+/* How much of the mapping counts. */
+typedef uint64_t figure(const struct lt_smap *smap);
+
+static uint64_t resident_of(const struct lt_smap *smap)
+{
+	return smap->rss;
+}
+
+static uint64_t shared_of(const struct lt_smap *smap)
+{
+	return lt_mapping_may_hold_heap(&smap->mapping) ? smap->shared_clean + smap->shared_dirty
+							: 0;
+}
+
 static enum lt_status take(struct lt_session *session, const struct lt_process *process,
-			   struct lt_resident *resident, page_reader *read)
+			   struct lt_resident *resident, figure *of, page_reader *read)
 {
 	size_t count = resident->smaps.list.count;
 	resident->by_page = true;
@@ -26,7 +40,8 @@ static enum lt_status take(struct lt_session *session, const struct lt_process *
 		uint64_t size = smap->mapping.end - smap->mapping.start;
 		mapping->start = smap->mapping.start;
 		mapping->end = smap->mapping.end;
-		if (smap->rss == 0 || size > BYTES_BY_PAGE || !resident->by_page)
+		mapping->bytes = of(smap);
+		if (mapping->bytes == 0 || size > BYTES_BY_PAGE || !resident->by_page)
 			continue;
 		mapping->pages = calloc((size / PAGE + 63) / 64, sizeof(uint64_t));
 		if (mapping->pages == NULL)
@@ -46,16 +61,11 @@ enum lt_status lt_resident_take_shared(struct lt_session *session, const struct 
 	struct lt_resident resident = {0};
 	uint64_t shared = 0;
 	LT_TRY(lt_smaps_read(session, process, &resident.smaps));
-	for (size_t i = 0; i < resident.smaps.list.count; i++) {
-		struct lt_smap *smap = &resident.smaps.list.data[i];
-		smap->rss = lt_mapping_may_hold_heap(&smap->mapping)
-				    ? smap->shared_clean + smap->shared_dirty
-				    : 0;
-		shared += smap->rss;
-	}
+	for (size_t i = 0; i < resident.smaps.list.count; i++)
+		shared += shared_of(&resident.smaps.list.data[i]);
 	enum lt_status status = LT_OK;
 	if (shared >= SHARED_LEAST)
-		status = take(session, process, &resident, lt_smaps_shared);
+		status = take(session, process, &resident, shared_of, lt_smaps_shared);
 	if (status != LT_OK) {
 		lt_resident_deinit(&resident);
 		return status;
@@ -69,7 +79,7 @@ enum lt_status lt_resident_take(struct lt_session *session, const struct lt_proc
 {
 	struct lt_resident resident = {0};
 	LT_TRY(lt_smaps_read(session, process, &resident.smaps));
-	enum lt_status status = take(session, process, &resident, lt_smaps_resident);
+	enum lt_status status = take(session, process, &resident, resident_of, lt_smaps_resident);
 	if (status != LT_OK) {
 		lt_resident_deinit(&resident);
 		return status;
@@ -112,11 +122,10 @@ static bool is_resident(const uint64_t *pages, uint64_t page)
 static uint64_t within(const struct lt_resident *resident, size_t index, lt_addr start, lt_addr end)
 {
 	const struct lt_resident_mapping *mapping = &resident->mappings[index];
-	const struct lt_smap *smap = &resident->smaps.list.data[index];
-	if (smap->rss == 0)
+	if (mapping->bytes == 0)
 		return 0;
 	if (mapping->pages == NULL)
-		return (uint64_t)((double)(end - start) * (double)smap->rss /
+		return (uint64_t)((double)(end - start) * (double)mapping->bytes /
 				  (double)(mapping->end - mapping->start));
 	uint64_t first = (start - mapping->start) >> PAGE_BITS;
 	uint64_t last = (end - 1 - mapping->start) >> PAGE_BITS;
@@ -170,8 +179,8 @@ static void look_ahead(struct lt_resident *resident, lt_addr start)
 	if (index >= resident->smaps.list.count)
 		return;
 	const struct lt_resident_mapping *mapping = &resident->mappings[index];
-	if (mapping->pages == NULL || resident->smaps.list.data[index].rss == 0 ||
-	    start < mapping->start || start >= mapping->end)
+	if (mapping->pages == NULL || mapping->bytes == 0 || start < mapping->start ||
+	    start >= mapping->end)
 		return;
 	uint64_t first = (start - mapping->start) >> PAGE_BITS, page = first;
 	uint64_t end = (mapping->end - mapping->start) >> PAGE_BITS;
@@ -200,7 +209,7 @@ uint64_t lt_resident_claim_any(struct lt_resident *resident, lt_addr start, lt_a
 
 uint64_t lt_resident_rest(const struct lt_resident *resident, size_t mapping)
 {
-	uint64_t rss = resident->smaps.list.data[mapping].rss;
+	uint64_t rss = resident->mappings[mapping].bytes;
 	uint64_t claimed = resident->mappings[mapping].claimed;
 	return rss > claimed ? rss - claimed : 0;
 }

@@ -12,7 +12,8 @@
 /* One mapping: its figures are at the same index of `smaps.list`. */
 struct lt_resident_mapping {
 	lt_addr start, end;
-	uint64_t *pages; /* a bit for each; NULL: the kernel does not say, or none is resident */
+	uint64_t bytes;  /* that count: resident, or shared ones of these */
+	uint64_t *pages; /* a bit for each; NULL: the kernel does not say, or none counts */
 	uint64_t claimed;
 };
 
@@ -32,7 +33,8 @@ LT_MUST_CHECK enum lt_status lt_resident_take(struct lt_session *session,
 					      struct lt_resident *ret_resident);
 /*
  * The same of the pages of its private anonymous memory that other processes have too, to be read before the process is
- * frozen: in a frozen copy all are shared. `by_page` is false when they cannot be told, or are next to none.
+ * frozen: in a frozen copy all are shared. `by_page` is false when they cannot be told, or are next to none; `smaps` has
+ * the figures all the same.
  */
 LT_MUST_CHECK enum lt_status lt_resident_take_shared(struct lt_session *session,
 						     const struct lt_process *process,

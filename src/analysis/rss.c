@@ -1,6 +1,7 @@
 #include "analysis/rss_parts.h"
 
 #include "base/cleanup.h"
+#include "base/thread.h"
 #include "target/proc.h"
 
 #include <stdio.h>
@@ -33,8 +34,8 @@ void lt_rss_deinit(struct lt_rss *rss)
 void lt_rss_reading_deinit(struct lt_rss_reading *reading)
 {
 	lt_rss_stop_beside(reading);
+	lt_rss_stop_figures(reading);
 	lt_resident_deinit(&reading->resident);
-	lt_smaps_deinit(&reading->beside);
 	lt_malloc_deinit(&reading->malloc);
 	lt_wordmap_deinit(&reading->owners[0]);
 	lt_wordmap_deinit(&reading->owners[1]);
@@ -53,10 +54,13 @@ void lt_rss_reading_deinit(struct lt_rss_reading *reading)
 
 double lt_rss_shared(const struct lt_rss_reading *reading, const struct lt_smap *smap)
 {
-	const struct lt_smap *now = lt_smaps_find(&reading->beside, smap->mapping.start);
-	return now == NULL || now->rss == 0
+	const struct lt_smap *before = reading->before != NULL
+					       ? lt_smaps_find(reading->before, smap->mapping.start)
+					       : NULL;
+	return before == NULL || before->rss == 0
 		       ? 0
-		       : (double)(now->shared_clean + now->shared_dirty) / (double)now->rss;
+		       : (double)(before->shared_clean + before->shared_dirty) /
+				 (double)before->rss;
 }
 
 /* The same of all memory that allocators have. */
@@ -224,8 +228,8 @@ static enum lt_status look(struct lt_subject *subject, struct lt_rss_reading *re
 			   struct lt_rss *rss)
 {
 	const struct lt_look *live = subject->look;
-	LT_TRY(lt_resident_take(subject->session, live->process, &reading->resident));
-	LT_TRY(lt_rss_ask(reading));
+	LT_TRY(lt_rss_begin_figures(reading, live->process));
+	lt_rss_ask(reading);
 	reading->picture = &subject->picture;
 	subject->visit = &reading->visit;
 	enum lt_status status = lt_subject_picture(subject, LT_PICTURE_LIFE);
@@ -243,6 +247,24 @@ static enum lt_status look(struct lt_subject *subject, struct lt_rss_reading *re
 	return LT_OK;
 }
 
+/* What only the search needed. */
+static void *let_go(void *ctx)
+{
+	struct lt_picture *picture = ctx;
+	lt_heap_graph_deinit(&picture->graph);
+	return NULL;
+}
+
+/* The copy of the target takes as long to go as the picture of it: both at once. */
+static void end(struct lt_subject *subject)
+{
+	pthread_t thread;
+	bool started = lt_thread_start(&thread, let_go, &subject->picture);
+	lt_subject_end(subject);
+	if (started)
+		pthread_join(thread, NULL);
+}
+
 static enum lt_status read_parts(struct lt_subject *subject, struct lt_rss_reading *reading,
 				 struct lt_rss *rss)
 {
@@ -251,9 +273,7 @@ static enum lt_status read_parts(struct lt_subject *subject, struct lt_rss_readi
 		return lt_fail(session, LT_E_USAGE,
 			       "resident memory is that of a process, not of a snapshot file");
 	LT_TRY(lt_subject_status(subject, look(subject, reading, rss)));
-	lt_subject_end(subject);
-	if (lt_smaps_read(session, subject->look->process, &reading->beside) != LT_OK)
-		lt_session_clear(session); /* it has ended meanwhile: what it shared is not known */
+	end(subject);
 	LT_TRY(make_parts(reading, rss));
 	rss->malloc = reading->malloc;
 	reading->malloc = (struct lt_malloc){0};
@@ -267,7 +287,8 @@ enum lt_status lt_rss_read(struct lt_subject *subject, struct lt_resident *share
 	LT_CLEANUP(lt_rss_reading_deinit)
 	struct lt_rss_reading reading = {
 		.session = subject->session,
-		.shared = shared != NULL && shared->by_page ? shared : NULL,
+		.shared = shared->by_page ? shared : NULL,
+		.before = &shared->smaps,
 	};
 	LT_TRY(read_parts(subject, &reading, &rss));
 	*ret_rss = rss;

@@ -69,9 +69,9 @@ struct lt_rss {
 struct lt_resident;
 
 /*
- * `shared` is that of lt_resident_take_shared(), from before the freeze; NULL: not known.
- * `subject` is a process whose picture is not taken yet. It lets go of the target at the end (lt_subject_end()): what is shared with other processes
- * shows only when the frozen copy is gone.
+ * `shared` is that of lt_resident_take_shared(), from before the freeze: in a frozen copy all is shared.
+ * `subject` is a process whose picture is not taken yet. It lets go of the target at the end (lt_subject_end()), and of its
+ * picture's nodes and edges while it waits for that.
  */
 LT_MUST_CHECK enum lt_status lt_rss_read(struct lt_subject *subject, struct lt_resident *shared,
 					 struct lt_rss *ret_rss);

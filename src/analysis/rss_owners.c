@@ -9,13 +9,12 @@
 #include "analysis/rss_parts.h"
 
 #include "base/cleanup.h"
+#include "base/thread.h"
 #include "base/zeroed.h"
 #include "heap/objmap.h"
 #include "heap/window.h"
 #include "target/ahead.h"
 
-#include <pthread.h>
-#include <signal.h>
 #include <string.h>
 
 enum {
@@ -419,15 +418,11 @@ static enum lt_status take_pymalloc(struct lt_rss_reading *reading, const struct
 static void part_garbage(struct lt_rss_reading *reading)
 {
 	const struct lt_picture *picture = reading->picture;
-	const uint8_t *alive = picture->alive;
 	uint32_t count = picture->graph.graph.node_count;
 	struct lt_pymalloc_place place = {0};
 	struct lt_range block;
-	for (const uint8_t *dead = alive; dead < alive + count; dead++) {
-		dead = memchr(dead, 0, (size_t)(alive + count - dead));
-		if (dead == NULL)
-			break;
-		uint32_t node = (uint32_t)(dead - alive);
+	for (uint32_t node = lt_picture_dead_from(picture, 0); node < count;
+	     node = lt_picture_dead_from(picture, node + 1)) {
 		if (reading->placed[node] != PLACED_FIRST ||
 		    !lt_pymalloc_block(reading->view, reading->pymalloc,
 				       lt_heap_graph_address(&picture->graph, node), &place,
@@ -635,10 +630,13 @@ static uint64_t own_bytes(const struct lt_picture *picture, uint32_t node)
 static void take_outside(struct lt_rss_reading *reading)
 {
 	const struct lt_picture *picture = reading->picture;
+	const uint8_t *placed = reading->placed, *last = placed + picture->graph.graph.node_count;
 	lt_addr end = 0;
-	for (uint32_t node = 0; node < picture->graph.graph.node_count; node++) {
-		if (reading->placed[node] != 0)
-			continue;
+	for (const uint8_t *left = placed; left < last; left++) {
+		left = memchr(left, 0, (size_t)(last - left));
+		if (left == NULL)
+			break;
+		uint32_t node = (uint32_t)(left - placed);
 		lt_addr at = lt_heap_graph_address(&picture->graph, node);
 		if (!lt_pageset_has(&reading->allocated, at) ||
 		    lt_pageset_has(&reading->pymalloc->pages, at) || at < end)
@@ -778,16 +776,13 @@ static void start_beside(void *ctx, const struct lt_heap_graph *graph)
 	    lt_window_create(&beside->session, beside->twin, &beside->window) != LT_OK)
 		return;
 	beside->view.memory = lt_window_memory(beside->window);
-	/* Signals are for the thread that knows what they mean. */
-	sigset_t all, before;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	beside->started = pthread_create(&beside->thread, NULL, work_beside, beside) == 0;
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	beside->started = lt_thread_start(&beside->thread, work_beside, beside);
 }
 
-enum lt_status lt_rss_ask(struct lt_rss_reading *reading)
+static enum lt_status begin_asking(void *ctx)
 {
+	struct lt_rss_reading *reading = ctx;
+	LT_TRY(lt_rss_figures(reading));
 	const struct lt_smap_list *maps = &reading->resident.smaps.list;
 	for (size_t i = 0; i < maps->count; i++) {
 		const struct lt_mapping *mapping = &maps->data[i].mapping;
@@ -795,9 +790,16 @@ enum lt_status lt_rss_ask(struct lt_rss_reading *reading)
 		    !lt_pageset_add(&reading->allocated, mapping->start, mapping->end))
 			return lt_fail_memory(reading->session);
 	}
-	reading->visit = (struct lt_heap_visit){
-		.node = ask_object, .restart = forget_owners, .seen = start_beside, .ctx = reading};
 	return LT_OK;
+}
+
+void lt_rss_ask(struct lt_rss_reading *reading)
+{
+	reading->visit = (struct lt_heap_visit){.begin = begin_asking,
+						.node = ask_object,
+						.restart = forget_owners,
+						.seen = start_beside,
+						.ctx = reading};
 }
 
 /* False: there is none, or it has nothing to say. */

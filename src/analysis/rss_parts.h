@@ -55,6 +55,7 @@ struct lt_rss_kept {
 };
 
 struct lt_rss_beside;
+struct lt_rss_figures;
 
 struct lt_rss_reading {
 	struct lt_session *session;
@@ -66,6 +67,7 @@ struct lt_rss_reading {
 	const struct lt_pymalloc *pymalloc;
 	struct lt_malloc malloc;
 	struct lt_resident resident;
+	struct lt_rss_figures *figures; /* the thread that reads it, NULL: none */
 	struct lt_pymalloc_stats stats;
 	struct lt_rss_tally fixed[LT_RSS_FIXED_COUNT];
 	struct lt_rss_tally *types; /* by index of type: its objects and what belongs to them */
@@ -90,7 +92,8 @@ struct lt_rss_reading {
 	struct lt_foreign foreign;
 	uint8_t *foreign_maps;      /* of each mapping: the other allocator has memory in it */
 	struct lt_resident *shared; /* NULL: not known by page */
-	struct lt_smaps beside;     /* the figures again, once the frozen copy is gone */
+	const struct lt_smaps *
+		before; /* the figures before the freeze: in a frozen copy all is shared; NULL: none */
 	bool no_memory;
 };
 
@@ -114,8 +117,18 @@ LT_MUST_CHECK enum lt_status lt_rss_begin(struct lt_rss_reading *reading);
 /* Releases all of it. */
 void lt_rss_reading_deinit(struct lt_rss_reading *reading);
 
-/* Sets `visit`, by which objects are asked for such pointers while the picture is taken. */
-LT_MUST_CHECK enum lt_status lt_rss_ask(struct lt_rss_reading *reading);
+/*
+ * Begins to read what is resident, by a thread beside the search for objects. lt_rss_figures() waits for it; `resident` is
+ * there then.
+ */
+LT_MUST_CHECK enum lt_status lt_rss_begin_figures(struct lt_rss_reading *reading,
+						  const struct lt_process *process);
+LT_MUST_CHECK enum lt_status lt_rss_figures(struct lt_rss_reading *reading);
+/* Ends that thread, whatever it has read. */
+void lt_rss_stop_figures(struct lt_rss_reading *reading);
+
+/* Sets `visit`, by which objects are asked for such pointers while the picture is taken; it waits for those figures. */
+void lt_rss_ask(struct lt_rss_reading *reading);
 
 /* Ends that thread, whatever it was at. */
 void lt_rss_stop_beside(struct lt_rss_reading *reading);

@@ -109,6 +109,8 @@ enum { LT_NO_NODE = UINT32_MAX };
  * order of their addresses, all of part 0 lie below those of part 1. In `graph` only `objects` may be used.
  */
 struct lt_heap_visit {
+	/* Before the first object, and again when it begins anew. NULL: there is nothing to be done then. */
+	enum lt_status (*begin)(void *ctx);
 	/* False: no memory. */
 	bool (*node)(void *ctx, unsigned part, const struct lt_view *view,
 		     const struct lt_heap_graph *graph, lt_addr object, const struct lt_type *type);

@@ -5,14 +5,13 @@
  * of its own, types that it only looks up, and rows of its own that are joined in the end.
  */
 #include "base/cleanup.h"
+#include "base/thread.h"
 #include "base/zeroed.h"
 #include "heap/heap_parts.h"
 #include "heap/objmap.h"
 #include "layout/object.h"
 #include "target/ahead.h"
 
-#include <pthread.h>
-#include <signal.h>
 #include <string.h>
 
 enum {
@@ -325,16 +324,6 @@ static void *work(void *ctx)
 
 /* ---- In two parts ---- */
 
-/* Signals are for the thread that knows what they mean. */
-static void start(struct part *part)
-{
-	sigset_t all, before;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	part->started = pthread_create(&part->thread, NULL, work, part) == 0;
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-}
-
 static bool is_known(void *ctx, lt_addr address)
 {
 	return lt_objmap_has(ctx, address);
@@ -462,7 +451,7 @@ static enum lt_status describe_parts(struct part *const parts[PARTS], const stru
 	parts[0]->end = parts[1]->first = middle < parts[1]->end_chunk
 						  ? lt_objmap_first(graph->objects, middle)
 						  : parts[1]->end;
-	start(parts[1]);
+	parts[1]->started = lt_thread_start(&parts[1]->thread, work, parts[1]);
 	parts[0]->status = describe_part(parts[0]);
 	if (parts[1]->started)
 		pthread_join(parts[1]->thread, NULL);
@@ -518,6 +507,8 @@ static enum lt_status describe_with(struct lt_heap *heap, struct lt_heap_graph *
 	struct part *parts[PARTS] = {0};
 	uint64_t unreadable = heap->track.view.session->unreadable;
 	bool whole = true, missed = false;
+	if (visit != NULL && visit->begin != NULL)
+		LT_TRY(visit->begin(visit->ctx));
 	for (unsigned i = 0; i < count; i++) {
 		parts[i] = calloc(1, sizeof(*parts[i]));
 		whole = whole && parts[i] != NULL;
