@@ -35,7 +35,8 @@ enum {
 /* With the path of the count between collections (watch/path.h)? */
 enum lt_gc_path {
 	LT_GC_PATH_NONE,
-	LT_GC_PATH_CHEAP, /* 6 % of a processor in the first seconds, later less than 2 % */
+	/* 6 % of a processor in the first seconds, later less than 2 %; 0.2 % while the process sleeps. */
+	LT_GC_PATH_CHEAP,
 	LT_GC_PATH_CLOSE, /* 6 % all the time */
 };
 

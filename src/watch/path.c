@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <time.h>
 
 enum {
@@ -20,7 +21,8 @@ enum {
 	STATE_MOST = 1024,     /* bytes of the collector's state that are read at once */
 	PLAUSIBLE = 500000000, /* a larger count is a torn read */
 	STILL_NS = 200000,     /* a count that stays for longer may be that of a process at rest; */
-	REST_NS = 200000,      /* whether it runs again is looked at so often */
+	NAP_NS = 50000,        /* whether it runs again is looked at so often, */
+	LONG_NAP_NS = 200000,  /* or so, where it did not run since the stretch before */
 	GAP_NS =
 		100000, /* lowtide itself had to wait for longer: what was in between is not known */
 	FRAME_BYTES = 320,    /* of the innermost frame: its locals and what it computes with */
@@ -41,7 +43,9 @@ struct lt_watch_path {
 	bool by_cframe;
 	uint64_t stretch_ns, every_ns;
 	bool cheap, has_clock;
-	clockid_t clock; /* processor time of the process, with `has_clock` */
+	clockid_t clock;  /* processor time of the process, with `has_clock`; */
+	uint64_t used_ns; /* when it was looked at last */
+	struct lt_aside aside;
 	pthread_t thread;
 	bool running;
 	pthread_mutex_t lock;
@@ -245,49 +249,76 @@ static bool collected_between(const struct look *before, const struct look *afte
 	return after->count[1] != before->count[1] || after->count[2] != before->count[2];
 }
 
-/* Processor time of the process, 0: not known. */
-static uint64_t used_ns(const struct lt_watch_path *path)
+/*
+ * Whether the process used no processor time since this was asked last. The kernel adds up what a thread uses when it stops
+ * running and at each tick: one that began to run less than a tick ago is not seen.
+ */
+static bool used_none(struct lt_watch_path *path)
 {
 	struct timespec used;
 	if (!path->has_clock || clock_gettime(path->clock, &used) != 0)
-		return 0;
-	return (uint64_t)used.tv_sec * 1000000000 + (uint64_t)used.tv_nsec;
-}
-
-/* A while in which the process did not run, and its count stayed: *look is of its end. False: it did run. */
-static bool rest(const struct lt_watch_path *path, uint64_t used_before_ns, struct look *look)
-{
-	const struct timespec length = {.tv_nsec = REST_NS};
-	nanosleep(&length, NULL);
-	uint64_t now = lt_now_ns();
-	if (used_ns(path) != used_before_ns)
 		return false;
-	look->at_ns = now;
-	return true;
+	uint64_t before_ns = path->used_ns;
+	path->used_ns = (uint64_t)used.tv_sec * 1000000000 + (uint64_t)used.tv_nsec;
+	return path->used_ns == before_ns;
 }
 
-static void read_stretch(struct lt_watch_path *path, uint64_t until_ns)
+static bool same_counts(const struct look *a, const struct look *b)
+{
+	return !a->collecting && !b->collecting &&
+	       memcmp(a->count, b->count, sizeof(a->count)) == 0;
+}
+
+/* How a stretch begins, and what it finds. */
+struct stretch {
+	uint64_t until_ns;
+	bool rests;  /* the process did not run since the one before */
+	bool asleep; /* no thread of it runs */
+};
+
+/*
+ * The next look; where the process is at rest one that is a little later. While no thread runs the count cannot change, so that
+ * looks some way apart that find the same are as good as close ones. False: it is over.
+ */
+static bool next_look(struct lt_watch_path *path, struct stretch *stretch, struct track *track,
+		      struct look *ret_look)
+{
+	const struct timespec nap = {.tv_nsec = stretch->rests ? LONG_NAP_NS : NAP_NS};
+	if (stretch->asleep)
+		nanosleep(&nap, NULL);
+	if (!take_look(path, ret_look)) {
+		path->failed = true;
+		return false;
+	}
+	if (!stretch->asleep)
+		return true;
+	stretch->asleep = used_none(path) && same_counts(&track->last, ret_look) &&
+			  !lt_aside_runs_again(&path->aside, path->pid);
+	if (stretch->asleep)
+		follow(path, track, ret_look);
+	/* It runs again, perhaps where this thread does. */
+	return stretch->asleep || lt_aside_step(&path->aside, path->pid, NULL);
+}
+
+static void read_stretch(struct lt_watch_path *path, struct stretch *stretch)
 {
 	struct look look;
 	struct track track;
-	bool inside = false;
 	if (!take_look(path, &look))
 		return;
 	add(path, look.at_ns, look.count[0], LT_POINT_START);
 	begin_at(&track, &look);
-	inside = look.collecting;
-	uint64_t moved_ns = look.at_ns, used = 0;
-	while (!path->failed && look.at_ns < until_ns && !atomic_load(&path->hurry)) {
-		bool still = path->cheap && !inside && look.at_ns - moved_ns >= STILL_NS;
-		uint64_t used_before = used;
-		used = still ? used_ns(path) : 0;
-		if (!take_look(path, &look)) {
-			path->failed = true;
+	bool inside = look.collecting;
+	uint64_t moved_ns = look.at_ns;
+	stretch->asleep &= !inside;
+	while (!path->failed && look.at_ns < stretch->until_ns && !atomic_load(&path->hurry)) {
+		if (!next_look(path, stretch, &track, &look))
 			break;
-		}
+		if (stretch->asleep)
+			continue;
+		bool collected = collected_between(&track.last, &look);
 		if (inside || look.collecting || look.count[0] != track.last.count[0])
 			moved_ns = look.at_ns;
-		bool collected = collected_between(&track.last, &look);
 		if (look.at_ns - track.last.at_ns > GAP_NS) {
 			bool lost = inside || look.collecting || collected;
 			if (!inside) {
@@ -299,6 +330,7 @@ static void read_stretch(struct lt_watch_path *path, uint64_t until_ns)
 			add(path, look.at_ns, look.count[0], lost ? LT_POINT_START : LT_POINT_GAP);
 			begin_at(&track, &look);
 			inside = look.collecting;
+			moved_ns = look.at_ns;
 			continue;
 		}
 		if (!inside && (look.collecting || collected)) {
@@ -315,10 +347,12 @@ static void read_stretch(struct lt_watch_path *path, uint64_t until_ns)
 			track.last = look;
 		} else {
 			follow(path, &track, &look);
-			bool idle = used != 0 && used == used_before && moved_ns != look.at_ns;
-			if (idle && rest(path, used, &look))
-				follow(path, &track, &look);
 			follow_call(path, &track, &look);
+			if (path->has_clock && look.at_ns - moved_ns >= STILL_NS) {
+				moved_ns = look.at_ns;
+				stretch->asleep = !lt_aside_runs(&path->aside, path->pid);
+				used_none(path);
+			}
 		}
 	}
 	if (!inside) {
@@ -342,13 +376,34 @@ static void thin_out(struct lt_watch_path *path)
 	path->every_ns *= 2;
 }
 
+/*
+ * One stretch. True: the process ran neither in it nor since the one before; then the next one may be later.
+ *
+ * That is decided by what was, and by nothing that the next one will meet: of a unit of work after a rest the begin, the middle
+ * and the end are as likely to be looked at as each other. To end a stretch because the process rests would be another thing: those that
+ * work begins in would go, those that begin within work would stay, and the path would be of its later parts.
+ */
+static bool read_one(struct lt_watch_path *path, uint64_t length_ns)
+{
+	bool rests = used_none(path), runs = !rests;
+	/* Where the process has no other processor than this one, it would stand for the stretch. */
+	if (!rests && !lt_aside_step(&path->aside, path->pid, &runs))
+		return false;
+	struct stretch stretch = {.until_ns = lt_now_ns() + length_ns,
+				  .rests = rests,
+				  .asleep = path->has_clock && !runs};
+	read_stretch(path, &stretch);
+	return used_none(path) && rests && stretch.asleep;
+}
+
 static void *run(void *argument)
 {
 	struct lt_watch_path *path = argument;
+	static const uint64_t resting_ns = CHEAP_EVERY_MS * 1000000ull;
 	uint64_t next_ns = lt_now_ns();
 	unsigned stretches = 0, kept = 0;
-	struct lt_aside aside;
-	lt_aside_begin(&aside);
+	lt_aside_begin(&path->aside);
+	prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0); /* of this thread: short naps */
 	pthread_mutex_lock(&path->lock);
 	while (!path->stop && !path->failed) {
 		if (lt_now_ns() < next_ns) {
@@ -360,16 +415,14 @@ static void *run(void *argument)
 		pthread_mutex_unlock(&path->lock);
 		uint64_t length_ns =
 			path->stretch_ns * (++stretches % LONG_EVERY == 0 ? LONG_TIMES : 1);
-		/* Where the process has no other processor than this one, it would stand for the stretch. */
-		if (lt_aside_step(&aside, path->pid))
-			read_stretch(path, lt_now_ns() + length_ns);
+		bool rested = read_one(path, length_ns);
 		bool dense = path->cheap && ++kept >= CHEAP_STRETCHES &&
 			     path->every_ns < CHEAP_EVERY_MS * 1000000ull;
 		if (dense || path->points.count > LT_POINTS_MOST / 2) {
 			thin_out(path);
 			kept /= 2;
 		}
-		next_ns += path->every_ns;
+		next_ns += rested && path->every_ns < resting_ns ? resting_ns : path->every_ns;
 		if (next_ns < lt_now_ns())
 			next_ns = lt_now_ns() + path->every_ns / 2;
 		pthread_mutex_lock(&path->lock);

@@ -42,8 +42,8 @@ struct lt_watch_path_options {
 	unsigned stretch_ms, every_ms;
 	/*
 	 * At most some hundred stretches, evenly over all the time, until they are 400 ms apart: then it takes 2 % of a
-	 * processor, however long it goes on. While the process uses no processor time its count is not read, as it
-	 * cannot change.
+	 * processor, however long it goes on. Where the process did not run at all in a stretch nor since the one before, the next one is 400 ms
+	 * later from the first on. While no thread runs the count cannot change: it is looked at every 0.05 or 0.2 ms.
 	 */
 	bool cheap;
 };

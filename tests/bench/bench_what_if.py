@@ -7,14 +7,14 @@ garbage that waits, at most: objects that units of work which are over left for 
 resident memory would measure the allocator's arenas, too. Times are wall-clock times, or, with
 --cpu (for a machine that has more to do), processor time of the thread.
 
-    bench_what_if.py [--cpu] [--python LABEL] [--only WORKLOAD] [--rounds N] [--scale X] [--keep DIRECTORY]
+    bench_what_if.py [--cpu] [--cheap] [--python LABEL] [--only WORKLOAD] [--rounds N] [--scale X] [--keep DIRECTORY]
     bench_what_if.py --from DIRECTORY [--python LABEL] [--only WORKLOAD]
 
 A machine is faster in one minute than in the next. So a round is a recording and, right after it, one run with each setting, and a cell is the
 median over the rounds of predicted to real. The last lines say in how many cells what was really run repeats itself that well, in each
 round, by what was recorded in the round: no model can be right in the others but by chance.
 
---keep stores what was recorded and what was really so; --from puts another model on both without any run.
+--cheap: from the path that a recording to a file has. --keep stores what was recorded and what was really so; --from puts another model on both without any run.
 """
 import argparse
 import json
@@ -88,7 +88,7 @@ def settings_words() -> list[str]:
 def record(interpreter, workload: str, units: int, options, kept: Path | None) -> tuple[dict, dict]:
     """Figures of a run with the usual settings, and the model's."""
     def watch(pid: int, log: Path):
-        more = ["--keep", f"{kept}.recording"] if kept else []
+        more = [*(["--keep", f"{kept}.recording"] if kept else []), "--cheap", str(int(options.cheap))]
         tool = subprocess.Popen([TOOL, "--log", log, "--cpu", str(int(options.cpu)), *more, *settings_words(), str(pid)],
                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert tool.stdout.readline() == "ready\n"
@@ -191,6 +191,7 @@ def again(options, table: Table) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--cpu", action="store_true")
+    parser.add_argument("--cheap", action="store_true")
     parser.add_argument("--python")
     parser.add_argument("--only")
     parser.add_argument("--rounds", type=int, default=1)

@@ -28,8 +28,8 @@ while True:
 """
 
 
-def path_of(target: Target, seconds: float) -> list[list[int]]:
-    with subprocess.Popen([TOOL, "--stretch", "200", "--every", "300", str(target.pid)], stdin=subprocess.PIPE,
+def path_of(target: Target, seconds: float, *how: str) -> list[list[int]]:
+    with subprocess.Popen([TOOL, *(how or ("--stretch", "200", "--every", "300")), str(target.pid)], stdin=subprocess.PIPE,
                           stdout=subprocess.PIPE, text=True) as tool:
         assert tool.stdout.readline() == "ready\n"
         try:
@@ -50,6 +50,36 @@ def test_the_height_of_bursts_is_seen(interpreter):
     # Up and down again, even when lowtide itself is kept from reading now and then.
     moves = [b[1] - a[1] for a, b in zip(points, points[1:]) if b[2] == MOVE]
     assert max(moves) > 1000 and min(moves) < -1000
+
+
+# The same, each burst after a rest; `still` ms of work that makes no objects come first.
+RESTS = BURSTS.replace("map(int, sys.argv[1:])", "map(int, sys.argv[1:4])").replace("while True:\n", """
+import time
+still = int(sys.argv[4]) / 1000
+while True:
+    time.sleep(0.004)
+    end = time.monotonic() + still
+    while time.monotonic() < end:
+        pass
+""")
+
+
+@pytest.mark.parametrize("still", ["0", "2"])
+def test_bursts_between_rests_are_seen_in_a_cheap_path(interpreter, still):
+    with Target(interpreter, RESTS, "3000", "0", "100000", still) as target:
+        points = path_of(target, 2, "--cheap", "1", "--stretch", "40", "--every", "100")
+    moves = [b[1] - a[1] for a, b in zip(points, points[1:]) if b[2] == MOVE]
+    if not moves or max(moves) < 100:
+        pytest.skip("this machine is too busy for the path of the count to be read")
+    assert max(moves) > 1000 and min(moves) < -1000
+
+
+def test_a_process_that_sleeps_is_looked_at_less_often(interpreter):
+    with Target(interpreter, "ready()") as target:
+        points = path_of(target, 3, "--cheap", "1")
+    begins = [point[0] for point in points if point[2] == START]
+    assert 2 <= len(begins) <= 13, "the first ones are a tenth of a second apart, then four tenths"
+    assert not [point for point in points if point[2] in (BEGIN, END)]
 
 
 def test_collections_end_a_rise(interpreter):

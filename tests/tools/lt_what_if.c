@@ -2,7 +2,7 @@
  * lt_what_if: the model of the collector on a live process whose own log of collections stands in for a source of events, and
  * the path of the count of generation 0; for the live tests of src/watch/path.c and for tests/bench/bench_what_if.py.
  *
- *     lt_what_if [--stretch MS] [--every MS] [--log FILE [--cpu 1] [--keep FILE] [--what-if A,B,C|freeze|bound=BYTES]...] PID
+ *     lt_what_if [--stretch MS] [--every MS] [--cheap 1] [--log FILE [--cpu 1] [--keep FILE] [--what-if A,B,C|freeze|bound=BYTES]...] PID
  *     lt_what_if --log FILE [--cpu 1] [--what-if ...]... --from FILE
  *
  * Reads until its standard input ends. Without a log: {"points": [[NS, COUNT, KIND, FREE TUPLES or -1], ...]}. With one, whose first line
@@ -294,6 +294,8 @@ static bool parse(int argc, char **argv, struct options *options)
 			options->path.stretch_ms = (unsigned)atoi(value);
 		else if (strcmp(argv[at], "--every") == 0)
 			options->path.every_ms = (unsigned)atoi(value);
+		else if (strcmp(argv[at], "--cheap") == 0)
+			options->path.cheap = atoi(value) != 0;
 		else if (strcmp(argv[at], "--log") == 0)
 			options->log = value;
 		else if (strcmp(argv[at], "--keep") == 0)

@@ -64,7 +64,9 @@ static void *keep_off(void *ignored)
 	bool several = CPU_COUNT(&all) > 1;
 	unsigned busy = first_of(&all);
 	pid_t pid = run_on(busy);
-	assert_int_equal(lt_aside_step(&aside, pid), several);
+	bool runs = false;
+	assert_int_equal(lt_aside_step(&aside, pid, &runs), several);
+	assert_true(runs && lt_aside_runs(&aside, pid) && lt_aside_runs_again(&aside, pid));
 	end(pid);
 	cpu_set_t now = mine(), wanted = all;
 	if (several)
@@ -74,7 +76,7 @@ static void *keep_off(void *ignored)
 	if (several) {
 		unsigned other = first_of(&wanted);
 		pid = run_on(other);
-		assert_true(lt_aside_step(&aside, pid));
+		assert_true(lt_aside_step(&aside, pid, NULL));
 		end(pid);
 		now = mine();
 		assert_true(CPU_ISSET(busy, &now));
@@ -94,9 +96,9 @@ static void *stay(void *ignored)
 	assert_int_equal(sched_setaffinity(0, sizeof(only), &only), 0);
 	lt_aside_begin(&aside);
 	pid_t pid = run_on(here);
-	assert_false(lt_aside_step(&aside, pid));
+	assert_false(lt_aside_step(&aside, pid, NULL));
 	end(pid);
-	assert_true(lt_aside_step(&aside, pid)); /* is no more */
+	assert_true(lt_aside_step(&aside, pid, NULL)); /* is no more */
 	return ignored;
 }
 
@@ -136,9 +138,12 @@ static void test_a_process_that_does_not_run(void **ignored)
 		_exit(0);
 	}
 	usleep(20000);
-	lt_aside_step(&aside, pid);
+	bool runs = true;
+	lt_aside_step(&aside, pid, &runs);
+	assert_false(runs || lt_aside_runs(&aside, pid) || lt_aside_runs_again(&aside, pid));
 	end(pid);
-	lt_aside_step(&aside, pid); /* is no more */
+	lt_aside_step(&aside, pid, &runs); /* is no more */
+	assert_true(runs);
 	cpu_set_t after = mine();
 	assert_true(CPU_EQUAL(&before, &after));
 }
