@@ -3,12 +3,13 @@
 
 Complete and exact: a target with collections of microseconds to tens of milliseconds, its gc.callbacks log with time.monotonic_ns()
 beside the events. Cost: a service that makes and parses documents, and a loop that only makes objects, at default thresholds; runs of the
-same work, watched and unwatched in turn, by the target's own processor time and by the clock. At rest: processor time of lowtide while the
-target sleeps. Opening and closing: from the start of the watch to its first line, and from the end of its input to its exit.
+same work, watched and unwatched in turn, by the target's own processor time and by the clock. With a file: the same of `lowtide gc -o FILE`,
+which reads the path of the count too and writes each second. At rest: processor time of lowtide while the
+target sleeps, with a file from its third second to its thirteenth. Opening and closing: from the start of the watch to its first line, and from the end of its input to its exit.
 The share of a processor that the thread which polls can take at most: lt_greedy, which computes without a break.
 
     bench_gc.py [LABEL...]    LOWTIDE_BENCH_LOAD=N: N busy processes beside the part on accuracy; LOWTIDE_BENCH_PARTS=accuracy: that part only;
-                              LOWTIDE_BENCH_SOURCES=poll: that source only
+                              =rest: what lowtide takes at rest; LOWTIDE_BENCH_SOURCES=poll: that source only
 """
 import contextlib
 import json
@@ -16,6 +17,7 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -23,6 +25,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from common import result, skip  # noqa: E402
 
 from harness import Target, build_dir, interpreters  # noqa: E402
+from harness.run import lowtide_path  # noqa: E402
+from harness.target import clean_environment, reset_signals  # noqa: E402
 from harness.watch import Watch  # noqa: E402
 
 SOURCES = os.environ.get("LOWTIDE_BENCH_SOURCES", "probe,ring,poll").split(",")
@@ -31,6 +35,7 @@ LOAD = int(os.environ.get("LOWTIDE_BENCH_LOAD", "0"))
 PARTS = os.environ.get("LOWTIDE_BENCH_PARTS", "accuracy,cost").split(",")
 ROUNDS = 3  # of the part on accuracy
 REST_SECONDS = 5
+FILE_REST_SECONDS = (3, 13)
 # Bounds on the error of a duration, in milliseconds.
 WANTED = {"probe": 0.05, "ring": 0.05, "poll": 1.0}
 LONG_NS = 2_000_000
@@ -110,6 +115,41 @@ while True:
 
 # Work, and what its throughput under watch should be, of that without.
 WORKS = (("service", SERVICE, ">= 0.99"), ("allocation loop", ALLOCATION, None))
+
+
+class Recording:
+    """`lowtide gc -o FILE` on a target, as Watch is lt_watch: `last` has its processor time from then on, until stop()."""
+
+    def __init__(self, target: Target, *arguments: str):
+        self.folder = tempfile.TemporaryDirectory()
+        path = Path(self.folder.name, "file.tide")
+        self.process = subprocess.Popen([lowtide_path(), "gc", "-q", "-d", "3600", *arguments, "-o", path, str(target.pid)],
+                                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, env=clean_environment(),
+                                        preexec_fn=reset_signals)
+        deadline = time.monotonic() + 60
+        while not path.with_name("file.tide.unfinished").exists() and self.process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert self.process.poll() is None, "lowtide has ended"
+        self.begin()
+
+    def used_ns(self) -> int:
+        """Of all its threads."""
+        threads = Path(f"/proc/{self.process.pid}/task").iterdir()
+        return sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads)
+
+    def begin(self) -> None:
+        self.first = (self.used_ns(), time.monotonic_ns())
+
+    def stop(self) -> None:
+        self.last = {"cpu_ns": self.used_ns() - self.first[0], "elapsed_ns": time.monotonic_ns() - self.first[1]}
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+        self.folder.cleanup()
 
 
 def possible(interpreter, source: str) -> bool:
@@ -196,8 +236,8 @@ def greedy() -> None:
            "<= 1.05")
 
 
-def cost(interpreter, source: str, work_name: str, script: str, wanted: str | None) -> None:
-    name = f"{source}, CPython {interpreter.label}, {work_name}"
+def cost(interpreter, source: str, work_name: str, script: str, wanted: str | None, watch_by: type = Watch) -> None:
+    name = f"{source}, CPython {interpreter.label}, {work_name}" + (", with a file" if watch_by is Recording else "")
     ratios = {"cpu": [], "wall": []}
     shares, rates = [], []
     with Target(interpreter, script + MEASURED) as target:
@@ -208,7 +248,7 @@ def cost(interpreter, source: str, work_name: str, script: str, wanted: str | No
         count = max(50, int(100 / work(100)["wall"]))  # about a second
 
         def watched() -> dict:
-            with Watch(target, "--source", source) as watch:
+            with watch_by(target, "--source", source) as watch:
                 time.sleep(0.2)
                 took = work(count)
                 watch.stop()
@@ -253,6 +293,13 @@ def rest(interpreter, source: str) -> None:
         watch.stop()
         share = watch.last["cpu_ns"] / watch.last["elapsed_ns"]
     result(f"{source}, CPython {interpreter.label}: lowtide at rest", f"{100 * share:.2f} %", "2 %", f"{share / 0.02:.3f}", "<= 1")
+    with Target(interpreter, "ready()") as target, Recording(target, "--source", source) as watch:
+        time.sleep(FILE_REST_SECONDS[0])
+        watch.begin()
+        time.sleep(FILE_REST_SECONDS[1] - FILE_REST_SECONDS[0])
+        watch.stop()
+        share = watch.last["cpu_ns"] / watch.last["elapsed_ns"]
+    result(f"{source}, CPython {interpreter.label}: lowtide at rest, with a file", f"{100 * share:.2f} %", "2 %", f"{share / 0.02:.3f}", "<= 1")
 
 
 def main() -> int:
@@ -272,12 +319,13 @@ def main() -> int:
                 continue
             if "accuracy" in PARTS:
                 accuracy(interpreter, source)
-            if "cost" not in PARTS:
-                continue
-            if interpreter is last or interpreter in middle:
+            if "cost" in PARTS and (interpreter is last or interpreter in middle):
                 opening(interpreter, source)
                 for work_name, script, wanted in WORKS:
                     cost(interpreter, source, work_name, script, wanted)
+                cost(interpreter, source, *WORKS[0], Recording)
+                rest(interpreter, source)
+            elif "rest" in PARTS:
                 rest(interpreter, source)
     return 0
 
