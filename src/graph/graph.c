@@ -2,6 +2,7 @@
 
 #include "base/cleanup.h"
 #include "base/vec.h"
+#include "base/zeroed.h"
 #include "graph/graph_parts.h"
 
 #include <stdlib.h>
@@ -13,7 +14,7 @@ LT_VEC(targets, uint32_t);
 
 /*
  * Large blocks grow by mremap(2) inside realloc(3) and the part not yet written has no memory: growth
- * never holds the edges twice.
+ * never holds the edges twice. What is written next has its memory in one step, which costs less than page by page.
  */
 struct lt_graph_builder {
 	struct lt_session *session;
@@ -22,6 +23,9 @@ struct lt_graph_builder {
 	struct narrow_places narrow; /* where each row begins, until is_wide */
 	struct wide_places wide;     /* the same from then on */
 	struct targets target;
+	uint32_t most;         /* the greatest of them */
+	size_t target_brought; /* of them these have memory */
+	size_t narrow_brought;
 };
 
 enum lt_status lt_graph_builder_create(struct lt_session *session,
@@ -62,6 +66,18 @@ static size_t place_count(const struct lt_graph_builder *builder)
 	return builder->is_wide ? builder->wide.count : builder->narrow.count;
 }
 
+enum { BROUGHT_AT_ONCE = 4 << 20 };
+
+/* Room behind `used` elements, as far as there is; up to where it has memory then. */
+static size_t bring(void *data, size_t used, size_t capacity, size_t size)
+{
+	size_t end = used + BROUGHT_AT_ONCE / size + 1;
+	if (end > capacity)
+		end = capacity;
+	lt_zeroed_bring(data, used, end, size);
+	return end;
+}
+
 bool lt_graph_builder_add(struct lt_graph_builder *builder, const uint32_t *list, size_t count)
 {
 	struct targets *target = &builder->target;
@@ -69,7 +85,15 @@ bool lt_graph_builder_add(struct lt_graph_builder *builder, const uint32_t *list
 		return true;
 	if (!targets_reserve(target, target->count + count))
 		return false;
-	memcpy(target->data + target->count, list, count * sizeof(*list));
+	if (target->count + count > builder->target_brought)
+		builder->target_brought =
+			bring(target->data, target->count + count, target->capacity, sizeof(*list));
+	uint32_t most = builder->most, *to = target->data + target->count;
+	for (size_t i = 0; i < count; i++) {
+		to[i] = list[i];
+		most = list[i] > most ? list[i] : most;
+	}
+	builder->most = most;
 	target->count += count;
 	return true;
 }
@@ -88,6 +112,9 @@ enum lt_status lt_graph_builder_row(struct lt_graph_builder *builder, const uint
 	    !(builder->is_wide ? wide_places_push(&builder->wide, end)
 			       : narrow_places_push(&builder->narrow, (uint32_t)end)))
 		return lt_fail_memory(builder->session);
+	if (builder->narrow.count > builder->narrow_brought)
+		builder->narrow_brought = bring(builder->narrow.data, builder->narrow.count,
+						builder->narrow.capacity, sizeof(uint32_t));
 	return LT_OK;
 }
 
@@ -112,6 +139,8 @@ static bool move_targets(struct targets *to, struct targets *from)
 	while (from->count > 0) {
 		size_t step = from->count < MOVED_AT_ONCE ? from->count : MOVED_AT_ONCE;
 		from->count -= step;
+		lt_zeroed_bring(to->data, to->count + from->count, to->count + from->count + step,
+				sizeof(*to->data));
 		memcpy(to->data + to->count + from->count, from->data + from->count,
 		       step * sizeof(*from->data));
 		from->data = shrunk(from->data, from->count * sizeof(*from->data));
@@ -153,6 +182,8 @@ static enum lt_status join(struct lt_graph_builder *builder, struct lt_graph_bui
 	if ((!builder->is_wide && edges > builder->narrow_edges && !widen(builder)) ||
 	    !move_places(builder, other, before) || !move_targets(&builder->target, &other->target))
 		return lt_fail_memory(builder->session);
+	if (other->most > builder->most)
+		builder->most = other->most;
 	return LT_OK;
 }
 
@@ -168,10 +199,7 @@ enum lt_status lt_graph_builder_finish(struct lt_graph_builder *builder, struct 
 {
 	struct lt_session *session = builder->session;
 	uint32_t nodes = (uint32_t)(place_count(builder) - 1);
-	uint32_t most = 0;
-	for (size_t i = 0; i < builder->target.count; i++)
-		most = builder->target.data[i] > most ? builder->target.data[i] : most;
-	if (builder->target.count > 0 && most >= nodes) {
+	if (builder->target.count > 0 && builder->most >= nodes) {
 		lt_graph_builder_destroy(builder);
 		return lt_fail(session, LT_E_INTERNAL,
 			       "an edge leads to a node that does not exist");
