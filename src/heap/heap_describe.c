@@ -49,6 +49,8 @@ struct part {
 	/* The mapping of the last node, for LT_NODE_STATIC. */
 	const struct lt_mapping *mapping;
 	bool mapping_is_file;
+	lt_addr page; /* of that node, and whether it is in a file; 0: none */
+	bool page_is_file;
 	struct crossing recent[CROSSINGS];
 	struct crossings crossings;
 	pthread_t thread;
@@ -62,7 +64,7 @@ static bool read_word(const struct part *part, lt_addr address, uint64_t *ret_wo
 	return lt_memory_u64(part->heap.track.view.memory, address, ret_word);
 }
 
-static bool in_file(struct part *part, lt_addr object)
+static bool find_file(struct part *part, lt_addr object)
 {
 	const struct lt_process *process = part->heap.track.view.process;
 	if (process == NULL || lt_pageset_has(&part->heap.pymalloc.pages, object))
@@ -82,6 +84,17 @@ static bool in_file(struct part *part, lt_addr object)
 			part->mapping_is_file = true;
 	}
 	return part->mapping_is_file;
+}
+
+/* Most nodes are in the page of the one before. */
+static bool in_file(struct part *part, lt_addr object)
+{
+	enum { PAGE = 4096 };
+	if (part->page == 0 || object - part->page >= PAGE) {
+		part->page = object & ~(lt_addr)(PAGE - 1);
+		part->page_is_file = find_file(part, object);
+	}
+	return part->page_is_file;
 }
 
 /* Immortality and reference count of a node. References counted before it was its turn are in its balance. */
@@ -289,21 +302,22 @@ static enum lt_status describe_part(struct part *part)
 	const struct lt_objmap *objects = part->graph.objects;
 	struct lt_session *session = part->heap.track.view.session;
 	uint32_t node = part->first;
-	size_t chunk = part->first_chunk, stretches = 0;
+	size_t stretches = 0;
+	struct lt_objmap_cursor cursor;
+	lt_objmap_seek(objects, node, &cursor);
+	lt_addr object = node < part->end ? lt_objmap_step(objects, &cursor) : 0;
 	lt_decoder_set_part(part->heap.decoder, add_edges, part);
 	bring(part);
-	while (chunk < part->end_chunk) {
+	while (node < part->end) {
 		struct lt_stretch stretch;
+		size_t chunk = lt_objmap_chunk_at(objects, object);
 		if (!lt_heap_load_stretch(&part->heap, objects, chunk, false, &stretch))
 			return lt_fail_memory(session);
-		for (; chunk < part->end_chunk &&
-		       lt_objmap_chunk_address(objects, chunk) < stretch.end;
-		     chunk++) {
-			lt_addr object = 0;
-			while ((object = lt_objmap_next(objects, chunk, object)) != 0) {
-				LT_TRY(describe(part, node++, object));
-				object += LT_OBJMAP_ALIGN;
-			}
+		/* All objects of a chunk that begins in the stretch. */
+		lt_addr end = (stretch.end + LT_OBJMAP_CHUNK - 1) & ~(lt_addr)(LT_OBJMAP_CHUNK - 1);
+		while (node < part->end && object < end) {
+			LT_TRY(describe(part, node++, object));
+			object = lt_objmap_step(objects, &cursor);
 		}
 		if (++stretches % PROGRESS_EACH == 0)
 			lt_progress(session, "reading references", chunk - part->first_chunk,

@@ -354,7 +354,9 @@ static void read_names(struct lt_types *types, struct lt_type *type, const struc
 	type->module = module != 0 && read_str(types, module, text, &data) ? keep(types, text) : "";
 }
 
-static const struct lt_type *get(struct lt_types *types, lt_addr address, int depth);
+/* What lt_types_get() seldom comes to: a call of its own, so that the rest of it is short. */
+__attribute__((noinline)) static const struct lt_type *get(struct lt_types *types, lt_addr address,
+							   int depth);
 
 /* Reads the type; false when there is none. */
 static bool read_type(struct lt_types *types, lt_addr address, int depth, struct lt_type *type)
