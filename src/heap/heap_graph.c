@@ -1,5 +1,7 @@
+#include "base/cleanup.h"
 #include "heap/heap_parts.h"
 #include "heap/objmap.h"
+#include "heap/rooms.h"
 #include "layout/object.h"
 
 #include <string.h>
@@ -9,6 +11,7 @@ enum {
 	SPARSE = 4,      /* less than one chunk in so many: a stretch has too few for one window */
 	NEAR = 1024,     /* objects that wait in `near` at most */
 	NEAR_BYTES = 64, /* what is read of most objects */
+	BYTES_EACH = 48, /* of the arenas, for an object: hardly any heap has smaller ones */
 	PROGRESS_EACH = 8, /* stretches */
 };
 
@@ -19,6 +22,7 @@ struct building {
 	lt_addr near[NEAR];  /* objects that turned up and that the window holds: looked at first */
 	unsigned near_count;
 	struct lt_heap_graph *graph;
+	struct lt_rooms *rooms; /* what the nodes will be described in */
 	bool no_memory;
 };
 
@@ -297,6 +301,7 @@ static bool explore_held(void *ctx, lt_addr start, lt_addr end)
 {
 	struct building *building = ctx;
 	struct lt_stretch stretch = {start & ~(lt_addr)(LT_OBJMAP_CHUNK - 1), end}, before;
+	lt_rooms_found(building->rooms, lt_objmap_found(building->objects));
 	explore_stretch(building, stretch);
 	if (!building->no_memory &&
 	    lt_window_before(building->heap->window, &before.start, &before.end)) {
@@ -370,6 +375,8 @@ static enum lt_status build(struct building *building, const lt_addr *roots, siz
 	if (building->objects == NULL)
 		return lt_fail_memory(session);
 	graph->objects = building->objects;
+	if (heap->track.view.memory->ahead != NULL)
+		building->rooms = lt_rooms_begin(heap->pymalloc.bytes / BYTES_EACH);
 	lt_decoder_set_part(heap->decoder, add_found, building);
 	heap->track.passed = explore_held;
 	heap->track.passed_ctx = building;
@@ -385,12 +392,7 @@ static enum lt_status build(struct building *building, const lt_addr *roots, siz
 	if (!lt_objmap_number(building->objects))
 		return lt_fail_memory(session);
 	size_t nodes = lt_objmap_count(building->objects);
-	graph->type = calloc(nodes + 1, sizeof(*graph->type));
-	graph->size = calloc(nodes + 1, sizeof(*graph->size));
-	graph->flags = calloc(nodes + 1, sizeof(*graph->flags));
-	graph->balance = calloc(nodes + 1, sizeof(*graph->balance));
-	if (graph->type == NULL || graph->size == NULL || graph->flags == NULL ||
-	    graph->balance == NULL)
+	if (!lt_rooms_end(LT_TAKE(building->rooms), nodes, graph))
 		return lt_fail_memory(session);
 	LT_TRY(lt_heap_describe(heap, graph, visit));
 	uint64_t *counts = calloc(heap->interpreters.count + 1, sizeof(*counts));
@@ -412,6 +414,7 @@ enum lt_status lt_heap_build_graph(struct lt_heap *heap, const lt_addr *roots, s
 	lt_decoder_set_is_object(heap->decoder, NULL, NULL);
 	lt_decoder_set_part(heap->decoder, NULL, NULL);
 	lt_refs_deinit(&building.refs);
+	lt_rooms_destroy(building.rooms);
 	lt_window_clear(heap->window, true);
 	lt_window_settle(heap->window);
 	if (status != LT_OK) {

@@ -37,6 +37,7 @@ struct lt_objmap {
 	uint32_t *
 		step; /* after the numbering: the chunk of each number that is a multiple of 2^STEP_BITS */
 	uint32_t count;
+	size_t found;
 };
 
 struct lt_objmap *lt_objmap_create(void)
@@ -63,6 +64,7 @@ void lt_objmap_clear(struct lt_objmap *map)
 	free(map->step);
 	map->step = NULL;
 	map->count = 0;
+	map->found = 0;
 }
 
 void lt_objmap_destroy(struct lt_objmap *map)
@@ -120,6 +122,7 @@ bool lt_objmap_add(struct lt_objmap *map, lt_addr address)
 		chunk->known[bit / 64] |= mask;
 		map->marks.data[*slot - 1].bits[bit / 64] |= mask;
 		chunk->marked++;
+		map->found++;
 	}
 	return true;
 }
@@ -137,7 +140,13 @@ enum lt_objmap_place lt_objmap_meet(struct lt_objmap *map, lt_addr address)
 	if ((*known & mask) != 0)
 		return LT_OBJMAP_KNOWN;
 	*known |= mask;
+	map->found++;
 	return LT_OBJMAP_NEW;
+}
+
+size_t lt_objmap_found(const struct lt_objmap *map)
+{
+	return map->found;
 }
 
 void lt_objmap_mark(struct lt_objmap *map, lt_addr address)

@@ -38,6 +38,8 @@ bool lt_objmap_add(struct lt_objmap *map, lt_addr address);
  */
 enum lt_objmap_place { LT_OBJMAP_KNOWN, LT_OBJMAP_NEW, LT_OBJMAP_FAR };
 enum lt_objmap_place lt_objmap_meet(struct lt_objmap *map, lt_addr address);
+/* Before the numbering: how many objects were added and met; some may have been removed since. */
+size_t lt_objmap_found(const struct lt_objmap *map);
 /* Marks an object again, or one that was met. */
 void lt_objmap_mark(struct lt_objmap *map, lt_addr address);
 
