@@ -3,7 +3,8 @@
 
 Complete and exact: a target with collections of microseconds to tens of milliseconds, its gc.callbacks log with time.monotonic_ns()
 beside the events. Cost: a service that makes and parses documents, and a loop that only makes objects, at default thresholds; runs of the
-same work, watched and unwatched in turn, by the target's own processor time and by the clock. With a file: the same of `lowtide gc -o FILE`,
+same work, watched and unwatched in turn, by the target's own processor time and by the clock: where lowtide only reads memory, 200 pairs of a
+sixteenth of a second under one watch that stands still for one of the two, as a machine is faster in one second than in the next. With a file: the same of `lowtide gc -o FILE`,
 which reads the path of the count too and writes each second. At rest: processor time of lowtide while the
 target sleeps, with a file from its third second to its thirteenth. Opening and closing: from the start of the watch to its first line, and from the end of its input to its exit.
 The share of a processor that the thread which polls can take at most: lt_greedy, which computes without a break.
@@ -12,8 +13,10 @@ The share of a processor that the thread which polls can take at most: lt_greedy
                               =rest: what lowtide takes at rest; LOWTIDE_BENCH_SOURCES=poll: that source only
 """
 import contextlib
+import ctypes
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -31,11 +34,13 @@ from harness.watch import Watch  # noqa: E402
 
 SOURCES = os.environ.get("LOWTIDE_BENCH_SOURCES", "probe,ring,poll").split(",")
 PAIRS = int(os.environ.get("LOWTIDE_BENCH_PAIRS", "12"))
+SHORT_PAIRS = int(os.environ.get("LOWTIDE_BENCH_SHORT_PAIRS", "200"))
 LOAD = int(os.environ.get("LOWTIDE_BENCH_LOAD", "0"))
 PARTS = os.environ.get("LOWTIDE_BENCH_PARTS", "accuracy,cost").split(",")
 ROUNDS = 3  # of the part on accuracy
 REST_SECONDS = 5
 FILE_REST_SECONDS = (3, 13)
+PR_CAPBSET_DROP, CAP_SYS_NICE = 24, 23  # linux/prctl.h, linux/capability.h
 # Bounds on the error of a duration, in milliseconds.
 WANTED = {"probe": 0.05, "ring": 0.05, "poll": 1.0}
 LONG_NS = 2_000_000
@@ -245,9 +250,9 @@ def cost(interpreter, source: str, work_name: str, script: str, wanted: str | No
             target.send(str(count))
             return dict(target.wait_ready(120))
 
-        count = max(50, int(100 / work(100)["wall"]))  # about a second
+        rate = 100 / work(100)["wall"]
 
-        def watched() -> dict:
+        def watched(count: int) -> dict:
             with watch_by(target, "--source", source) as watch:
                 time.sleep(0.2)
                 took = work(count)
@@ -256,21 +261,57 @@ def cost(interpreter, source: str, work_name: str, script: str, wanted: str | No
             rates.append(took["collections"] / took["cpu"])
             return took
 
-        for pair in range(PAIRS):
-            runs = [watched, lambda: work(count)]
-            took = [run() for run in (runs if pair % 2 == 0 else reversed(runs))]
-            if pair % 2 == 1:
-                took.reverse()
-            for clock, values in ratios.items():
-                values.append(took[1][clock] / took[0][clock])
+        def stands(watch, count: int) -> dict:
+            watch.process.send_signal(signal.SIGSTOP)
+            time.sleep(0.005)
+            took = work(count)
+            watch.process.send_signal(signal.SIGCONT)
+            time.sleep(0.005)
+            return took
+
+        def pairs(number: int, seconds: float, one, other) -> None:
+            """`one` is watched, `other` is not."""
+            count = max(5, int(seconds * rate))
+            for pair in range(number):
+                took = [run(count) for run in ((one, other) if pair % 2 == 0 else (other, one))]
+                if pair % 2 == 1:
+                    took.reverse()
+                for clock, values in ratios.items():
+                    values.append(took[1][clock] / took[0][clock])
+
+        if source == "probe":
+            pairs(PAIRS, 1, watched, work)
+        else:
+            watched(int(rate))  # a second, for its share of a core
+            with watch_by(target, "--source", source) as watch:
+                pairs(SHORT_PAIRS, 1 / 16, work, lambda count: stands(watch, count))
     for clock, values in ratios.items():
-        print(f"{name}: throughput watched, of unwatched, by {clock}: median {statistics.median(values):.4f}, "
-              f"{min(values):.4f} to {max(values):.4f}")
+        ordered = sorted(values)
+        off = int(len(values) ** 0.5)  # of the median's rank: twice its standard error
+        low, high = ordered[max(0, len(values) // 2 - off)], ordered[min(len(values) - 1, len(values) // 2 + off)]
+        print(f"{name}: throughput watched, of unwatched, by {clock}: median {statistics.median(values):.4f} "
+              f"({low:.4f} to {high:.4f}, with 95 %), of {len(values)} from {ordered[0]:.4f} to {ordered[-1]:.4f}")
     print(f"{name}: lowtide takes {100 * statistics.median(shares):.2f} % of a core beside this work")
     ratio = f"{statistics.median(ratios['cpu']):.4f}"
     print(f"{name}: {statistics.median(rates):.0f} collections in a second of the target's processor time")
     if wanted is not None:
         result(f"{name}: throughput under watch", ratio, "1", ratio, wanted)
+
+
+def without_reservation(function, *arguments) -> None:
+    """In a process without CAP_SYS_NICE: lowtide that was made to stand still wakes up late, and would reserve processor time for it."""
+    sys.stdout.flush()
+    child = os.fork()
+    if child == 0:
+        failed = 1
+        try:
+            ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, CAP_SYS_NICE, 0, 0, 0)
+            function(*arguments)
+            sys.stdout.flush()
+            failed = 0
+        finally:
+            os._exit(failed)
+    assert os.waitpid(child, 0)[1] == 0
 
 
 def opening(interpreter, source: str) -> None:
@@ -321,9 +362,11 @@ def main() -> int:
                 accuracy(interpreter, source)
             if "cost" in PARTS and (interpreter is last or interpreter in middle):
                 opening(interpreter, source)
-                for work_name, script, wanted in WORKS:
-                    cost(interpreter, source, work_name, script, wanted)
-                cost(interpreter, source, *WORKS[0], Recording)
+                for work, by in ((WORKS[0], Watch), (WORKS[1], Watch), (WORKS[0], Recording)):
+                    if source == "probe":
+                        cost(interpreter, source, *work, by)
+                    else:
+                        without_reservation(cost, interpreter, source, *work, by)
                 rest(interpreter, source)
             elif "rest" in PARTS:
                 rest(interpreter, source)
