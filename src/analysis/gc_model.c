@@ -1,15 +1,13 @@
 #include "analysis/gc_model_parts.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum {
-	USUAL_OBJECT_BYTES = 160,
-	BYTES_LEAST = 48,
+	USUAL_OBJECT_BYTES = 80,
+	BYTES_LEAST = 32,
 	BYTES_MOST = 65536,
-	GROWTH_TO_MEASURE =
-		100000,    /* objects, below which resident memory says nothing of their size */
+	SIZES_LEAST = 200, /* objects, below which their sizes say nothing of others */
 	REFILLS_LEAST = 8, /* collections, below which garbage of before counts too much */
 };
 
@@ -320,20 +318,13 @@ static void fit_costs(const struct lt_gc_recording *recording, const struct tota
 	lt_gc_costs_note_longest(totals->max_ns, averages.longest_ns, &model->costs);
 }
 
-static void fit_bytes(const struct lt_gc_recording *recording, const struct totals *totals,
-		      struct lt_gc_model *model)
+static void fit_bytes(const struct lt_gc_recording *recording, struct lt_gc_model *model)
 {
-	const struct lt_gc_samples *samples = &recording->samples;
-	model->bytes_per_object = USUAL_OBJECT_BYTES;
-	if (samples->count < 2 || !totals->kept_known || totals->kept < GROWTH_TO_MEASURE)
-		return;
-	double grown = (double)samples->data[samples->count - 1].rss_bytes -
-		       (double)samples->data[0].rss_bytes;
-	double each = grown / totals->kept;
-	if (each >= BYTES_LEAST && each <= BYTES_MOST) {
-		model->bytes_per_object = each;
-		model->bytes_known = true;
-	}
+	const struct lt_young_sizes *young = &recording->young;
+	double each = young->objects > 0 ? (double)young->bytes / (double)young->objects : 0;
+	model->bytes_known =
+		young->objects >= SIZES_LEAST && each >= BYTES_LEAST && each <= BYTES_MOST;
+	model->bytes_per_object = model->bytes_known ? each : USUAL_OBJECT_BYTES;
 }
 
 static void take_start(const struct lt_gc_recording *recording, struct lt_gc_model *model)
@@ -581,7 +572,7 @@ enum lt_status lt_gc_model_fit(struct lt_session *session, const struct lt_gc_re
 	fit_refill(recording, &totals, &model);
 	if (!recording->at_eval_breaker)
 		model.delay_count = 0;
-	fit_bytes(recording, &totals, &model);
+	fit_bytes(recording, &model);
 	enum lt_status status = fit_path(session, recording, &totals, &model);
 	if (status != LT_OK) {
 		lt_gc_model_deinit(&model);

@@ -346,6 +346,8 @@ static bool set_number(struct lt_gc_recording *recording, const char *key, int64
 	FACT("rss_bytes", identity->rss_bytes, INT64_MAX)
 	FACT("anonymous_bytes", identity->anonymous_bytes, INT64_MAX)
 	FACT("threads", identity->thread_count, INT32_MAX)
+	FACT("young_objects", recording->young.objects, INT64_MAX)
+	FACT("young_bytes", recording->young.bytes, INT64_MAX)
 	FACT("source", recording->source, LT_WATCH_SOURCES - 1)
 	FACT("start_ns", recording->start_ns, INT64_MAX)
 	FACT("start_unix_ms", recording->start_unix_ms, INT64_MAX / 1000000)

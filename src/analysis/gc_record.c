@@ -30,6 +30,7 @@ struct recorder {
 	struct lt_view view;
 	struct lt_watch *watch;
 	struct lt_watch_path *path; /* NULL: none */
+	struct lt_young *young;     /* the same */
 	struct lt_gc_stacks *stacks;
 	struct lt_gc_signals *signals;
 	struct lt_watch_events batch;
@@ -44,6 +45,7 @@ static void deinit(struct recorder *recorder)
 	lt_gc_stacks_destroy(recorder->stacks);
 	lt_gc_signals_destroy(recorder->signals);
 	lt_watch_path_close(recorder->path, NULL);
+	lt_young_close(recorder->young);
 	lt_watch_close(recorder->watch);
 	lt_watch_events_deinit(&recorder->batch);
 	lt_python_close(recorder->python);
@@ -134,6 +136,7 @@ static enum lt_status begin(struct recorder *recorder)
 		const struct lt_watch_path_options how = {.cheap = recorder->options->path ==
 								   LT_GC_PATH_CHEAP};
 		LT_TRY(lt_watch_path_open(&recorder->view, &how, &recorder->path));
+		LT_TRY(lt_young_open(&recorder->view, &recorder->young));
 	}
 	for (size_t i = 0; i < recorder->options->sink_count; i++) {
 		const struct lt_gc_sink *sink = &recorder->options->sinks[i];
@@ -195,6 +198,9 @@ static enum lt_status sample(struct recorder *recorder, bool edge)
 	if (!take_sample(recorder, &now))
 		return LT_OK;
 	recording->end_ns = now.at_ns;
+	if (recorder->young != NULL)
+		lt_young_look(recorder->young, now.state.generations[0].head,
+			      now.state.generations[0].count, &recording->young);
 	for (size_t i = 0; i < recorder->options->sink_count; i++) {
 		const struct lt_gc_sink *sink = &recorder->options->sinks[i];
 		if (sink->sample != NULL)

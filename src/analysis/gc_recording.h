@@ -8,6 +8,7 @@
 #include "analysis/gc_cache.h"
 #include "analysis/open.h"
 #include "base/arena.h"
+#include "heap/young.h"
 #include "watch/path.h"
 #include "watch/watch.h"
 
@@ -89,6 +90,8 @@ struct lt_gc_recording {
 		samples; /* one at the start, then one each second at most, one at the end */
 	/* How the count of generation 0 moved in between, in stretches; none when nobody asked for it. */
 	struct lt_watch_points path;
+	struct lt_young_sizes
+		young; /* as found in looks once a second; none when nobody asked for it */
 	struct lt_gc_cache cache; /* of the machine it was made on; all zero: not measured */
 	struct lt_gc_frames frames;
 	struct lt_arena strings, texts; /* texts: `where` and `evidence` of events */

@@ -162,6 +162,8 @@ static enum lt_status end_second(void *ctx, const struct lt_gc_recording *record
 		lt_piece_fact(&writer->piece, "ended", recording->ended);
 		lt_piece_text(&writer->piece, "replaced_by", recording->replaced_by);
 		put_cache(writer, recording);
+		lt_piece_fact(&writer->piece, "young_objects", number(recording->young.objects));
+		lt_piece_fact(&writer->piece, "young_bytes", number(recording->young.bytes));
 		LT_TRY(put_path(writer, recording));
 	}
 	return put_piece(writer);

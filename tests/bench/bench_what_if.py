@@ -35,7 +35,7 @@ UNITS = {"web": 20000, "parse": 12000, "cache": 20000, "orm": 60000, "async": 12
 MORE = {"shop": 30000}  # only when asked for by --only
 SETTINGS = ("300,10,10", "5000,10,10", "20000,5,5", "50000,20,20", "freeze")
 # Least differences that count: below them a figure is too small to be told from nothing.
-WANTED = {"collections": (0.10, 2), "gc_time_ms": (0.20, 1), "pause_max_ms": (0.25, 0.2), "garbage": (0.20, 500)}
+WANTED = {"collections": (0.10, 2), "gc_time_ms": (0.20, 1), "pause_max_ms": (0.25, 0.2), "garbage": (0.20, 500), "garbage_bytes": (0.20, 50000)}
 
 
 def garbage_waiting(head: dict, events: list[dict]) -> float:
@@ -53,9 +53,11 @@ def read_log(path: Path, cpu: bool) -> dict:
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     events = lines[1:]
     took = [(e["cpu"] if cpu else e["end"] - e["start"]) / 1e6 for e in events]
+    garbage = garbage_waiting(lines[0], events)
     return {"collections": len(events), "by_generation": [sum(e["generation"] == g for e in events) for g in range(3)],
             "ms_by_generation": [sum(ms for e, ms in zip(events, took) if e["generation"] == g) for g in range(3)],
-            "gc_time_ms": sum(took), "pause_max_ms": max(took, default=0), "garbage": garbage_waiting(lines[0], events),
+            "gc_time_ms": sum(took), "pause_max_ms": max(took, default=0), "garbage": garbage,
+            "garbage_bytes": garbage * lines[0]["bytes"],
             "seconds": (lines[0]["cpu"] if cpu else lines[0]["end"] - lines[0]["start"]) / 1e9}
 
 
@@ -115,7 +117,7 @@ class Round:
 def pair(name: str, one: Round, at: int) -> tuple[float, float]:
     """Predicted and real, of the setting at that place."""
     predicted, real = one.model["what_if"][at], one.truths[at]
-    key = {"garbage": "garbage_peak"}.get(name, name)
+    key = {"garbage": "garbage_peak", "garbage_bytes": "garbage_peak_bytes"}.get(name, name)
     return sum(predicted["collections"]) if name == "collections" else predicted[key], real[name]
 
 

@@ -155,6 +155,27 @@ def make_async():
     return lambda i: loop.run_until_complete(unit(i))
 
 
+def bytes_of_garbage():
+    """Of an object of what units of work leave to the collector, with what it alone holds; 0: they leave nothing."""
+    def refcount(thing):
+        return sys.getrefcount(thing)
+    alone = [refcount(thing) for thing in [object()]][0]
+    gc.collect()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    for i in range(units, units + 60):
+        one(i)
+    gc.collect()
+    gc.set_debug(0)
+    found = list(gc.garbage)
+    gc.garbage.clear()
+    size = 0
+    for thing in found:
+        size += sys.getsizeof(thing)
+        size += sum(sys.getsizeof(part) for part in gc.get_referents(thing)
+                    if not gc.is_tracked(part) and refcount(part) <= alone + 1)
+    return size / len(found) if found else 0
+
+
 recent = collections.OrderedDict()
 
 
@@ -221,8 +242,10 @@ ended, ended_cpu = time.perf_counter_ns(), time.thread_time_ns()
 gc.disable()
 gc.callbacks.remove(note)
 left = gc.collect()
+garbage_bytes = bytes_of_garbage()
 with open(log_path, "w") as log:
-    log.write(json.dumps({"start": begun, "end": ended, "cpu": ended_cpu - begun_cpu, "units": units, "left": left}) + "\n")
+    log.write(json.dumps({"start": begun, "end": ended, "cpu": ended_cpu - begun_cpu, "units": units, "left": left,
+                          "bytes": garbage_bytes}) + "\n")
     for k in range(0, len(events), 7):
         keys = ("start", "end", "cpu", "generation", "collected", "count", "unit")
         log.write(json.dumps(dict(zip(keys, events[k:k + 7]))) + "\n")

@@ -78,3 +78,49 @@ def test_what_was_recorded_comes_out_again(interpreter, lowtide):
         pytest.skip("this machine is too busy for the path of the count to be read")
     # How near is measured by bench_what_if.py: beside other work the stretches that were read may not stand for the whole.
     assert seen / 2 - 3 <= model["recorded"]["collections"] <= 2 * seen + 3
+
+
+# Objects of some kinds, of which one alone holds texts and numbers; the last line is what they take by its own account.
+KINDS = r"""
+import gc, sys, time
+
+class Row:
+    __slots__ = ("key", "part")
+    def __init__(self, i):
+        self.key, self.part = "key %d of many" % i, [i + 0.5]
+
+def make(i):
+    return [Row(i), {"number": i + 1000, "name": "name %d" % i}, (i + 2000, [])]
+
+def refcount(thing):
+    return sys.getrefcount(thing)
+
+made = [make(i) for i in range(300)]
+objects = [thing for row in made for thing in (row, row[0], row[0].part, row[1], row[2], row[2][1])]
+alone = [refcount(thing) for thing in [object()]][0]
+size = 0
+for thing in objects:
+    size += sys.getsizeof(thing)
+    size += sum(sys.getsizeof(part) for part in gc.get_referents(thing) if not gc.is_tracked(part) and refcount(part) <= alone + 1)
+del thing
+gc.collect()
+gc.set_threshold(3000, 10, 10)
+ready(each=size / len(objects))
+i = 0
+while True:
+    made.append(make(i))
+    i += 1
+    if i % 20 == 0:
+        time.sleep(0.0002)
+"""
+
+
+def test_the_size_of_objects_is_the_programs_own(interpreter, lowtide):
+    with Target(interpreter, KINDS) as target:
+        result = lowtide("gc", "-d", "3", "--json", "--what-if", "10000", target.pid)
+        assert result.code == 0, result
+    model = result.json["result"]["model"]
+    if model["basis"] == "none":
+        pytest.skip("this machine is too busy for anything to be seen")
+    assert model["bytes_known"]
+    assert model["bytes_per_object"] == pytest.approx(target.facts["each"], rel=0.1)

@@ -22,7 +22,11 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { SETTINGS_MOST = 32, SAMPLE_MS = 20 };
+enum {
+	SETTINGS_MOST = 32,
+	SAMPLE_MS = 20,
+	YOUNG_EACH = 5, /* samples */
+};
 
 struct options {
 	struct lt_watch_path_options path;
@@ -112,6 +116,7 @@ static bool transfer(FILE *file, size_t (*move)(void *, size_t, size_t, FILE *),
 			    recording->at_eval_breaker, recording->samples.count,
 			    recording->path.count};
 	if (move(head, sizeof(head), 1, file) != 1 ||
+	    move(&recording->young, sizeof(recording->young), 1, file) != 1 ||
 	    move(&recording->cache, sizeof(recording->cache), 1, file) != 1)
 		return false;
 	if (reads) {
@@ -225,35 +230,49 @@ static enum lt_status predict(struct lt_session *session, const struct options *
 	return LT_OK;
 }
 
-static enum lt_status sample(const struct lt_view *view, struct lt_gc_samples *samples)
+static enum lt_status sample(const struct lt_view *view, struct lt_young *young,
+			     struct lt_gc_recording *recording)
 {
 	struct lt_interpreters interpreters = {0};
 	LT_TRY(lt_interpreters_read(view, &interpreters));
 	const struct lt_gc_sample one = {
 		.at_ns = lt_now_ns(), .tracked = -1, .state = interpreters.data[0].gc};
 	lt_interpreters_deinit(&interpreters);
-	return lt_gc_samples_push(samples, one) ? LT_OK : lt_fail_memory(view->session);
+	const struct lt_gc_generation *youngest = &one.state.generations[0];
+	/* What the service left at its start is not of the recording. */
+	bool at_work = recording->samples.count > 0 &&
+		       recording->samples.data[0].state.generations[0].collections !=
+			       youngest->collections;
+	if (at_work && recording->samples.count % YOUNG_EACH == 0)
+		lt_young_look(young, youngest->head, youngest->count, &recording->young);
+	return lt_gc_samples_push(&recording->samples, one) ? LT_OK : lt_fail_memory(view->session);
 }
 
 static enum lt_status watch(const struct lt_view *view, const struct options *options)
 {
 	struct lt_watch_path *path = NULL;
+	struct lt_young *young = NULL;
 	struct lt_gc_recording recording = {0};
 	recording.quarter_rule = lt_fact(view->layout, LT_FACT_gc_quarter_rule) != 0;
 	recording.incremental = lt_fact(view->layout, LT_FACT_gc_incremental) != 0;
 	recording.at_eval_breaker = lt_fact(view->layout, LT_FACT_gc_at_eval_breaker) != 0;
-	LT_TRY(lt_watch_path_open(view, &options->path, &path));
+	LT_TRY(lt_young_open(view, &young));
+	enum lt_status status = lt_watch_path_open(view, &options->path, &path);
+	if (status != LT_OK) {
+		lt_young_close(young);
+		return status;
+	}
 	puts("ready");
 	fflush(stdout);
-	enum lt_status status = LT_OK;
 	for (bool ended = false; !ended && status == LT_OK;) {
 		struct pollfd input = {.fd = 0, .events = POLLIN};
 		char byte;
 		if (options->log != NULL)
-			status = sample(view, &recording.samples);
+			status = sample(view, young, &recording);
 		ended = poll(&input, 1, SAMPLE_MS) > 0 && read(0, &byte, 1) <= 0;
 	}
 	lt_watch_path_close(path, &recording.path);
+	lt_young_close(young);
 	if (status == LT_OK && options->log == NULL)
 		put_points(&recording.path);
 	if (status == LT_OK && options->log != NULL)

@@ -1,0 +1,168 @@
+#include "heap/young.h"
+
+#include "heap/decode.h"
+#include "layout/object.h"
+#include "target/live.h"
+
+#include <stdlib.h>
+
+enum {
+	LOOKS = 200,        /* objects at once */
+	PASSED_MOST = 2000, /* that may lie before these in the list */
+	SIZE_MOST =
+		64
+		<< 10, /* bytes of an object that count, and up to which its references are followed */
+	HEAD_OBJECT = 32, /* a PyGC_Head and an object's header */
+};
+
+struct lt_young {
+	/* Of its own: an object may go while it is looked at, which is no loss that anybody should be told. */
+	struct lt_session session;
+	struct lt_memory *memory;
+	struct lt_view view;
+	struct lt_types *types;
+	struct lt_decoder *decoder;
+	struct lt_refs refs;
+	uint64_t random;
+};
+
+/* A PyGC_Head and the object behind it. */
+struct member {
+	lt_addr next, previous, type;
+	uint64_t references; /* refcount; more than any for an immortal object */
+};
+
+enum lt_status lt_young_open(const struct lt_view *view, struct lt_young **ret_young)
+{
+	struct lt_young *young = calloc(1, sizeof(*young));
+	if (young == NULL)
+		return lt_fail_memory(view->session);
+	lt_session_init(&young->session);
+	young->view = *view;
+	young->view.session = &young->session;
+	young->random = 88172645463325252u;
+	enum lt_status status = lt_live_open(view->session, view->process->pid, &young->memory);
+	if (status != LT_OK) {
+		lt_young_close(young);
+		return status;
+	}
+	young->view.memory = young->memory;
+	status = lt_types_create(&young->view, &young->types);
+	if (status == LT_OK)
+		status = lt_decoder_create(&young->view, young->types, &young->decoder);
+	if (status != LT_OK) {
+		lt_young_close(young);
+		return lt_fail_memory(view->session);
+	}
+	*ret_young = young;
+	return LT_OK;
+}
+
+void lt_young_close(struct lt_young *young)
+{
+	if (young == NULL)
+		return;
+	lt_decoder_destroy(young->decoder);
+	lt_types_destroy(young->types);
+	lt_refs_deinit(&young->refs);
+	lt_memory_close(young->memory);
+	lt_session_deinit(&young->session);
+	free(young);
+}
+
+static bool read_member(struct lt_young *young, lt_addr at, struct member *ret_member)
+{
+	const struct lt_layout *layout = young->view.layout;
+	unsigned char bytes[HEAD_OBJECT];
+	if (lt_memory_probe(young->view.memory, at, bytes, sizeof(bytes)) != sizeof(bytes))
+		return false;
+	uint64_t head = lt_off(layout, LT_sizeof_PyGC_Head);
+	uint64_t count = lt_word(bytes, head + lt_off(layout, LT_PyObject_ob_refcnt));
+	ret_member->next =
+		lt_gc_next(layout, lt_word(bytes, lt_off(layout, LT_PyGC_Head__gc_next)));
+	ret_member->previous =
+		lt_gc_prev(layout, lt_word(bytes, lt_off(layout, LT_PyGC_Head__gc_prev)));
+	ret_member->type = lt_word(bytes, head + lt_off(layout, LT_PyObject_ob_type));
+	ret_member->references =
+		lt_is_immortal(layout, count) ? UINT64_MAX : lt_refcount(layout, count);
+	return true;
+}
+
+static uint64_t size_of(struct lt_young *young, lt_addr object, const struct lt_type *type)
+{
+	uint64_t size = 0;
+	if (!lt_decode_size(young->decoder, object, type, &size))
+		return 0;
+	return size < SIZE_MOST ? size : SIZE_MOST;
+}
+
+/* 0: somebody else holds it too, or it goes on its own: the collector tracks it. */
+static uint64_t size_of_part(struct lt_young *young, lt_addr object)
+{
+	struct member part;
+	lt_addr head = object - lt_off(young->view.layout, LT_sizeof_PyGC_Head);
+	if (!lt_may_be_referred_to(object) || !read_member(young, head, &part) ||
+	    part.references != 1)
+		return 0;
+	const struct lt_type *type = lt_types_get(young->types, part.type);
+	if (type == NULL || type->is_type_type || (type->gc && part.next != 0))
+		return 0;
+	return size_of(young, object, type);
+}
+
+/* With what it alone holds; 0: not to be told. */
+static uint64_t whole_size(struct lt_young *young, lt_addr object, lt_addr type_address)
+{
+	const struct lt_type *type = lt_types_get(young->types, type_address);
+	if (type == NULL || !type->gc)
+		return 0;
+	uint64_t size = size_of(young, object, type);
+	if (size == 0 || size == SIZE_MOST)
+		return size;
+	young->refs.count = 0;
+	lt_decode_refs(young->decoder, object, type, &young->refs);
+	for (size_t i = 0; i < young->refs.count && size < SIZE_MOST; i++) {
+		const struct lt_ref *ref = &young->refs.data[i];
+		size += ref->borrowed ? 0 : size_of_part(young, ref->to);
+	}
+	return size < SIZE_MOST ? size : SIZE_MOST;
+}
+
+/* How many to pass over, evenly from none to all but those that are looked at. */
+static uint64_t passed_over(struct lt_young *young, int64_t count)
+{
+	uint64_t room = count > LOOKS ? (uint64_t)count - LOOKS : 0;
+	young->random ^= young->random << 13;
+	young->random ^= young->random >> 7;
+	young->random ^= young->random << 17;
+	return young->random % ((room < PASSED_MOST ? room : PASSED_MOST) + 1);
+}
+
+void lt_young_look(struct lt_young *young, lt_addr head, int64_t count,
+		   struct lt_young_sizes *sizes)
+{
+	const struct lt_layout *layout = young->view.layout;
+	struct member member;
+	if (head == 0 || !lt_has(layout, LT_PyGC_Head__gc_next) ||
+	    lt_off(layout, LT_sizeof_PyGC_Head) + lt_off(layout, LT_sizeof_PyObject) >
+		    HEAD_OBJECT ||
+	    !read_member(young, head, &member))
+		return;
+	uint64_t before = passed_over(young, count);
+	lt_addr previous = head, at = member.next;
+	for (uint64_t i = 0; i < before + LOOKS; i++) {
+		/* The link back holds something else while a collection runs, and in an object that has left the list. */
+		if (at == head || at == 0 || !read_member(young, at, &member) ||
+		    member.previous != previous)
+			break;
+		if (i >= before) {
+			uint64_t size = whole_size(young, at + lt_off(layout, LT_sizeof_PyGC_Head),
+						   member.type);
+			sizes->bytes += size;
+			sizes->objects += size > 0;
+		}
+		previous = at;
+		at = member.next;
+	}
+	lt_session_clear(&young->session);
+}
