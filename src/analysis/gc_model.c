@@ -230,7 +230,7 @@ static void fit_garbage(struct totals *totals, const struct lt_gc_averages *aver
 static void fit_garbage_from(const struct totals *totals, struct lt_gc_model *model)
 {
 	enum { PLACES = 8 };
-	static const double alike = 0.03;
+	static const double alike = 0.005;
 	double seen = 0, wrong[PLACES + 1], least = INFINITY;
 	for (int i = 0; i < LT_GC_GENERATIONS; i++)
 		seen += totals->collected[i];
