@@ -142,11 +142,24 @@ static double measure(struct heap *heap)
 	return (cpu_now_ns() - start) / (double)heap->count;
 }
 
+static int by_size(const void *left, const void *right)
+{
+	double a = *(const double *)left, b = *(const double *)right;
+	return (a > b) - (a < b);
+}
+
+/* The lower one of two in the middle: what others do for a moment makes it longer, never shorter. */
+static double median(double *figures, unsigned count)
+{
+	qsort(figures, count, sizeof(*figures), by_size);
+	return figures[(count - 1) / 2];
+}
+
 bool lt_gc_cache_measure(struct lt_gc_cache *ret_cache)
 {
 	static const size_t most = (size_t)LT_GC_CACHE_LEAST << (LT_GC_CACHE_SIZES - 1);
 	struct heap heap = {.random = 88172645463325252u};
-	double sums[LT_GC_CACHE_SIZES] = {0}, start = cpu_now_ns(), last = 0;
+	double seen[LT_GC_CACHE_SIZES][PASSES], start = cpu_now_ns(), first = 0, last = 0;
 	unsigned times[LT_GC_CACHE_SIZES] = {0};
 	heap.things = malloc(most);
 	if (heap.things == NULL)
@@ -156,14 +169,15 @@ bool lt_gc_cache_measure(struct lt_gc_cache *ret_cache)
 			if (times[i] > 0 && cpu_now_ns() - start > LONG_ENOUGH_NS)
 				break;
 			heap.count = ((size_t)LT_GC_CACHE_LEAST << i) / sizeof(struct thing);
-			sums[i] += measure(&heap);
-			times[i]++;
+			seen[i][times[i]++] = measure(&heap);
 		}
 		nanosleep(&(struct timespec){.tv_nsec = APART_NS}, NULL);
 	}
 	free(heap.things);
 	for (int i = 0; i < LT_GC_CACHE_SIZES; i++) {
-		last = fmax(sums[i] / times[i] - sums[0] / times[0], last);
+		double ns = median(seen[i], times[i]);
+		first = i == 0 ? ns : first;
+		last = fmax(ns - first, last);
 		ret_cache->ns[i] = last;
 	}
 	return true;
@@ -173,11 +187,14 @@ double lt_gc_cache_ns(const struct lt_gc_cache *cache, double bytes)
 {
 	static const struct lt_gc_cache usual = {.ns = {0, 1, 8, 30, 80, 140, 180}};
 	static const double further =
-		0.1; /* more for each doubling: pages are not at hand either */
-	const double *ns = cache->ns;
+		0.1;                   /* more for each doubling: pages are not at hand either */
+	static const double least = 5; /* what cannot be told from nothing */
 	int last = LT_GC_CACHE_SIZES - 1;
-	if (!(ns[last] > 0))
-		ns = usual.ns;
+	double ns[LT_GC_CACHE_SIZES];
+	/* What is dearer than usual was so for the moment of the measurement: others had the caches. */
+	for (int i = 0; i <= last; i++)
+		ns[i] = cache->ns[last] > 0 ? fmin(cache->ns[i], fmax(usual.ns[i], least))
+					    : usual.ns[i];
 	double place = log2(bytes / LT_GC_CACHE_LEAST);
 	if (!(place > 0))
 		return 0;

@@ -9,10 +9,10 @@
 /* Of CPython 3.9 to 3.15 on several machines; what the recording does not say is taken from here. */
 static const struct lt_gc_costs usual = {
 	.each_ns = 1200,
-	.look_ns = 12,
-	.free_ns = 36,
-	.look_far = 0.5,
-	.free_far = 0.5,
+	.look_ns = 25,
+	.free_ns = 20,
+	.look_far = 0.45,
+	.free_far = 0.65,
 	.spread = 0.2,
 };
 
@@ -53,11 +53,8 @@ static double far_ns_of(const struct lt_gc_costs *costs, double candidates)
 
 double lt_gc_collection_ns(const struct lt_gc_costs *costs, double candidates, double collected)
 {
-	/* What stays lies as it was made, in order, and so is at hand sooner than what is freed. */
-	static const double in_order = 2;
-	double look_ns = costs->look_far * far_ns_of(costs, candidates / in_order);
 	double far_ns = far_ns_of(costs, candidates);
-	double ns = costs->each_ns + candidates * (costs->look_ns + look_ns) +
+	double ns = costs->each_ns + candidates * (costs->look_ns + costs->look_far * far_ns) +
 		    collected * (costs->free_ns + costs->free_far * far_ns);
 	return ns * left_over(costs, candidates);
 }
@@ -164,7 +161,7 @@ static struct lt_gc_costs scaled(const struct lt_gc_costs *costs, const double b
 static double unlikely(const struct lt_gc_costs *costs, const struct lt_gc_cost_data *data,
 		       const double by[PARAMETERS])
 {
-	static const double usually[PARAMETERS] = {1.5, 1, 0.5}, exact = 0.1;
+	static const double usually[PARAMETERS] = {1.2, 0.4, 0.4}, exact = 0.15;
 	struct lt_gc_costs tried = scaled(costs, by);
 	double sum = 0;
 	for (int i = 0; i < PARAMETERS; i++)
@@ -273,8 +270,10 @@ static double fit_spread(const struct lt_gc_recording *recording)
 
 struct lt_gc_costs lt_gc_costs_usual(double bytes_per_object)
 {
+	/* Of the made-up heap that an object with what lies around it takes the room of. */
+	static const double room = 1.8;
 	struct lt_gc_costs costs = usual;
-	costs.bytes = bytes_per_object;
+	costs.bytes = bytes_per_object * room;
 	return costs;
 }
 

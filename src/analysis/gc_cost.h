@@ -13,7 +13,7 @@ struct lt_gc_recording;
 
 struct lt_gc_costs {
 	struct lt_gc_cache cache;
-	double bytes;              /* of an object */
+	double bytes;              /* of an object, as lt_gc_cache_ns() counts them */
 	double each_ns;            /* a collection of nothing */
 	double look_ns, free_ns;   /* an object, and one that is freed in addition, in the caches */
 	double look_far, free_far; /* of what lt_gc_cache_ns() says, in addition */

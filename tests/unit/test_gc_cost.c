@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-enum { BYTES = 160, MANY = 400 };
+enum { BYTES = 80, MANY = 400 };
 
 static void assert_near(double value, double wanted, double share)
 {
