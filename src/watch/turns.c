@@ -11,11 +11,12 @@ enum { POLICY_DEADLINE = 6, FLAG_RESET_ON_FORK = 1 };
 enum {
 	SHORT_TURN_NS = 100000, /* a look takes less */
 	LATE_NS = 300000,
+	LATE_MANY = 3, /* within a second: one by itself happens on every machine */
 };
 
 /* A reservation is tried without again later and later. */
-static const uint64_t pause_ns = 1000000000, hold_least_ns = 10000000000,
-		      hold_most_ns = 80000000000;
+static const uint64_t pause_ns = 1000000000, late_within_ns = 1000000000,
+		      hold_least_ns = 2000000000, hold_most_ns = 64000000000;
 
 static bool set(const struct lt_scheduling *scheduling)
 {
@@ -63,10 +64,23 @@ void lt_turns_begin(struct lt_turns *turns)
 	ask_for_short_turns(turns);
 }
 
+/* Whether there have been so many late ones that it is no chance. */
+static bool late_again(struct lt_turns *turns, uint64_t now_ns)
+{
+	if (turns->late == 0 || now_ns - turns->late_since_ns > late_within_ns) {
+		turns->late_since_ns = now_ns;
+		turns->late = 0;
+	}
+	if (++turns->late < LATE_MANY)
+		return false;
+	turns->late = 0;
+	return true;
+}
+
 void lt_turns_woke(struct lt_turns *turns, uint64_t due_ns, uint64_t now_ns)
 {
 	if (!turns->asked || turns->reserved || turns->refused || now_ns < turns->ask_again_ns ||
-	    now_ns < due_ns + LATE_NS)
+	    now_ns < due_ns + LATE_NS || !late_again(turns, now_ns))
 		return;
 	turns->reserved = reserve();
 	turns->refused = !turns->reserved;

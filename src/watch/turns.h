@@ -3,8 +3,8 @@
  * more wants to run than there are processors, and that it cannot take more of it than a bounded share.
  *
  * It says that it runs for a short time only, which lets it in sooner (Linux 6.12 and later). Where it wakes up late all the
- * same, and has CAP_SYS_NICE, it is given a reservation (SCHED_DEADLINE) for some seconds: LT_TURNS_RUNTIME_NS of each
- * LT_TURNS_PERIOD_NS before all others, and no more: the kernel itself holds it back until the next period, whatever it does.
+ * same, three times within a second, and has CAP_SYS_NICE, it is given a reservation (SCHED_DEADLINE) for some seconds:
+ * LT_TURNS_RUNTIME_NS of each LT_TURNS_PERIOD_NS before all others, and no more: the kernel itself holds it back until the next period, whatever it does.
  * Where it uses half of that share it does more than looking; it then runs as every other thread for a second.
  * Not always: such a thread takes the processor from whoever has it, also when another one is idle. A thread whose policy is
  * not the usual one is left alone.
@@ -31,8 +31,10 @@ struct lt_scheduling {
 struct lt_turns {
 	struct lt_scheduling usual; /* of the thread, before */
 	bool asked;
-	bool reserved;             /* now */
-	bool refused;              /* there is no use in asking for a reservation again */
+	bool reserved; /* now */
+	bool refused;  /* there is no use in asking for a reservation again */
+	unsigned late; /* looks since late_since_ns, less than it takes to ask */
+	uint64_t late_since_ns;
 	uint64_t since_ns, cpu_ns; /* what its share is measured from */
 	uint64_t hold_ns;          /* how long the reservation is kept, or was the last time */
 	uint64_t until_ns;         /* it is */
