@@ -210,6 +210,8 @@ def main() -> int:
         again(options, table)
         table.results()
         return 0
+    if options.keep:
+        options.keep.mkdir(parents=True, exist_ok=True)
     chosen = next((i for i in interpreters() if i.label == options.python), None) or newest()
     print(f"CPython {chosen.label}; {'processor' if options.cpu else 'wall-clock'} time")
     for workload, units in (UNITS | MORE).items():
