@@ -111,7 +111,7 @@ while True:
     made.append(make(i))
     i += 1
     if i % 20 == 0:
-        time.sleep(0.0002)
+        time.sleep(0.002)
 """
 
 
