@@ -2,6 +2,7 @@
 
 #include "base/cleanup.h"
 #include "target/permission.h"
+#include "target/probe_exec.h"
 #include "target/probe_ids.h"
 #include "target/probe_link.h"
 #include "target/proc.h"
@@ -56,6 +57,7 @@ struct lt_probe {
 	struct ring_buffer *reader;
 	struct fds fds; /* of programs, links and events: closed, they are gone */
 	bool linked;
+	struct lt_probe_exec exec;
 	unsigned uprobe_type;
 	unsigned return_bit, semaphore_shift;
 	lt_probe_sink sink;
@@ -176,8 +178,12 @@ static enum lt_status find_namespace(struct lt_probe *probe)
 static int take(void *ctx, void *data, size_t size)
 {
 	struct lt_probe *probe = ctx;
-	if (size >= sizeof(struct lt_probe_record) && probe->sink != NULL)
-		probe->sink(probe->sink_ctx, data, size);
+	const struct lt_probe_record *record = data;
+	if (size < sizeof(*record) || probe->sink == NULL)
+		return 0;
+	/* Asked after the record was found: what another program wrote comes after the time of its begin was written. */
+	if (record->start_ns < lt_probe_exec_at(&probe->exec))
+		probe->sink(probe->sink_ctx, record, size);
 	return 0;
 }
 
@@ -201,6 +207,15 @@ static enum lt_status open_ring(struct lt_probe *probe, uint64_t bytes)
 		return lt_fail_errno(probe->session, LT_E_NO_MEMORY, errno,
 				     "the ring of the probes cannot be mapped");
 	return LT_OK;
+}
+
+static void of_process(const struct lt_probe *probe, struct lt_probe_plan *plan)
+{
+	plan->namespace_device = probe->namespace_device;
+	plan->namespace_inode = probe->namespace_inode;
+	plan->namespace_pid = probe->namespace_pid;
+	plan->own = probe->own;
+	plan->ids = probe->ids;
 }
 
 enum lt_status lt_probe_open(struct lt_session *session, const struct lt_process *process,
@@ -227,6 +242,10 @@ enum lt_status lt_probe_open(struct lt_session *session, const struct lt_process
 		lt_probe_close(probe);
 		return status;
 	}
+	struct lt_probe_plan plan = {0};
+	of_process(probe, &plan);
+	/* Without it the end of the program is noticed a moment later, by whoever reads its memory. */
+	(void)lt_probe_exec_init(&plan, &probe->exec);
 	probe->return_bit = format_bit("retprobe", 0);
 	probe->semaphore_shift = format_bit("ref_ctr_offset", 32);
 	*ret_probe = probe;
@@ -259,11 +278,7 @@ static enum lt_status load_program(struct lt_probe *probe, const struct lt_probe
 	if (code == NULL || plan == NULL)
 		return lt_fail_memory(probe->session);
 	*plan = *site->plan;
-	plan->namespace_device = probe->namespace_device;
-	plan->namespace_inode = probe->namespace_inode;
-	plan->namespace_pid = probe->namespace_pid;
-	plan->own = probe->own;
-	plan->ids = probe->ids;
+	of_process(probe, plan);
 	size_t count = lt_probe_program(plan, id, probe->ring, code);
 	if (count == 0)
 		return lt_fail(probe->session, LT_E_INTERNAL, "the plan of a probe makes no sense");
@@ -554,11 +569,17 @@ void lt_probe_drain(struct lt_probe *probe, lt_probe_sink sink, void *ctx)
 	probe->sink = NULL;
 }
 
+bool lt_probe_replaced(const struct lt_probe *probe)
+{
+	return lt_probe_exec_at(&probe->exec) != UINT64_MAX;
+}
+
 void lt_probe_close(struct lt_probe *probe)
 {
 	if (probe == NULL)
 		return;
 	close_after(probe, 0);
+	lt_probe_exec_deinit(&probe->exec);
 	fds_deinit(&probe->fds);
 	ring_buffer__free(probe->reader);
 	if (probe->ring >= 0)

@@ -54,8 +54,14 @@ bool lt_probe_linked(const struct lt_probe *probe);
 /* A record with what follows it; good during the call. */
 typedef void (*lt_probe_sink)(void *ctx, const struct lt_probe_record *record, size_t size);
 
-/* Gives all records that are there, in the order in which they were begun. Does not wait. */
+/*
+ * Gives all records that are there, in the order in which they were begun. Does not wait. Those of another program that
+ * the process became by execve(2) are left out, where the kernel tells (probe_exec.h).
+ */
 void lt_probe_drain(struct lt_probe *probe, lt_probe_sink sink, void *ctx);
+
+/* Whether it became another one since lt_probe_open(): the records before that are there by now. */
+bool lt_probe_replaced(const struct lt_probe *probe);
 
 void lt_probe_close(struct lt_probe *probe); /* NULL is allowed */
 

@@ -350,15 +350,9 @@ static void write_own_id(struct writer *writer, const struct lt_probe_ids *ids)
 	place(writer, &unread);
 }
 
-static void write_head(struct writer *writer, const struct lt_probe_plan *plan, uint32_t site,
-		       int ring, size_t size)
+/* Leaves when the thread is not one of the process; its ids are on the stack then. */
+static void write_process(struct writer *writer, const struct lt_probe_plan *plan)
 {
-	bool of_link = site == LT_PROBE_SITE_OF_LINK;
-	if (of_link) { /* r1 is still what the program was given */
-		call(writer, BPF_FUNC_get_attach_cookie);
-		move(writer, HELD, BPF_REG_0);
-	}
-	/* Another process that shares the code (a fork) makes no records. */
 	wide(writer, BPF_REG_1, plan->namespace_device);
 	wide(writer, BPF_REG_2, plan->namespace_inode);
 	move(writer, BPF_REG_3, BPF_REG_10);
@@ -369,7 +363,18 @@ static void write_head(struct writer *writer, const struct lt_probe_plan *plan, 
 	load_half(writer, BPF_REG_1, BPF_REG_10,
 		  STACK_THREAD + (int)offsetof(struct bpf_pidns_info, tgid));
 	jump_if(writer, BPF_JNE, BPF_REG_1, (int32_t)plan->namespace_pid, &writer->leave);
+}
 
+static void write_head(struct writer *writer, const struct lt_probe_plan *plan, uint32_t site,
+		       int ring, size_t size)
+{
+	bool of_link = site == LT_PROBE_SITE_OF_LINK;
+	if (of_link) { /* r1 is still what the program was given */
+		call(writer, BPF_FUNC_get_attach_cookie);
+		move(writer, HELD, BPF_REG_0);
+	}
+	/* Another process that shares the code (a fork) makes no records. */
+	write_process(writer, plan);
 	call(writer, BPF_FUNC_ktime_get_ns);
 	move(writer, NODE, BPF_REG_0);
 	put(writer, BPF_LD | BPF_DW, BPF_REG_1, BPF_PSEUDO_MAP_FD, 0, ring);
@@ -405,6 +410,13 @@ static void write_head(struct writer *writer, const struct lt_probe_plan *plan, 
 		write_own_id(writer, &plan->ids);
 }
 
+static void write_leave(struct writer *writer)
+{
+	place(writer, &writer->leave);
+	number(writer, BPF_REG_0, 0);
+	put(writer, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
+}
+
 static void write_tail(struct writer *writer)
 {
 	place(writer, &writer->submit);
@@ -414,9 +426,7 @@ static void write_tail(struct writer *writer)
 	/* The reader comes by itself: nothing is woken from within the process. */
 	number(writer, BPF_REG_2, BPF_RB_NO_WAKEUP);
 	call(writer, BPF_FUNC_ringbuf_submit);
-	place(writer, &writer->leave);
-	number(writer, BPF_REG_0, 0);
-	put(writer, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
+	write_leave(writer);
 }
 
 static bool object_is_valid(const struct lt_probe_object *object)
@@ -520,5 +530,20 @@ size_t lt_probe_program(const struct lt_probe_plan *plan, uint32_t site, int rin
 		}
 	}
 	write_tail(&writer);
+	return writer.failed ? 0 : writer.count;
+}
+
+size_t lt_probe_exec_program(const struct lt_probe_plan *plan, int word, struct bpf_insn *code)
+{
+	struct writer writer = {.code = code};
+	write_process(&writer, plan);
+	put(&writer, BPF_LD | BPF_DW, NODE, BPF_PSEUDO_MAP_VALUE, 0, word);
+	put(&writer, 0, 0, 0, 0, 0);
+	/* The first time stays. */
+	load(&writer, BPF_REG_1, NODE, 0);
+	jump_if(&writer, BPF_JNE, BPF_REG_1, 0, &writer.leave);
+	call(&writer, BPF_FUNC_ktime_get_ns);
+	store(&writer, NODE, 0, BPF_REG_0);
+	write_leave(&writer);
 	return writer.failed ? 0 : writer.count;
 }

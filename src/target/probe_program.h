@@ -135,4 +135,11 @@ bool lt_probe_plan_size(const struct lt_probe_plan *plan, size_t *ret_size, size
 size_t lt_probe_program(const struct lt_probe_plan *plan, uint32_t site, int ring,
 			struct bpf_insn *code);
 
+/*
+ * The program for the moment in which a process has become another program by execve(2) (the kernel's tracepoint
+ * sched_process_exec): of the plan's process the time (CLOCK_MONOTONIC, ns) of the first one goes to the first 8
+ * bytes of the array map `word` (a file descriptor). As lt_probe_program().
+ */
+size_t lt_probe_exec_program(const struct lt_probe_plan *plan, int word, struct bpf_insn *code);
+
 #endif

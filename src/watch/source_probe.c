@@ -112,7 +112,8 @@ static enum lt_status probe_wait(struct lt_watch_feed *feed, uint64_t until_ns,
 		uint64_t now = lt_now_ns();
 		bool due = now >= source->next_look_ns;
 		/* Asked before the ring is emptied: nothing comes after that. */
-		bool over = due && !lt_watch_goes_on(feed->view);
+		bool over =
+			lt_probe_replaced(source->probe) || (due && !lt_watch_goes_on(feed->view));
 		LT_TRY(drain(source, events));
 		if (over)
 			return lt_watch_gone(feed->view);
@@ -343,6 +344,9 @@ static enum lt_status open_source(struct source *source, const bool *ways)
 			break;
 	}
 	LT_TRY(status);
+	/* Another program before the probe would have told of it. */
+	if (!lt_watch_goes_on(view))
+		return lt_watch_gone(view);
 	/* Putting probes in place takes a while: what ended meanwhile is before the watch, what goes on is in it. */
 	LT_CLEANUP(lt_watch_events_deinit) struct lt_watch_events before = {0};
 	status = drain(source, &before);

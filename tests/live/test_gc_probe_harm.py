@@ -235,6 +235,42 @@ def test_another_program(interpreter):
     each_way(run)
 
 
+def test_collections_of_another_program_do_not_count(interpreter):
+    """A program that exec() starts from the same file, at the same addresses, is met by the same probes; however late
+    lowtide comes to look, what it does is not of the one before it."""
+    after = textwrap.dedent('''
+        import gc, sys, time
+        for _ in range(20):
+            gc.collect(); gc.collect(1); gc.disable()
+        with open(sys.argv[1], "w") as out:
+            out.write("{}" + chr(10))
+        time.sleep(100)
+    ''')
+    script = PRELUDE + textwrap.dedent('''
+        ready()
+        wait_line()
+        for _ in range(7):
+            gc.collect(1)
+        os.execv(sys.executable, [sys.executable, "-c", %r, os.path.join(os.path.dirname(__file__), "ready")])
+    ''' % after)
+
+    def run(way):
+        with Target(interpreter, script, wrap=("setarch", "-R")) as target, Probe(target.pid, way) as probe:
+            if probe.way is None:
+                return False
+            os.kill(probe.process.pid, signal.SIGSTOP)
+            target.send()
+            target.wait_ready()
+            os.kill(probe.process.pid, signal.SIGCONT)
+            events = probe.stop(end_input=False)
+            assert [event["generation"] for event in of_kind(events, "collection")] == [1] * 7
+            assert not of_kind(events, "missed") and not of_kind(events, "called")
+            assert target.alive()
+        return True
+
+    each_way(run)
+
+
 def test_the_end_of_the_target(interpreter):
     with Target(interpreter, BUSY) as target, Probe(target.pid) as probe:
         permitted(probe)

@@ -26,6 +26,7 @@ struct machine {
 	uint8_t *record; /* reserved */
 	size_t size;
 	bool submitted, full;
+	uint64_t word; /* of a map */
 	uint32_t pid;
 	uint64_t now;
 };
@@ -40,9 +41,10 @@ static uint8_t *allowed(struct machine *machine, uint64_t address, size_t size)
 {
 	uint64_t stack = (uintptr_t)machine->stack, record = (uintptr_t)machine->record;
 	bool in_stack = address >= stack && address + size <= stack + sizeof(machine->stack);
+	bool in_word = address == (uintptr_t)&machine->word && size == 8;
 	bool in_record = machine->record != NULL && address >= record &&
 			 address + size <= record + machine->size;
-	assert_true(in_stack || in_record);
+	assert_true(in_stack || in_record || in_word);
 	assert_true(address % (size > 8 ? 1 : size) == 0);
 	return (uint8_t *)(uintptr_t)address;
 }
@@ -108,6 +110,12 @@ static size_t step(struct machine *machine, size_t at, uint64_t *r)
 	bool jump = false;
 	switch (insn->code) {
 	case BPF_LD | BPF_DW | BPF_IMM:
+		if (insn->src_reg == BPF_PSEUDO_MAP_VALUE) {
+			assert_int_equal(insn->imm, RING);
+			assert_int_equal(machine->code[at + 1].imm, 0);
+			*to = (uintptr_t)&machine->word;
+			return at + 2;
+		}
 		*to = (uint32_t)insn->imm | (uint64_t)(uint32_t)machine->code[at + 1].imm << 32;
 		return at + 2;
 	case BPF_ALU64 | BPF_MOV | BPF_K:
@@ -185,18 +193,19 @@ static size_t step(struct machine *machine, size_t at, uint64_t *r)
 	return at + 1 + (jump ? (size_t)insn->off : 0);
 }
 
-static const struct lt_probe_record *run_at(struct machine *machine,
-					    const struct lt_probe_plan *plan, uint32_t site)
+static struct lt_probe_plan in_process(const struct lt_probe_plan *plan)
 {
 	struct lt_probe_plan own = *plan;
 	own.namespace_device = 4;
 	own.namespace_inode = 0xf0000001;
 	own.namespace_pid = PID;
-	machine->count = lt_probe_program(&own, site, RING, machine->code);
+	return own;
+}
+
+/* What the program leaves in r0. */
+static uint64_t run_program(struct machine *machine)
+{
 	assert_int_not_equal(machine->count, 0);
-	free(machine->record);
-	machine->record = NULL;
-	machine->submitted = false;
 	uint64_t r[11] = {[1] = CONTEXT};
 	r[10] = (uintptr_t)machine->stack + sizeof(machine->stack);
 	size_t at = 0;
@@ -204,9 +213,20 @@ static const struct lt_probe_record *run_at(struct machine *machine,
 		assert_true(at < machine->count && steps < STEPS_MAX);
 		at = step(machine, at, r);
 	}
+	return r[0];
+}
+
+static const struct lt_probe_record *run_at(struct machine *machine,
+					    const struct lt_probe_plan *plan, uint32_t site)
+{
+	const struct lt_probe_plan own = in_process(plan);
+	machine->count = lt_probe_program(&own, site, RING, machine->code);
+	free(machine->record);
+	machine->record = NULL;
+	machine->submitted = false;
+	assert_int_equal(run_program(machine), 0);
 	/* A record that was reserved is handed in, always. */
 	assert_true(machine->submitted == (machine->record != NULL));
-	assert_int_equal(r[0], 0);
 	return (const struct lt_probe_record *)machine->record;
 }
 
@@ -309,6 +329,25 @@ static void test_site_of_a_link(void **state)
 	assert_int_equal(record->site, COOKIE);
 	assert_int_equal(record->namespace_thread, THREAD);
 	assert_int_equal(record->slots[1], 5);
+}
+
+/* The time of the first execve(2) of the process, and of no other one. */
+static void test_exec(void **state)
+{
+	struct machine *machine = *state;
+	const struct lt_probe_plan own = in_process(&(struct lt_probe_plan){0});
+	machine->count = lt_probe_exec_program(&own, RING, machine->code);
+	machine->pid = PID + 1;
+	assert_int_equal(run_program(machine), 0);
+	assert_int_equal(machine->word, 0);
+	machine->pid = PID;
+	machine->now = 5000;
+	assert_int_equal(run_program(machine), 0);
+	assert_int_equal(machine->word, 5000);
+	machine->now = 6000;
+	assert_int_equal(run_program(machine), 0);
+	assert_int_equal(machine->word, 5000);
+	assert_null(machine->record);
 }
 
 /* The id of the thread in the namespace of lowtide, wherever that lies. */
@@ -583,6 +622,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_words_and_copies, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_record, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_site_of_a_link, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_exec, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_own_ids, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_who_holds_the_lock, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_frames, setup, teardown),
