@@ -37,8 +37,8 @@ void lt_rss_reading_deinit(struct lt_rss_reading *reading)
 	lt_rss_stop_figures(reading);
 	lt_resident_deinit(&reading->resident);
 	lt_malloc_deinit(&reading->malloc);
-	lt_wordmap_deinit(&reading->owners[0]);
-	lt_wordmap_deinit(&reading->owners[1]);
+	for (unsigned i = 0; i < LT_HEAP_PARTS; i++)
+		lt_wordmap_deinit(&reading->owners[i]);
 	lt_pageset_deinit(&reading->allocated);
 	lt_rss_pendings_deinit(&reading->pending);
 	free(reading->types);

@@ -157,17 +157,20 @@ static void forget_owners(void *ctx)
 {
 	struct lt_rss_reading *reading = ctx;
 	lt_rss_stop_beside(reading);
-	lt_wordmap_deinit(&reading->owners[0]);
-	lt_wordmap_deinit(&reading->owners[1]);
+	for (unsigned i = 0; i < LT_HEAP_PARTS; i++)
+		lt_wordmap_deinit(&reading->owners[i]);
 }
 
 /* An object's own pointer to the same comes first. */
 static void take_word(struct lt_rss_reading *reading, uint64_t word, uint32_t type)
 {
 	uint32_t before;
-	if (may_be_owned(reading, &reading->nodes, word) &&
-	    !lt_wordmap_get(&reading->owners[1], word, &before) &&
-	    !lt_wordmap_add(&reading->owners[0], word, type))
+	if (!may_be_owned(reading, &reading->nodes, word))
+		return;
+	for (unsigned i = 0; i < LT_HEAP_PARTS; i++)
+		if (lt_wordmap_get(&reading->owners[i], word, &before))
+			return;
+	if (!lt_wordmap_add(&reading->owners[0], word, type))
 		reading->no_memory = true;
 }
 
@@ -195,7 +198,7 @@ static bool find_owner(const struct lt_rss_reading *reading, lt_addr address, ui
 		       uint32_t *ret_type)
 {
 	uint64_t words = (size + WORD - 1) / WORD;
-	return lt_wordmap_first(&reading->owners[0], &reading->owners[1], address,
+	return lt_wordmap_first(reading->owners, LT_HEAP_PARTS, address,
 				words < INSIDE_WORDS ? (unsigned)words : INSIDE_WORDS, ret_type);
 }
 

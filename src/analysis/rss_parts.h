@@ -79,7 +79,7 @@ struct lt_rss_reading {
 	struct lt_rss_kept *kept, *kept_top;
 
 	/* Pointers of objects to memory that is no object -> index of type; of each part of the heap. */
-	struct lt_wordmap owners[2];
+	struct lt_wordmap owners[LT_HEAP_PARTS];
 	struct lt_heap_visit visit;
 	struct lt_pageset allocated; /* pages where such memory lies */
 	uint64_t *arena_used;        /* bytes of blocks in use, of each arena of pymalloc */

@@ -103,10 +103,12 @@ enum {
 
 enum { LT_NO_NODE = UINT32_MAX };
 
+enum { LT_HEAP_PARTS = 3 };
+
 /*
  * What else is done with each object while its memory is at hand. Parts of the heap may be looked at by two threads at
- * once: each calls with its own `part`, 0 or 1, and reads through the view that it gives. Objects of a part come in the
- * order of their addresses, all of part 0 lie below those of part 1. In `graph` only `objects` may be used.
+ * once: each calls with its own `part`, below LT_HEAP_PARTS, and reads through the view that it gives. Objects of a part
+ * come in the order of their addresses, those of a part lie below all of the next. In `graph` only `objects` may be used.
  */
 struct lt_heap_visit {
 	/* Before the first object, and again when it begins anew. NULL: there is nothing to be done then. */

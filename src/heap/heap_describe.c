@@ -1,8 +1,10 @@
 /*
  * heap_describe.c: what each object of a graph is and what it refers to, once all of them are known and numbered.
  *
- * Of a picture that stands still two threads do this, each for one half of the addresses: with a window and a decoder
- * of its own, types that it only looks up, and rows of its own that are joined in the end.
+ * Of a picture that stands still two threads do this, in parts that follow each other by address: the first thread from
+ * the lowest address on, the second one from a border on, and when that is through the upper half of what the first one
+ * has left. So both end together. Each part has a window and a decoder of its own, types that it only looks up, and rows
+ * of its own that are joined in the end.
  */
 #include "base/cleanup.h"
 #include "base/thread.h"
@@ -15,7 +17,12 @@
 #include <string.h>
 
 enum {
-	PARTS = 2,
+	PARTS = LT_HEAP_PARTS,
+	FIRST = 0,  /* the first thread's */
+	GIVEN = 1,  /* what it gives the second one in the end */
+	SECOND = 2, /* the second thread's */
+	BORDER =
+		62, /* of a hundred objects the first thread's, which has a helper that reads ahead */
 	MANY = 1 << 14, /* objects from which on a second thread is worth its start */
 	CROSSINGS =
 		1024, /* targets in the other part whose references are summed up; a power of two */
@@ -29,6 +36,14 @@ struct crossing {
 	uint32_t target, count;
 };
 LT_VEC(crossings, struct crossing);
+
+/* Between the two threads: who has ended helps the other. */
+struct sharing {
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	bool asked,
+		answered; /* with the lock, as is the end of the first part and all of the given one */
+};
 
 struct part {
 	unsigned index;
@@ -53,8 +68,8 @@ struct part {
 	bool page_is_file;
 	struct crossing recent[CROSSINGS];
 	struct crossings crossings;
-	pthread_t thread;
-	bool started;
+	struct sharing *sharing; /* NULL: nobody else describes */
+	struct part *given;      /* of the first part and the second one: that of both */
 	enum lt_status status;
 };
 
@@ -297,6 +312,67 @@ static void bring(const struct part *part)
 	lt_zeroed_bring(graph->balance, part->first, part->end, sizeof(*graph->balance));
 }
 
+/* The first chunk whose first object has that number or a greater one; the number of chunks when there is none. */
+static size_t chunk_from(const struct lt_objmap *objects, uint32_t node)
+{
+	size_t low = 0, high = lt_objmap_chunks(objects);
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (lt_objmap_first(objects, middle) < node)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/* The objects of a part from the chunk on, if there are any, become those of another one. */
+static void cut(struct part *part, size_t chunk, struct part *rest)
+{
+	const struct lt_objmap *objects = part->graph.objects;
+	if (chunk >= part->end_chunk)
+		return;
+	rest->first_chunk = chunk;
+	rest->end_chunk = part->end_chunk;
+	rest->first = lt_objmap_first(objects, chunk);
+	rest->end = part->end;
+	part->end_chunk = chunk;
+	part->end = rest->first;
+}
+
+/* The first thread, which has described all before `node`: gives half of the others away when it is asked to. */
+static void give(struct part *part, uint32_t node)
+{
+	struct sharing *sharing = part->sharing;
+	pthread_mutex_lock(&sharing->lock);
+	if (sharing->asked && !sharing->answered) {
+		cut(part, chunk_from(part->graph.objects, node + (part->end - node) / 2),
+		    part->given);
+		sharing->answered = true;
+		pthread_cond_signal(&sharing->changed);
+	}
+	pthread_mutex_unlock(&sharing->lock);
+}
+
+/* The second thread waits for what it is given; that may be nothing. */
+static void ask(struct sharing *sharing)
+{
+	pthread_mutex_lock(&sharing->lock);
+	sharing->asked = true;
+	while (!sharing->answered)
+		pthread_cond_wait(&sharing->changed, &sharing->lock);
+	pthread_mutex_unlock(&sharing->lock);
+}
+
+/* The first thread has nothing more to give. */
+static void refuse(struct sharing *sharing)
+{
+	pthread_mutex_lock(&sharing->lock);
+	sharing->answered = true;
+	pthread_cond_signal(&sharing->changed);
+	pthread_mutex_unlock(&sharing->lock);
+}
+
 static enum lt_status describe_part(struct part *part)
 {
 	const struct lt_objmap *objects = part->graph.objects;
@@ -311,6 +387,8 @@ static enum lt_status describe_part(struct part *part)
 	while (node < part->end) {
 		struct lt_stretch stretch;
 		size_t chunk = lt_objmap_chunk_at(objects, object);
+		if (part->sharing != NULL && part->index == FIRST)
+			give(part, node);
 		if (!lt_heap_load_stretch(&part->heap, objects, chunk, false, &stretch))
 			return lt_fail_memory(session);
 		/* All objects of a chunk that begins in the stretch. */
@@ -333,10 +411,13 @@ static void *work(void *ctx)
 {
 	struct part *part = ctx;
 	part->status = describe_part(part);
+	ask(part->sharing);
+	if (part->status == LT_OK && !lt_types_missed(part->heap.types))
+		part->given->status = describe_part(part->given);
 	return NULL;
 }
 
-/* ---- In two parts ---- */
+/* ---- In parts ---- */
 
 static bool is_known(void *ctx, lt_addr address)
 {
@@ -382,20 +463,6 @@ static enum lt_status set_apart(struct part *part, const struct lt_heap *heap)
 	LT_TRY(lt_decoder_create_like(heap->decoder, view, part->heap.types, &part->heap.decoder));
 	lt_decoder_set_is_object(part->heap.decoder, is_known, part->graph.objects);
 	return LT_OK;
-}
-
-/* The chunk that the second half of the objects begins with. */
-static size_t half(const struct lt_objmap *objects)
-{
-	size_t low = 0, high = lt_objmap_chunks(objects);
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		if (lt_objmap_first(objects, middle) < lt_objmap_count(objects) / 2)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
 }
 
 static enum lt_status take_over(struct part *part, struct lt_heap_graph *graph)
@@ -456,26 +523,46 @@ static void end(struct part *part, struct lt_heap *heap)
 	free(part);
 }
 
-/* Both parts; *ret_missed: nothing of it counts. */
+/* Both threads: the second one ends first, and can be given something of the first one's. */
+static void describe_shared(struct part *const parts[PARTS], struct sharing *sharing)
+{
+	pthread_t thread;
+	parts[FIRST]->sharing = parts[SECOND]->sharing = sharing;
+	parts[FIRST]->given = parts[SECOND]->given = parts[GIVEN];
+	bool started = lt_thread_start(&thread, work, parts[SECOND]);
+	parts[FIRST]->status = describe_part(parts[FIRST]);
+	refuse(sharing);
+	if (started)
+		pthread_join(thread, NULL);
+	else
+		parts[SECOND]->status = describe_part(parts[SECOND]);
+}
+
+/* All parts; *ret_missed: nothing of it counts. */
 static enum lt_status describe_parts(struct part *const parts[PARTS], const struct lt_heap *heap,
 				     struct lt_heap_graph *graph, bool *ret_missed)
 {
-	size_t middle = half(graph->objects);
-	parts[0]->end_chunk = parts[1]->first_chunk = middle;
-	parts[0]->end = parts[1]->first = middle < parts[1]->end_chunk
-						  ? lt_objmap_first(graph->objects, middle)
-						  : parts[1]->end;
-	parts[1]->started = lt_thread_start(&parts[1]->thread, work, parts[1]);
-	parts[0]->status = describe_part(parts[0]);
-	if (parts[1]->started)
-		pthread_join(parts[1]->thread, NULL);
-	else
-		parts[1]->status = describe_part(parts[1]);
-	LT_TRY(parts[0]->status);
-	if (parts[1]->status != LT_OK)
+	struct sharing sharing = {.asked = false};
+	uint32_t border = (uint32_t)((uint64_t)lt_objmap_count(graph->objects) * BORDER / 100);
+	parts[SECOND]->first = parts[SECOND]->end;
+	parts[SECOND]->first_chunk = parts[SECOND]->end_chunk;
+	cut(parts[FIRST], chunk_from(graph->objects, border), parts[SECOND]);
+	parts[GIVEN]->first = parts[GIVEN]->end;
+	if (pthread_mutex_init(&sharing.lock, NULL) != 0)
 		return lt_fail_memory(heap->track.view.session);
-	*ret_missed =
-		lt_types_missed(parts[0]->heap.types) || lt_types_missed(parts[1]->heap.types);
+	if (pthread_cond_init(&sharing.changed, NULL) != 0) {
+		pthread_mutex_destroy(&sharing.lock);
+		return lt_fail_memory(heap->track.view.session);
+	}
+	describe_shared(parts, &sharing);
+	pthread_cond_destroy(&sharing.changed);
+	pthread_mutex_destroy(&sharing.lock);
+	LT_TRY(parts[FIRST]->status);
+	for (unsigned i = 0; i < PARTS; i++) {
+		if (parts[i]->status != LT_OK)
+			return lt_fail_memory(heap->track.view.session);
+		*ret_missed = *ret_missed || lt_types_missed(parts[i]->heap.types);
+	}
 	return LT_OK;
 }
 
@@ -486,8 +573,8 @@ static enum lt_status finish(struct part *const parts[PARTS], unsigned count, st
 		put_down(parts[i], heap);
 		LT_TRY(take_over(parts[i], graph));
 	}
-	if (count > 1)
-		LT_TRY(lt_graph_builder_join(parts[0]->builder, LT_TAKE(parts[1]->builder)));
+	for (unsigned i = 1; i < count; i++)
+		LT_TRY(lt_graph_builder_join(parts[0]->builder, LT_TAKE(parts[i]->builder)));
 	struct lt_graph_builder *builder = LT_TAKE(parts[0]->builder);
 	return lt_graph_builder_finish(builder, &graph->graph);
 }

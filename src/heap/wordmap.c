@@ -142,24 +142,25 @@ static uint64_t bits_from(const struct lt_wordmap_page *page, unsigned word)
 	return bits;
 }
 
-bool lt_wordmap_first(const struct lt_wordmap *map, const struct lt_wordmap *other, lt_addr address,
+bool lt_wordmap_first(const struct lt_wordmap *maps, unsigned count, lt_addr address,
 		      unsigned words, uint32_t *ret_value)
 {
 	while (words > 0 && (address & 7) == 0) {
-		const struct lt_wordmap_page *page = page_of(map, address);
-		const struct lt_wordmap_page *beside = page_of(other, address);
 		unsigned word = word_of(address);
 		unsigned here = LT_WORDMAP_WORDS - word < words ? LT_WORDMAP_WORDS - word : words;
 		uint64_t mask = here < 64 ? ((uint64_t)1 << here) - 1 : ~(uint64_t)0;
-		uint64_t bits = page != NULL ? bits_from(page, word) & mask : 0;
-		uint64_t others = beside != NULL ? bits_from(beside, word) & mask : 0;
-		if ((bits | others) != 0) {
-			unsigned lowest = (unsigned)__builtin_ctzll(bits | others);
+		unsigned lowest = 64, first = 0;
+		for (unsigned i = 0; i < count; i++) {
+			const struct lt_wordmap_page *page = page_of(&maps[i], address);
+			uint64_t bits = page != NULL ? bits_from(page, word) & mask : 0;
+			if (bits != 0 && (unsigned)__builtin_ctzll(bits) < lowest) {
+				lowest = (unsigned)__builtin_ctzll(bits);
+				first = i;
+			}
+		}
+		if (lowest < 64) {
 			lt_addr at = address + 8 * (lt_addr)lowest;
-			if (page != NULL && (bits >> lowest & 1) != 0)
-				*ret_value = value_of(map, page, at);
-			else if (beside != NULL)
-				*ret_value = value_of(other, beside, at);
+			*ret_value = value_of(&maps[first], page_of(&maps[first], at), at);
 			return true;
 		}
 		words -= here;

@@ -40,9 +40,9 @@ bool lt_wordmap_get(const struct lt_wordmap *map, lt_addr address, uint32_t *ret
 
 /*
  * The number of the lowest member among the `words` words from the address on, at most LT_WORDMAP_NEAR. Of an address
- * that is in both maps it is that of the first.
+ * that is in several of the maps it is that of the first.
  */
-bool lt_wordmap_first(const struct lt_wordmap *map, const struct lt_wordmap *other, lt_addr address,
+bool lt_wordmap_first(const struct lt_wordmap *maps, unsigned count, lt_addr address,
 		      unsigned words, uint32_t *ret_value);
 
 #endif
