@@ -28,6 +28,33 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("interpreter", values)
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "three_interpreters(why, every={parameter: values}): only on the oldest CPython, one in the middle and the newest, "
+                                       "as `why` says; a case with one of the values in `every` runs on each CPython")
+
+
+def pytest_collection_modifyitems(config, items):
+    """LOWTIDE_EVERY=1 runs all cases on all interpreters."""
+    if os.environ.get("LOWTIDE_EVERY"):
+        return
+    known = [one.id for one in interpreters()]
+    three = {known[at] for at in (0, len(known) // 2, -1)} if known else set()
+
+    def wanted(item):
+        mark = item.get_closest_marker("three_interpreters")
+        parameters = item.callspec.params if hasattr(item, "callspec") else {}
+        one = parameters.get("interpreter")
+        if mark is None or one is None or one.id in three:
+            return True
+        every = mark.kwargs.get("every")
+        return every is not None and all(parameters[name] in values for name, values in every.items())
+
+    left_out = [item for item in items if not wanted(item)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if wanted(item)]
+
+
 @pytest.fixture(scope="session")
 def lowtide():
     """run_lowtide, or a skip when the program is not built."""

@@ -36,6 +36,7 @@ struct recorder {
 	struct lt_watch_events batch;
 	struct lt_gc_recording recording;
 	struct lt_gc_keep keep;
+	uint64_t last_ns;    /* where the recording ends; 0: not yet known */
 	lt_addr frozen_last; /* when it was found out last whether the program had frozen objects, */
 	bool frozen;         /* and whether it had */
 };
@@ -190,23 +191,26 @@ static bool take_sample(struct recorder *recorder, struct lt_gc_sample *sample)
 	return true;
 }
 
-/* The sample at a full second, or the last one. */
-static enum lt_status sample(struct recorder *recorder, bool edge)
+static enum lt_status hand_on(struct recorder *recorder, const struct lt_gc_sample *now, bool edge)
 {
 	struct lt_gc_recording *recording = &recorder->recording;
-	struct lt_gc_sample now;
-	if (!take_sample(recorder, &now))
-		return LT_OK;
-	recording->end_ns = now.at_ns;
+	recording->end_ns = now->at_ns;
 	if (recorder->young != NULL)
-		lt_young_look(recorder->young, now.state.generations[0].head,
-			      now.state.generations[0].count, &recording->young);
+		lt_young_look(recorder->young, now->state.generations[0].head,
+			      now->state.generations[0].count, &recording->young);
 	for (size_t i = 0; i < recorder->options->sink_count; i++) {
 		const struct lt_gc_sink *sink = &recorder->options->sinks[i];
 		if (sink->sample != NULL)
-			LT_TRY(sink->sample(sink->ctx, recording, &now));
+			LT_TRY(sink->sample(sink->ctx, recording, now));
 	}
-	return lt_gc_keep_sample(recorder->session, &recorder->keep, recording, &now, edge);
+	return lt_gc_keep_sample(recorder->session, &recorder->keep, recording, now, edge);
+}
+
+/* At the beginning, or at a full second. */
+static enum lt_status sample(struct recorder *recorder, bool edge)
+{
+	struct lt_gc_sample now;
+	return take_sample(recorder, &now) ? hand_on(recorder, &now, edge) : LT_OK;
 }
 
 static enum lt_status tick(struct recorder *recorder, bool final)
@@ -226,6 +230,10 @@ static enum lt_status take(struct recorder *recorder, const struct lt_watch_even
 	LT_CLEANUP(lt_text_deinit) struct lt_text evidence = {0};
 	/* The source is at work a little earlier than the recording begins. */
 	if (seen->start_ns < recording->start_ns)
+		return LT_OK;
+	/* What was missed is found out later than it was. */
+	if (recorder->last_ns != 0 && seen->start_ns > recorder->last_ns &&
+	    seen->kind != LT_WATCH_MISSED)
 		return LT_OK;
 	struct lt_gc_event event = {.seen = *seen};
 	LT_TRY(lt_gc_stacks_resolve(recorder->stacks, &event));
@@ -264,29 +272,51 @@ static void take_end(struct recorder *recorder)
 	lt_process_close(other);
 }
 
-/* Until `until_ns`, the stop flag or the end of the process, which sets recording.ended. */
+/* One wait, with what came of it; the end of the process sets recording.ended. */
+static enum lt_status wait_for_events(struct recorder *recorder, uint64_t until_ns)
+{
+	recorder->batch.count = 0;
+	enum lt_status status = lt_watch_wait(recorder->watch, until_ns, &recorder->batch);
+	if (status == LT_E_GONE) {
+		lt_session_clear(recorder->session);
+		take_end(recorder);
+	} else if (status != LT_OK) {
+		return status;
+	}
+	if (recorder->last_ns == 0)
+		recorder->recording.end_ns = lt_now_ns();
+	lt_gc_stacks_round(recorder->stacks);
+	lt_gc_signals_round(recorder->signals);
+	for (size_t i = 0; i < recorder->batch.count; i++)
+		LT_TRY(take(recorder, &recorder->batch.data[i]));
+	return LT_OK;
+}
+
+/* Until `until_ns`, the stop flag or the end of the process. */
 static enum lt_status watch_until(struct recorder *recorder, uint64_t until_ns)
 {
 	while (!stopped(recorder) && !recorder->recording.ended) {
 		uint64_t now = lt_now_ns();
 		if (now >= until_ns)
 			return LT_OK;
-		recorder->batch.count = 0;
-		uint64_t slice = until_ns - now < SLICE_NS ? until_ns : now + SLICE_NS;
-		enum lt_status status = lt_watch_wait(recorder->watch, slice, &recorder->batch);
-		if (status == LT_E_GONE) {
-			lt_session_clear(recorder->session);
-			take_end(recorder);
-		} else if (status != LT_OK) {
-			return status;
-		}
-		recorder->recording.end_ns = lt_now_ns();
-		lt_gc_stacks_round(recorder->stacks);
-		lt_gc_signals_round(recorder->signals);
-		for (size_t i = 0; i < recorder->batch.count; i++)
-			LT_TRY(take(recorder, &recorder->batch.data[i]));
+		LT_TRY(wait_for_events(recorder,
+				       until_ns - now < SLICE_NS ? until_ns : now + SLICE_NS));
 	}
 	return LT_OK;
+}
+
+/*
+ * The last sample is where the recording ends. Between the last wait and that lies whatever kept lowtide from the
+ * processor: what was collected meanwhile is of the recording too.
+ */
+static enum lt_status finish(struct recorder *recorder)
+{
+	struct lt_gc_sample last;
+	if (recorder->recording.ended || !take_sample(recorder, &last))
+		return LT_OK;
+	recorder->last_ns = last.at_ns;
+	LT_TRY(wait_for_events(recorder, last.at_ns));
+	return hand_on(recorder, &last, true);
 }
 
 static enum lt_status record(struct recorder *recorder)
@@ -307,7 +337,7 @@ static enum lt_status record(struct recorder *recorder)
 	}
 	lt_watch_path_close(recorder->path, &recording->path);
 	recorder->path = NULL;
-	LT_TRY(sample(recorder, true));
+	LT_TRY(finish(recorder));
 	if (options->path != LT_GC_PATH_NONE && !lt_gc_cache_measure(&recording->cache))
 		return lt_fail_memory(recorder->session);
 	return tick(recorder, true);

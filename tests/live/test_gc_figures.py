@@ -93,6 +93,28 @@ def test_figures_are_those_of_the_log(interpreter, lowtide, tmp_path, source):
     assert sum(int(one.split()[1]) for one in metrics if one.startswith("python_gc_duration_seconds_count")) == len(timed)
 
 
+# Collects tens of thousands of times a second.
+DENSE = MIXED.replace("gc.set_threshold(300, 5, 1000)", "gc.set_threshold(60, 5, 100000)").replace("time.sleep(0.003)", "pass")
+
+
+@pytest.mark.three_interpreters("when a recording ends is lowtide's own")
+def test_none_is_lost_at_the_end(interpreter, lowtide):
+    """Whatever keeps lowtide from the processor when the time is over: what it says the recording spans is what it counted."""
+    assert "(60," in DENSE and "0.003" not in DENSE
+    for _ in range(5):
+        with Target(interpreter, DENSE) as target:
+            result = lowtide("gc", "--json", "-d", "1", "--source", "probe", target.pid)
+            if result.code == 4:
+                pytest.skip("no probes on this machine")
+            target.send()
+            log = target.wait_ready()["log"]
+        found = result.json["result"]
+        first = found["collections"][0]
+        start = first["monotonic_ns"] - int(first["start"] * 1e9)
+        inside = [one for one in log if start <= one[1] and one[2] <= start + found["summary"]["seconds"] * 1e9]
+        assert len(inside) > 1000 and abs(found["summary"]["count"] - len(inside)) <= 2, (found["summary"], len(inside))
+
+
 # A second interpreter collects by a low threshold of its own; the main one does nothing.
 OTHER = textwrap.dedent('''
     import sys, threading, time
