@@ -214,7 +214,10 @@ def main() -> int:
     parser.add_argument("--build", default="build", help="the build directory (default: build)")
     parser.add_argument("--sanitized", help="the directory of a sanitizer build, whose C programs run too")
     parser.add_argument("--only", action="append", help="only suites whose name contains this (unit, cli, unit/freeze ...)")
+    parser.add_argument("--every", action="store_true", help="every case on every CPython (tests/conftest.py: three_interpreters)")
     options = parser.parse_args()
+    if options.every:
+        os.environ["LOWTIDE_EVERY"] = "1"
     build = Path(options.build).resolve()
 
     def wanted(name: str) -> bool:

@@ -209,6 +209,7 @@ def test_program(number, program, tmp_path):
         check(target.pid, tmp_path, 3000)
 
 
+@pytest.mark.three_interpreters("the graph is the same whatever it is of; its edges other tests compare on each")
 def test_every_interpreter(interpreter, tmp_path):
     source = textual(PROGRAMS["library"]).replace("ready()", "") + textual(PROGRAMS["rings"])
     with Target(interpreter, source, timeout=120) as target:

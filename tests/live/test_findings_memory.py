@@ -264,6 +264,7 @@ def test_growth_of_c_code(interpreter, lowtide):
         assert "native-growth" not in look(lowtide, target), "that takes two looks"
 
 
+@pytest.mark.three_interpreters("the parts of malloc are those of the C library", every={"step": ("kept.append(bytes(range(256)) * 800)",)})
 @pytest.mark.parametrize("step", ["kept.append(bytes(range(256)) * 800)",
                                   "kept.append(['%d' % i for i in range(3000)])",
                                   "address = libc.malloc(200_000); libc.memset(address, 1, 200_000); libc.free(address)"],

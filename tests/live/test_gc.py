@@ -56,6 +56,7 @@ def test_gc_tells_collections_causes_and_callbacks(interpreter, lowtide):
         target.send("end")
 
 
+@pytest.mark.three_interpreters("the command's own course")
 def test_gc_of_a_process_that_ends_gives_what_there_was(interpreter, lowtide):
     script = "import sys, time\nready()\ntime.sleep(1)\nsys.stdout.flush()\nimport os\nos._exit(0)"
     with Target(interpreter, script) as target:
@@ -64,6 +65,7 @@ def test_gc_of_a_process_that_ends_gives_what_there_was(interpreter, lowtide):
         assert result.json["result"]["ended"] is True
 
 
+@pytest.mark.three_interpreters("the command's own course")
 def test_gc_as_text_names_the_source_and_what_matters(interpreter, lowtide):
     with Target(interpreter, SCRIPT) as target:
         result = lowtide("gc", "-d", "1", "--source", "poll", target.pid)
@@ -73,6 +75,7 @@ def test_gc_as_text_names_the_source_and_what_matters(interpreter, lowtide):
         target.send("end")
 
 
+@pytest.mark.three_interpreters("the command's own course")
 def test_gc_writes_a_recording_that_it_reads_back(interpreter, lowtide, tmp_path):
     path = tmp_path / "app.tide"
     with Target(interpreter, SCRIPT) as target:
@@ -112,6 +115,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.three_interpreters("a finding is made of events, which other tests compare on each", every={"fault": ("gc-freeze-pays",)})
 @pytest.mark.parametrize("fault", sorted(FAULTS))
 def test_gc_names_the_fault(interpreter, lowtide, fault):
     script = textwrap.dedent('''
@@ -177,6 +181,7 @@ WATCHED = {
 }
 
 
+@pytest.mark.three_interpreters("a finding is made of events, which other tests compare on each", every={"fault": ("gc-full-in-vain", "uncollectable-garbage")})
 @pytest.mark.parametrize("fault", sorted(WATCHED))
 def test_doctor_that_watches_names_the_fault(interpreter, lowtide, fault):
     script, holds = WATCHED[fault]

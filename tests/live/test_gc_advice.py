@@ -38,6 +38,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.three_interpreters("a fix is made of events, which other tests compare on each", every={"fault": ("freezing pays where calls go through it all",)})
 @pytest.mark.parametrize("fault", sorted(FAULTS))
 def test_the_fix_fits_the_cause(interpreter, lowtide, fault):
     script, name, line, said, unsaid = FAULTS[fault]
@@ -57,20 +58,43 @@ def test_the_fix_fits_the_cause(interpreter, lowtide, fault):
     assert not any(text in one["fix"] for text in unsaid), one
 
 
+@pytest.mark.three_interpreters("findings are made of events, which other tests compare on each")
 def test_a_budget_for_pauses(interpreter, lowtide):
-    """--max-pause is the budget of the finding too."""
-    script = ("class Slow:\n    def __del__(self):\n        time.sleep(0.03)\n"
-              "def flush():\n    one = Slow()\n    one.own = one\n    del one\n    gc.collect()\nserve(flush, 0.2)")
+    """--max-pause is the budget of the finding too. A sleep takes as long as the processor is busy with others: the log of
+    the program tells how long its pauses were."""
+    script = ("import threading\nlog = []\n"
+              "class Slow:\n    def __del__(self):\n        time.sleep(0.03)\n"
+              "def flush():\n    one = Slow()\n    one.own = one\n    del one\n"
+              "    begun = time.monotonic_ns()\n    gc.collect()\n    log.append((begun, time.monotonic_ns()))\n"
+              "def tell():\n    while True:\n        wait_line()\n        ready(log=log)\n"
+              "threading.Thread(target=tell, daemon=True).start()\nserve(flush, 0.2)")
     with Target(interpreter, SERVICE + script) as target:
         usual = lowtide("gc", "--json", "-d", "2", "--source", "poll", target.pid)
         asked = lowtide("gc", "--json", "-d", "2", "--source", "poll", "--max-pause", "20", target.pid)
-    assert usual.code == asked.code == 0, (usual, asked)
-    assert "gc-long-pauses" not in [one["id"] for one in usual.json["result"]["findings"]]
-    found = {one["id"]: one for one in asked.json["result"]["findings"]}
-    evidence = found["gc-long-pauses"]["evidence"]
-    assert evidence["budget_ms"] == 20 and evidence["pauses_over_budget"] >= 5, evidence
+        target.send()
+        log = target.wait_ready()["log"]
+    for result, budget in ((usual, 100), (asked, 20)):
+        assert result.code == 0, result
+        result = result.json["result"]
+        first = result["collections"][0]
+        start = first["monotonic_ns"] - int(first["start"] * 1e9)
+        last = start + result["summary"]["seconds"] * 1e9
+        inside = [(end - begun) / 1e6 for begun, end in log if start <= begun and end <= last]
+        touched = [(end - begun) / 1e6 for begun, end in log if start <= end and begun <= last]
+        assert len(inside) >= 5, log
+        found = {one["id"]: one for one in result["findings"]}
+        over = 0
+        if "gc-long-pauses" in found:
+            evidence = found["gc-long-pauses"]["evidence"]
+            over = evidence["pauses_over_budget"]
+            assert evidence["budget_ms"] == budget and over >= 1, evidence
+        # Polling is a millisecond off at either end of a pause.
+        least, most = sum(one > budget + 3 for one in inside), sum(one > budget - 3 for one in touched)
+        assert least <= over <= most, (budget, over, inside)
+    assert over >= 5, inside
 
 
+@pytest.mark.three_interpreters("who calls is in the event, which other tests compare on each", every={"what": ("gc.disable()",)})
 @pytest.mark.parametrize("what, name", [("gc.disable()", "collector-disabled"), ("gc.set_debug(gc.DEBUG_SAVEALL)", "debug-saveall")])
 def test_who_set_it_is_named_when_it_was_seen(interpreter, lowtide, what, name):
     script = "def later():\n    time.sleep(5)\n    %s\nLINES['call'] = later.__code__.co_firstlineno + 2\ngc.collect()\n" \
@@ -85,6 +109,7 @@ def test_who_set_it_is_named_when_it_was_seen(interpreter, lowtide, what, name):
     assert "was called at" in found[name]["explanation"]
 
 
+@pytest.mark.three_interpreters("findings are made of events, which other tests compare on each")
 def test_a_library_that_collects_is_told_with_who_calls_it(interpreter, lowtide):
     script = textwrap.dedent("""
         import os, types
@@ -107,6 +132,7 @@ def test_a_library_that_collects_is_told_with_who_calls_it(interpreter, lowtide)
     assert found["evidence"]["called_through"].endswith(line) and line in found["fix"], found
 
 
+@pytest.mark.three_interpreters("findings are made of events, which other tests compare on each")
 def test_pauses_that_grew_with_the_heap(interpreter, lowtide, tmp_path):
     script = ("held = [[i] for i in range(20000)]\n"
               "import threading\ndef later():\n    wait_line()\n    held.extend([i] for i in range(400000))\n"

@@ -42,6 +42,7 @@ def watching(*arguments):
     return process
 
 
+@pytest.mark.three_interpreters("what goes over and how is the kernel's", every={"way": ("restart",)})
 @pytest.mark.parametrize("source", ["probe", "ring", "poll"])
 @pytest.mark.parametrize("way", sorted(WAYS))
 def test_exec_is_told_as_what_it_is(interpreter, lowtide, tmp_path, way, source):
@@ -69,6 +70,7 @@ def test_exec_is_told_as_what_it_is(interpreter, lowtide, tmp_path, way, source)
     assert set(places) == {"become"} and len(places) >= (5 if source == "probe" else 3), full
 
 
+@pytest.mark.three_interpreters("the end of a process is the kernel's")
 def test_an_end_is_no_exec(interpreter, lowtide):
     """Also of one with several threads and much memory, which takes its time to go."""
     script = LIVES + textwrap.dedent('''
@@ -88,6 +90,7 @@ def test_an_end_is_no_exec(interpreter, lowtide):
             assert '"ended": true' in out and '"replaced_by": null' in out
 
 
+@pytest.mark.three_interpreters("the end of a process is the kernel's")
 def test_a_redacted_recording_has_no_command_line(interpreter, lowtide, tmp_path):
     path = tmp_path / "app.tide"
     with Target(interpreter, LIVES + "become('/bin/sleep', '123.4567')\n") as target:
@@ -100,6 +103,7 @@ def test_a_redacted_recording_has_no_command_line(interpreter, lowtide, tmp_path
     assert lowtide("gc", "--json", path).json["result"]["replaced_by"] == name
 
 
+@pytest.mark.three_interpreters("the end of a process is the kernel's")
 @pytest.mark.parametrize("command", [("doctor", "-d", 60), ("leaks", "-d", 12, "--snapshots", 3)], ids=lambda one: one[0])
 def test_two_programs_are_not_compared(interpreter, lowtide, command):
     """A restart by exec() keeps the PID: what the program before it did says nothing of the one that runs now."""

@@ -64,6 +64,7 @@ while True:
 """)
 
 
+@pytest.mark.three_interpreters("how often it is looked is lowtide's own", every={"still": ("0",)})
 @pytest.mark.parametrize("still", ["0", "2"])
 def test_bursts_between_rests_are_seen_in_a_cheap_path(interpreter, still):
     with Target(interpreter, RESTS, "3000", "0", "100000", still) as target:

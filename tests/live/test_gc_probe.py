@@ -339,6 +339,7 @@ def test_shutdown(interpreter):
     assert last and all(event["generation"] == 2 and event["call"] != "gc.collect" for event in last)
 
 
+@pytest.mark.three_interpreters("links are the kernel's")
 def test_links_where_the_kernel_has_them(interpreter):
     """All probes in code are a few links of the kernel; where it does not make them, as it may say, events of perf."""
     with Target(interpreter, MIXED) as target, Probe(target.pid) as probe:

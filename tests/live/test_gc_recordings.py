@@ -7,6 +7,7 @@ import textwrap
 import time
 from pathlib import Path
 
+import pytest
 from harness import Target, build_dir
 from harness.run import lowtide_path
 from harness.target import clean_environment, reset_signals
@@ -86,6 +87,7 @@ def assert_totals(found: dict, before: list[int], after: list[int]) -> None:
     assert found["summary"]["count"] == sum(last) - sum(first)
 
 
+@pytest.mark.three_interpreters("a recording is the same whoever was watched")
 def test_a_killed_writer_costs_at_most_the_last_second(interpreter, lowtide, tmp_path):
     path, unfinished = tmp_path / "app.tide", tmp_path / "app.tide.unfinished"
     with Target(interpreter, SCRIPT) as target:
@@ -166,6 +168,7 @@ def record_while(target: Target, path, line: str) -> None:
     assert done.returncode == 0, done
 
 
+@pytest.mark.three_interpreters("a recording is the same whoever was watched")
 def test_less_work_is_good_and_a_disabled_collector_is_not(interpreter, lowtide, tmp_path):
     names = [tmp_path / f"{name}.tide" for name in ("much", "little", "off")]
     with Target(interpreter, SCRIPT) as target:
@@ -188,6 +191,7 @@ def test_less_work_is_good_and_a_disabled_collector_is_not(interpreter, lowtide,
     assert text.code == 0 and "collections, a request" in text.out, text
 
 
+@pytest.mark.three_interpreters("a recording is the same whoever was watched")
 def test_what_other_settings_would_do_is_told_of_a_file_too(interpreter, lowtide, tmp_path):
     path = tmp_path / "app.tide"
     script = "import gc\nready()\nwhile True:\n    one = []\n    one.append(one)\n"
@@ -200,6 +204,7 @@ def test_what_other_settings_would_do_is_told_of_a_file_too(interpreter, lowtide
         assert read.json["result"][key] == watched.json["result"][key], key
 
 
+@pytest.mark.three_interpreters("a recording is the same whoever was watched")
 def test_a_recording_answers_what_if_without_having_been_asked(interpreter, lowtide, tmp_path):
     path = tmp_path / "app.tide"
     script = "import gc\nready()\nwhile True:\n    one = []\n    one.append(one)\n"
@@ -237,6 +242,7 @@ while True:
 """
 
 
+@pytest.mark.three_interpreters("a recording is the same whoever was watched")
 def test_a_redacted_recording_names_no_folder_and_no_command_line(interpreter, lowtide, tmp_path):
     path = tmp_path / "app.tide"
     script = "import sys\nsys.path.insert(0, sys.argv[1])\nimport builtins\nbuiltins.ready = ready\nimport service\n"

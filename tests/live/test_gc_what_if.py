@@ -29,6 +29,7 @@ def too_short(model: dict) -> bool:
     return model["basis"] != "path" or model["path_ms"] < ENOUGH_MS
 
 
+@pytest.mark.three_interpreters("the model knows no release")
 def test_settings_below_and_above_the_burst(interpreter, lowtide):
     with Target(interpreter, SCRIPT) as target:
         result = lowtide("gc", "-d", "2", "--json", "--what-if", "700", "--what-if", "100000,10,10", "--what-if", "0",
@@ -52,6 +53,7 @@ def test_settings_below_and_above_the_burst(interpreter, lowtide):
     assert above["garbage_peak"] >= recorded["garbage_peak"]
 
 
+@pytest.mark.three_interpreters("the model knows no release")
 def test_on_one_processor_nothing_is_known_of_bursts(interpreter, lowtide):
     """Where lowtide runs the process stands: what it would see between two turns is no path."""
     before = os.sched_getaffinity(0)

@@ -90,6 +90,7 @@ GROWTH = {
 }
 
 
+@pytest.mark.three_interpreters("what holds is found by the references; those that releases keep in ways of their own run on each", every={"name": ("module-container of dicts", "closure-cell", "kept-exception", "unfinished-generator")})
 @pytest.mark.parametrize("name", GROWTH)
 def test_what_grows_is_the_first_suspect(interpreter, lowtide, name):
     setup, step, expression = GROWTH[name]
@@ -116,6 +117,7 @@ TURNOVER = {
 }
 
 
+@pytest.mark.three_interpreters("rates are compared, whatever the objects are", every={"name": ("a ring",)})
 @pytest.mark.parametrize("name", TURNOVER)
 def test_what_turns_over_is_no_suspect(interpreter, lowtide, name):
     with Target(interpreter, service(*TURNOVER[name])) as target:
@@ -154,6 +156,7 @@ LOST = {
 }
 
 
+@pytest.mark.three_interpreters("the parts of malloc are those of the C library", every={"where": ("[heap]",)})
 @pytest.mark.parametrize("where", LOST)
 def test_memory_of_c_code(interpreter, lowtide, where):
     setup, step, evidence = LOST[where]
@@ -170,6 +173,7 @@ def catches(pid: int, number: int) -> bool:
     return bool(int(line.split()[1], 16) >> (number - 1) & 1)
 
 
+@pytest.mark.three_interpreters("the command's own course")
 def test_interrupt_takes_the_last_look_at_once(interpreter):
     setup, step, expression = GROWTH["module-container"]
     with Target(interpreter, service(setup, step)) as target:
@@ -212,6 +216,7 @@ def test_snapshot_files_give_what_the_process_gives(interpreter, lowtide, tmp_pa
     assert backwards.code == 2 and "older than the one before" in backwards.err, backwards
 
 
+@pytest.mark.three_interpreters("numbers of files are compared")
 def test_two_files_do_not_take_a_burst_for_a_leak(interpreter, lowtide, tmp_path):
     """Nothing but the life before the first one tells it: the entries of a second against those of all time before."""
     script = textwrap.dedent("""
@@ -250,6 +255,7 @@ def test_one_snapshot_is_not_enough(lowtide, tmp_path):
     assert result.code == 6, result
 
 
+@pytest.mark.three_interpreters("the command's own course")
 def test_level_decides_the_exit_code(interpreter, lowtide):
     setup, step, _ = GROWTH["module-container"]
     with Target(interpreter, service(setup, step)) as target:
@@ -258,6 +264,7 @@ def test_level_decides_the_exit_code(interpreter, lowtide):
         assert lowtide("leaks", "-d", "2", "--fail-on", "critical", target.pid).code == 0
 
 
+@pytest.mark.three_interpreters("the command's own course")
 def test_target_that_ends_meanwhile(interpreter, lowtide):
     with Target(interpreter, "import time\nready()\ntime.sleep(1)\nraise SystemExit") as target:
         result = lowtide("leaks", "-d", "20", target.pid)

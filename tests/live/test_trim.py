@@ -107,6 +107,7 @@ ready(rounds=rounds, wrong=wrong)
 """
 
 
+@pytest.mark.three_interpreters("what is trimmed is the C library's")
 def test_sixteen_threads_under_load(interpreter):
     with Target(interpreter, LOAD, "16", "0") as target:
         for _ in range(15):
@@ -117,6 +118,7 @@ def test_sixteen_threads_under_load(interpreter):
         assert target.settled()
 
 
+@pytest.mark.three_interpreters("what is trimmed is the C library's")
 def test_one_thread_under_load(interpreter):
     """No locks are taken: only a moment outside malloc will do, and it is found or lowtide refuses."""
     with Target(interpreter, LOAD, "1", "4") as target:
@@ -154,6 +156,7 @@ def test_text(interpreter):
         assert quiet.code == 0 and "nothing was done" in quiet.out, quiet
 
 
+@pytest.mark.three_interpreters("what is trimmed is the C library's")
 def test_watch(interpreter):
     script = TARGET.read_text() + "    wait_line()\n    survivors()\n    ready()\n"
     with Target(interpreter, script, "survivors", "0") as target:
@@ -179,6 +182,7 @@ def test_watch(interpreter):
         assert target.settled()
 
 
+@pytest.mark.three_interpreters("what is trimmed is the C library's")
 def test_watch_ends_with_its_time_and_with_the_process(interpreter):
     with Target(interpreter, TARGET, "survivors", "0") as target:
         result = run_lowtide("trim", "--watch", "-d", "2", "--interval", "1", "--at-least", "1M", target.pid)
@@ -277,6 +281,7 @@ def test_purges_are_not_remembered(interpreter):
         assert all(abs(now - was) < 64 << 10 for was, now in zip(before[:3], after[:3])) and before[3] == after[3], (before, after)
 
 
+@pytest.mark.three_interpreters("what is trimmed is the C library's")
 def test_sixteen_threads_under_load_are_purged(interpreter):
     preload(interpreter, JEMALLOC)
     purges = int(os.environ.get("LOWTIDE_PURGES", "15"))
@@ -290,6 +295,7 @@ def test_sixteen_threads_under_load_are_purged(interpreter):
         assert target.settled()
 
 
+@pytest.mark.three_interpreters("what is trimmed is the C library's")
 def test_one_thread_under_load_is_purged(interpreter):
     preload(interpreter, JEMALLOC)
     with Target(interpreter, LOAD, "1", "4", env={"LD_PRELOAD": str(JEMALLOC)}) as target:
