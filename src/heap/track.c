@@ -230,8 +230,9 @@ static enum lt_status scan_arenas(struct scan *scan)
 		memset(notes, 0, pymalloc->bytes / pymalloc->pool_size * sizeof(*notes));
 	for (size_t i = 0; i < pymalloc->pools.count; i++) {
 		const struct lt_range *range = &pymalloc->pools.data[i];
-		for (lt_addr at = range->start; at < range->end; at += step) {
-			size_t size = range->end - at < step ? range->end - at : step;
+		uint64_t size;
+		for (lt_addr at = range->start; at < range->end; at += size) {
+			size = range->end - at < step ? range->end - at : step;
 			size_t got;
 			const unsigned char *bytes = lt_window_load(track->window, at, size, &got);
 			if (bytes == NULL)
@@ -239,6 +240,8 @@ static enum lt_status scan_arenas(struct scan *scan)
 			if (got < size) {
 				track->view.session->unreadable++;
 				LT_TRY(lt_track_check_gone(track));
+				/* An arena was given back since the arenas were listed: what lies behind it is still there. */
+				size = got - got % pymalloc->pool_size + pymalloc->pool_size;
 			}
 			for (size_t pool = 0; pool + pymalloc->pool_size <= got;
 			     pool += pymalloc->pool_size)

@@ -183,6 +183,25 @@ static void a_scan_finds_what_is_linked(void **state)
 	assert_int_equal(world->session.unreadable, 0);
 }
 
+/* Arenas that have gone since they were listed: those behind them are read all the same. */
+static void a_scan_goes_on_behind_what_is_gone(void **state)
+{
+	struct world *world = *state;
+	struct lt_tracked tracked = {0};
+	const lt_addr start = ARENA - (lt_addr)3 * POOL, end = ARENA + (lt_addr)5 * POOL;
+	assert_int_equal(lt_image_add(&world->session, world->image, start - POOL / 2, NULL, POOL),
+			 LT_OK);
+	world->pymalloc.pools.data[0] = (struct lt_range){start, end};
+	world->pymalloc.bytes = end - start;
+	assert_true(lt_pageset_add(&world->pymalloc.pages, start, end));
+	assert_int_equal(lt_track_scan(&world->track, take, world, &tracked), LT_OK);
+	assert_int_equal(tracked.count, OBJECTS / 2 - 1 + 1);
+	assert_int_equal(tracked.outside, 1);
+	assert_true(tracked.proved);
+	assert_int_equal(world->taken_count, tracked.count);
+	assert_true(world->session.unreadable > 0);
+}
+
 static void a_missing_or_false_object_breaks_the_proof(void **state)
 {
 	struct world *world = *state;
@@ -311,6 +330,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_scan_finds_what_is_linked, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_scan_goes_on_behind_what_is_gone, set_up,
+						tear_down),
 		cmocka_unit_test_setup_teardown(a_missing_or_false_object_breaks_the_proof, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(a_list_that_does_not_end_is_left, set_up,
