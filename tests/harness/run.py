@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +14,28 @@ from .target import clean_environment, end_session, reset_signals
 
 # Long enough for a sanitizer build on a loaded machine; no test waits for it in a good run.
 TIMEOUT = 120
+CLOCK_NANOSLEEP = "230"  # of x86-64, as /proc/PID/syscall has it
 
 
 def build_dir() -> Path:
     return Path(os.environ.get("LOWTIDE_BUILD") or REPOSITORY / "build").resolve()
+
+
+def watching(*arguments: object) -> subprocess.Popen:
+    """lowtide at work, once it watches: what keeps it until then is no sleep, and what it does then is hardly anything else."""
+    process = subprocess.Popen([build_dir() / "lowtide", *map(str, arguments)], text=True, stdin=subprocess.DEVNULL,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=clean_environment(),
+                               preexec_fn=reset_signals)
+    deadline, asleep = time.monotonic() + 10, 0
+    while asleep < 8 and time.monotonic() < deadline:
+        time.sleep(0.02)
+        assert process.poll() is None, process.communicate()
+        try:
+            call = Path(f"/proc/{process.pid}/syscall").read_text().split()[0]
+        except OSError:  # not allowed, or not in this kernel
+            call = "running"
+        asleep = asleep + 1 if call == CLOCK_NANOSLEEP else 0
+    return process
 
 
 def lowtide_path() -> Path:

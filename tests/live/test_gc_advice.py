@@ -1,9 +1,10 @@
 """Findings on collections lead to the line of the program's own code, and the fix fits the cause."""
+import json
 import textwrap
 
 import pytest
 
-from harness import Target
+from harness import Target, watching
 
 SERVICE = textwrap.dedent('''
     import gc, json, sys, time
@@ -97,14 +98,16 @@ def test_a_budget_for_pauses(interpreter, lowtide):
 @pytest.mark.three_interpreters("who calls is in the event, which other tests compare on each", every={"what": ("gc.disable()",)})
 @pytest.mark.parametrize("what, name", [("gc.disable()", "collector-disabled"), ("gc.set_debug(gc.DEBUG_SAVEALL)", "debug-saveall")])
 def test_who_set_it_is_named_when_it_was_seen(interpreter, lowtide, what, name):
-    script = "def later():\n    time.sleep(5)\n    %s\nLINES['call'] = later.__code__.co_firstlineno + 2\ngc.collect()\n" \
+    script = "def later():\n    wait_line()\n    %s\nLINES['call'] = later.__code__.co_firstlineno + 2\ngc.collect()\n" \
              "ready(lines=LINES)\nlater()\nserve(lambda: [[]], 0.1)" % what
     with Target(interpreter, SERVICE + script) as target:
-        result = lowtide("doctor", "--json", "-d", "9", target.pid)
         if lowtide("gc", "--source", "probe", "-d", "1", target.pid).code != 0:
             pytest.skip("who calls is seen by the probe only")
-    assert result.code == 0, result
-    found = {one["id"]: one for one in result.json["result"]["findings"]}
+        with watching("doctor", "--json", "-d", "4", target.pid) as process:
+            target.send()
+            out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, (out, err)
+    found = {one["id"]: one for one in json.loads(out)["result"]["findings"]}
     assert found[name]["where"].endswith("target.py:%d" % target.facts["lines"]["call"]), found[name]
     assert "was called at" in found[name]["explanation"]
 
