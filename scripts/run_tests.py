@@ -34,7 +34,10 @@ PYTEST_TIMEOUT = 4200
 # has one try.
 SECOND_TRIES = 5
 ONE_TRY = ("test_harm", "test_freeze", "test_disturbed", "test_guard")
-WORKERS = max(1, min(4, os.cpu_count() or 1))
+PROCESSORS = os.cpu_count() or 1
+WORKERS = max(1, min(4, PROCESSORS))
+# Most of a test of a live process is waiting, for collections or growth: twice as many as processors keep those at work.
+LIVE_WORKERS = min(8, 2 * PROCESSORS)
 RUN = uuid.uuid4().hex
 # Only a sanitizer build heeds them.
 SANITIZERS = {
@@ -162,7 +165,7 @@ def run_pytest(folder: Path, build: Path) -> Suite:
         report = Path(scratch, "report.xml")
         environment = {**SANITIZERS, **os.environ, "LOWTIDE_BUILD": str(build), residue.MARK: RUN, "PYTHONDONTWRITEBYTECODE": "1",
                        "COLUMNS": "140"}
-        command = [sys.executable, "-m", "pytest", "-q", "-n", str(WORKERS), "--dist", "worksteal",
+        command = [sys.executable, "-m", "pytest", "-q", "-n", str(LIVE_WORKERS if folder.name in ("live", "cli") else WORKERS), "--dist", "worksteal",
                    "-c", str(REPOSITORY / "tests/pytest.ini"), f"--junitxml={report}", f"--basetemp={scratch}/tmp", "--tb=short",
                    "--durations=8", "--durations-min=5", str(folder)]
         code, output = run(command, PYTEST_TIMEOUT, environment, REPOSITORY / "tests", live=True)

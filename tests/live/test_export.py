@@ -217,6 +217,7 @@ LEAK = '''
 '''
 
 
+@pytest.mark.three_interpreters("a page is made of the result")
 def test_page_of_leaks(interpreter, lowtide, tmp_path):
     path = tmp_path / "report.html"
     with Target(interpreter, textwrap.dedent(LEAK)) as target:

@@ -252,6 +252,7 @@ GROWS_OVER_TIME = C_MEMORY + '''
 '''
 
 
+@pytest.mark.three_interpreters("the parts of malloc are those of the C library")
 def test_growth_of_c_code(interpreter, lowtide):
     source = GROWS_OVER_TIME % "address = libc.malloc(200_000); libc.memset(address, 1, 200_000); kept.append(address)"
     with Target(interpreter, service(source)) as target:

@@ -75,6 +75,7 @@ def test_bursts_between_rests_are_seen_in_a_cheap_path(interpreter, still):
     assert max(moves) > 1000 and min(moves) < -1000
 
 
+@pytest.mark.three_interpreters("how often it is looked is lowtide's own")
 def test_a_process_that_sleeps_is_looked_at_less_often(interpreter):
     with Target(interpreter, "ready()") as target:
         points = path_of(target, 3, "--cheap", "1")

@@ -12,6 +12,8 @@ import time
 from pathlib import Path
 
 from freezing import face, helpers_of, stat_fields, wait_until
+
+import pytest
 from harness import Target, interpreters, lowtide_path, reset_signals
 from harness.heapsnapshot import HeapSnapshot
 from harness.target import clean_environment
@@ -331,6 +333,7 @@ class Striker:
             (self.folder / name).unlink()
 
 
+@pytest.mark.three_interpreters("signals and files are lowtide's own")
 def test_ended_at_any_moment(interpreter, lowtide, tmp_path):
     seed = int(os.environ.get("LOWTIDE_HARM_SEED") or int.from_bytes(os.urandom(4), "little"))
     print(f"LOWTIDE_HARM_SEED={seed}")

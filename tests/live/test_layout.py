@@ -364,6 +364,7 @@ STUCK = textwrap.dedent('''
 ''')
 
 
+@pytest.mark.three_interpreters("how long it is waited is lowtide's own")
 def test_a_collection_that_does_not_end(interpreter, find):
     """A finalizer that blocks: a release that is known is taken at once, another one with a warning."""
     facts = column_facts(find, generate.column_for(hex_of(interpreter)))

@@ -194,6 +194,7 @@ def test_interrupt_takes_the_last_look_at_once(interpreter):
     assert result["suspects"][0]["expression"] == expression
 
 
+@pytest.mark.three_interpreters("a file is the same whatever it is of")
 def test_snapshot_files_give_what_the_process_gives(interpreter, lowtide, tmp_path):
     setup, step, expression = GROWTH["module-container"]
     files = [tmp_path / f"{number}.tide" for number in range(2)]

@@ -31,6 +31,7 @@ def own_rss(pid):
                if line.startswith("Rss:"))
 
 
+@pytest.mark.three_interpreters("what is trimmed is the C library's", every={"case": ("survivors", "pinned_top", "thread_arenas")})
 @pytest.mark.parametrize("case", CASES)
 def test_prediction(interpreter, case):
     env = {"PYTHONMALLOC": "malloc"} if case == "decoded" else None
@@ -209,6 +210,7 @@ def preload(interpreter, library):
         pytest.skip(f"{library.name} cannot be preloaded here")
 
 
+@pytest.mark.three_interpreters("what is purged is the allocator's", every={"case": ("survivors",)})
 @pytest.mark.parametrize(("case", "conf"), [(case, STILL["MALLOC_CONF"]) for case in PURGED] + [
     (case, f"{STILL['MALLOC_CONF']},{more}") for case in ("survivors", "objects")
     for more in ("muzzy_decay_ms:-1", "narenas:1,tcache:false", "background_thread:true")])
