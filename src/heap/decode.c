@@ -166,8 +166,14 @@ enum lt_status lt_decoder_create_like(const struct lt_decoder *decoder, const st
 				      struct lt_types *types, struct lt_decoder **ret_decoder)
 {
 	LT_TRY(lt_decoder_create(view, types, ret_decoder));
-	(*ret_decoder)->lookdict = decoder->lookdict;
+	lt_decoder_learn(*ret_decoder, decoder);
 	return LT_OK;
+}
+
+void lt_decoder_learn(struct lt_decoder *decoder, const struct lt_decoder *other)
+{
+	if (decoder->lookdict == 0)
+		decoder->lookdict = other->lookdict;
 }
 
 void lt_decoder_destroy(struct lt_decoder *decoder)

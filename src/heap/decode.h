@@ -73,6 +73,8 @@ LT_MUST_CHECK enum lt_status lt_decoder_create_like(const struct lt_decoder *dec
 						    const struct lt_view *view,
 						    struct lt_types *types,
 						    struct lt_decoder **ret_decoder);
+/* What another one has found out about the target while it decoded. */
+void lt_decoder_learn(struct lt_decoder *decoder, const struct lt_decoder *other);
 void lt_decoder_destroy(struct lt_decoder *decoder);
 void lt_decoder_set_is_object(struct lt_decoder *decoder, lt_is_object_fn is_object, void *ctx);
 

@@ -9,10 +9,9 @@
 #include "base/cleanup.h"
 #include "base/thread.h"
 #include "base/zeroed.h"
-#include "heap/heap_parts.h"
+#include "heap/apart.h"
 #include "heap/objmap.h"
 #include "layout/object.h"
-#include "target/ahead.h"
 
 #include <string.h>
 
@@ -47,9 +46,8 @@ struct sharing {
 
 struct part {
 	unsigned index;
-	struct lt_heap heap; /* a copy; window, types, decoder and view are the part's */
-	struct lt_session session;
-	struct lt_memory *twin; /* what the window stands on; NULL: the window is the heap's */
+	struct lt_heap heap;   /* a copy; window, types, decoder and view are the part's */
+	struct lt_apart apart; /* begun for all but the first one */
 	const struct lt_heap_visit *visit;
 	struct lt_heap_graph
 		graph; /* a copy: arrays are shared, counts, big sizes and loose references its own */
@@ -444,23 +442,11 @@ static void begin(struct part *part, const struct lt_heap *heap, unsigned index,
 /* What the part uses while others work: nothing of it is theirs. */
 static enum lt_status set_apart(struct part *part, const struct lt_heap *heap)
 {
-	struct lt_view *view = &part->heap.track.view;
-	part->heap.types = NULL;
-	part->heap.decoder = NULL;
-	if (part->index > 0) {
-		lt_session_init(&part->session);
-		view->session = &part->session;
-		part->heap.window = NULL;
-		part->twin = lt_ahead_twin(heap->track.view.memory);
-		if (part->twin == NULL)
-			return lt_fail_memory(&part->session);
-		LT_TRY(lt_window_create(&part->session, part->twin, &part->heap.window));
-		part->heap.track.window = part->heap.window;
-		view->memory = lt_window_memory(part->heap.window);
-	}
-	LT_TRY(lt_types_create_reader(heap->types, &part->heap.types));
-	part->heap.track.types = part->heap.types;
-	LT_TRY(lt_decoder_create_like(heap->decoder, view, part->heap.types, &part->heap.decoder));
+	struct lt_types *types;
+	if (part->index != FIRST)
+		LT_TRY(lt_apart_begin(&part->apart, heap, &part->heap));
+	LT_TRY(lt_types_create_reader(heap->types, &types));
+	LT_TRY(lt_apart_decode(heap, types, &part->heap));
 	lt_decoder_set_is_object(part->heap.decoder, is_known, part->graph.objects);
 	return LT_OK;
 }
@@ -492,28 +478,9 @@ static enum lt_status take_over(struct part *part, struct lt_heap_graph *graph)
 	return LT_OK;
 }
 
-/* What the part had of its own to read with. */
-static void put_down(struct part *part, struct lt_heap *heap)
-{
-	if (part->heap.decoder != heap->decoder)
-		lt_decoder_destroy(part->heap.decoder);
-	if (part->heap.types != heap->types)
-		lt_types_destroy(part->heap.types);
-	if (part->heap.window != heap->window)
-		lt_window_destroy(part->heap.window);
-	if (part->twin != NULL) {
-		heap->track.view.memory->short_reads += part->twin->short_reads;
-		heap->track.view.session->unreadable += part->session.unreadable;
-		lt_memory_close(part->twin);
-		lt_session_deinit(&part->session);
-	}
-	part->twin = NULL;
-	part->heap = *heap;
-}
-
 static void end(struct part *part, struct lt_heap *heap)
 {
-	put_down(part, heap);
+	lt_apart_end(&part->apart, heap, &part->heap);
 	lt_graph_builder_destroy(part->builder);
 	lt_map_deinit(&part->graph.big_sizes);
 	lt_loose_refs_deinit(&part->graph.loose);
@@ -570,7 +537,7 @@ static enum lt_status finish(struct part *const parts[PARTS], unsigned count, st
 			     struct lt_heap_graph *graph)
 {
 	for (unsigned i = 0; i < count; i++) {
-		put_down(parts[i], heap);
+		lt_apart_end(&parts[i]->apart, heap, &parts[i]->heap);
 		LT_TRY(take_over(parts[i], graph));
 	}
 	for (unsigned i = 1; i < count; i++)

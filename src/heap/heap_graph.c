@@ -1,9 +1,10 @@
 #include "base/cleanup.h"
-#include "heap/heap_parts.h"
+#include "heap/apart.h"
 #include "heap/objmap.h"
 #include "heap/rooms.h"
 #include "layout/object.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 enum {
@@ -11,9 +12,14 @@ enum {
 	SPARSE = 4,      /* less than one chunk in so many: a stretch has too few for one window */
 	NEAR = 1024,     /* objects that wait in `near` at most */
 	NEAR_BYTES = 64, /* what is read of most objects */
+	BORDER =
+		57, /* of a hundred bytes the first thread's, which has a helper that reads ahead */
+	MANY = 4 << 20,  /* bytes of the arenas from which on a second thread is worth its start */
 	BYTES_EACH = 48, /* of the arenas, for an object: hardly any heap has smaller ones */
 	PROGRESS_EACH = 8, /* stretches */
 };
+
+struct second;
 
 struct building {
 	struct lt_heap *heap;
@@ -23,7 +29,17 @@ struct building {
 	unsigned near_count;
 	struct lt_heap_graph *graph;
 	struct lt_rooms *rooms; /* what the nodes will be described in */
+	struct second *second;  /* another thread for a while, NULL: none */
+	_Atomic size_t found;   /* objects, as told last */
 	bool no_memory;
+};
+
+/* What another thread finds in the upper part of the arenas: its objects, types and window are its own. */
+struct second {
+	struct lt_apart apart;
+	struct lt_heap heap;
+	struct building building;
+	struct lt_track_beside beside;
 };
 
 const struct lt_type *lt_heap_type_at(struct lt_heap *heap, lt_addr object)
@@ -293,6 +309,17 @@ static void explore_stretch(struct building *building, struct lt_stretch stretch
 	}
 }
 
+/* How much room there has to be. What both threads have found of the other's part counts twice: it is little. */
+static void tell_found(struct building *building)
+{
+	size_t found = lt_objmap_found(building->objects);
+	atomic_store_explicit(&building->found, found, memory_order_relaxed);
+	if (building->second != NULL)
+		found += atomic_load_explicit(&building->second->building.found,
+					      memory_order_relaxed);
+	lt_rooms_found(building->rooms, found);
+}
+
 /*
  * The same once [start, end) is loaded: objects in the window before that turned up since then, too. What a window
  * refers to lies mostly in it, the one before or the next one: so few objects are left for windows of their own.
@@ -301,7 +328,7 @@ static bool explore_held(void *ctx, lt_addr start, lt_addr end)
 {
 	struct building *building = ctx;
 	struct lt_stretch stretch = {start & ~(lt_addr)(LT_OBJMAP_CHUNK - 1), end}, before;
-	lt_rooms_found(building->rooms, lt_objmap_found(building->objects));
+	tell_found(building);
 	explore_stretch(building, stretch);
 	if (!building->no_memory &&
 	    lt_window_before(building->heap->window, &before.start, &before.end)) {
@@ -348,6 +375,91 @@ static enum lt_status explore_all(struct building *building)
 	return LT_OK;
 }
 
+/* ---- A second thread ---- */
+
+/* Where its part of the arenas begins. */
+static lt_addr find_border(const struct lt_pymalloc *pymalloc)
+{
+	uint64_t left = pymalloc->bytes / 100 * BORDER;
+	for (size_t i = 0; i < pymalloc->pools.count; i++) {
+		const struct lt_range *range = &pymalloc->pools.data[i];
+		if (left < range->end - range->start)
+			return (range->start + left) & ~(lt_addr)(LT_WINDOW_MAX - 1);
+		left -= range->end - range->start;
+	}
+	return UINT64_MAX;
+}
+
+static void end_second(struct building *building)
+{
+	struct second *second = building->second;
+	building->second = NULL;
+	building->heap->track.beside = NULL;
+	if (second == NULL)
+		return;
+	lt_objmap_destroy(second->building.objects);
+	lt_refs_deinit(&second->building.refs);
+	lt_apart_end(&second->apart, building->heap, &second->heap);
+	free(second);
+}
+
+/*
+ * What both have found. An object that one of them only came across has been looked at if it is the other one's. Types
+ * become known in the order in which they turned up, whichever thread was faster.
+ */
+static bool join_second(void *ctx)
+{
+	struct building *building = ctx;
+	struct second *second = building->second;
+	bool joined = lt_objmap_join(building->objects, second->building.objects);
+	for (uint32_t i = 0; i < lt_types_count(second->heap.types); i++)
+		(void)lt_types_get(building->heap->types,
+				   lt_types_at(second->heap.types, i)->address);
+	lt_decoder_learn(building->heap->decoder, second->heap.decoder);
+	end_second(building);
+	return joined;
+}
+
+static bool set_apart(struct second *second, struct lt_heap *heap)
+{
+	struct lt_types *types;
+	if (lt_apart_begin(&second->apart, heap, &second->heap) != LT_OK ||
+	    lt_types_create(&second->heap.track.view, &types) != LT_OK ||
+	    lt_apart_decode(heap, types, &second->heap) != LT_OK)
+		return false;
+	second->building.objects = lt_objmap_create();
+	return second->building.objects != NULL;
+}
+
+/* Of a picture that stands still; without memory for it there is none. */
+static void begin_second(struct building *building)
+{
+	struct lt_heap *heap = building->heap;
+	if (heap->track.view.memory->ahead == NULL || heap->pymalloc.bytes < MANY)
+		return;
+	struct second *second = calloc(1, sizeof(*second));
+	building->second = second;
+	if (second == NULL)
+		return;
+	second->heap = *heap;
+	second->building.heap = &second->heap;
+	if (!set_apart(second, heap)) {
+		end_second(building);
+		return;
+	}
+	lt_decoder_set_is_object(second->heap.decoder, is_known, &second->building);
+	lt_decoder_set_part(second->heap.decoder, add_found, &second->building);
+	second->heap.track.passed = explore_held;
+	second->heap.track.passed_ctx = &second->building;
+	second->beside = (struct lt_track_beside){
+		.track = &second->heap.track,
+		.ctx = &second->building,
+		.border = find_border(&heap->pymalloc),
+		.joined = join_second,
+	};
+	heap->track.beside = &second->beside;
+}
+
 /* ---- Flags of the collector ---- */
 
 static bool flag_permanent(void *ctx, lt_addr object, const struct lt_type *type)
@@ -380,9 +492,11 @@ static enum lt_status build(struct building *building, const lt_addr *roots, siz
 	lt_decoder_set_part(heap->decoder, add_found, building);
 	heap->track.passed = explore_held;
 	heap->track.passed_ctx = building;
+	begin_second(building);
 	enum lt_status status =
 		lt_heap_each_tracked(heap, add_tracked, restart, building, &tracked);
 	heap->track.passed = NULL;
+	end_second(building);
 	LT_TRY(status);
 	graph->proved = tracked.proved;
 	for (size_t i = 0; i < root_count; i++)

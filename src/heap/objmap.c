@@ -95,15 +95,14 @@ static unsigned bit_of(lt_addr address)
 	return (unsigned)(address & (LT_OBJMAP_CHUNK - 1)) / 8;
 }
 
-bool lt_objmap_add(struct lt_objmap *map, lt_addr address)
+/* The same, made when there is none. 0: no memory. */
+static uint32_t make_slot(struct lt_objmap *map, lt_addr address)
 {
-	if (address >> TOP_BITS != 0 || (address & 7) != 0)
-		return true;
 	uint32_t **leaf = &map->leaves[address >> LEAF_BITS];
 	if (*leaf == NULL) {
 		*leaf = calloc(LEAF_SLOTS, sizeof(**leaf));
 		if (*leaf == NULL)
-			return false;
+			return 0;
 	}
 	uint32_t *slot = &(*leaf)[address >> LT_OBJMAP_CHUNK_BITS & (LEAF_SLOTS - 1)];
 	if (*slot == 0) {
@@ -112,15 +111,25 @@ bool lt_objmap_add(struct lt_objmap *map, lt_addr address)
 		if (map->chunks.count >= UINT32_MAX - 1 ||
 		    !all_marks_reserve(&map->marks, map->chunks.count + 1) ||
 		    !chunks_push(&map->chunks, chunk) || !all_marks_push(&map->marks, marks))
-			return false;
+			return 0;
 		*slot = (uint32_t)map->chunks.count;
 	}
-	struct chunk *chunk = &map->chunks.data[*slot - 1];
+	return *slot;
+}
+
+bool lt_objmap_add(struct lt_objmap *map, lt_addr address)
+{
+	if (address >> TOP_BITS != 0 || (address & 7) != 0)
+		return true;
+	uint32_t slot = make_slot(map, address);
+	if (slot == 0)
+		return false;
+	struct chunk *chunk = &map->chunks.data[slot - 1];
 	unsigned bit = bit_of(address);
 	uint64_t mask = (uint64_t)1 << (bit % 64);
 	if ((chunk->known[bit / 64] & mask) == 0) {
 		chunk->known[bit / 64] |= mask;
-		map->marks.data[*slot - 1].bits[bit / 64] |= mask;
+		map->marks.data[slot - 1].bits[bit / 64] |= mask;
 		chunk->marked++;
 		map->found++;
 	}
@@ -185,6 +194,28 @@ void lt_objmap_remove(struct lt_objmap *map, lt_addr address)
 	(void)lt_objmap_unmark(map, address);
 	unsigned bit = bit_of(address);
 	map->chunks.data[slot - 1].known[bit / 64] &= ~((uint64_t)1 << (bit % 64));
+}
+
+bool lt_objmap_join(struct lt_objmap *map, const struct lt_objmap *other)
+{
+	for (size_t i = 0; i < other->chunks.count; i++) {
+		const struct chunk *from = &other->chunks.data[i];
+		uint32_t slot = make_slot(map, from->address);
+		if (slot == 0)
+			return false;
+		struct chunk *to = &map->chunks.data[slot - 1];
+		to->marked = 0;
+		for (unsigned word = 0; word < WORDS; word++) {
+			uint64_t *marks = &map->marks.data[slot - 1].bits[word];
+			uint64_t others = other->marks.data[i].bits[word];
+			uint64_t seen = (to->known[word] & ~*marks) | (from->known[word] & ~others);
+			map->found += lt_bits(from->known[word] & ~to->known[word]);
+			to->known[word] |= from->known[word];
+			*marks = (*marks | others) & ~seen;
+			to->marked += lt_bits(*marks);
+		}
+	}
+	return true;
 }
 
 bool lt_objmap_has(const struct lt_objmap *map, lt_addr address)

@@ -44,6 +44,11 @@ size_t lt_objmap_found(const struct lt_objmap *map);
 void lt_objmap_mark(struct lt_objmap *map, lt_addr address);
 
 void lt_objmap_remove(struct lt_objmap *map, lt_addr address);
+/*
+ * Before the numbering: adds the objects of another map. What has no mark in one of the two was looked at: it has none
+ * then. False: no memory.
+ */
+bool lt_objmap_join(struct lt_objmap *map, const struct lt_objmap *other);
 /* Takes the mark off the object, which stays one. False: it had none. */
 bool lt_objmap_unmark(struct lt_objmap *map, lt_addr address);
 bool lt_objmap_has(const struct lt_objmap *map, lt_addr address);

@@ -1,5 +1,7 @@
 #include "heap/track.h"
 
+#include "base/thread.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -46,6 +48,8 @@ struct scan {
 	uint64_t count, outside_count;
 	bool no_memory;
 	bool torn;
+	lt_addr from; /* of a second thread: its part of the arenas begins here */
+	enum lt_status status;
 	struct cached_type cache[TYPE_CACHE];
 };
 
@@ -219,20 +223,21 @@ static void pass(struct scan *scan, lt_addr start, lt_addr end)
 		scan->no_memory = true;
 }
 
-static enum lt_status scan_arenas(struct scan *scan)
+/* Those in [from, to). */
+static enum lt_status scan_arenas(struct scan *scan, lt_addr from, lt_addr to)
 {
 	const struct lt_track *track = scan->track;
 	const struct lt_pymalloc *pymalloc = track->pymalloc;
 	uint64_t step = LT_WINDOW_MAX & ~(pymalloc->pool_size - 1);
-	uint64_t done = 0, windows = 0;
+	uint64_t before = 0, windows = 0;
 	struct lt_pool_note unwanted, *notes = pymalloc->notes;
-	if (notes != NULL)
-		memset(notes, 0, pymalloc->bytes / pymalloc->pool_size * sizeof(*notes));
 	for (size_t i = 0; i < pymalloc->pools.count; i++) {
 		const struct lt_range *range = &pymalloc->pools.data[i];
+		lt_addr end = range->end < to ? range->end : to;
 		uint64_t size;
-		for (lt_addr at = range->start; at < range->end; at += size) {
-			size = range->end - at < step ? range->end - at : step;
+		for (lt_addr at = range->start > from ? range->start : from; at < end; at += size) {
+			size = end - at < step ? end - at : step;
+			uint64_t done = before + (at - range->start);
 			size_t got;
 			const unsigned char *bytes = lt_window_load(track->window, at, size, &got);
 			if (bytes == NULL)
@@ -252,11 +257,11 @@ static enum lt_status scan_arenas(struct scan *scan)
 			pass(scan, at, at + got);
 			if (scan->no_memory)
 				return lt_fail_memory(track->view.session);
-			done += size;
 			if (windows++ % PROGRESS_EACH == 0)
-				lt_progress(track->view.session, "reading the heap", done,
+				lt_progress(track->view.session, "reading the heap", done + size,
 					    pymalloc->bytes);
 		}
+		before += range->end - range->start;
 	}
 	return LT_OK;
 }
@@ -439,12 +444,101 @@ static bool link_head(void *ctx, lt_addr head)
 	return !scan->no_memory;
 }
 
+static struct scan *make_scan(const struct lt_track *track, lt_tracked_fn take_object, void *ctx)
+{
+	struct scan *scan = calloc(1, sizeof(*scan));
+	if (scan == NULL)
+		return NULL;
+	const struct lt_layout *layout = track->view.layout;
+	scan->track = track;
+	scan->take = take_object;
+	scan->ctx = ctx;
+	scan->next_mask = ~(uint64_t)lt_fact(layout, LT_FACT_gc_next_mask);
+	scan->prev_mask = ~(uint64_t)lt_fact(layout, LT_FACT_gc_prev_mask);
+	scan->collecting = (uint64_t)lt_fact(layout, LT_FACT_gc_prev_collecting);
+	/* 3.14 and later keep flags in the upper bytes of the word. */
+	scan->refcount_mask =
+		lt_fact(layout, LT_FACT_refcnt_bytes) == 8 ? UINT64_MAX : ((uint64_t)1 << 48) - 1;
+	scan->pages = &track->pymalloc->pages;
+	return scan;
+}
+
+static void destroy_scan(struct scan *scan)
+{
+	if (scan == NULL)
+		return;
+	lt_pageset_deinit(&scan->covered);
+	lt_map_deinit(&scan->heads);
+	lt_map_deinit(&scan->outside);
+	lt_ranges_deinit(&scan->pending);
+	free(scan);
+}
+
+static void *work(void *ctx)
+{
+	struct scan *scan = ctx;
+	scan->status = scan_arenas(scan, scan->from, UINT64_MAX);
+	return NULL;
+}
+
+static void add_sums(struct sums *to, const struct sums *from)
+{
+	to->plain += from->plain;
+	to->mixed += from->mixed;
+}
+
+/* What a second thread has found. */
+static enum lt_status take_over(struct scan *scan, const struct scan *other)
+{
+	if (other->status != LT_OK) {
+		LT_TRY(lt_track_check_gone(scan->track));
+		return lt_fail_memory(scan->track->view.session);
+	}
+	add_sums(&scan->nodes, &other->nodes);
+	add_sums(&scan->next, &other->next);
+	add_sums(&scan->prev, &other->prev);
+	scan->count += other->count;
+	scan->torn = scan->torn || other->torn;
+	for (size_t i = 0; i < other->outside.capacity; i++)
+		if (other->outside.slots[i].key != 0)
+			follow(scan, other->outside.slots[i].key);
+	return scan->no_memory ? lt_fail_memory(scan->track->view.session) : LT_OK;
+}
+
+/* By two threads, if there is a second one and it starts. */
+static enum lt_status scan_all_arenas(struct scan *scan)
+{
+	const struct lt_pymalloc *pymalloc = scan->track->pymalloc;
+	const struct lt_track_beside *beside = scan->track->beside;
+	struct scan *other = NULL;
+	pthread_t thread;
+	if (pymalloc->notes != NULL)
+		memset(pymalloc->notes, 0,
+		       pymalloc->bytes / pymalloc->pool_size * sizeof(*pymalloc->notes));
+	if (beside == NULL)
+		return scan_arenas(scan, 0, UINT64_MAX);
+	other = make_scan(beside->track, scan->take, beside->ctx);
+	if (other != NULL)
+		other->from = beside->border;
+	bool started = other != NULL && each_head(scan->track, note_head, other) &&
+		       lt_thread_start(&thread, work, other);
+	enum lt_status status = scan_arenas(scan, 0, started ? beside->border : UINT64_MAX);
+	if (started)
+		pthread_join(thread, NULL);
+	if (started && status == LT_OK)
+		status = take_over(scan, other);
+	destroy_scan(other);
+	if (status == LT_OK && !beside->joined(scan->ctx))
+		status = lt_fail_memory(scan->track->view.session);
+	return status;
+}
+
 static enum lt_status run_scan(struct scan *scan)
 {
 	const struct lt_track *track = scan->track;
 	if (!each_head(track, note_head, scan) || !each_head(track, link_head, scan))
 		return lt_fail_memory(track->view.session);
-	LT_TRY(scan_arenas(scan));
+	LT_TRY(scan_all_arenas(scan));
 	lt_window_clear(track->window, false);
 	struct sums nodes = scan->nodes, next = scan->next, prev = scan->prev;
 	bool many = false, torn = scan->torn;
@@ -465,20 +559,9 @@ static enum lt_status run_scan(struct scan *scan)
 enum lt_status lt_track_scan(const struct lt_track *track, lt_tracked_fn take_object, void *ctx,
 			     struct lt_tracked *ret_tracked)
 {
-	struct scan *scan = calloc(1, sizeof(*scan));
+	struct scan *scan = make_scan(track, take_object, ctx);
 	if (scan == NULL)
 		return lt_fail_memory(track->view.session);
-	const struct lt_layout *layout = track->view.layout;
-	scan->track = track;
-	scan->take = take_object;
-	scan->ctx = ctx;
-	scan->next_mask = ~(uint64_t)lt_fact(layout, LT_FACT_gc_next_mask);
-	scan->prev_mask = ~(uint64_t)lt_fact(layout, LT_FACT_gc_prev_mask);
-	scan->collecting = (uint64_t)lt_fact(layout, LT_FACT_gc_prev_collecting);
-	/* 3.14 and later keep flags in the upper bytes of the word. */
-	scan->refcount_mask =
-		lt_fact(layout, LT_FACT_refcnt_bytes) == 8 ? UINT64_MAX : ((uint64_t)1 << 48) - 1;
-	scan->pages = &track->pymalloc->pages;
 	enum lt_status status = run_scan(scan);
 	if (status == LT_OK) {
 		bool equal = memcmp(&scan->nodes, &scan->next, sizeof(scan->nodes)) == 0 &&
@@ -486,11 +569,7 @@ enum lt_status lt_track_scan(const struct lt_track *track, lt_tracked_fn take_ob
 		*ret_tracked = (struct lt_tracked){
 			.count = scan->count, .outside = scan->outside_count, .proved = equal};
 	}
-	lt_pageset_deinit(&scan->covered);
-	lt_map_deinit(&scan->heads);
-	lt_map_deinit(&scan->outside);
-	lt_ranges_deinit(&scan->pending);
-	free(scan);
+	destroy_scan(scan);
 	return status;
 }
 

@@ -14,6 +14,8 @@
 #include "heap/types.h"
 #include "heap/window.h"
 
+struct lt_track_beside;
+
 struct lt_track {
 	struct lt_view view; /* its memory is that of the window */
 	struct lt_window *window;
@@ -23,6 +25,19 @@ struct lt_track {
 	/* May be NULL. A scan calls it behind each window, while that and the one before are held. False: no memory. */
 	bool (*passed)(void *ctx, lt_addr start, lt_addr end);
 	void *passed_ctx;
+	const struct lt_track_beside *beside; /* of a scan; NULL: it has one thread only */
+};
+
+/* A second thread of a scan, which has the arenas from an address on. */
+struct lt_track_beside {
+	const struct lt_track *track; /* of its own: view, window, types, and `passed` */
+	void *ctx;                    /* what its objects are given to the function with */
+	lt_addr border;               /* where a pool may begin */
+	/*
+	 * With what the first thread's function gets, in that thread: both are through with the arenas, the second one has
+	 * ended, and all else is the first one's. False: no memory.
+	 */
+	bool (*joined)(void *ctx);
 };
 
 /*
@@ -40,7 +55,7 @@ struct lt_tracked {
 	bool proved;      /* the set was proved complete and without a stranger */
 };
 
-/* By scan. Objects in arenas come in address order. LT_E_GONE: the target ended. */
+/* By scan. Objects in arenas come in address order, in each thread. LT_E_GONE: the target ended. */
 LT_MUST_CHECK enum lt_status lt_track_scan(const struct lt_track *track, lt_tracked_fn take,
 					   void *ctx, struct lt_tracked *ret_tracked);
 

@@ -139,6 +139,51 @@ static void marks_are_taken_once(void **state)
 	lt_objmap_destroy(NULL);
 }
 
+/* As if one had found all of it; what either has looked at is not looked at again. */
+static void two_become_one(void **state)
+{
+	(void)state;
+	enum { COUNT = 3000, RANGE = 5 * LT_OBJMAP_CHUNK };
+	static const lt_addr base = 0x3fff8000; /* the end of a leaf is among them */
+	static uint8_t known[2][RANGE / 8], marked[2][RANGE / 8];
+	struct lt_objmap *maps[2] = {lt_objmap_create(), lt_objmap_create()};
+	assert_non_null(maps[0]);
+	assert_non_null(maps[1]);
+	for (unsigned i = 0; i < 2 * COUNT; i++) {
+		unsigned which = i % 2, word = (unsigned)(draw() % (RANGE / 8));
+		/* One has a chunk of its own, as has the other one. */
+		if (word / (LT_OBJMAP_CHUNK / 8) == 3 * which)
+			continue;
+		lt_addr address = base + (lt_addr)word * 8;
+		bool looked_at = draw() % 2 != 0;
+		if (known[which][word] == 0)
+			marked[which][word] = 1;
+		known[which][word] = 1;
+		assert_true(lt_objmap_add(maps[which], address));
+		if (looked_at) {
+			marked[which][word] = 0;
+			(void)lt_objmap_unmark(maps[which], address);
+		}
+	}
+	assert_true(lt_objmap_join(maps[0], maps[1]));
+	size_t count = 0;
+	for (unsigned word = 0; word < RANGE / 8; word++) {
+		bool first = known[0][word] != 0, second = known[1][word] != 0;
+		bool left = (first || second) && (!first || marked[0][word] != 0) &&
+			    (!second || marked[1][word] != 0);
+		lt_addr address = base + (lt_addr)word * 8;
+		assert_int_equal(lt_objmap_has(maps[0], address), first || second);
+		assert_int_equal(lt_objmap_unmark(maps[0], address), left);
+		count += first || second;
+	}
+	assert_int_equal(lt_objmap_found(maps[0]), count);
+	assert_int_equal(lt_objmap_marked_from(maps[0], 0), SIZE_MAX);
+	assert_true(lt_objmap_number(maps[0]));
+	assert_int_equal(lt_objmap_count(maps[0]), count);
+	lt_objmap_destroy(maps[0]);
+	lt_objmap_destroy(maps[1]);
+}
+
 static void marked_chunks_come_by_address(void **state)
 {
 	(void)state;
@@ -260,6 +305,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(numbers_follow_addresses),
 		cmocka_unit_test(marks_are_taken_once),
+		cmocka_unit_test(two_become_one),
 		cmocka_unit_test(marked_chunks_come_by_address),
 		cmocka_unit_test(pages_of_ranges),
 		cmocka_unit_test(numbers_of_words),

@@ -1,5 +1,6 @@
 /* Pools, tracked objects and the proof, on a heap made by hand in the layout of 3.12. */
 #include "heap/track.h"
+#include "target/ahead.h"
 #include "target/image.h"
 
 #include <setjmp.h>
@@ -33,6 +34,7 @@ struct world {
 	struct lt_track track;
 	lt_addr taken[OBJECTS * 4];
 	size_t taken_count;
+	unsigned joined;
 };
 
 static void put(struct world *world, lt_addr address, uint64_t value)
@@ -202,6 +204,75 @@ static void a_scan_goes_on_behind_what_is_gone(void **state)
 	assert_true(world->session.unreadable > 0);
 }
 
+static bool count_joined(void *ctx)
+{
+	((struct world *)ctx)->joined++;
+	return true;
+}
+
+static bool take_none(void *ctx, lt_addr start, lt_addr end)
+{
+	(void)ctx;
+	return start >= end;
+}
+
+/* What a thread of its own has of the arenas, from the border on, and the sums of both. */
+static void two_threads_find_the_same(void **state)
+{
+	struct world *world = *state;
+	struct world *other = calloc(1, sizeof(*other));
+	assert_non_null(other);
+	const lt_addr borders[] = {ARENA, ARENA + POOL, ARENA + (lt_addr)2 * POOL};
+	lt_ahead_create(world->image);
+	struct lt_memory *twin = lt_ahead_twin(world->image);
+	assert_non_null(twin);
+	struct lt_session session;
+	lt_session_init(&session);
+	struct lt_view view = world->view;
+	struct lt_track track = world->track;
+	view.session = &session;
+	assert_int_equal(lt_window_create(&session, twin, &track.window), LT_OK);
+	view.memory = lt_window_memory(track.window);
+	assert_int_equal(lt_types_create(&view, &track.types), LT_OK);
+	track.view = view;
+	struct lt_pool_note notes[2];
+	world->pymalloc.notes = notes;
+	for (size_t i = 0; i < 3; i++) {
+		struct lt_track_beside beside = {.track = &track,
+						 .ctx = other,
+						 .border = borders[i],
+						 .joined = count_joined};
+		struct lt_tracked tracked = {0};
+		world->taken_count = other->taken_count = world->joined = 0;
+		world->track.beside = &beside;
+		assert_int_equal(lt_track_scan(&world->track, take, world, &tracked), LT_OK);
+		assert_int_equal(tracked.count, OBJECTS / 2 - 1 + 1);
+		assert_int_equal(tracked.outside, 1);
+		assert_true(tracked.proved);
+		assert_int_equal(world->joined, 1);
+		assert_int_equal(world->taken_count, i == 0 ? 1 : tracked.count);
+		assert_int_equal(other->taken_count, i == 0 ? tracked.count - 1 : 0);
+		assert_int_equal(world->taken[world->taken_count - 1], OUTSIDE + 16);
+		assert_int_equal(notes[0].used, OBJECTS - 1);
+		assert_int_equal(notes[1].used, 0);
+	}
+	/* A second thread without memory ends the scan. */
+	struct lt_track_beside beside = {
+		.track = &track, .ctx = other, .border = ARENA, .joined = count_joined};
+	struct lt_tracked tracked = {0};
+	world->track.beside = &beside;
+	world->joined = 0;
+	track.passed = take_none;
+	assert_int_equal(lt_track_scan(&world->track, take, world, &tracked), LT_E_NO_MEMORY);
+	assert_int_equal(world->joined, 0);
+	world->pymalloc.notes = NULL;
+	lt_types_destroy(track.types);
+	lt_window_destroy(track.window);
+	lt_memory_close(twin);
+	lt_session_deinit(&session);
+	free(other);
+}
+
 static void a_missing_or_false_object_breaks_the_proof(void **state)
 {
 	struct world *world = *state;
@@ -332,6 +403,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_scan_finds_what_is_linked, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_scan_goes_on_behind_what_is_gone, set_up,
 						tear_down),
+		cmocka_unit_test_setup_teardown(two_threads_find_the_same, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_missing_or_false_object_breaks_the_proof, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(a_list_that_does_not_end_is_left, set_up,
