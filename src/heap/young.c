@@ -2,23 +2,28 @@
 
 #include "heap/decode.h"
 #include "layout/object.h"
+#include "target/cache.h"
 #include "target/live.h"
 
 #include <stdlib.h>
 
 enum {
-	LOOKS = 200,        /* objects at once */
-	PASSED_MOST = 2000, /* that may lie before these in the list */
+	LOOKS = 16, /* places of the list at once: what lies side by side is of one piece of work */
+	LOOKED_AT = 16,     /* objects from each place on */
+	OLD_PART = 4,       /* the oldest of so many parts of a list are looked at */
+	PASSED_MOST = 2000, /* objects that may lie before these in the list */
 	SIZE_MOST =
-		64
-		<< 10, /* bytes of an object that count, and up to which its references are followed */
+		8
+		<< 10, /* bytes of an object that count: one large one tells nothing of the others */
 	HEAD_OBJECT = 32, /* a PyGC_Head and an object's header */
+	CACHE_BYTES = 1 << 20,
 };
 
 struct lt_young {
 	/* Of its own: an object may go while it is looked at, which is no loss that anybody should be told. */
 	struct lt_session session;
-	struct lt_memory *memory;
+	struct lt_memory
+		*memory; /* a cache: a look has to be faster than the program's next collection */
 	struct lt_view view;
 	struct lt_types *types;
 	struct lt_decoder *decoder;
@@ -41,10 +46,16 @@ enum lt_status lt_young_open(const struct lt_view *view, struct lt_young **ret_y
 	young->view = *view;
 	young->view.session = &young->session;
 	young->random = 88172645463325252u;
-	enum lt_status status = lt_live_open(view->session, view->process->pid, &young->memory);
+	struct lt_memory *live = NULL;
+	enum lt_status status = lt_live_open(view->session, view->process->pid, &live);
 	if (status != LT_OK) {
 		lt_young_close(young);
 		return status;
+	}
+	if (lt_cache_create(&young->session, live, CACHE_BYTES, &young->memory) != LT_OK) {
+		lt_memory_close(live);
+		lt_young_close(young);
+		return lt_fail_memory(view->session);
 	}
 	young->view.memory = young->memory;
 	status = lt_types_create(&young->view, &young->types);
@@ -128,29 +139,25 @@ static uint64_t whole_size(struct lt_young *young, lt_addr object, lt_addr type_
 	return size < SIZE_MOST ? size : SIZE_MOST;
 }
 
-/* How many to pass over, evenly from none to all but those that are looked at. */
-static uint64_t passed_over(struct lt_young *young, int64_t count)
+static uint64_t random_below(struct lt_young *young, uint64_t end)
 {
-	uint64_t room = count > LOOKS ? (uint64_t)count - LOOKS : 0;
 	young->random ^= young->random << 13;
 	young->random ^= young->random >> 7;
 	young->random ^= young->random << 17;
-	return young->random % ((room < PASSED_MOST ? room : PASSED_MOST) + 1);
+	return young->random % end;
 }
 
-void lt_young_look(struct lt_young *young, lt_addr head, int64_t count,
-		   struct lt_young_sizes *sizes)
+/* Some objects from behind the first `before` of the list. */
+static void look(struct lt_young *young, lt_addr head, uint64_t before,
+		 struct lt_young_sizes *sizes)
 {
 	const struct lt_layout *layout = young->view.layout;
 	struct member member;
-	if (head == 0 || !lt_has(layout, LT_PyGC_Head__gc_next) ||
-	    lt_off(layout, LT_sizeof_PyGC_Head) + lt_off(layout, LT_sizeof_PyObject) >
-		    HEAD_OBJECT ||
-	    !read_member(young, head, &member))
+	lt_cache_clear(young->memory);
+	if (!read_member(young, head, &member))
 		return;
-	uint64_t before = passed_over(young, count);
 	lt_addr previous = head, at = member.next;
-	for (uint64_t i = 0; i < before + LOOKS; i++) {
+	for (uint64_t i = 0; i < before + LOOKED_AT; i++) {
 		/* The link back holds something else while a collection runs, and in an object that has left the list. */
 		if (at == head || at == 0 || !read_member(young, at, &member) ||
 		    member.previous != previous)
@@ -164,5 +171,19 @@ void lt_young_look(struct lt_young *young, lt_addr head, int64_t count,
 		previous = at;
 		at = member.next;
 	}
+}
+
+/* What a piece of work has in use for a moment was made last, and is at the end of the list: what waits is before it. */
+void lt_young_look(struct lt_young *young, lt_addr head, int64_t count,
+		   struct lt_young_sizes *sizes)
+{
+	const struct lt_layout *layout = young->view.layout;
+	if (head == 0 || count <= 0 || !lt_has(layout, LT_PyGC_Head__gc_next) ||
+	    lt_off(layout, LT_sizeof_PyGC_Head) + lt_off(layout, LT_sizeof_PyObject) > HEAD_OBJECT)
+		return;
+	uint64_t reach = (uint64_t)count / OLD_PART;
+	for (unsigned i = 0; i < LOOKS; i++)
+		look(young, head,
+		     random_below(young, (reach < PASSED_MOST ? reach : PASSED_MOST) + 1), sizes);
 	lt_session_clear(&young->session);
 }

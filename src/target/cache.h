@@ -1,6 +1,7 @@
 /*
  * cache.h: a bounded page cache over another memory, for scattered reads of a picture that does not
- * change (a frozen fork, a stopped process, an image). Never put it over a process that runs.
+ * change (a frozen fork, a stopped process, an image). Over a process that runs only for a look that is over within a millisecond,
+ * begins with lt_cache_clear() and doubts what it reads.
  *
  * Reads of LT_CACHE_BULK bytes and more go through. Misses that follow each other in ascending order
  * fetch ever more at once. A page that could not be read is remembered as such.

@@ -7,8 +7,12 @@ garbage that waits, at most: objects that units of work which are over left for 
 resident memory would measure the allocator's arenas, too. Times are wall-clock times, or, with
 --cpu (for a machine that has more to do), processor time of the thread.
 
-    bench_what_if.py [--cpu] [--cheap] [--python LABEL] [--only WORKLOAD] [--rounds N] [--scale X] [--keep DIRECTORY]
+    bench_what_if.py [--cpu] [--cheap] [--python LABEL] [--only WORKLOAD] [--rounds N] [--repeat N] [--scale X] [--keep DIRECTORY]
     bench_what_if.py --from DIRECTORY [--python LABEL] [--only WORKLOAD]
+
+Others on the machine take its caches, for parts of a second: one collection of 50,000 objects took 7 ms, and another of the same 50,000 took 65. So
+with --repeat N each setting runs N times, and what a collection takes is the least of what it took in those: the work is the same, object by object. The recorded setting does too, and what is compared
+is by how much times change.
 
 A machine is faster in one minute than in the next. So a round is a recording and, right after it, one run with each setting, and a cell is the
 median over the rounds of predicted to real. The last lines say in how many cells what was really run repeats itself that well, in each
@@ -39,42 +43,61 @@ WANTED = {"collections": (0.10, 2), "gc_time_ms": (0.20, 1), "pause_max_ms": (0.
 
 
 def garbage_waiting(head: dict, events: list[dict]) -> float:
-    """The most that waited when a collection came: what the units that were over had made, less what was collected by then."""
-    of_unit = (sum(e["collected"] for e in events) + head["left"]) / head["units"]
+    """The most that waited when a collection came: what the units that were over had made, by their sizes, less what was collected by then."""
+    of_work = (sum(e["collected"] for e in events) + head["left"]) / head["work"]
     collected = most = 0
-    for event in [*events, {"unit": head["units"], "collected": 0}]:
-        most = max(most, event["unit"] * of_unit - collected)
+    for event in [*events, {"work": head["work"], "collected": 0}]:
+        most = max(most, event["work"] * of_work - collected)
         collected += event["collected"]
     return most
 
 
-def read_log(path: Path, cpu: bool) -> dict:
-    """Figures of one run, from its own log."""
+def read_log(path: Path) -> tuple[dict, list[dict]]:
     lines = [json.loads(line) for line in path.read_text().splitlines()]
-    events = lines[1:]
-    took = [(e["cpu"] if cpu else e["end"] - e["start"]) / 1e6 for e in events]
-    garbage = garbage_waiting(lines[0], events)
+    return lines[0], lines[1:]
+
+
+def times(events: list[dict], cpu: bool) -> list[float]:
+    """ms of each collection."""
+    return [(e["cpu"] if cpu else e["end"] - e["start"]) / 1e6 for e in events]
+
+
+def least_times(runs: list[list[dict]], cpu: bool) -> list[float]:
+    """The same of the first run; of collections that other runs had too, the least."""
+    def generations(events: list[dict]) -> list[int]:
+        return [e["generation"] for e in events]
+    alike = [times(events, cpu) for events in runs if generations(events) == generations(runs[0])]
+    return [min(each) for each in zip(*alike)]
+
+
+def figures(logs: list[tuple[dict, list[dict]]], cpu: bool) -> dict:
+    """Of a run and its repetitions."""
+    head, events = logs[0]
+    took = least_times([of_run for _, of_run in logs], cpu)
+    garbage = garbage_waiting(head, events)
     return {"collections": len(events), "by_generation": [sum(e["generation"] == g for e in events) for g in range(3)],
             "ms_by_generation": [sum(ms for e, ms in zip(events, took) if e["generation"] == g) for g in range(3)],
             "gc_time_ms": sum(took), "pause_max_ms": max(took, default=0), "garbage": garbage,
-            "garbage_bytes": garbage * lines[0]["bytes"],
-            "seconds": (lines[0]["cpu"] if cpu else lines[0]["end"] - lines[0]["start"]) / 1e9}
+            "garbage_bytes": garbage * head["bytes"],
+            "alone_ms": [sum(times(of_run, cpu)) for _, of_run in logs],
+            "seconds": (head["cpu"] if cpu else head["end"] - head["start"]) / 1e9}
 
 
-def run_once(interpreter, workload: str, units: int, setting: str, cpu: bool, watch=None, keep: Path | None = None) -> dict:
+def run_once(interpreter, workload: str, units: int, setting: str, watch=None, keep: Path | None = None) -> tuple[tuple, dict | None]:
+    """Its log, and the model's figures when somebody watches."""
+    model = None
     with Target(interpreter, SERVICE, workload, str(units), setting, timeout=300) as target:
         log = target.directory / "collections"
         tool = watch(target.pid, log) if watch else None
         target.send(str(log))
         target.wait_ready()
-        figures = read_log(log, cpu)
         if tool is not None:
             out, _ = tool.communicate(timeout=120)
             assert tool.returncode == 0
             if keep:
                 shutil.copy(log, keep)
-            figures["model"] = json.loads(out.splitlines()[-1])
-    return figures
+            model = json.loads(out.splitlines()[-1])
+        return read_log(log), model
 
 
 def ratio(name: str, a: float, b: float) -> float:
@@ -96,14 +119,14 @@ def record(interpreter, workload: str, units: int, options, kept: Path | None) -
         assert tool.stdout.readline() == "ready\n"
         return tool
 
-    recorded = run_once(interpreter, workload, units, "usual", options.cpu, watch, kept and Path(f"{kept}.log"))
-    return recorded, recorded.pop("model")
+    log, model = run_once(interpreter, workload, units, "usual", watch, kept and Path(f"{kept}.log"))
+    return figures([log], options.cpu), model
 
 
 def model_again(kept: str, cpu: bool) -> tuple[dict, dict]:
     out = subprocess.run([TOOL, "--log", f"{kept}.log", "--cpu", str(int(cpu)), *settings_words(), "--from", f"{kept}.recording"],
                          check=True, stdout=subprocess.PIPE, text=True).stdout
-    return read_log(Path(f"{kept}.log"), cpu), json.loads(out.splitlines()[-1])
+    return figures([read_log(Path(f"{kept}.log"))], cpu), json.loads(out.splitlines()[-1])
 
 
 @dataclass
@@ -112,13 +135,22 @@ class Round:
     recorded: dict
     model: dict
     truths: list[dict]
+    usual: dict | None  # what the recorded settings took in repetitions without anybody watching; None: there were none
+
+    def slower(self) -> float:
+        """By so much the recording was slower than what truths are: it ran once, and they are the best of several."""
+        if self.usual is None or not self.usual["gc_time_ms"] > 0:
+            return 1
+        return self.recorded["gc_time_ms"] / self.usual["gc_time_ms"]
 
 
 def pair(name: str, one: Round, at: int) -> tuple[float, float]:
     """Predicted and real, of the setting at that place."""
     predicted, real = one.model["what_if"][at], one.truths[at]
     key = {"garbage": "garbage_peak", "garbage_bytes": "garbage_peak_bytes"}.get(name, name)
-    return sum(predicted["collections"]) if name == "collections" else predicted[key], real[name]
+    if name == "collections":
+        return sum(predicted[key]), real[name]
+    return predicted[key] / (one.slower() if name.endswith("_ms") else 1), real[name]
 
 
 class Table:
@@ -135,7 +167,7 @@ class Table:
         for one in rounds:
             recorded, itself = one.recorded, one.model["itself"]
             print(f"{name}: recorded {recorded['by_generation']} collections, {recorded['gc_time_ms']:.0f} ms of "
-                  f"{recorded['seconds']:.1f} s, worst {recorded['pause_max_ms']:.2f} ms, garbage {recorded['garbage']:.0f}; "
+                  f"{recorded['seconds']:.1f} s, worst {recorded['pause_max_ms']:.2f} ms, garbage {recorded['garbage']:.0f}, slower {one.slower():.2f}; "
                   f"replayed {itself['collections']}, {itself['gc_time_ms']:.0f} ms, "
                   f"{itself['pause_max_ms']:.2f} ms, {itself['garbage_peak']:.0f}")
             if self.verbose:
@@ -184,7 +216,7 @@ def again(options, table: Table) -> None:
         label, workload = path.stem.split("-")[:2]
         if (options.python or label) != label or workload not in (options.only or workload).split(","):
             continue
-        one = Round(*model_again(str(path.with_suffix("")), truth["cpu"]), truth["runs"])
+        one = Round(*model_again(str(path.with_suffix("")), truth["cpu"]), truth["runs"], truth["usual"])
         kept.setdefault(f"{label}-{workload}", []).append(one)
     for name, rounds in kept.items():
         table.workload(name, rounds)
@@ -197,6 +229,7 @@ def main() -> int:
     parser.add_argument("--python")
     parser.add_argument("--only")
     parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--repeat", type=int, default=1)
     parser.add_argument("--scale", type=float, default=1)
     parser.add_argument("--keep", type=Path)
     parser.add_argument("--from", type=Path, dest="kept")
@@ -222,10 +255,13 @@ def main() -> int:
         for number in range(options.rounds):
             kept = options.keep and options.keep / f"{chosen.label}-{workload}-{number + 1}"
             recorded, model = record(chosen, workload, units, options, kept)
-            truths = [run_once(chosen, workload, units, setting, options.cpu) for setting in SETTINGS]
+            wanted = SETTINGS if options.repeat == 1 else (*SETTINGS, "usual")
+            logs = [[run_once(chosen, workload, units, setting)[0] for setting in wanted] for _ in range(options.repeat)]
+            truths = [figures(list(of_setting), options.cpu) for of_setting in zip(*logs)]
+            usual = truths.pop() if options.repeat > 1 else None
             if kept:
-                Path(f"{kept}.truth").write_text(json.dumps({"cpu": options.cpu, "runs": truths}))
-            rounds.append(Round(recorded, model, truths))
+                Path(f"{kept}.truth").write_text(json.dumps({"cpu": options.cpu, "runs": truths, "usual": usual}))
+            rounds.append(Round(recorded, model, truths, usual))
         table.workload(workload, rounds)
     table.results()
     return 0

@@ -1,5 +1,6 @@
 """Five small services that do a fixed amount of work, for bench_what_if.py: web requests, parsing, a growing cache, objects
-of an ORM, asyncio.
+of an ORM, asyncio. No unit of work is as large as the one before: where all are alike, whether a collection falls on one line or
+on the next one is decided by one object in a thousand, and for all units at once.
 
 A sixth, shop, is as irregular as a request of a framework: it was not there when the model was made.
 
@@ -20,7 +21,7 @@ units = int(units)
 
 BASE = [{"id": i, "tags": [i]} for i in range(60000)]  # what a service has after its start
 events = array.array("q")
-done = 0
+done = 0  # sizes of the units that are over, in all
 STATE = {"begun": 0, "cpu": 0}
 
 
@@ -32,6 +33,10 @@ def note(phase, info, now=time.perf_counter_ns, cpu=time.thread_time_ns, count=g
     else:
         ended = now()
         events.extend((STATE["begun"], ended, cpu() - STATE["cpu"], info["generation"], info["collected"], STATE["count"], done))
+
+
+def size(i, least, most):
+    return least + (i * 2654435761 >> 16) % (most - least + 1)
 
 
 class Request:
@@ -52,7 +57,7 @@ sessions = {}
 
 def web(i):
     request = Request(i)
-    rows = [{"id": k, "price": [k, i], "labels": [[k], [i]]} for k in range(150)]
+    rows = [{"id": k, "price": [k, i], "labels": [[k], [i]]} for k in range(size(i, *SIZES["web"]))]
     request.response.parts = [[row["id"], row["price"]] for row in rows]
     text = json.dumps(rows[:20])
     if i % 4 == 0:
@@ -68,11 +73,12 @@ class Node:
             parent.children.append(self)
 
 
-DOCUMENT = json.dumps([{"id": i, "items": [[i, k] for k in range(4)], "of": {"a": [i]}} for i in range(120)])
+def make_document(entries):
+    return json.dumps([{"id": i, "items": [[i, k] for k in range(4)], "of": {"a": [i]}} for i in range(entries)])
 
 
 def parse(i):
-    document = json.loads(DOCUMENT)
+    document = json.loads(DOCUMENTS[size(i, *SIZES["parse"])])
     root = Node(None, "root")
     for entry in document:
         node = Node(root, entry["id"])
@@ -85,7 +91,7 @@ cache = {}
 
 
 def grow(i):
-    for k in range(40):
+    for k in range(size(i, *SIZES["cache"])):
         key = (i, k)
         row = [[key], {"value": [k]}]
         parts = [[k, j] for j in range(6)]
@@ -114,7 +120,7 @@ class Session:
 def orm(i):
     session = Session()
     owner = session.load((i, 0))
-    for k in range(1, 60):
+    for k in range(1, size(i, *SIZES["orm"])):
         entity = session.load((i, k))
         entity.owner = owner
         owner.related.append(entity)
@@ -147,7 +153,7 @@ def make_async():
 
     async def unit(i):
         queue.append(loop.create_task(call(i)))
-        got = await asyncio.gather(*(call(i + n) for n in range(24)))
+        got = await asyncio.gather(*(call(i + n) for n in range(8 * size(i, *SIZES["async"]))))
         if len(queue) > 30:
             await queue.pop(0)
         return len(got)
@@ -219,6 +225,9 @@ def shop(i):
     del page
 
 
+# Least and most: rows, entries, keys, entities, calls by eight.
+SIZES = {"web": (50, 250), "parse": (40, 200), "cache": (20, 60), "orm": (20, 100), "async": (2, 4), "shop": (1, 1)}
+DOCUMENTS = {n: make_document(n) for n in range(SIZES["parse"][0], SIZES["parse"][1] + 1)} if workload == "parse" else {}
 WORK = {"web": web, "parse": parse, "cache": grow, "orm": orm, "shop": shop}
 one = WORK[workload] if workload in WORK else make_async()
 
@@ -236,17 +245,18 @@ elif setting != "usual":
     gc.set_threshold(*map(int, setting.split(",")))
 time.sleep(0.1)  # for whoever samples: the recording begins here
 begun, begun_cpu = time.perf_counter_ns(), time.thread_time_ns()
-for done in range(units):
-    one(done)
+for unit in range(units):
+    one(unit)
+    done += size(unit, *SIZES[workload])
 ended, ended_cpu = time.perf_counter_ns(), time.thread_time_ns()
 gc.disable()
 gc.callbacks.remove(note)
 left = gc.collect()
 garbage_bytes = bytes_of_garbage()
 with open(log_path, "w") as log:
-    log.write(json.dumps({"start": begun, "end": ended, "cpu": ended_cpu - begun_cpu, "units": units, "left": left,
+    log.write(json.dumps({"start": begun, "end": ended, "cpu": ended_cpu - begun_cpu, "work": done, "left": left,
                           "bytes": garbage_bytes}) + "\n")
     for k in range(0, len(events), 7):
-        keys = ("start", "end", "cpu", "generation", "collected", "count", "unit")
+        keys = ("start", "end", "cpu", "generation", "collected", "count", "work")
         log.write(json.dumps(dict(zip(keys, events[k:k + 7]))) + "\n")
 ready()
