@@ -8,8 +8,8 @@
 #include <stdlib.h>
 
 enum {
-	LOOKS = 16, /* places of the list at once: what lies side by side is of one piece of work */
-	LOOKED_AT = 16,     /* objects from each place on */
+	LOOKS = 64, /* places of the list at once: what lies side by side is of one piece of work */
+	LOOKED_AT = 4,      /* objects from each place on */
 	OLD_PART = 4,       /* the oldest of so many parts of a list are looked at */
 	PASSED_MOST = 2000, /* objects that may lie before these in the list */
 	SIZE_MOST =
@@ -147,12 +147,15 @@ static uint64_t random_below(struct lt_young *young, uint64_t end)
 	return young->random % end;
 }
 
-/* Some objects from behind the first `before` of the list. */
+/* Some objects from behind the first `before` of the list: they count when they are still the same afterwards. */
 static void look(struct lt_young *young, lt_addr head, uint64_t before,
 		 struct lt_young_sizes *sizes)
 {
 	const struct lt_layout *layout = young->view.layout;
-	struct member member;
+	struct member member, seen[LOOKED_AT];
+	lt_addr places[LOOKED_AT];
+	uint64_t bytes[LOOKED_AT];
+	unsigned count = 0;
 	lt_cache_clear(young->memory);
 	if (!read_member(young, head, &member))
 		return;
@@ -163,13 +166,23 @@ static void look(struct lt_young *young, lt_addr head, uint64_t before,
 		    member.previous != previous)
 			break;
 		if (i >= before) {
-			uint64_t size = whole_size(young, at + lt_off(layout, LT_sizeof_PyGC_Head),
-						   member.type);
-			sizes->bytes += size;
-			sizes->objects += size > 0;
+			places[count] = at;
+			seen[count] = member;
+			bytes[count++] = whole_size(young, at + lt_off(layout, LT_sizeof_PyGC_Head),
+						    member.type);
 		}
 		previous = at;
 		at = member.next;
+	}
+	lt_cache_clear(young->memory);
+	for (unsigned i = 0; i < count; i++) {
+		if (!read_member(young, places[i], &member) || member.next != seen[i].next ||
+		    member.previous != seen[i].previous || member.type != seen[i].type)
+			return;
+	}
+	for (unsigned i = 0; i < count; i++) {
+		sizes->bytes += bytes[i];
+		sizes->objects += bytes[i] > 0;
 	}
 }
 
