@@ -12,7 +12,7 @@ resident memory would measure the allocator's arenas, too. Times are wall-clock 
 
 Others on the machine take its caches, for parts of a second: one collection of 50,000 objects took 7 ms, and another of the same 50,000 took 65. So
 with --repeat N each setting runs N times, and what a collection takes is the least of what it took in those: the work is the same, object by object. The recorded setting does too, and what is compared
-is by how much times change.
+is by how much times change. The worst pause is the median of those of the N runs: what is predicted is what such a moment makes of it.
 
 A machine is faster in one minute than in the next. So a round is a recording and, right after it, one run with each setting, and a cell is the
 median over the rounds of predicted to real. The last lines say in how many cells what was really run repeats itself that well, in each
@@ -77,7 +77,8 @@ def figures(logs: list[tuple[dict, list[dict]]], cpu: bool) -> dict:
     garbage = garbage_waiting(head, events)
     return {"collections": len(events), "by_generation": [sum(e["generation"] == g for e in events) for g in range(3)],
             "ms_by_generation": [sum(ms for e, ms in zip(events, took) if e["generation"] == g) for g in range(3)],
-            "gc_time_ms": sum(took), "pause_max_ms": max(took, default=0), "garbage": garbage,
+            "gc_time_ms": sum(took), "garbage": garbage,
+            "pause_max_ms": statistics.median(max(times(of_run, cpu), default=0) for _, of_run in logs),
             "garbage_bytes": garbage * head["bytes"],
             "alone_ms": [sum(times(of_run, cpu)) for _, of_run in logs],
             "seconds": (head["cpu"] if cpu else head["end"] - head["start"]) / 1e9}
@@ -150,7 +151,7 @@ def pair(name: str, one: Round, at: int) -> tuple[float, float]:
     key = {"garbage": "garbage_peak", "garbage_bytes": "garbage_peak_bytes"}.get(name, name)
     if name == "collections":
         return sum(predicted[key]), real[name]
-    return predicted[key] / (one.slower() if name.endswith("_ms") else 1), real[name]
+    return predicted[key] / (one.slower() if name == "gc_time_ms" else 1), real[name]
 
 
 class Table:
