@@ -183,6 +183,7 @@ void lt_decoder_destroy(struct lt_decoder *decoder)
 	for (size_t i = 0; i < LT_DECODE_KEYS_CACHED; i++)
 		free(decoder->shared[i].names);
 	lt_visits_deinit(&decoder->visits);
+	free(decoder->items);
 	free(decoder);
 }
 

@@ -102,8 +102,9 @@ typedef void (*lt_refs_part_fn)(void *ctx, struct lt_refs *refs);
 void lt_decoder_set_part(struct lt_decoder *decoder, lt_refs_part_fn take, void *ctx);
 
 /*
- * The same of an exact dict, list or tuple that lies in what is at hand of its memory, with its items: rows in which the
- * words are. All are owned; what is 0 or no address of an object is among them. Valid as long as the bytes are at hand.
+ * The same of an exact dict, list or tuple that lies in what is at hand of its memory, a dict with its items: rows in
+ * which the words are. All are owned; what is 0 or no address of an object is among them. Valid as long as the bytes are
+ * at hand, and until the next call.
  */
 struct lt_plain_refs {
 	const unsigned char *at;
@@ -113,7 +114,7 @@ struct lt_plain_refs {
 		value_at; /* in a row: of a dict, both are 0 where the entry is none; else the same word */
 };
 /* False: lt_decode_refs() can do it. */
-bool lt_decode_plain(const struct lt_decoder *decoder, lt_addr object, const struct lt_type *type,
+bool lt_decode_plain(struct lt_decoder *decoder, lt_addr object, const struct lt_type *type,
 		     struct lt_plain_refs *ret_refs);
 
 /* The words of a row, the value before the key. Returns their number: 0 of an entry that is none, 1 or 2. */

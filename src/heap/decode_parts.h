@@ -19,6 +19,7 @@ enum {
 	LT_DECODE_WORDS = 1024, /* words read at once from a table of the target */
 	LT_DECODE_BODY_MAX =
 		1024, /* bytes of a body that are kept; the rest is read when asked for */
+	LT_DECODE_ITEMS = 1 << 14,    /* of a list or tuple that lt_decode_plain() copies */
 	LT_DECODE_KEYS_CACHED = 1024, /* key tables of instances that are kept; a power of two */
 };
 
@@ -44,6 +45,7 @@ struct lt_decoder {
 	unsigned interpreter_count;
 	struct lt_shared_keys shared[LT_DECODE_KEYS_CACHED];
 	uint64_t words[LT_DECODE_WORDS];
+	uint64_t *items; /* LT_DECODE_ITEMS of lt_decode_plain(), NULL: not wanted so far; owned */
 	bool no_memory;
 };
 

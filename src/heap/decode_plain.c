@@ -4,6 +4,7 @@
  */
 #include "heap/decode_parts.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static uint64_t word_of(const unsigned char *body, const struct lt_layout *layout,
@@ -43,8 +44,25 @@ static bool dict(const struct lt_decoder *decoder, const unsigned char *body,
 	return refs->at != NULL;
 }
 
-static bool items(const struct lt_decoder *decoder, lt_addr at, int64_t count,
-		  struct lt_plain_refs *refs)
+/* Items that are not at hand: those of a long list are a block of the C allocator. NULL: not all can be read. */
+static const unsigned char *copy_items(struct lt_decoder *decoder, lt_addr at, uint64_t count)
+{
+	if (decoder->items == NULL)
+		decoder->items = malloc(LT_DECODE_ITEMS * sizeof(*decoder->items));
+	if (decoder->items == NULL)
+		return NULL;
+	/* As much at once as lt_body_add_items() reads: a cache keeps it. */
+	for (uint64_t done = 0; done < count; done += LT_DECODE_WORDS) {
+		size_t step = count - done < LT_DECODE_WORDS ? count - done : LT_DECODE_WORDS;
+		size_t size = step * sizeof(*decoder->items);
+		if (lt_memory_probe(decoder->view.memory, at + done * sizeof(*decoder->items),
+				    decoder->items + done, size) != size)
+			return NULL;
+	}
+	return (const unsigned char *)decoder->items;
+}
+
+static bool items(struct lt_decoder *decoder, lt_addr at, int64_t count, struct lt_plain_refs *refs)
 {
 	refs->count = count < 0 ? -(uint64_t)count : (uint64_t)count;
 	refs->stride = sizeof(uint64_t);
@@ -53,10 +71,12 @@ static bool items(const struct lt_decoder *decoder, lt_addr at, int64_t count,
 		refs->count <= LT_DECODE_COUNT_MAX
 			? lt_memory_at(decoder->view.memory, at, (size_t)refs->count * refs->stride)
 			: NULL;
+	if (refs->at == NULL && refs->count <= LT_DECODE_ITEMS)
+		refs->at = copy_items(decoder, at, refs->count);
 	return refs->at != NULL;
 }
 
-bool lt_decode_plain(const struct lt_decoder *decoder, lt_addr object, const struct lt_type *type,
+bool lt_decode_plain(struct lt_decoder *decoder, lt_addr object, const struct lt_type *type,
 		     struct lt_plain_refs *ret_refs)
 {
 	const struct lt_layout *layout = decoder->view.layout;

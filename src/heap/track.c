@@ -41,6 +41,7 @@ struct scan {
 	uint64_t refcount_mask;
 	struct lt_pageset covered;      /* pages whose tracked objects the scan itself finds */
 	const struct lt_pageset *pages; /* the arenas, or `covered` */
+	struct lt_range here; /* some of these: what is looked at, where most links lead */
 	struct sums nodes, next, prev;
 	struct lt_map heads;      /* list heads */
 	struct lt_map outside;    /* heads of objects outside `pages`, 1: seen, not yet taken */
@@ -133,7 +134,8 @@ static bool doubtful(const struct scan *scan, lt_addr head, const struct node *n
 /* Follows a link that leads out of the pages that are scanned. */
 static void follow(struct scan *scan, lt_addr address)
 {
-	if (lt_pageset_has(scan->pages, address) || lt_map_get(&scan->heads, address, NULL) ||
+	if (address - scan->here.start < scan->here.end - scan->here.start ||
+	    lt_pageset_has(scan->pages, address) || lt_map_get(&scan->heads, address, NULL) ||
 	    lt_map_get(&scan->outside, address, NULL))
 		return;
 	if (!lt_map_put(&scan->outside, address, 1) ||
@@ -235,6 +237,7 @@ static enum lt_status scan_arenas(struct scan *scan, lt_addr from, lt_addr to)
 		const struct lt_range *range = &pymalloc->pools.data[i];
 		lt_addr end = range->end < to ? range->end : to;
 		uint64_t size;
+		scan->here = *range;
 		for (lt_addr at = range->start > from ? range->start : from; at < end; at += size) {
 			size = end - at < step ? end - at : step;
 			uint64_t done = before + (at - range->start);
