@@ -10,6 +10,7 @@
 enum {
 	LOOKS = 64, /* places of the list at once: what lies side by side is of one piece of work */
 	LOOKED_AT = 4,      /* objects from each place on */
+	HELD_LEAST = 4,     /* one of so many places has to hold still */
 	OLD_PART = 4,       /* the oldest of so many parts of a list are looked at */
 	PASSED_MOST = 2000, /* objects that may lie before these in the list */
 	SIZE_MOST =
@@ -147,8 +148,8 @@ static uint64_t random_below(struct lt_young *young, uint64_t end)
 	return young->random % end;
 }
 
-/* Some objects from behind the first `before` of the list: they count when they are still the same afterwards. */
-static void look(struct lt_young *young, lt_addr head, uint64_t before,
+/* Some objects from behind the first `before` of the list; false: they are not the same afterwards, and do not count. */
+static bool look(struct lt_young *young, lt_addr head, uint64_t before,
 		 struct lt_young_sizes *sizes)
 {
 	const struct lt_layout *layout = young->view.layout;
@@ -158,13 +159,12 @@ static void look(struct lt_young *young, lt_addr head, uint64_t before,
 	unsigned count = 0;
 	lt_cache_clear(young->memory);
 	if (!read_member(young, head, &member))
-		return;
+		return false;
 	lt_addr previous = head, at = member.next;
-	for (uint64_t i = 0; i < before + LOOKED_AT; i++) {
+	for (uint64_t i = 0; i < before + LOOKED_AT && at != head; i++) {
 		/* The link back holds something else while a collection runs, and in an object that has left the list. */
-		if (at == head || at == 0 || !read_member(young, at, &member) ||
-		    member.previous != previous)
-			break;
+		if (at == 0 || !read_member(young, at, &member) || member.previous != previous)
+			return false;
 		if (i >= before) {
 			places[count] = at;
 			seen[count] = member;
@@ -178,12 +178,13 @@ static void look(struct lt_young *young, lt_addr head, uint64_t before,
 	for (unsigned i = 0; i < count; i++) {
 		if (!read_member(young, places[i], &member) || member.next != seen[i].next ||
 		    member.previous != seen[i].previous || member.type != seen[i].type)
-			return;
+			return false;
 	}
 	for (unsigned i = 0; i < count; i++) {
 		sizes->bytes += bytes[i];
 		sizes->objects += bytes[i] > 0;
 	}
+	return true;
 }
 
 /* What a piece of work has in use for a moment was made last, and is at the end of the list: what waits is before it. */
@@ -195,8 +196,16 @@ void lt_young_look(struct lt_young *young, lt_addr head, int64_t count,
 	    lt_off(layout, LT_sizeof_PyGC_Head) + lt_off(layout, LT_sizeof_PyObject) > HEAD_OBJECT)
 		return;
 	uint64_t reach = (uint64_t)count / OLD_PART;
+	struct lt_young_sizes found = {0};
+	unsigned held = 0;
 	for (unsigned i = 0; i < LOOKS; i++)
-		look(young, head,
-		     random_below(young, (reach < PASSED_MOST ? reach : PASSED_MOST) + 1), sizes);
+		held += look(young, head,
+			     random_below(young, (reach < PASSED_MOST ? reach : PASSED_MOST) + 1),
+			     &found);
+	/* Where the list changes all the time, those few that did not are not like the others. */
+	if (held >= LOOKS / HELD_LEAST) {
+		sizes->bytes += found.bytes;
+		sizes->objects += found.objects;
+	}
 	lt_session_clear(&young->session);
 }

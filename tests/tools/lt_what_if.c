@@ -239,11 +239,12 @@ static enum lt_status sample(const struct lt_view *view, struct lt_young *young,
 		.at_ns = lt_now_ns(), .tracked = -1, .state = interpreters.data[0].gc};
 	lt_interpreters_deinit(&interpreters);
 	const struct lt_gc_generation *youngest = &one.state.generations[0];
-	/* What the service left at its start is not of the recording. */
-	bool at_work = recording->samples.count > 0 &&
-		       recording->samples.data[0].state.generations[0].collections !=
-			       youngest->collections;
-	if (at_work && recording->samples.count % YOUNG_EACH == 0)
+	/* What the service has at its start and at its end is not of the recording. */
+	size_t count = recording->samples.count;
+	bool at_work =
+		count > 0 && recording->samples.data[count - 1].state.generations[0].collections !=
+				     youngest->collections;
+	if (at_work && count % YOUNG_EACH == 0)
 		lt_young_look(young, youngest->head, youngest->count, &recording->young);
 	return lt_gc_samples_push(&recording->samples, one) ? LT_OK : lt_fail_memory(view->session);
 }
