@@ -711,6 +711,11 @@ bool lt_decode_refs(struct lt_decoder *decoder, lt_addr object, const struct lt_
 	return body.whole;
 }
 
+bool lt_decoder_lacks_memory(const struct lt_decoder *decoder)
+{
+	return decoder->no_memory;
+}
+
 bool lt_decode_is_conservative(const struct lt_type *type)
 {
 	return type->kind == LT_KIND_OPAQUE;

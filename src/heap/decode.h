@@ -92,6 +92,9 @@ bool lt_decode_size(struct lt_decoder *decoder, lt_addr object, const struct lt_
 bool lt_decode_refs(struct lt_decoder *decoder, lt_addr object, const struct lt_type *type,
 		    struct lt_refs *refs);
 
+/* True from there on when a reference was left out for want of memory: what was decoded is not whole. */
+bool lt_decoder_lacks_memory(const struct lt_decoder *decoder);
+
 /*
  * A list, tuple, dict or set may have millions of references. With `take` set, lt_decode_refs() gives them
  * away in parts: whenever LT_REFS_PART of one object have piled up, `take` uses them up and empties the

@@ -89,6 +89,8 @@ enum lt_status lt_heap_each_tracked(struct lt_heap *heap, lt_tracked_fn take,
 	struct lt_tracked scanned = {0}, walked = {0};
 	uint64_t before = track->view.session->unreadable;
 	LT_TRY(lt_track_scan(track, take, ctx, &scanned));
+	if (lt_types_lack_memory(heap->types))
+		return lt_fail_memory(track->view.session);
 	if (scanned.proved) {
 		*ret_tracked = scanned;
 		return LT_OK;

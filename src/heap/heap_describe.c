@@ -402,7 +402,7 @@ static enum lt_status describe_part(struct part *part)
 			return LT_OK;
 	}
 	lt_window_clear(part->heap.window, false);
-	return LT_OK;
+	return lt_decoder_lacks_memory(part->heap.decoder) ? lt_fail_memory(session) : LT_OK;
 }
 
 static void *work(void *ctx)

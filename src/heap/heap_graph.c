@@ -411,7 +411,9 @@ static bool join_second(void *ctx)
 {
 	struct building *building = ctx;
 	struct second *second = building->second;
-	bool joined = lt_objmap_join(building->objects, second->building.objects);
+	bool joined = lt_objmap_join(building->objects, second->building.objects) &&
+		      !lt_types_lack_memory(second->heap.types) &&
+		      !lt_decoder_lacks_memory(second->heap.decoder);
 	for (uint32_t i = 0; i < lt_types_count(second->heap.types); i++)
 		(void)lt_types_get(building->heap->types,
 				   lt_types_at(second->heap.types, i)->address);
@@ -503,7 +505,8 @@ static enum lt_status build(struct building *building, const lt_addr *roots, siz
 		if (roots[i] != 0 && !lt_objmap_add(building->objects, roots[i]))
 			return lt_fail_memory(session);
 	LT_TRY(explore_all(building));
-	if (!lt_objmap_number(building->objects))
+	if (lt_types_lack_memory(heap->types) || lt_decoder_lacks_memory(heap->decoder) ||
+	    !lt_objmap_number(building->objects))
 		return lt_fail_memory(session);
 	size_t nodes = lt_objmap_count(building->objects);
 	if (!lt_rooms_end(LT_TAKE(building->rooms), nodes, graph))

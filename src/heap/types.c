@@ -33,6 +33,7 @@ struct lt_types {
 	lt_addr metatype;              /* found to be one last */
 	const struct lt_types *master; /* of a reader: who has the types */
 	bool missed;                   /* by a reader */
+	bool no_memory;                /* for one that was read */
 	const struct lt_type *recent[RECENT];
 };
 
@@ -44,6 +45,11 @@ enum lt_status lt_types_create_reader(const struct lt_types *types, struct lt_ty
 	reader->master = types;
 	*ret_reader = reader;
 	return LT_OK;
+}
+
+bool lt_types_lack_memory(const struct lt_types *types)
+{
+	return types->no_memory;
 }
 
 bool lt_types_missed(const struct lt_types *types)
@@ -185,6 +191,7 @@ static bool read_str(struct lt_types *types, lt_addr address, char *text, lt_add
 static const char *keep(struct lt_types *types, const char *text)
 {
 	const char *copy = lt_arena_copy(&types->arena, text, strlen(text));
+	types->no_memory = types->no_memory || copy == NULL;
 	return copy != NULL ? copy : "";
 }
 
@@ -418,8 +425,10 @@ static const struct lt_type *keep_type(struct lt_types *types, const struct lt_t
 {
 	struct lt_type *kept = lt_arena_alloc(&types->arena, sizeof(*kept));
 	if (kept == NULL || !type_pointers_reserve(&types->types, types->types.count + 1) ||
-	    !lt_map_put(&types->index, type->address, types->types.count))
+	    !lt_map_put(&types->index, type->address, types->types.count)) {
+		types->no_memory = true;
 		return NULL;
+	}
 	*kept = *type;
 	kept->index = (uint32_t)types->types.count;
 	types->types.data[types->types.count++] = kept;
@@ -454,9 +463,11 @@ static const struct lt_type *get(struct lt_types *types, lt_addr address, int de
 		lt_map_deinit(&types->refused);
 	/* Refused until it is read: so a cycle of bases ends. */
 	struct lt_type found = {0};
-	if (!lt_map_put(&types->refused, address, 1) || !read_type(types, address, depth, &found))
+	if (!lt_map_put(&types->refused, address, 1)) {
+		types->no_memory = true;
 		return NULL;
-	return keep_type(types, &found);
+	}
+	return read_type(types, address, depth, &found) ? keep_type(types, &found) : NULL;
 }
 
 const struct lt_type *lt_types_get(struct lt_types *types, lt_addr address)

@@ -70,6 +70,9 @@ bool lt_types_add(struct lt_types *types, const struct lt_type *type);
 const struct lt_type *lt_types_at(const struct lt_types *types, uint32_t index);
 uint32_t lt_types_count(const struct lt_types *types);
 
+/* True from there on when one was left out for want of memory: what was found with these types is not whole. */
+bool lt_types_lack_memory(const struct lt_types *types);
+
 /*
  * The same types for a thread of its own, as long as nobody adds to `types`: they are looked up only. What is not there
  * is NULL, and then lt_types_missed() is true from there on.

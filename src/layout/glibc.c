@@ -142,7 +142,7 @@ struct data {
 
 /* The writable data of a file with the bss behind it. */
 static bool read_data(const struct lt_process *process, struct lt_memory *memory, const char *path,
-		      struct data *ret_data)
+		      struct data *ret_data, bool *no_memory)
 {
 	const struct lt_mappings *mappings = &process->mappings;
 	for (size_t i = 0; i < mappings->count; i++) {
@@ -156,8 +156,10 @@ static bool read_data(const struct lt_process *process, struct lt_memory *memory
 		size_t size =
 			end - mapping->start < DATA_MAX ? (size_t)(end - mapping->start) : DATA_MAX;
 		unsigned char *bytes = malloc(size);
-		if (bytes == NULL)
+		if (bytes == NULL) {
+			*no_memory = true;
 			return false;
+		}
 		*ret_data = (struct data){bytes, mapping->start,
 					  lt_memory_probe(memory, mapping->start, bytes, size)};
 		return true;
@@ -210,7 +212,8 @@ static bool release_in(const char *bytes, size_t length, uint32_t *ret_major, ui
 
 /* In the memory, not in the file, which an upgrade may have replaced. */
 static bool read_release(const struct lt_process *process, struct lt_memory *memory,
-			 const char *path, uint32_t *ret_major, uint32_t *ret_minor)
+			 const char *path, uint32_t *ret_major, uint32_t *ret_minor,
+			 bool *no_memory)
 {
 	for (int code = 0; code < 2; code++)
 		for (size_t i = 0; i < process->mappings.count; i++) {
@@ -220,8 +223,10 @@ static bool read_release(const struct lt_process *process, struct lt_memory *mem
 				continue;
 			uint64_t size = mapping->end - mapping->start;
 			LT_FREE char *bytes = malloc(size < RODATA_MAX ? (size_t)size : RODATA_MAX);
-			if (bytes == NULL)
+			if (bytes == NULL) {
+				*no_memory = true;
 				return false;
+			}
 			size_t got = lt_memory_probe(memory, mapping->start, bytes,
 						     size < RODATA_MAX ? (size_t)size : RODATA_MAX);
 			if (release_in(bytes, got, ret_major, ret_minor))
@@ -259,14 +264,15 @@ static bool find_with(const struct lt_process *process, struct lt_memory *memory
 
 /* The layout of the release first. Where that does not fit, or nothing says which it is: the newest one that does. */
 static bool find_in_file(const struct lt_process *process, struct lt_memory *memory,
-			 const char *path, const struct lt_elf *elf, struct lt_glibc *glibc)
+			 const char *path, const struct lt_elf *elf, struct lt_glibc *glibc,
+			 bool *no_memory)
 {
 	uint32_t major = 0, minor = 0;
-	bool known = read_release(process, memory, path, &major, &minor);
+	bool known = read_release(process, memory, path, &major, &minor, no_memory);
 	const struct lt_glibc_layout *own = lt_glibc_layout(major, minor);
 	struct data data = {0};
 	struct lt_glibc tried = {0};
-	if (!read_data(process, memory, path, &data))
+	if (!read_data(process, memory, path, &data, no_memory))
 		return false;
 	if (own != NULL)
 		(void)!find_with(process, memory, own, &data, elf, glibc);
@@ -304,14 +310,16 @@ enum lt_status lt_glibc_find(struct lt_session *session, const struct lt_process
 		return status;
 	if (status != LT_OK)
 		lt_session_clear(session);
-	if (!find_in_file(process, memory, path, elf, &glibc)) {
+	bool no_memory = false;
+	if (!find_in_file(process, memory, path, elf, &glibc, &no_memory)) {
 		uint32_t major = 0, minor = 0;
 		glibc = (struct lt_glibc){0};
-		if (read_release(process, memory, path, &major, &minor))
+		if (read_release(process, memory, path, &major, &minor, &no_memory))
 			glibc.layout = lt_glibc_layout(major, minor);
 	}
 	glibc.path = path;
 	lt_elf_close(elf);
 	*ret_glibc = glibc;
-	return LT_OK;
+	/* Without it this release would be taken for another one, or for none. */
+	return no_memory ? lt_fail_memory(session) : LT_OK;
 }

@@ -285,6 +285,8 @@ static enum lt_status interrupt_new(struct lt_session *session, struct lt_tracer
 	char path[64];
 	snprintf(path, sizeof(path), "/proc/%d/task", (int)tracer->pid);
 	DIR *directory = opendir(path);
+	if (directory == NULL && errno == ENOMEM)
+		return lt_fail_memory(session);
 	if (directory == NULL)
 		return lt_fail(session, LT_E_GONE, "process %d ended", (int)tracer->pid);
 	enum lt_status status = LT_OK;

@@ -158,7 +158,7 @@ const struct lt_smap *lt_smaps_find(const struct lt_smaps *smaps, lt_addr addr)
  */
 static bool scan_pages(int fd, lt_addr start, lt_addr end, uint64_t page_size, uint64_t *bits)
 {
-	enum { REGIONS = 1024, IS_PRESENT = 1 << 3, IS_ZERO = 1 << 5 };
+	enum { REGIONS = 512, IS_PRESENT = 1 << 3, IS_ZERO = 1 << 5 };
 	struct region {
 		uint64_t start, end, categories;
 	};
@@ -174,9 +174,7 @@ static bool scan_pages(int fd, lt_addr start, lt_addr end, uint64_t page_size, u
 		.category_mask = IS_PRESENT | IS_ZERO,
 		.return_mask = IS_PRESENT,
 	};
-	LT_FREE struct region *regions = malloc(REGIONS * sizeof(*regions));
-	if (regions == NULL)
-		return false;
+	struct region regions[REGIONS];
 	scan.vec = (uint64_t)(uintptr_t)regions;
 	while (scan.walk_end < end) {
 		scan.start = scan.walk_end;
@@ -201,26 +199,26 @@ static bool scan_pages(int fd, lt_addr start, lt_addr end, uint64_t page_size, u
 static bool read_pages(int fd, uint64_t first, uint64_t pages, uint64_t mask, uint64_t wanted,
 		       uint64_t *bits)
 {
-	enum { BATCH = 8192 };
-	LT_FREE uint64_t *entries = malloc(BATCH * sizeof(*entries));
+	enum { BATCH = 2048 };
+	uint64_t entries[BATCH];
 	memset(bits, 0, (pages + 63) / 64 * sizeof(*bits));
-	for (uint64_t done = 0; entries != NULL && done < pages;) {
+	for (uint64_t done = 0; done < pages;) {
 		size_t want = pages - done < BATCH ? (size_t)(pages - done) : BATCH;
-		ssize_t got = pread(fd, entries, want * sizeof(*entries),
-				    (off_t)((first + done) * sizeof(*entries)));
+		ssize_t got = pread(fd, entries, want * sizeof(entries[0]),
+				    (off_t)((first + done) * sizeof(entries[0])));
 		if (got < 0 && errno == EINTR)
 			continue;
-		if (got < (ssize_t)sizeof(*entries)) {
+		if (got < (ssize_t)sizeof(entries[0])) {
 			memset(bits, 0, (pages + 63) / 64 * sizeof(*bits));
 			return false;
 		}
-		size_t count = (size_t)got / sizeof(*entries);
+		size_t count = (size_t)got / sizeof(entries[0]);
 		for (size_t i = 0; i < count; i++)
 			if ((entries[i] & mask) == wanted)
 				bits[(done + i) / 64] |= (uint64_t)1 << ((done + i) % 64);
 		done += count;
 	}
-	return entries != NULL;
+	return true;
 }
 
 static const uint64_t PRESENT = (uint64_t)1 << 63, EXCLUSIVE = (uint64_t)1 << 56;

@@ -5,6 +5,7 @@
 
 #include <ctype.h>
 #include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -35,7 +36,7 @@ enum lt_status lt_stacks_read(struct lt_session *session, const struct lt_proces
 	snprintf(path, sizeof(path), "/proc/%d/task", (int)process->pid);
 	DIR *directory = opendir(path);
 	const struct dirent *entry;
-	bool memory = true;
+	bool memory = directory != NULL || errno != ENOMEM;
 	while (directory != NULL && memory && stacks.count < THREADS_MAX &&
 	       (entry = readdir(directory)) != NULL) {
 		if (!isdigit((unsigned char)entry->d_name[0]))
