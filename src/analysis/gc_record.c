@@ -29,8 +29,9 @@ struct recorder {
 	struct lt_python *python;
 	struct lt_view view;
 	struct lt_watch *watch;
-	struct lt_watch_path *path; /* NULL: none */
-	struct lt_young *young;     /* the same */
+	struct lt_watch_path *path;        /* NULL: none */
+	struct lt_young *young;            /* the same */
+	struct lt_gc_generation looked_at; /* by it */
 	struct lt_gc_stacks *stacks;
 	struct lt_gc_signals *signals;
 	struct lt_watch_events batch;
@@ -191,13 +192,22 @@ static bool take_sample(struct recorder *recorder, struct lt_gc_sample *sample)
 	return true;
 }
 
+/* A list that is as it was at the last look has been looked at. */
+static void look_at_young(struct recorder *recorder, const struct lt_gc_generation *youngest)
+{
+	struct lt_gc_generation *looked_at = &recorder->looked_at;
+	if (recorder->young == NULL || (looked_at->count == youngest->count &&
+					looked_at->collections == youngest->collections))
+		return;
+	*looked_at = *youngest;
+	lt_young_look(recorder->young, youngest->head, youngest->count, &recorder->recording.young);
+}
+
 static enum lt_status hand_on(struct recorder *recorder, const struct lt_gc_sample *now, bool edge)
 {
 	struct lt_gc_recording *recording = &recorder->recording;
 	recording->end_ns = now->at_ns;
-	if (recorder->young != NULL)
-		lt_young_look(recorder->young, now->state.generations[0].head,
-			      now->state.generations[0].count, &recording->young);
+	look_at_young(recorder, &now->state.generations[0]);
 	for (size_t i = 0; i < recorder->options->sink_count; i++) {
 		const struct lt_gc_sink *sink = &recorder->options->sinks[i];
 		if (sink->sample != NULL)

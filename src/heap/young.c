@@ -8,14 +8,14 @@
 #include <stdlib.h>
 
 enum {
-	LOOKS = 64, /* places of the list at once: what lies side by side is of one piece of work */
-	LOOKED_AT = 4,      /* objects from each place on */
+	LOOKS = 48, /* at once, each at another place: what lies side by side is of one piece of work */
+	LOOKS_NS = 4000000, /* these together take no longer */
+	LOOKED_AT = 8,      /* objects from each place on */
 	HELD_LEAST = 4,     /* one of so many places has to hold still */
 	OLD_PART = 4,       /* the oldest of so many parts of a list are looked at */
 	PASSED_MOST = 2000, /* objects that may lie before these in the list */
 	SIZE_MOST =
-		8
-		<< 10, /* bytes of an object that count: one large one tells nothing of the others */
+		8192, /* bytes of an object that count: a large one tells nothing of the others */
 	HEAD_OBJECT = 32, /* a PyGC_Head and an object's header */
 	CACHE_BYTES = 1 << 20,
 };
@@ -195,15 +195,17 @@ void lt_young_look(struct lt_young *young, lt_addr head, int64_t count,
 	if (head == 0 || count <= 0 || !lt_has(layout, LT_PyGC_Head__gc_next) ||
 	    lt_off(layout, LT_sizeof_PyGC_Head) + lt_off(layout, LT_sizeof_PyObject) > HEAD_OBJECT)
 		return;
-	uint64_t reach = (uint64_t)count / OLD_PART;
+	uint64_t reach = (uint64_t)count / OLD_PART, start = lt_now_ns();
+	/* Of a short list no object is looked at again and again. */
+	unsigned most = reach / LOOKED_AT < LOOKS ? (unsigned)(reach / LOOKED_AT) : LOOKS;
 	struct lt_young_sizes found = {0};
-	unsigned held = 0;
-	for (unsigned i = 0; i < LOOKS; i++)
+	unsigned looks = 0, held = 0;
+	for (; looks < most && lt_now_ns() - start < LOOKS_NS; looks++)
 		held += look(young, head,
 			     random_below(young, (reach < PASSED_MOST ? reach : PASSED_MOST) + 1),
 			     &found);
-	/* Where the list changes all the time, those few that did not are not like the others. */
-	if (held >= LOOKS / HELD_LEAST) {
+	/* Where the list changes all the time, those few places that did not are not like the others. */
+	if (looks > 0 && held >= looks / HELD_LEAST) {
 		sizes->bytes += found.bytes;
 		sizes->objects += found.objects;
 	}

@@ -21,8 +21,8 @@ LT_MUST_CHECK enum lt_status lt_young_open(const struct lt_view *view, struct lt
 void lt_young_close(struct lt_young *young);
 
 /*
- * Looks at some 250 objects at random places of the oldest quarter of the list and adds them: fewer where the program changes the list
- * meanwhile, or a collection runs. `head`, `count`: struct lt_gc_generation of the youngest.
+ * Looks at some 400 objects at random places of the oldest quarter of the list and adds them: fewer where the program changes the list
+ * meanwhile, a collection runs, or it would take longer than 4 ms. `head`, `count`: struct lt_gc_generation of the youngest.
  */
 void lt_young_look(struct lt_young *young, lt_addr head, int64_t count,
 		   struct lt_young_sizes *sizes);
