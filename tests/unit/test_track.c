@@ -269,6 +269,8 @@ static void two_threads_find_the_same(void **state)
 	lt_types_destroy(track.types);
 	lt_window_destroy(track.window);
 	lt_memory_close(twin);
+	lt_ahead_destroy(world->image->ahead);
+	world->image->ahead = NULL;
 	lt_session_deinit(&session);
 	free(other);
 }
