@@ -105,7 +105,6 @@ def descriptors_of(target):
     return sorted(path for path in found if not path.endswith("/ready"))
 
 
-@pytest.mark.three_interpreters("what stays is the kernel's", every={"end": ("killed",)})
 @pytest.mark.parametrize("end", ["killed", "ended"])
 def test_nothing_stays(interpreter, end):
     def run(way):

@@ -333,7 +333,6 @@ class Striker:
             (self.folder / name).unlink()
 
 
-@pytest.mark.three_interpreters("signals and files are lowtide's own")
 def test_ended_at_any_moment(interpreter, lowtide, tmp_path):
     seed = int(os.environ.get("LOWTIDE_HARM_SEED") or int.from_bytes(os.urandom(4), "little"))
     print(f"LOWTIDE_HARM_SEED={seed}")
