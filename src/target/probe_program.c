@@ -194,11 +194,11 @@ static void write_copy(struct writer *writer, const struct lt_probe_step *step, 
 static void write_find(struct writer *writer, const struct lt_probe_find *find,
 		       const struct lt_probe_step *step)
 {
-	struct label none = {0}, found = {0};
+	struct label none = {0}, own = {0}, found = {0};
 	load(writer, NODE, RECORD, slot_at(step->from));
 	number(writer, HELD, 0);
 	for (int i = 0; i < LT_PROBE_NODES; i++) {
-		struct label next = {0};
+		struct label next = {0}, take = {0};
 		jump_if(writer, BPF_JEQ, NODE, 0, &none);
 		read_word(writer, NODE, find->via);
 		load(writer, HOLDER, BPF_REG_10, STACK_WORD);
@@ -209,24 +209,37 @@ static void write_find(struct writer *writer, const struct lt_probe_find *find,
 		read_word(writer, HOLDER, find->holder);
 		load(writer, HOLDER, BPF_REG_10, STACK_WORD);
 		jump_if(writer, BPF_JEQ, HOLDER, 0, &next);
-		add_number(writer, HELD, 1);
-		store(writer, RECORD, slot_at(step->slot), NODE);
-		store(writer, RECORD, slot_at(step->slot + 1u), HOLDER);
 		read_word(writer, HOLDER, find->thread);
 		load(writer, BPF_REG_1, BPF_REG_10, STACK_WORD);
 		load_half(writer, BPF_REG_2, BPF_REG_10, STACK_THREAD);
-		if (found.count < JUMPS_MAX)
-			found.jumps[found.count++] = writer->count;
+		if (own.count < JUMPS_MAX)
+			own.jumps[own.count++] = writer->count;
 		put(writer, BPF_JMP | BPF_JEQ | BPF_X, BPF_REG_1, BPF_REG_2, 0, 0);
+		/* The main interpreter is the last of the list. */
+		read_word(writer, NODE, find->next);
+		load(writer, BPF_REG_1, BPF_REG_10, STACK_WORD);
+		jump_if(writer, BPF_JNE, BPF_REG_1, 0, &take);
+		jump_if(writer, BPF_JNE, HELD, 0, &next);
+		place(writer, &take);
+		add_number(writer, HELD, 1);
+		store(writer, RECORD, slot_at(step->slot), NODE);
+		store(writer, RECORD, slot_at(step->slot + 1u), HOLDER);
 		place(writer, &next);
 		read_word(writer, NODE, find->next);
 		load(writer, NODE, BPF_REG_10, STACK_WORD);
 	}
 	place(writer, &none);
-	/* A holder may bear the id of the thread that it began in. The only lock that is held is ours. */
+	/*
+	 * A holder may bear the id of the thread that it began in: an interpreter may be run with any of its thread
+	 * states. Those of the main interpreter do not; of the others, the only lock that is held is ours.
+	 */
 	jump_if(writer, BPF_JEQ, HELD, 1, &found);
 	store_number(writer, BPF_DW, RECORD, slot_at(step->slot), 0);
 	store_number(writer, BPF_DW, RECORD, slot_at(step->slot + 1u), 0);
+	jump_if(writer, BPF_JA, 0, 0, &found);
+	place(writer, &own);
+	store(writer, RECORD, slot_at(step->slot), NODE);
+	store(writer, RECORD, slot_at(step->slot + 1u), HOLDER);
 	place(writer, &found);
 }
 

@@ -181,10 +181,10 @@ static void begin_collection(struct lt_probe_events *state, const struct lt_prob
 	}
 	struct lt_probe_counters *counters =
 		counters_of(state, record->slots[LT_SLOT_INTERPRETER], event.interpreter);
-	if (counters == NULL)
+	if (counters == NULL && record->slots[LT_SLOT_INTERPRETER] != 0)
 		begin_counters(state, record->slots[LT_SLOT_INTERPRETER], event.interpreter,
 			       &event.before);
-	else
+	else if (counters != NULL)
 		check_missed(state, counters, &event.before, event.start_ns, events);
 	push(state, record, size, &event);
 }
@@ -196,6 +196,8 @@ static void end_collection(struct lt_probe_events *state, const struct lt_probe_
 	size_t at = innermost(state, record->namespace_thread, LT_WATCH_COLLECTION, LT_CALL_NONE);
 	if (!lt_probe_state(state->view, record, size, &after)) {
 		state->view->session->unreadable++;
+		if (at != SIZE_MAX)
+			drop(state, at);
 		return;
 	}
 	struct lt_probe_counters *counters =
@@ -208,6 +210,11 @@ static void end_collection(struct lt_probe_events *state, const struct lt_probe_
 	}
 	const struct lt_probe_open begun = take_out(state, at);
 	struct lt_watch_event event = begun.event;
+	/* Its begin could not tell which interpreter runs: the statistics tell that it was. */
+	if (begun.interpreter != record->slots[LT_SLOT_INTERPRETER]) {
+		lt_memory_close(event.memory);
+		return;
+	}
 	event.end_ns = record->start_ns;
 	event.after = after;
 	for (int i = 0; i < LT_GC_GENERATIONS; i++) {

@@ -41,9 +41,9 @@ def test_demo_ends_what_it_started_when_it_is_ended(lowtide, tmp_path):
         try:
             # A process that is just being started is a copy of its parent for a moment.
             deadline = time.monotonic() + 60
-            while len(started(tmp_path)) != 2 and time.monotonic() < deadline:
+            while len(seen := started(tmp_path)) != 2 and time.monotonic() < deadline:
                 time.sleep(0.05)
-            assert len(started(tmp_path)) == 2
+            assert len(seen) == 2
         except BaseException:
             demo.kill()
             demo.wait()
