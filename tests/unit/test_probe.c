@@ -179,6 +179,9 @@ static size_t step(struct machine *machine, size_t at, uint64_t *r)
 	case BPF_JMP | BPF_JEQ | BPF_X:
 		jump = *to == from;
 		break;
+	case BPF_JMP | BPF_JA:
+		jump = true;
+		break;
 	case BPF_JMP | BPF_CALL:
 		r[0] = run_call(machine, insn->imm, r);
 		/* What a call leaves in these nobody may use. */
@@ -413,6 +416,9 @@ static void test_who_holds_the_lock(void **state)
 		{{false, true, true}, {THREAD, THREAD, 3}, 1}, /* held before, by this thread too */
 		{{false, true, false}, {THREAD, 99, THREAD}, 1}, /* the only one that is held */
 		{{true, true, false}, {98, 99, THREAD}, -1},
+		{{true, false, true}, {98, 99, 97}, 0}, /* beside the main interpreter, which is the last */
+		{{false, false, true}, {98, 99, 97}, 2},
+		{{true, true, true}, {98, 99, 97}, -1},
 		{{false, false, false}, {THREAD, THREAD, THREAD}, -1},
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
