@@ -101,7 +101,7 @@ static bool may_be_owned(const struct lt_rss_reading *reading, const struct lt_h
 			 uint64_t word)
 {
 	return lt_pageset_has(&reading->allocated, word) && (word & (WORD - 1)) == 0 &&
-	       lt_heap_graph_find(graph, word) == LT_NO_NODE;
+	       !lt_objmap_has(graph->objects, word);
 }
 
 static bool is_asked(const struct lt_type *type)
