@@ -7,8 +7,8 @@ static const double bins_per_e = 25;
 
 void lt_gc_waits_note(struct lt_gc_waits *waits, int generation, double objects)
 {
-	if (generation == LT_GC_GENERATIONS - 1) {
-		waits->full = fmax(waits->full, objects);
+	if (generation > 0) {
+		waits->older = fmax(waits->older, objects);
 		return;
 	}
 	double at = objects > 1 ? 1 + log(objects) * bins_per_e : 0;
@@ -22,7 +22,7 @@ double lt_gc_waits_most(const struct lt_gc_waits *waits)
 {
 	static const double usual = 0.95;
 	uint64_t up_to = 0;
-	double most = waits->full;
+	double most = waits->older;
 	for (size_t bin = 0; bin < LT_GC_WAIT_BINS && (double)up_to < (double)waits->count * usual;
 	     bin++) {
 		up_to += waits->young[bin].count;

@@ -1,6 +1,7 @@
 /*
- * gc_waits.h: how much garbage waits when collections come, over many of them. Of the young ones the most is what one of
- * twenty exceeds: the very most of thousands is chance.
+ * gc_waits.h: how much garbage waits when collections come, over many of them. It is highest before the last collection of
+ * generation 1 that comes before a full one: there all that counts. Of those of generation 0 the most is what one of twenty
+ * exceeds: the very most of thousands is chance.
  */
 #ifndef LT_ANALYSIS_GC_WAITS_H
 #define LT_ANALYSIS_GC_WAITS_H
@@ -16,7 +17,7 @@ struct lt_gc_waits {
 		float most;
 	} young[LT_GC_WAIT_BINS]; /* by the logarithm of the objects */
 	uint64_t count;
-	double full; /* the most before a full collection */
+	double older; /* the most before a collection of an older generation than 0 */
 };
 
 /* So many objects wait when a collection of the generation comes. */
