@@ -3,6 +3,7 @@
  * slots, instance attributes, and the conservative scan.
  */
 #include "heap/decode_parts.h"
+#include "heap/pageset.h"
 
 #include "base/cleanup.h"
 
@@ -167,6 +168,7 @@ enum lt_status lt_decoder_create_like(const struct lt_decoder *decoder, const st
 {
 	LT_TRY(lt_decoder_create(view, types, ret_decoder));
 	lt_decoder_learn(*ret_decoder, decoder);
+	lt_decoder_set_pools(*ret_decoder, decoder->pools, decoder->pool_size);
 	return LT_OK;
 }
 
@@ -185,6 +187,13 @@ void lt_decoder_destroy(struct lt_decoder *decoder)
 	lt_visits_deinit(&decoder->visits);
 	free(decoder->items);
 	free(decoder);
+}
+
+void lt_decoder_set_pools(struct lt_decoder *decoder, const struct lt_pageset *pages,
+			  uint64_t pool_size)
+{
+	decoder->pools = pages;
+	decoder->pool_size = pool_size;
 }
 
 void lt_decoder_set_is_object(struct lt_decoder *decoder, lt_is_object_fn is_object, void *ctx)
@@ -370,6 +379,12 @@ void lt_body_add_items(struct lt_body *body, lt_addr at, uint64_t count, enum lt
 		       uint32_t index)
 {
 	struct lt_decoder *decoder = body->decoder;
+	/* In a process that runs on, freed memory still looks like an object, with a count of something else. */
+	if (decoder->pools != NULL && count > decoder->pool_size / 8 &&
+	    lt_pageset_has(decoder->pools, at)) {
+		lt_body_unreadable(body);
+		return;
+	}
 	while (count > 0) {
 		uint64_t step = count < LT_DECODE_WORDS ? count : LT_DECODE_WORDS;
 		if (!lt_memory_get(decoder->view.memory, at, decoder->words, step * 8)) {

@@ -76,6 +76,13 @@ LT_MUST_CHECK enum lt_status lt_decoder_create_like(const struct lt_decoder *dec
 /* What another one has found out about the target while it decoded. */
 void lt_decoder_learn(struct lt_decoder *decoder, const struct lt_decoder *other);
 void lt_decoder_destroy(struct lt_decoder *decoder);
+/*
+ * Memory of pymalloc, by pages, and the bytes of its pools: what begins there ends within a pool, and a count that says
+ * otherwise is torn. NULL: not known. The set has to outlive the decoder and those made like it.
+ */
+struct lt_pageset;
+void lt_decoder_set_pools(struct lt_decoder *decoder, const struct lt_pageset *pages,
+			  uint64_t pool_size);
 void lt_decoder_set_is_object(struct lt_decoder *decoder, lt_is_object_fn is_object, void *ctx);
 
 /*

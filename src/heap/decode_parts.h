@@ -34,6 +34,8 @@ struct lt_shared_keys {
 struct lt_decoder {
 	struct lt_view view;
 	struct lt_types *types;
+	const struct lt_pageset *pools; /* NULL: not known */
+	uint64_t pool_size;
 	lt_is_object_fn is_object;
 	void *is_object_ctx;
 	lt_refs_part_fn take_part;

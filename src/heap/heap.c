@@ -30,6 +30,7 @@ enum lt_status lt_heap_open(const struct lt_view *view, struct lt_heap **ret_hea
 		lt_heap_close(heap);
 		return status;
 	}
+	lt_decoder_set_pools(heap->decoder, &heap->pymalloc.pages, heap->pymalloc.pool_size);
 	track->types = heap->types;
 	track->interpreters = &heap->interpreters;
 	track->pymalloc = &heap->pymalloc;
