@@ -85,3 +85,45 @@ def test_random_bytes(interpreter):
     assert got["mutations"]["looks"] == int(count)
     assert got["mutations"]["other"] + got["mutations"]["refused"] > 0
     assert got["peak_kib"] < 4 * got["first_kib"] + 65536, "memory grows with what is read"
+
+
+TORN_TUPLE = '''
+import ctypes, gc
+gc.disable()
+held = [(i, [i]) for i in range(1000)]
+behind = [object() for _ in range(200_000)]
+count = ctypes.c_ssize_t.from_address(id(held[500]) + object.__basicsize__)
+def tear():
+    count.value = 9_000_000
+def mend():
+    count.value = 2
+ready()
+wait_line()
+tear()
+ready()
+wait_line()
+mend()
+ready(right=held[500] == (500, [500]))
+wait_line()
+'''
+
+
+@pytest.mark.three_interpreters("where a pool ends is the same in every release")
+@pytest.mark.parametrize("mode", ["fork", "live"])
+def test_a_count_that_no_pool_has_room_for(interpreter, lowtide, tmp_path, mode):
+    """What lies behind the object is not read as its items."""
+    def references():
+        result = lowtide("snapshot", "--json", "--mode", mode, "-o", tmp_path / "out.tide", target.pid)
+        assert result.code == 0, result
+        return result.json["result"]["references"], result.json["unreadable"]
+
+    with Target(interpreter, TORN_TUPLE) as target:
+        target.wait_asleep()
+        whole, _ = references()
+        target.send()
+        target.wait_ready()
+        target.wait_asleep()
+        torn, unreadable = references()
+        assert whole - 100 < torn <= whole and unreadable > 0
+        target.send()
+        assert target.wait_ready()["right"]
