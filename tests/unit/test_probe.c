@@ -416,7 +416,9 @@ static void test_who_holds_the_lock(void **state)
 		{{false, true, true}, {THREAD, THREAD, 3}, 1}, /* held before, by this thread too */
 		{{false, true, false}, {THREAD, 99, THREAD}, 1}, /* the only one that is held */
 		{{true, true, false}, {98, 99, THREAD}, -1},
-		{{true, false, true}, {98, 99, 97}, 0}, /* beside the main interpreter, which is the last */
+		{{true, false, true},
+		 {98, 99, 97},
+		 0}, /* beside the main interpreter, which is the last */
 		{{false, false, true}, {98, 99, 97}, 2},
 		{{true, true, true}, {98, 99, 97}, -1},
 		{{false, false, false}, {THREAD, THREAD, THREAD}, -1},
