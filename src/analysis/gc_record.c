@@ -282,6 +282,17 @@ static void take_end(struct recorder *recorder)
 	lt_process_close(other);
 }
 
+/* What the last wait brought; of the one after the last sample, what ended before it or behind it. */
+static enum lt_status take_batch(struct recorder *recorder, bool behind)
+{
+	for (size_t i = 0; i < recorder->batch.count; i++) {
+		const struct lt_watch_event *seen = &recorder->batch.data[i];
+		if ((recorder->last_ns != 0 && seen->end_ns > recorder->last_ns) == behind)
+			LT_TRY(take(recorder, seen));
+	}
+	return LT_OK;
+}
+
 /* One wait, with what came of it; the end of the process sets recording.ended. */
 static enum lt_status wait_for_events(struct recorder *recorder, uint64_t until_ns)
 {
@@ -297,9 +308,7 @@ static enum lt_status wait_for_events(struct recorder *recorder, uint64_t until_
 		recorder->recording.end_ns = lt_now_ns();
 	lt_gc_stacks_round(recorder->stacks);
 	lt_gc_signals_round(recorder->signals);
-	for (size_t i = 0; i < recorder->batch.count; i++)
-		LT_TRY(take(recorder, &recorder->batch.data[i]));
-	return LT_OK;
+	return take_batch(recorder, false);
 }
 
 /* Until `until_ns`, the stop flag or the end of the process. */
@@ -326,7 +335,9 @@ static enum lt_status finish(struct recorder *recorder)
 		return LT_OK;
 	recorder->last_ns = last.at_ns;
 	LT_TRY(wait_for_events(recorder, last.at_ns));
-	return hand_on(recorder, &last, true);
+	/* In the order of time, as a file of it is read. */
+	LT_TRY(hand_on(recorder, &last, true));
+	return take_batch(recorder, true);
 }
 
 static enum lt_status record(struct recorder *recorder)

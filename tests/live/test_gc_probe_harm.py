@@ -86,12 +86,19 @@ def steps(target):
     return target.wait_ready()["steps"]
 
 
+def changed(before, now):
+    """(part, offset, byte before, byte now) of the code that is not what it was."""
+    assert [len(part) for part in before] == [len(part) for part in now]
+    return [(part, at, old[at], new[at]) for part, (old, new) in enumerate(zip(before, now)) if old != new for at in range(len(old))
+            if old[at] != new[at]]
+
+
 def until_code_is(pid, wanted, timeout=30):
     """The kernel takes its breakpoints out a moment after the last descriptor is closed."""
     deadline = time.monotonic() + timeout
     while code(pid) != wanted and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert code(pid) == wanted
+    assert changed(wanted, code(pid)) == []
 
 
 def descriptors_of(target):
@@ -145,24 +152,22 @@ def test_nothing_stays(interpreter, end):
 def test_killed_at_any_moment(interpreter):
     """Also while the probes are being put in place, and several times in a row."""
     with Target(interpreter, BUSY) as target:
+        before = code(target.pid)
         with Probe(target.pid) as probe:
             way = permitted(probe).way
             probe.process.kill()
             probe.process.wait(30)
-        deadline = time.monotonic() + 30
-        before = code(target.pid)
-        while time.monotonic() < deadline:  # until what the first one left is gone
-            time.sleep(0.1)
-            now = code(target.pid)
-            if now == before:
-                break
-            before = now
+        until_code_is(target.pid, before)
         # Links are in place within milliseconds of each other, events take longer.
         for moment in (0.005, 0.01, 0.015, 0.02, 0.025, 0.03, 0.04, 0.05, 0.1, 0.2):
             for refused in ((), (errno.EINVAL,)):
                 done = run_command("timeout", "-s", "KILL", moment, build_dir() / "tests/tools/lt_gcprobe", way, target.pid,
                                    *refused)
                 assert done.code in (137, 0)
+        # docs/gc.md: what the kernel leaks of a probe that is just being put in place, the next watch takes out.
+        with Probe(target.pid, way) as probe:
+            probe.wait_for(1)
+            probe.stop()
         until_code_is(target.pid, before)
         assert semaphores(target.pid) in (None, [0, 0])
         target.send("stop")
