@@ -382,10 +382,12 @@ static void huge_pages(struct lt_findings *findings, const struct lt_memory_stat
 		"of them is written. Of a sample of %s pages in them %.0f %% have zeros only.",
 		lt_findings_bytes(findings, state->rss.huge_bytes),
 		lt_findings_count(findings, state->huge_sampled), empty * 100);
-	finding->fix = "Let only those have huge pages that ask for them: echo madvise > "
-		       "/sys/kernel/mm/transparent_hugepage/enabled; for one service "
-		       "prctl(PR_SET_THP_DISABLE, 1) "
-		       "before it starts. NumPy asks for them itself: NUMPY_MADVISE_HUGEPAGE=0.";
+	finding->fix =
+		"Let only those have huge pages that ask for them: echo madvise > "
+		"/sys/kernel/mm/transparent_hugepage/enabled; for one service "
+		"prctl(PR_SET_THP_DISABLE, 1) "
+		"before it starts. NumPy asks for them itself: NUMPY_MADVISE_HUGEPAGE=0. CPython "
+		"from 3.15 on asks for them for its arenas: there only the prctl() helps.";
 }
 
 static void swapped(struct lt_findings *findings, const struct lt_memory_state *state)

@@ -9,7 +9,10 @@ SHIM = build_dir() / "tests/tools/no_memory.so"
 LEAST = 4096  # bytes: what is smaller is hardly ever refused
 PLACES = 40   # allocations that fail, each in a run of its own, of those that a run makes
 
+# CPython 3.15 asks for huge pages for its arenas: the kernel makes some of what is there at any moment, and all of it resident.
 SCRIPT = """
+import ctypes
+ctypes.CDLL(None).prctl(41, 1, 0, 0, 0)  # PR_SET_THP_DISABLE
 class Order:
     def __init__(self, number):
         self.number, self.lines = number, [str(number), (number, float(number))]
