@@ -62,6 +62,7 @@ struct lt_probe {
 	unsigned return_bit, semaphore_shift;
 	lt_probe_sink sink;
 	void *sink_ctx;
+	uint64_t drained_ns; /* when lt_probe_drain() began */
 };
 
 static bool has_capabilities(void)
@@ -184,7 +185,8 @@ static int take(void *ctx, void *data, size_t size)
 	/* Asked after the record was found: what another program wrote comes after the time of its begin was written. */
 	if (record->start_ns < lt_probe_exec_at(&probe->exec))
 		probe->sink(probe->sink_ctx, record, size);
-	return 0;
+	/* A program that writes faster than this reads would never be done with. */
+	return record->start_ns > probe->drained_ns ? -ECANCELED : 0;
 }
 
 static enum lt_status open_ring(struct lt_probe *probe, uint64_t bytes)
@@ -565,6 +567,7 @@ void lt_probe_drain(struct lt_probe *probe, lt_probe_sink sink, void *ctx)
 {
 	probe->sink = sink;
 	probe->sink_ctx = ctx;
+	probe->drained_ns = lt_now_ns();
 	(void)ring_buffer__consume(probe->reader);
 	probe->sink = NULL;
 }

@@ -55,8 +55,8 @@ bool lt_probe_linked(const struct lt_probe *probe);
 typedef void (*lt_probe_sink)(void *ctx, const struct lt_probe_record *record, size_t size);
 
 /*
- * Gives all records that are there, in the order in which they were begun. Does not wait. Those of another program that
- * the process became by execve(2) are left out, where the kernel tells (probe_exec.h).
+ * Gives all records that are there when it is called, in the order in which they were begun. Does not wait. Those of
+ * another program that the process became by execve(2) are left out, where the kernel tells (probe_exec.h).
  */
 void lt_probe_drain(struct lt_probe *probe, lt_probe_sink sink, void *ctx);
 

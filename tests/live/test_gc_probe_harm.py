@@ -5,11 +5,12 @@ import os
 import shutil
 import signal
 import struct
+import subprocess
 import textwrap
 import time
 
 import pytest
-from harness import build_dir, run_command
+from harness import build_dir, lowtide_path, run_command
 from test_gc_probe import PRELUDE, WAYS, Probe, Target, each_way, found, of_kind, permitted, seen
 
 # Collects all the time, by threshold and by call, in two threads; work is done as long as `steps` grows.
@@ -341,3 +342,23 @@ def test_ways_are_what_the_build_has(interpreter):
                     possible.append(way)
         with Probe(target.pid) as probe:
             assert permitted(probe).way == possible[0]
+
+
+@pytest.mark.three_interpreters("how much is read at once does not depend on the release")
+def test_program_that_writes_faster_than_lowtide_reads(interpreter):
+    """What comes while records are read is for the next time: lowtide ends, with little processor time too."""
+    script = PRELUDE + "gc.callbacks.clear()\ngc.enable()\ngc.set_threshold(10, 10, 10**6)\nready()\n" \
+        "while True:\n    held = [[i] for i in range(1000)]\n"
+    busy = sorted(os.sched_getaffinity(0))[0]
+    with Target(interpreter, script) as target, \
+            subprocess.Popen(["taskset", "-c", str(busy), "sh", "-c", "while :; do :; done"]) as other:
+        try:
+            watch = (lowtide_path(), "gc", "--json", "--source", "probe", "-d", "2", target.pid)
+            result = run_command("taskset", "-c", busy, "nice", "-n", "10", *watch, timeout=90)
+        finally:
+            other.kill()
+    if result.code == 4:
+        pytest.skip(f"this source is not possible here: {result.err}")
+    assert result.code == 0, result
+    summary = json.loads(result.out)["result"]["summary"]
+    assert summary["count"] > 1000, summary
