@@ -11,16 +11,14 @@ enum {
 	LEAF_SLOTS = 1 << (LEAF_BITS - LT_OBJMAP_CHUNK_BITS),
 	TOP_SLOTS = 1 << (TOP_BITS - LEAF_BITS),
 	WORDS = LT_OBJMAP_CHUNK / 8 / 64, /* of bits, a chunk */
-	GROUP = 2,                        /* words that share a partial rank */
-	GROUPS = WORDS / GROUP,
-	STEP_BITS = 8, /* of numbers, between two of `step` */
+	STEP_BITS = 8,                    /* of numbers, between two of `step` */
 };
 
 struct chunk {
 	lt_addr address;
-	uint32_t first;        /* number of its first object, after the numbering */
-	uint32_t marked;       /* before it: marked objects */
-	uint16_t rank[GROUPS]; /* objects of the chunk before each group of words */
+	uint32_t first;       /* number of its first object, after the numbering */
+	uint32_t marked;      /* before it: marked objects */
+	uint16_t rank[WORDS]; /* objects of the chunk before each word */
 	uint64_t known[WORDS];
 };
 LT_VEC(chunks, struct chunk);
@@ -332,8 +330,7 @@ bool lt_objmap_number(struct lt_objmap *map)
 		chunk->first = (uint32_t)total;
 		unsigned inside = 0;
 		for (unsigned word = 0; word < WORDS; word++) {
-			if (word % GROUP == 0)
-				chunk->rank[word / GROUP] = (uint16_t)inside;
+			chunk->rank[word] = (uint16_t)inside;
 			inside += lt_bits(chunk->known[word]);
 		}
 		total += inside;
@@ -367,10 +364,7 @@ uint32_t lt_objmap_find(const struct lt_objmap *map, lt_addr address)
 	uint64_t here = chunk->known[word];
 	if ((here >> (bit % 64) & 1) == 0)
 		return UINT32_MAX;
-	uint32_t number = chunk->first + chunk->rank[word / GROUP];
-	for (unsigned w = word / GROUP * GROUP; w < word; w++)
-		number += lt_bits(chunk->known[w]);
-	return number + lt_bits(here & (((uint64_t)1 << (bit % 64)) - 1));
+	return chunk->first + chunk->rank[word] + lt_bits(here & (((uint64_t)1 << (bit % 64)) - 1));
 }
 
 lt_addr lt_objmap_address(const struct lt_objmap *map, uint32_t number)
@@ -389,22 +383,13 @@ lt_addr lt_objmap_address(const struct lt_objmap *map, uint32_t number)
 	}
 	const struct chunk *chunk = &map->chunks.data[low];
 	unsigned left = number - chunk->first;
-	unsigned group = GROUPS - 1;
-	while (group > 0 && chunk->rank[group] > left)
-		group--;
-	left -= chunk->rank[group];
-	for (unsigned word = group * GROUP; word < WORDS; word++) {
-		uint64_t bits = chunk->known[word];
-		unsigned here = lt_bits(bits);
-		if (left >= here) {
-			left -= here;
-			continue;
-		}
-		while (left-- > 0)
-			bits &= bits - 1;
-		return chunk->address + (word * 64 + (lt_addr)__builtin_ctzll(bits)) * 8;
-	}
-	return 0;
+	unsigned word = WORDS - 1;
+	while (word > 0 && chunk->rank[word] > left)
+		word--;
+	uint64_t bits = chunk->known[word];
+	for (left -= chunk->rank[word]; left > 0; left--)
+		bits &= bits - 1;
+	return bits != 0 ? chunk->address + (word * 64 + (lt_addr)__builtin_ctzll(bits)) * 8 : 0;
 }
 
 lt_addr lt_objmap_after(const struct lt_objmap *map, lt_addr object)
