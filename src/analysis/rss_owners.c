@@ -110,6 +110,24 @@ static bool is_asked(const struct lt_type *type)
 	       (!is_compact(type->kind) || !type->exact || type->managed_dict);
 }
 
+/* How much of a str is no text, which leads to nothing; what cannot be read is taken as whole. */
+static uint64_t before_text(const struct lt_view *view, const struct lt_type *type, lt_addr at)
+{
+	const struct lt_layout *layout = view->layout;
+	size_t offset = lt_off(layout, LT_PyASCIIObject_state);
+	uint32_t state;
+	const unsigned char *bytes = lt_memory_at(view->memory, at + offset, sizeof(state));
+	if (bytes == NULL)
+		return (uint64_t)type->basicsize;
+	memcpy(&state, bytes, sizeof(state));
+	if ((state >> lt_fact(layout, LT_FACT_unicode_compact_shift) & 1) == 0)
+		return (uint64_t)type->basicsize;
+	if ((state >> lt_fact(layout, LT_FACT_unicode_ascii_shift) & 1) == 0)
+		return lt_off(layout, LT_sizeof_PyCompactUnicodeObject);
+	/* Until 3.12 it may have a wide copy. */
+	return lt_has(layout, LT_PyASCIIObject_wstr) ? lt_off(layout, LT_sizeof_PyASCIIObject) : 0;
+}
+
 size_t lt_rss_pointers(const struct lt_view *view, const struct lt_type *type, lt_addr at,
 		       uint64_t words[LT_RSS_POINTERS])
 {
@@ -120,6 +138,10 @@ size_t lt_rss_pointers(const struct lt_view *view, const struct lt_type *type, l
 	size_t count = 0;
 	/* Inline values are behind the struct, and what they refer to are objects. */
 	uint64_t got = before + size;
+	if (type->kind == LT_KIND_STR && type->exact)
+		got = before_text(view, type, at);
+	if (got == 0)
+		return 0;
 	const unsigned char *bytes = lt_memory_at(view->memory, at - before, got);
 	if (bytes == NULL) {
 		got = lt_memory_probe(view->memory, at - before, words, got);

@@ -98,13 +98,17 @@ static void end(struct marking *marking)
 
 static void mark(struct marking *marking, struct stack *stack)
 {
+	uint32_t left =
+		marking->steps; /* a division for each node would take as long as following it */
 	do {
-		for (uint32_t step = 1; stack->count > 0; step++) {
+		while (stack->count > 0) {
 			bool memory = follow(marking, stack->data[--stack->count], stack);
-			if (memory && step % marking->steps == 0 &&
-			    stack->count >= marking->given_min &&
-			    __atomic_load_n(&marking->is_wanted, __ATOMIC_RELAXED))
-				memory = give(marking, stack);
+			if (--left == 0) {
+				left = marking->steps;
+				if (memory && stack->count >= marking->given_min &&
+				    __atomic_load_n(&marking->is_wanted, __ATOMIC_RELAXED))
+					memory = give(marking, stack);
+			}
 			if (!memory) {
 				end(marking);
 				return;

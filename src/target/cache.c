@@ -10,6 +10,7 @@ enum {
 	ALL_PAGES = (1 << PAGES) - 1,
 	WAYS = 4, /* slots that a line may be in */
 	AHEAD_MAX = 16,
+	RECENT = 64, /* reads since then */
 	CAPACITY_DEFAULT = 32 << 20,
 	CAPACITY_MIN = 1 << 20,
 };
@@ -114,9 +115,13 @@ static struct slot *want(struct cache *cache, uint64_t line)
 	if (slot != NULL) {
 		cache->hits++;
 	} else {
-		/* Several passes may go on at once, each through its own addresses: the line before tells. */
+		/*
+		 * Several passes may go on at once, each through its own addresses: the line before tells, if
+		 * it was used just now. In a heap without order most lines before are here for other reasons.
+		 */
 		const struct slot *before = line > 0 ? find(cache, line - 1) : NULL;
-		size_t run = before != NULL ? (size_t)before->run * 2 : 1;
+		bool goes_on = before != NULL && cache->clock - before->used <= RECENT;
+		size_t run = goes_on ? (size_t)before->run * 2 : 1;
 		(void)fetch(cache, line, run < AHEAD_MAX ? run : AHEAD_MAX);
 		slot = find(cache, line);
 	}
