@@ -97,15 +97,26 @@ static int64_t unix_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/*
- * What came before the start is not of the recording. By polling it may be one event with what comes right after: it is
- * taken out apart from that.
- */
-static enum lt_status drop_earlier(struct recorder *recorder, uint64_t start_ns)
+/* Until when a wait that was to see everything until `asked_ns` has; that when the process ended instead. */
+static uint64_t seen_since(const struct recorder *recorder, uint64_t asked_ns)
 {
-	LT_CLEANUP(lt_watch_events_deinit) struct lt_watch_events earlier = {0};
-	enum lt_status status = lt_watch_wait(recorder->watch, start_ns, &earlier);
-	if (status == LT_E_GONE) /* met again by the first wait */
+	uint64_t seen_ns = lt_watch_seen_ns(recorder->watch);
+	return seen_ns > asked_ns ? seen_ns : asked_ns;
+}
+
+/*
+ * The recording begins where the first wait has seen everything: what came before is taken out, and by polling it is
+ * never one event with what comes after. What the wait brought of later is of the recording.
+ */
+static enum lt_status begin_watching(struct recorder *recorder)
+{
+	LT_TRY(lt_watch_open(&recorder->view, &recorder->options->watch, &recorder->watch));
+	struct lt_gc_recording *recording = &recorder->recording;
+	uint64_t now_ns = lt_now_ns();
+	enum lt_status status = lt_watch_wait(recorder->watch, now_ns, &recorder->batch);
+	recording->start_unix_ms = unix_ms();
+	recording->start_ns = recording->end_ns = seen_since(recorder, now_ns);
+	if (status == LT_E_GONE) /* met again by the next wait */
 		lt_session_clear(recorder->session);
 	return status == LT_E_GONE ? LT_OK : status;
 }
@@ -115,7 +126,7 @@ static enum lt_status begin(struct recorder *recorder)
 	struct lt_gc_recording *recording = &recorder->recording;
 	const struct lt_layout *layout = recorder->view.layout;
 	struct lt_gc_state state;
-	LT_TRY(lt_watch_open(&recorder->view, &recorder->options->watch, &recorder->watch));
+	LT_TRY(begin_watching(recorder));
 	LT_TRY(lt_gc_stacks_create(&recorder->view, recording, &recorder->stacks));
 	LT_TRY(lt_gc_signals_create(&recorder->view, &recorder->signals));
 	recording->source = lt_watch_source(recorder->watch);
@@ -123,9 +134,6 @@ static enum lt_status begin(struct recorder *recorder)
 	     better++)
 		snprintf(recording->why_not, sizeof(recording->why_not), "%s",
 			 lt_watch_why_not(recorder->watch, (enum lt_watch_source)better));
-	recording->start_ns = recording->end_ns = lt_now_ns();
-	recording->start_unix_ms = unix_ms();
-	LT_TRY(drop_earlier(recorder, recording->start_ns));
 	recording->usual_thresholds[0] = lt_fact(layout, LT_FACT_gc_threshold0);
 	recording->usual_thresholds[1] = lt_fact(layout, LT_FACT_gc_threshold1);
 	recording->usual_thresholds[2] = lt_fact(layout, LT_FACT_gc_threshold2);
@@ -293,8 +301,8 @@ static enum lt_status take_batch(struct recorder *recorder, bool behind)
 	return LT_OK;
 }
 
-/* One wait, with what came of it; the end of the process sets recording.ended. */
-static enum lt_status wait_for_events(struct recorder *recorder, uint64_t until_ns)
+/* One wait; the end of the process sets recording.ended. */
+static enum lt_status wait_once(struct recorder *recorder, uint64_t until_ns)
 {
 	recorder->batch.count = 0;
 	enum lt_status status = lt_watch_wait(recorder->watch, until_ns, &recorder->batch);
@@ -304,11 +312,9 @@ static enum lt_status wait_for_events(struct recorder *recorder, uint64_t until_
 	} else if (status != LT_OK) {
 		return status;
 	}
-	if (recorder->last_ns == 0)
-		recorder->recording.end_ns = lt_now_ns();
 	lt_gc_stacks_round(recorder->stacks);
 	lt_gc_signals_round(recorder->signals);
-	return take_batch(recorder, false);
+	return LT_OK;
 }
 
 /* Until `until_ns`, the stop flag or the end of the process. */
@@ -318,24 +324,26 @@ static enum lt_status watch_until(struct recorder *recorder, uint64_t until_ns)
 		uint64_t now = lt_now_ns();
 		if (now >= until_ns)
 			return LT_OK;
-		LT_TRY(wait_for_events(recorder,
-				       until_ns - now < SLICE_NS ? until_ns : now + SLICE_NS));
+		LT_TRY(wait_once(recorder, until_ns - now < SLICE_NS ? until_ns : now + SLICE_NS));
+		recorder->recording.end_ns = lt_now_ns();
+		LT_TRY(take_batch(recorder, false));
 	}
 	return LT_OK;
 }
 
 /*
- * The last sample is where the recording ends. Between the last wait and that lies whatever kept lowtide from the
- * processor: what was collected meanwhile is of the recording too.
+ * The recording ends where the last wait has seen everything. Between the last sample and that lies whatever kept
+ * lowtide from the processor: what was collected meanwhile is of the recording too.
  */
 static enum lt_status finish(struct recorder *recorder)
 {
 	struct lt_gc_sample last;
 	if (recorder->recording.ended || !take_sample(recorder, &last))
 		return LT_OK;
-	recorder->last_ns = last.at_ns;
-	LT_TRY(wait_for_events(recorder, last.at_ns));
+	LT_TRY(wait_once(recorder, last.at_ns));
+	recorder->last_ns = last.at_ns = seen_since(recorder, last.at_ns);
 	/* In the order of time, as a file of it is read. */
+	LT_TRY(take_batch(recorder, false));
 	LT_TRY(hand_on(recorder, &last, true));
 	return take_batch(recorder, true);
 }
@@ -346,6 +354,7 @@ static enum lt_status record(struct recorder *recorder)
 	struct lt_gc_recording *recording = &recorder->recording;
 	LT_TRY(begin(recorder));
 	LT_TRY(sample(recorder, true));
+	LT_TRY(take_batch(recorder, false));
 	uint64_t end = recording->start_ns + (uint64_t)options->seconds * SECOND_NS;
 	for (uint64_t next = recording->start_ns + SECOND_NS;; next += SECOND_NS) {
 		lt_progress(recorder->session, "watching the collector",

@@ -563,13 +563,14 @@ bool lt_probe_linked(const struct lt_probe *probe)
 	return probe->linked;
 }
 
-void lt_probe_drain(struct lt_probe *probe, lt_probe_sink sink, void *ctx)
+uint64_t lt_probe_drain(struct lt_probe *probe, lt_probe_sink sink, void *ctx)
 {
 	probe->sink = sink;
 	probe->sink_ctx = ctx;
 	probe->drained_ns = lt_now_ns();
 	(void)ring_buffer__consume(probe->reader);
 	probe->sink = NULL;
+	return probe->drained_ns;
 }
 
 bool lt_probe_replaced(const struct lt_probe *probe)

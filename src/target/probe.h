@@ -56,9 +56,10 @@ typedef void (*lt_probe_sink)(void *ctx, const struct lt_probe_record *record, s
 
 /*
  * Gives all records that are there when it is called, in the order in which they were begun. Does not wait. Those of
- * another program that the process became by execve(2) are left out, where the kernel tells (probe_exec.h).
+ * another program that the process became by execve(2) are left out, where the kernel tells (probe_exec.h). Returns
+ * when it began, in ns of CLOCK_MONOTONIC: what was recorded by then has been given.
  */
-void lt_probe_drain(struct lt_probe *probe, lt_probe_sink sink, void *ctx);
+uint64_t lt_probe_drain(struct lt_probe *probe, lt_probe_sink sink, void *ctx);
 
 /* Whether it became another one since lt_probe_open(): the records before that are there by now. */
 bool lt_probe_replaced(const struct lt_probe *probe);

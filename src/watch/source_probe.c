@@ -98,7 +98,7 @@ static void look(struct source *source)
 static enum lt_status drain(struct source *source, struct lt_watch_events *events)
 {
 	source->events = events;
-	lt_probe_drain(source->probe, take, source);
+	source->feed.seen_ns = lt_probe_drain(source->probe, take, source);
 	return source->state.failed ? lt_fail_memory(source->feed.view->session) : LT_OK;
 }
 

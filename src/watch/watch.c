@@ -150,6 +150,11 @@ enum lt_status lt_watch_wait(struct lt_watch *watch, uint64_t until_ns,
 	return status;
 }
 
+uint64_t lt_watch_seen_ns(const struct lt_watch *watch)
+{
+	return watch->feed->seen_ns;
+}
+
 bool lt_watch_goes_on(const struct lt_view *view)
 {
 	uint64_t word;

@@ -111,6 +111,12 @@ const char *lt_watch_why_not(const struct lt_watch *watch, enum lt_watch_source 
 LT_MUST_CHECK enum lt_status lt_watch_wait(struct lt_watch *watch, uint64_t until_ns,
 					   struct lt_watch_events *events);
 
+/*
+ * Until when the waits so far have told everything: what ended by then has been given, and no counter of an event
+ * tells of anything later. 0 before the first wait.
+ */
+uint64_t lt_watch_seen_ns(const struct lt_watch *watch);
+
 /* The state of the main interpreter's collector now. */
 LT_MUST_CHECK enum lt_status lt_watch_state(struct lt_watch *watch, struct lt_gc_state *ret_state);
 

@@ -24,6 +24,7 @@ struct lt_watch_feed_ops {
 struct lt_watch_feed {
 	const struct lt_watch_feed_ops *ops;
 	const struct lt_view *view;
+	uint64_t seen_ns; /* lt_watch_seen_ns(), set by each wait */
 };
 
 /*
