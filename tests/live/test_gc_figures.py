@@ -3,11 +3,12 @@ import csv
 import io
 import json
 import math
+import shutil
 import textwrap
 
 import pytest
 
-from harness import Target
+from harness import Target, lowtide_path, run_command
 
 # Many short collections, a few long ones, all in its own log; it says what there was when it is told to.
 MIXED = textwrap.dedent('''
@@ -93,6 +94,14 @@ def test_figures_are_those_of_the_log(interpreter, lowtide, tmp_path, source):
     assert sum(int(one.split()[1]) for one in metrics if one.startswith("python_gc_duration_seconds_count")) == len(timed)
 
 
+def check_span(found, log):
+    """What a recording counts is what the log has from its begin to its end."""
+    first = found["collections"][0]
+    start = first["monotonic_ns"] - int(first["start"] * 1e9)
+    inside = [one for one in log if start <= one[1] and one[2] <= start + found["summary"]["seconds"] * 1e9]
+    assert len(inside) > 1000 and abs(found["summary"]["count"] - len(inside)) <= 2, (found["summary"], len(inside))
+
+
 # Collects tens of thousands of times a second.
 DENSE = MIXED.replace("gc.set_threshold(300, 5, 1000)", "gc.set_threshold(60, 5, 100000)").replace("time.sleep(0.003)", "pass")
 
@@ -108,11 +117,22 @@ def test_none_is_lost_at_the_end(interpreter, lowtide):
                 pytest.skip("no probes on this machine")
             target.send()
             log = target.wait_ready()["log"]
-        found = result.json["result"]
-        first = found["collections"][0]
-        start = first["monotonic_ns"] - int(first["start"] * 1e9)
-        inside = [one for one in log if start <= one[1] and one[2] <= start + found["summary"]["seconds"] * 1e9]
-        assert len(inside) > 1000 and abs(found["summary"]["count"] - len(inside)) <= 2, (found["summary"], len(inside))
+        check_span(result.json["result"], log)
+
+
+@pytest.mark.three_interpreters("when a recording begins is lowtide's own")
+def test_none_is_lost_at_the_begin(interpreter):
+    """Whatever keeps lowtide from the processor when it begins: here each read of the process takes a millisecond longer."""
+    slow = ["strace", "-f", "-o", "/dev/null", "-e", "trace=pread64", "-e", "inject=pread64:delay_enter=1000"]
+    if shutil.which("strace") is None or run_command(*slow, "true").code != 0:
+        pytest.skip("strace cannot slow a program down here")
+    with Target(interpreter, DENSE) as target:
+        result = run_command(*slow, lowtide_path(), "gc", "--json", "-d", "1", "--source", "probe", target.pid)
+        if result.code == 4:
+            pytest.skip("no probes on this machine")
+        target.send()
+        log = target.wait_ready()["log"]
+    check_span(result.json["result"], log)
 
 
 # A second interpreter collects by a low threshold of its own; the main one does nothing.
