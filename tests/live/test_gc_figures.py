@@ -76,14 +76,17 @@ def test_figures_are_those_of_the_log(interpreter, lowtide, tmp_path, source):
         assert percentile(lengths, 0.98) * 0.97 - slack <= p99 <= percentile(lengths, 0.995) * 1.03 + slack
     # The log's own look at the clock may be kept from the processor: the longest of it may be longer than the collection.
     longest = sorted(lengths)
-    assert longest[-4] / 1e6 * 0.97 - slack <= summary["pause_max_ms"] <= longest[-1] / 1e6 * 1.03 + slack
+    rows = list(csv.DictReader(io.StringIO(lowtide("gc", path, "--format", "csv").out)))
+    worst = max((one for one in rows if one["duration_ms"]), key=lambda one: float(one["duration_ms"]))
+    # Begin and end of it may each be as far off as it says, which by polling is more where lowtide was kept from the processor.
+    off = 0.1 + 2 * float(worst["error_ms"])
+    assert longest[-4] / 1e6 * 0.97 - off <= summary["pause_max_ms"] <= longest[-1] / 1e6 * 1.03 + off
     if source == "poll":
         assert summary["pause_p50_ms"] is None  # so short that polling cannot tell
     else:
         assert percentile(lengths, 0.4) - 0.05 <= summary["pause_p50_ms"] <= percentile(lengths, 0.6) + 0.05
     read = lowtide("gc", "--json", path).json["result"]
     assert read["summary"] == summary
-    rows = list(csv.DictReader(io.StringIO(lowtide("gc", path, "--format", "csv").out)))
     assert sum(int(one["collections"]) for one in rows) == summary["count"]
     timed = [float(one["duration_ms"]) for one in rows if one["duration_ms"]]
     assert abs(sum(timed) - summary["gc_time_ms"]) <= 0.0006 * len(timed) + 0.001
