@@ -233,8 +233,8 @@ static enum lt_status poll_all(struct poll *poll, struct lt_watch_events *events
 		if (one > crowd)
 			crowd = one;
 	}
-	if (poll->interpreters.count >
-	    0) /* the last one looked at; the others were microseconds before */
+	/* The last one looked at; the others were microseconds before. */
+	if (poll->interpreters.count > 0)
 		poll->feed.seen_ns = poll->interpreters.data[0]->last.from_ns;
 	if (poll->source == LT_WATCH_RING)
 		adapt(poll, crowd);
