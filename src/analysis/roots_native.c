@@ -52,30 +52,35 @@ struct search {
 	struct lt_native native;
 };
 
-static const struct lt_elf *file_of(struct search *search, const char *path)
+/* False: no memory. *ret_elf NULL: it cannot be opened. */
+static bool file_of(struct search *search, const char *path, const struct lt_elf **ret_elf)
 {
 	for (size_t i = 0; i < search->files.count; i++) {
+		*ret_elf = search->files.data[i].elf;
 		if (strcmp(search->files.data[i].path, path) == 0)
-			return search->files.data[i].elf;
+			return true;
 	}
 	struct file file = {.path = path};
-	struct lt_session quiet;
-	lt_session_init(&quiet);
-	if (lt_elf_open(&quiet, search->view->process, path, &file.elf) != LT_OK)
-		file.elf = NULL;
-	if (!files_push(&search->files, file)) {
-		lt_elf_close(file.elf);
-		file.elf = NULL;
-	}
-	lt_session_deinit(&quiet);
-	return file.elf;
+	if (lt_elf_try(search->view->session, search->view->process, path, &file.elf) != LT_OK)
+		return false;
+	*ret_elf = file.elf;
+	if (files_push(&search->files, file))
+		return true;
+	lt_elf_close(file.elf);
+	return false;
 }
 
-static void close_files(struct search *search)
+/* What was not found in a file for want of memory fails the whole search. */
+static enum lt_status close_files(struct search *search)
 {
-	for (size_t i = 0; i < search->files.count; i++)
+	enum lt_status status = LT_OK;
+	for (size_t i = 0; i < search->files.count; i++) {
+		if (status == LT_OK)
+			status = lt_elf_check(search->view->session, search->files.data[i].elf);
 		lt_elf_close(search->files.data[i].elf);
+	}
 	files_deinit(&search->files);
+	return status;
 }
 
 /* ---- Where to search ---- */
@@ -185,7 +190,9 @@ static bool add_static_data(struct search *search)
 			continue;
 		lt_addr start = 0;
 		uint64_t size = 0;
-		const struct lt_elf *elf = file_of(search, mapping->path);
+		const struct lt_elf *elf;
+		if (!file_of(search, mapping->path, &elf))
+			return false;
 		if (elf == NULL || !lt_elf_section(elf, ".bss", &start, &size))
 			continue;
 		range.start = start > next->start ? start : next->start;
@@ -312,7 +319,7 @@ static enum lt_status add_stacks(struct search *search)
 
 /* ---- What a word is called ---- */
 
-/* "libfoo.so:registry+0x8", by its section where no symbol covers the word, or by the file alone. */
+/* "libfoo.so:registry+0x8", by its section where no symbol covers the word, or by the file alone. NULL: no memory. */
 static const char *static_name(struct search *search, const struct range *range, lt_addr at)
 {
 	static const char *const sections[] = {".data", ".bss"};
@@ -320,7 +327,9 @@ static const char *static_name(struct search *search, const struct range *range,
 	const char *library = slash != NULL ? slash + 1 : range->name;
 	if (search->named++ >= NAMES_MAX)
 		return range->name;
-	const struct lt_elf *elf = file_of(search, range->name);
+	const struct lt_elf *elf;
+	if (!file_of(search, range->name, &elf))
+		return NULL;
 	char text[512];
 	uint64_t offset = 0, size = 0;
 	const char *symbol = elf != NULL ? lt_elf_symbol_at(elf, at, &offset) : NULL;
@@ -365,6 +374,8 @@ static bool take_word(struct search *search, const struct range *range, lt_addr 
 	case PART_STATIC:
 		root.kind = LT_ROOT_STATIC;
 		root.name = static_name(search, range, at);
+		if (root.name == NULL)
+			return false;
 		break;
 	case PART_STACK:
 		root.kind = LT_ROOT_STACK;
@@ -516,11 +527,11 @@ enum lt_status lt_roots_native(const struct lt_view *view, struct lt_heap_graph 
 	enum lt_status status = LT_OK;
 	if (view->process != NULL && graph->graph.node_count > 0 && roots->interpreters.count > 0)
 		status = run(&search);
-	close_files(&search);
+	enum lt_status files = close_files(&search);
 	ranges_deinit(&search.ranges);
 	lt_map_deinit(&search.known);
 	*ret_native = search.native;
-	return status;
+	return status != LT_OK ? status : files;
 }
 
 /* ---- What static data alone holds ---- */
@@ -579,7 +590,7 @@ enum lt_status lt_roots_native_held(const struct lt_view *view, struct lt_types 
 			}
 		}
 	}
-	close_files(&search);
+	enum lt_status files = close_files(&search);
 	ranges_deinit(&search.ranges);
-	return memory ? LT_OK : lt_fail_memory(view->session);
+	return memory ? files : lt_fail_memory(view->session);
 }

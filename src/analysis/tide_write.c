@@ -1,6 +1,7 @@
 #include "analysis/tide_parts.h"
 
 #include "base/cleanup.h"
+#include "base/shortage.h"
 
 #include <string.h>
 #include <sys/stat.h>
@@ -662,6 +663,8 @@ enum lt_status lt_tide_write(struct lt_subject *subject, const char *path,
 		.references = w.reference_count,
 	};
 	deinit(&w);
+	if (status == LT_OK && lt_shortage())
+		status = lt_fail_memory(subject->session);
 	if (status != LT_OK) {
 		lt_store_abandon(w.writer);
 		return status;

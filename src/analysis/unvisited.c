@@ -31,28 +31,33 @@ static bool leads_out(const struct lt_process *process, lt_addr function, size_t
  * True when the function may read the member at `offset` of its first argument, as far as its machine code
  * tells (x86-64): an operand of a register and that displacement is in it, or it calls or jumps to another
  * function that may. A function whose end is not known is read on, so that there is rather more than less.
+ * The status: no memory.
  */
-static bool may_read(const struct lt_picture *picture, lt_addr function, uint32_t offset)
+static enum lt_status may_read(const struct lt_picture *picture, lt_addr function, uint32_t offset,
+			       bool *ret_may)
 {
 	uint8_t code[CODE_MAX];
 	const struct lt_process *process = picture->view->process;
 	const struct lt_mapping *mapping =
 		process != NULL ? lt_process_mapping(process, function) : NULL;
 	size_t size = sizeof(code);
+	*ret_may = true;
 	if (mapping == NULL || !mapping->executable)
-		return true;
-	struct lt_session quiet;
-	lt_session_init(&quiet);
+		return LT_OK;
 	struct lt_elf *elf = NULL;
-	if (mapping->path[0] == '/' && lt_elf_open(&quiet, process, mapping->path, &elf) == LT_OK) {
+	if (mapping->path[0] == '/')
+		LT_TRY(lt_elf_try(picture->session, process, mapping->path, &elf));
+	if (elf != NULL) {
 		uint64_t into = 0, length = 0;
 		const char *name = lt_elf_symbol_at(elf, function, &into);
 		if (name != NULL && into == 0 && lt_elf_symbol(elf, name, &length) == function &&
 		    length > 0 && length < size)
 			size = (size_t)length;
+		enum lt_status status = lt_elf_check(picture->session, elf);
 		lt_elf_close(elf);
+		if (status != LT_OK)
+			return status;
 	}
-	lt_session_deinit(&quiet);
 	size = lt_memory_probe(picture->view->memory, function, code, size);
 	for (size_t i = 0; i < size; i++) {
 		uint8_t mod = code[i] >> 6, base = code[i] & 7;
@@ -64,18 +69,19 @@ static bool may_read(const struct lt_picture *picture, lt_addr function, uint32_
 		 */
 		if ((code[i] == 0xe8 || code[i] == 0xe9) && i + 5 <= size &&
 		    leads_out(process, function, size, function + i + 5, code + i + 1))
-			return true;
+			return LT_OK;
 		if (code[i] == 0xff && i + 1 < size && (code[i + 1] == 0x25 || code[i + 1] == 0x15))
-			return true;
+			return LT_OK;
 		if (mod == 1 && at < size && code[at] == offset)
-			return true;
+			return LT_OK;
 		if (mod != 2 || at + sizeof(wide) > size)
 			continue;
 		memcpy(&wide, code + at, sizeof(wide));
 		if (wide == offset)
-			return true;
+			return LT_OK;
 	}
-	return size == 0;
+	*ret_may = size == 0;
+	return LT_OK;
 }
 
 /* The offset at which the body of `from` holds the address of `to`; false: it is no word of the body. */
@@ -122,24 +128,31 @@ static const struct lt_type *c_base(const struct lt_picture *picture, const stru
 	return type;
 }
 
-static bool is_unvisited(struct verdicts *verdicts, const struct lt_type *type, uint32_t offset)
+static enum lt_status judge(struct verdicts *verdicts, const struct lt_type *type, uint32_t offset,
+			    bool *ret_unvisited)
 {
 	type = c_base(verdicts->picture, type);
+	*ret_unvisited = false;
 	if (type == NULL || offset >= (uint64_t)type->basicsize)
-		return false;
+		return LT_OK;
 	uint64_t key = type->address * 0x9e3779b97f4a7c15 ^ offset, value = 0;
+	*ret_unvisited = !type->gc;
 	if (!type->gc)
-		return true;
-	if (lt_map_get(&verdicts->known, key, &value))
-		return value != 0;
-	if (verdicts->known.count >= VERDICTS_MAX)
-		return false;
-	const struct lt_picture *picture = verdicts->picture;
-	lt_addr traverse =
-		lt_read_pointer(picture->view, type->address, LT_PyTypeObject_tp_traverse);
-	value = traverse == 0 || !may_read(picture, traverse, offset);
-	(void)lt_map_put(&verdicts->known, key, value);
-	return value != 0;
+		return LT_OK;
+	if (!lt_map_get(&verdicts->known, key, &value)) {
+		if (verdicts->known.count >= VERDICTS_MAX)
+			return LT_OK;
+		const struct lt_picture *picture = verdicts->picture;
+		lt_addr traverse =
+			lt_read_pointer(picture->view, type->address, LT_PyTypeObject_tp_traverse);
+		bool visited = false;
+		if (traverse != 0)
+			LT_TRY(may_read(picture, traverse, offset, &visited));
+		value = !visited;
+		(void)lt_map_put(&verdicts->known, key, value);
+	}
+	*ret_unvisited = value != 0;
+	return LT_OK;
 }
 
 /* What the edges of an entry keep: all that they reach and nothing else does, in the order of the entries. */
@@ -171,9 +184,12 @@ static enum lt_status find(const struct lt_picture *picture, struct verdicts *ve
 		struct lt_loose_ref edge = picture->scanned.data[i];
 		const struct lt_type *type = lt_picture_type(picture, edge.from);
 		uint32_t offset;
+		bool unvisited;
 		if (picture->alive[edge.from] || picture->alive[edge.to] || type == NULL ||
-		    type->kind == LT_KIND_MODULE || !offset_of(picture, edge, &refs, &offset) ||
-		    !is_unvisited(verdicts, type, offset))
+		    type->kind == LT_KIND_MODULE || !offset_of(picture, edge, &refs, &offset))
+			continue;
+		LT_TRY(judge(verdicts, type, offset, &unvisited));
+		if (!unvisited)
 			continue;
 		if (!lt_loose_refs_push(&edges, edge) || !offsets_push(&offsets, offset))
 			return lt_fail_memory(session);

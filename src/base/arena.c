@@ -1,5 +1,7 @@
 #include "base/arena.h"
 
+#include "base/shortage.h"
+
 #include <stdalign.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -33,8 +35,10 @@ void *lt_arena_alloc(struct lt_arena *arena, size_t size)
 	if (size > arena->left) {
 		size_t room = size > BLOCK_SIZE ? size : (size_t)BLOCK_SIZE;
 		struct lt_arena_block *block = calloc(1, sizeof(*block) + room);
-		if (block == NULL)
+		if (block == NULL) {
+			lt_shortage_note();
 			return NULL;
+		}
 		block->size = room;
 		block->next = arena->blocks;
 		arena->blocks = block;

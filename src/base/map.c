@@ -1,5 +1,7 @@
 #include "base/map.h"
 
+#include "base/shortage.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,8 +44,10 @@ bool lt_map_reserve(struct lt_map *map, size_t count)
 	struct lt_map grown = *map;
 	grown.slots = calloc(wanted, sizeof(*grown.slots));
 	grown.capacity = wanted;
-	if (grown.slots == NULL)
+	if (grown.slots == NULL) {
+		lt_shortage_note();
 		return false;
+	}
 	for (size_t i = 0; i < map->capacity; i++)
 		if (map->slots[i].key != 0)
 			*find(&grown, map->slots[i].key) = map->slots[i];

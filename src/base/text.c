@@ -1,5 +1,7 @@
 #include "base/text.h"
 
+#include "base/shortage.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,6 +31,7 @@ static bool reserve(struct lt_text *text, size_t more)
 		grown = wanted;
 	char *data = realloc(text->data, grown);
 	if (data == NULL) {
+		lt_shortage_note();
 		text->failed = true;
 		return false;
 	}

@@ -10,6 +10,8 @@
 #ifndef LT_BASE_VEC_H
 #define LT_BASE_VEC_H
 
+#include "base/shortage.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -31,8 +33,10 @@
 		if (grown > SIZE_MAX / sizeof(type))                                               \
 			return false;                                                              \
 		type *data = (type *)realloc(vec->data, grown * sizeof(type));                     \
-		if (data == NULL)                                                                  \
+		if (data == NULL) {                                                                \
+			lt_shortage_note();                                                        \
 			return false;                                                              \
+		}                                                                                  \
 		vec->data = data;                                                                  \
 		vec->capacity = grown;                                                             \
 		return true;                                                                       \

@@ -1,5 +1,7 @@
 #include "base/zeroed.h"
 
+#include "base/shortage.h"
+
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -27,5 +29,7 @@ void *lt_zeroed(size_t count, size_t size)
 	void *data = calloc(count, size);
 	if (data != NULL)
 		lt_zeroed_bring(data, 0, count, size);
+	else
+		lt_shortage_note();
 	return data;
 }

@@ -1,7 +1,9 @@
+#include "base/shortage.h"
 #include "cli/help.h"
 #include "cli/output.h"
 #include "cli/progress.h"
 #include "cli/run.h"
+#include "report/json.h"
 #include "report/safe.h"
 
 #include <fcntl.h>
@@ -107,7 +109,7 @@ static enum lt_status run_request(struct lt_run *run)
 	bool own = run->request->file_is_own && !run->request->help;
 	LT_TRY(lt_output_check(run->session, run->request->output));
 	LT_TRY(fill_report(run));
-	if (run->out.failed)
+	if (run->out.failed || lt_shortage())
 		return lt_fail_memory(run->session);
 	return lt_output_write(run->session, own ? NULL : run->request->output,
 			       lt_text_get(&run->out), run->out.length);
@@ -130,6 +132,7 @@ int main(int argc, char **argv)
 {
 	if (!guard_standard_streams())
 		return lt_status_exit_code(LT_E_INTERNAL);
+	lt_json_init();
 	setlocale(LC_CTYPE, "");
 	/* Large arrays go back to the system when they are freed; glibc would learn to keep those below 32 MiB. */
 	mallopt(M_MMAP_THRESHOLD, 1 << 20);

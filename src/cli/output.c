@@ -2,6 +2,7 @@
 
 #include "base/cleanup.h"
 #include "base/doomed.h"
+#include "base/shortage.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -216,6 +217,8 @@ static int give_name(struct lt_output *output)
 
 enum lt_status lt_output_commit(struct lt_output *output)
 {
+	if (lt_shortage())
+		return lt_fail_memory(output->session);
 	LT_TRY(flush(output));
 	if (output->temporary == NULL)
 		return LT_OK;

@@ -19,7 +19,7 @@ LT_MUST_CHECK enum lt_status lt_output_begin(struct lt_session *session, const c
 					     struct lt_output **ret_output);
 LT_MUST_CHECK enum lt_status lt_output_add(struct lt_output *output, const char *bytes,
 					   size_t length);
-/* The whole file is there then. LT_E_FILE: nothing of the kind happened. */
+/* The whole file is there then. LT_E_FILE, or LT_E_NO_MEMORY after a shortage: nothing of the kind happened. */
 LT_MUST_CHECK enum lt_status lt_output_commit(struct lt_output *output);
 /* Releases it; what was not committed is gone. NULL is allowed. */
 void lt_output_end(struct lt_output *output);

@@ -154,7 +154,9 @@ static enum lt_status find(struct lt_session *session, const struct lt_process *
 	if (!quiet->glibc.found && (quiet->purge == NULL || quiet->glibc.layout == NULL))
 		return refuse(session, process, "no malloc of glibc is in it");
 	LT_TRY(lt_elf_open(session, process, quiet->glibc.path, &quiet->elf));
-	LT_TRY(find_in(session, process, memory, quiet->elf, quiet));
+	enum lt_status status = find_in(session, process, memory, quiet->elf, quiet);
+	LT_TRY(lt_elf_check(session, quiet->elf));
+	LT_TRY(status);
 	quiet->unwinder = lt_unwinder_open(quiet->elf, quiet->trim);
 	return LT_OK;
 }

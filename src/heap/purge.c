@@ -108,7 +108,10 @@ enum lt_status lt_purge_find(const struct lt_view *view, const struct lt_foreign
 	/* Whether its tree is found, which may fail while it changes, is a matter of the prediction only. */
 	LT_TRY(lt_elf_open(view->session, view->process, purge.path, &elf));
 	bool found = find_jemalloc(view, elf, &purge);
+	enum lt_status status = lt_elf_check(view->session, elf);
 	lt_elf_close(elf);
+	if (status != LT_OK)
+		return status;
 	if (!found)
 		return refuse(view, foreign, "it is built in a way that is not known");
 	snprintf(purge.allocator, sizeof(purge.allocator), "%s %s", foreign->name,

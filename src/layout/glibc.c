@@ -305,11 +305,8 @@ enum lt_status lt_glibc_find(struct lt_session *session, const struct lt_process
 			break;
 		}
 	struct lt_elf *elf = NULL;
-	enum lt_status status = symbols ? lt_elf_open(session, process, path, &elf) : LT_OK;
-	if (status == LT_E_NO_MEMORY)
-		return status;
-	if (status != LT_OK)
-		lt_session_clear(session);
+	if (symbols)
+		LT_TRY(lt_elf_try(session, process, path, &elf));
 	bool no_memory = false;
 	if (!find_in_file(process, memory, path, elf, &glibc, &no_memory)) {
 		uint32_t major = 0, minor = 0;
@@ -318,8 +315,9 @@ enum lt_status lt_glibc_find(struct lt_session *session, const struct lt_process
 			glibc.layout = lt_glibc_layout(major, minor);
 	}
 	glibc.path = path;
+	enum lt_status status = lt_elf_check(session, elf);
 	lt_elf_close(elf);
 	*ret_glibc = glibc;
 	/* Without it this release would be taken for another one, or for none. */
-	return no_memory ? lt_fail_memory(session) : LT_OK;
+	return no_memory ? lt_fail_memory(session) : status;
 }

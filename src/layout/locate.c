@@ -271,30 +271,32 @@ static bool is_initialized(struct lt_memory *memory, lt_addr runtime)
 	return false;
 }
 
-/* By symbol or section. The session is as it was. */
-static bool try_file(struct lt_session *session, const struct lt_process *process, const char *path,
-		     struct lt_place *ret_place)
+/* By symbol or section. ret_place->elf NULL: it is not this file. Fails for want of memory alone. */
+static enum lt_status try_file(struct lt_session *session, const struct lt_process *process,
+			       const char *path, struct lt_place *ret_place)
 {
 	struct lt_elf *elf;
-	if (lt_elf_open(session, process, path, &elf) != LT_OK) {
-		lt_session_clear(session);
-		return false;
-	}
 	uint64_t size = 0;
-	lt_addr runtime = lt_elf_symbol(elf, "_PyRuntime", &size);
+	lt_addr runtime = 0;
+	*ret_place = (struct lt_place){NULL, 0, -1};
+	LT_TRY(lt_elf_try(session, process, path, &elf));
+	if (elf == NULL)
+		return LT_OK;
+	runtime = lt_elf_symbol(elf, "_PyRuntime", &size);
 	if (runtime == 0 && !lt_elf_section(elf, ".PyRuntime", &runtime, &size))
 		runtime = 0;
-	if (runtime == 0) {
+	enum lt_status status = lt_elf_check(session, elf);
+	if (status != LT_OK || runtime == 0)
 		lt_elf_close(elf);
-		return false;
-	}
-	*ret_place = (struct lt_place){elf, runtime, -1};
-	return true;
+	else
+		*ret_place = (struct lt_place){elf, runtime, -1};
+	return status;
 }
 
-/* By what its data holds. */
-static bool try_data(struct lt_session *session, const struct lt_process *process,
-		     struct lt_memory *memory, const char *path, struct lt_place *ret_place)
+/* By what its data holds; otherwise as above. */
+static enum lt_status try_data(struct lt_session *session, const struct lt_process *process,
+			       struct lt_memory *memory, const char *path,
+			       struct lt_place *ret_place)
 {
 	struct cookie_scan cookies = {memory, 0};
 	struct lt_place place = {NULL, 0, -1};
@@ -313,19 +315,15 @@ static bool try_data(struct lt_session *session, const struct lt_process *proces
 			place.column = (int)i;
 		}
 	}
-	if (place.runtime == 0)
-		return false;
-	if (lt_elf_open(session, process, path, &place.elf) != LT_OK) {
-		lt_session_clear(session);
-		return false;
-	}
+	if (place.runtime != 0)
+		LT_TRY(lt_elf_try(session, process, path, &place.elf));
 	*ret_place = place;
-	return true;
+	return LT_OK;
 }
 
 /* The file with the symbol or the section. One whose runtime is not initialized is the last resort. */
-static bool locate_by_name(struct lt_session *session, const struct lt_process *process,
-			   struct lt_memory *memory, struct lt_place *ret_place)
+static enum lt_status locate_by_name(struct lt_session *session, const struct lt_process *process,
+				     struct lt_memory *memory, struct lt_place *ret_place)
 {
 	struct lt_place idle = {NULL, 0, -1}, place;
 	for (int class = PROGRAM; class < CLASS_COUNT; class ++) {
@@ -337,12 +335,17 @@ static bool locate_by_name(struct lt_session *session, const struct lt_process *
 			    (class == OTHER && !may_embed(process, i)))
 				continue;
 			files++;
-			if (!try_file(session, process, path, &place))
+			enum lt_status status = try_file(session, process, path, &place);
+			if (status != LT_OK) {
+				lt_elf_close(idle.elf);
+				return status;
+			}
+			if (place.elf == NULL)
 				continue;
 			if (is_initialized(memory, place.runtime)) {
 				lt_elf_close(idle.elf);
 				*ret_place = place;
-				return true;
+				return LT_OK;
 			}
 			if (idle.elf == NULL)
 				idle = place;
@@ -351,19 +354,22 @@ static bool locate_by_name(struct lt_session *session, const struct lt_process *
 		}
 	}
 	*ret_place = idle;
-	return idle.elf != NULL;
+	return LT_OK;
 }
 
 enum lt_status lt_locate(struct lt_session *session, const struct lt_process *process,
 			 struct lt_memory *memory, struct lt_place *ret_place)
 {
-	if (locate_by_name(session, process, memory, ret_place))
+	LT_TRY(locate_by_name(session, process, memory, ret_place));
+	if (ret_place->elf != NULL)
 		return LT_OK;
 	for (int class = PROGRAM; class < OTHER; class ++)
 		for (size_t i = 0; i < process->mappings.count; i++) {
 			const char *path = process->mappings.data[i].path;
-			if (is_first_of_file(process, i) && (int)class_of(process, path) == class &&
-			    try_data(session, process, memory, path, ret_place))
+			if (!is_first_of_file(process, i) || (int)class_of(process, path) != class)
+				continue;
+			LT_TRY(try_data(session, process, memory, path, ret_place));
+			if (ret_place->elf != NULL)
 				return LT_OK;
 		}
 	return lt_fail(session, LT_E_NOT_PYTHON,

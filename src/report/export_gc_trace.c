@@ -16,18 +16,10 @@ static double since_start(const struct lt_gc_recording *recording, uint64_t ns)
 /* Takes over `json`. */
 static void add(struct lt_gc_export *export, json_t *json)
 {
-	char *text = json == NULL ? NULL
-				  : json_dumps(json, JSON_COMPACT | JSON_ENSURE_ASCII |
-							     JSON_REAL_PRECISION(15));
-	json_decref(json);
-	if (text == NULL) {
-		export->out.failed = true;
-		return;
-	}
 	lt_text_add(&export->out, export->some ? ",\n" : "\n");
-	lt_text_add(&export->out, text);
+	lt_json_dump(json, JSON_COMPACT | JSON_REAL_PRECISION(15), &export->out);
+	json_decref(json);
 	export->some = true;
-	free(text);
 }
 
 static int pid_of(const struct lt_gc_recording *recording)

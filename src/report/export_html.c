@@ -508,19 +508,11 @@ static void add_tree(struct page *page, struct block *blocks, size_t count)
 	json_decref(rows);
 }
 
-static int add_bytes(const char *bytes, size_t length, void *ctx)
-{
-	lt_text_add_bytes(ctx, bytes, length);
-	return 0;
-}
-
 /* JSON that may stand in an element: < > and & are in its strings only, where \u003c means the same. */
 static void add_json(json_t *json, struct lt_text *out)
 {
 	struct lt_text text = {0};
-	if (json == NULL ||
-	    json_dump_callback(json, add_bytes, &text, JSON_COMPACT | JSON_ENSURE_ASCII) != 0)
-		out->failed = true;
+	lt_json_dump(json, JSON_COMPACT, &text);
 	for (const char *c = lt_text_get(&text); *c != '\0'; c++) {
 		if (*c == '<' || *c == '>' || *c == '&')
 			lt_text_addf(out, "\\u%04x", (unsigned)*c);

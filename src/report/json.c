@@ -1,8 +1,24 @@
 #include "report/json.h"
 
+#include "base/shortage.h"
 #include "report/safe.h"
 
+#include <stdlib.h>
+
 enum { SCHEMA = 1, INDENT = 2, DIGITS = 12 };
+
+static void *allocate(size_t size)
+{
+	void *data = malloc(size);
+	if (data == NULL)
+		lt_shortage_note();
+	return data;
+}
+
+void lt_json_init(void)
+{
+	json_set_alloc_funcs(allocate, free);
+}
 
 json_t *lt_json_string(const char *string)
 {
@@ -58,6 +74,13 @@ static int add_bytes(const char *bytes, size_t length, void *ctx)
 	return out->failed ? -1 : 0;
 }
 
+void lt_json_dump(const json_t *json, size_t flags, struct lt_text *out)
+{
+	if (json == NULL ||
+	    json_dump_callback(json, add_bytes, out, flags | JSON_ENSURE_ASCII) != 0)
+		out->failed = true;
+}
+
 void lt_json_write(const struct lt_report *report, const char *name, json_t *content,
 		   struct lt_text *out)
 {
@@ -69,10 +92,7 @@ void lt_json_write(const struct lt_report *report, const char *name, json_t *con
 				     "peak_bytes", lt_json_count(report->cost.peak_bytes),
 				     "unreadable", lt_json_count(report->session->unreadable),
 				     "warnings", warnings(report->session), name, content);
-	if (envelope == NULL || json_dump_callback(envelope, add_bytes, out,
-						   JSON_INDENT(INDENT) | JSON_ENSURE_ASCII |
-							   JSON_REAL_PRECISION(DIGITS)) != 0)
-		out->failed = true;
+	lt_json_dump(envelope, JSON_INDENT(INDENT) | JSON_REAL_PRECISION(DIGITS), out);
 	lt_text_add(out, "\n");
 	json_decref(envelope);
 }

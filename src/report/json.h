@@ -1,7 +1,8 @@
 /*
  * json.h: the envelope and the results as JSON. docs/json.md describes every member.
  *
- * Each lt_json_* function returns a new reference, NULL when memory runs out.
+ * Each lt_json_* function returns a new reference, NULL when memory runs out. What is built need not look whether a member or an
+ * element was added: memory that ran out meanwhile is noted (base/shortage.h).
  */
 #ifndef LT_REPORT_JSON_H
 #define LT_REPORT_JSON_H
@@ -9,6 +10,11 @@
 #include "report/report.h"
 
 #include <jansson.h>
+
+/* Before the first use: allocations of the library that fail are noted from then on. */
+void lt_json_init(void);
+/* Adds JSON in ASCII, as the flags of json_dumps() say. out->failed: it is NULL, or there was no memory. */
+void lt_json_dump(const json_t *json, size_t flags, struct lt_text *out);
 
 /* A string of unknown origin; broken UTF-8 becomes \xNN escapes. */
 json_t *lt_json_string(const char *string);

@@ -32,6 +32,7 @@ LT_VEC(symbols, struct symbol);
 struct file {
 	int fd;
 	Elf *elf;
+	bool *no_memory; /* of the lt_elf: what was not found may be there */
 	size_t section_count;
 	size_t name_table; /* section with the names of the sections */
 };
@@ -46,6 +47,7 @@ struct lt_elf {
 	char build_id[2 * BUILD_ID_MAX + 1];
 	struct symbols symbols; /* ascending by value; loaded at the first question */
 	bool symbols_loaded;
+	bool no_memory; /* ran out while the file was read */
 };
 
 static void file_close(struct file *file)
@@ -57,55 +59,92 @@ static void file_close(struct file *file)
 	*file = (struct file){.fd = -1};
 }
 
-/* Takes the descriptor, on failure too. False: not an ELF file that can be used here. */
-static bool file_open(struct file *file, int fd)
+/* libelf says that its memory ran out by text alone, and leaves what malloc() said in errno, which is 0 before each question. */
+static void note_memory(const struct file *file)
 {
-	*file = (struct file){.fd = fd};
+	if (errno == ENOMEM)
+		*file->no_memory = true;
+}
+
+/* Takes the descriptor, on failure too. False: not an ELF file that can be used here, or no memory. */
+static bool file_open(struct file *file, int fd, bool *no_memory)
+{
+	*file = (struct file){.fd = fd, .no_memory = no_memory};
 	GElf_Ehdr header;
 	if (elf_version(EV_CURRENT) == EV_NONE)
 		return false;
+	errno = 0;
 	file->elf = elf_begin(fd, ELF_C_READ, NULL);
 	if (file->elf == NULL || elf_kind(file->elf) != ELF_K_ELF ||
 	    gelf_getehdr(file->elf, &header) == NULL || header.e_ident[EI_CLASS] != ELFCLASS64 ||
 	    header.e_ident[EI_DATA] != ELFDATA2LSB ||
 	    (header.e_type != ET_EXEC && header.e_type != ET_DYN)) {
+		note_memory(file);
 		file_close(file);
 		return false;
 	}
 	/* A file without section headers is a file without sections. */
 	if (elf_getshdrnum(file->elf, &file->section_count) != 0 ||
 	    file->section_count > SECTIONS_MAX ||
-	    elf_getshdrstrndx(file->elf, &file->name_table) != 0)
+	    elf_getshdrstrndx(file->elf, &file->name_table) != 0) {
+		note_memory(file);
 		file->section_count = 0;
+	}
 	return true;
 }
 
 static Elf_Scn *section_at(const struct file *file, size_t index, GElf_Shdr *ret_header)
 {
+	errno = 0;
 	Elf_Scn *section = elf_getscn(file->elf, index);
-	return section != NULL && gelf_getshdr(section, ret_header) != NULL ? section : NULL;
+	if (section != NULL && gelf_getshdr(section, ret_header) != NULL)
+		return section;
+	note_memory(file);
+	return NULL;
 }
 
-static Elf_Data *section_data(Elf_Scn *section, const GElf_Shdr *header)
+/* NULL: none, or longer than any. */
+static const char *text_at(const struct file *file, size_t table, size_t offset)
+{
+	errno = 0;
+	const char *text = elf_strptr(file->elf, table, offset);
+	if (text == NULL)
+		note_memory(file);
+	return text;
+}
+
+static Elf_Data *section_data(const struct file *file, Elf_Scn *section, const GElf_Shdr *header)
 {
 	if (header->sh_type == SHT_NOBITS || header->sh_size > SECTION_BYTES_MAX)
 		return NULL;
+	errno = 0;
 	Elf_Data *data = elf_getdata(section, NULL);
-	return data != NULL && data->d_buf != NULL ? data : NULL;
+	if (data != NULL && data->d_buf != NULL)
+		return data;
+	note_memory(file);
+	return NULL;
 }
 
 static bool read_segments(struct lt_elf *elf)
 {
 	size_t count;
-	if (elf_getphdrnum(elf->main.elf, &count) != 0 || count == 0 || count > SEGMENTS_MAX)
+	errno = 0;
+	if (elf_getphdrnum(elf->main.elf, &count) != 0 || count == 0 || count > SEGMENTS_MAX) {
+		note_memory(&elf->main);
 		return false;
+	}
 	elf->segments = calloc(count, sizeof(*elf->segments));
-	if (elf->segments == NULL)
+	if (elf->segments == NULL) {
+		elf->no_memory = true;
 		return false;
+	}
 	for (size_t i = 0; i < count; i++) {
 		GElf_Phdr *segment = &elf->segments[elf->segment_count];
-		if (gelf_getphdr(elf->main.elf, (int)i, segment) == NULL)
+		errno = 0;
+		if (gelf_getphdr(elf->main.elf, (int)i, segment) == NULL) {
+			note_memory(&elf->main);
 			return false;
+		}
 		/* Ends that wrap around would pass every comparison below. */
 		if (segment->p_vaddr + segment->p_memsz < segment->p_vaddr ||
 		    segment->p_offset + segment->p_filesz < segment->p_offset)
@@ -162,7 +201,7 @@ bool lt_elf_note(const struct lt_elf *elf, const char *owner, uint32_t type, uns
 		Elf_Scn *section = section_at(&elf->main, i, &section_header);
 		if (section == NULL || section_header.sh_type != SHT_NOTE)
 			continue;
-		Elf_Data *data = section_data(section, &section_header);
+		Elf_Data *data = section_data(&elf->main, section, &section_header);
 		GElf_Nhdr note;
 		size_t at = 0, next, name, body;
 		while (data != NULL && left-- > 0 &&
@@ -213,7 +252,7 @@ static void find_debug(struct lt_elf *elf, pid_t pid)
 	pid_t roots[] = {pid, getpid()};
 	for (size_t i = 0; i < sizeof(roots) / sizeof(roots[0]) && elf->debug.elf == NULL; i++) {
 		int fd = lt_root_open(roots[i], path);
-		if (fd < 0 || !file_open(&elf->debug, fd))
+		if (fd < 0 || !file_open(&elf->debug, fd, &elf->no_memory))
 			continue;
 		/* The same questions, asked of the other file. */
 		struct lt_elf other = {.main = elf->debug};
@@ -266,25 +305,50 @@ enum lt_status lt_elf_open(struct lt_session *session, const struct lt_process *
 		return lt_fail_memory(session);
 	}
 	elf->debug.fd = -1;
-	if (!file_open(&elf->main, fd)) {
+	if (!file_open(&elf->main, fd, &elf->no_memory)) {
+		bool no_memory = elf->no_memory;
 		lt_elf_close(elf);
-		return lt_fail(session, LT_E_FILE, "%s is not a 64-bit ELF file", path);
+		return no_memory ? lt_fail_memory(session)
+				 : lt_fail(session, LT_E_FILE, "%s is not a 64-bit ELF file", path);
 	}
 	elf->path = strdup(path);
 	if (elf->path == NULL) {
 		lt_elf_close(elf);
 		return lt_fail_memory(session);
 	}
-	if (!read_segments(elf) || !find_bias(elf, process, path)) {
+	bool fits = read_segments(elf) && find_bias(elf, process, path);
+	if (fits) {
+		read_build_id(elf);
+		find_debug(elf, process->pid);
+	}
+	if (elf->no_memory) {
+		lt_elf_close(elf);
+		return lt_fail_memory(session);
+	}
+	if (!fits) {
 		lt_elf_close(elf);
 		return lt_fail(session, LT_E_FILE,
 			       "the segments of %s do not fit the mappings of process %d", path,
 			       (int)process->pid);
 	}
-	read_build_id(elf);
-	find_debug(elf, process->pid);
 	*ret_elf = elf;
 	return LT_OK;
+}
+
+enum lt_status lt_elf_try(struct lt_session *session, const struct lt_process *process,
+			  const char *path, struct lt_elf **ret_elf)
+{
+	*ret_elf = NULL;
+	enum lt_status status = lt_elf_open(session, process, path, ret_elf);
+	if (status == LT_OK || status == LT_E_NO_MEMORY)
+		return status;
+	lt_session_clear(session);
+	return LT_OK;
+}
+
+enum lt_status lt_elf_check(struct lt_session *session, const struct lt_elf *elf)
+{
+	return elf != NULL && elf->no_memory ? lt_fail_memory(session) : LT_OK;
 }
 
 void lt_elf_close(struct lt_elf *elf)
@@ -314,14 +378,15 @@ const char *lt_elf_build_id(const struct lt_elf *elf)
 	return elf->build_id;
 }
 
-static void load_table(struct symbols *symbols, const struct file *file, uint32_t type)
+/* False: no memory. */
+static bool load_table(struct symbols *symbols, const struct file *file, uint32_t type)
 {
 	for (size_t i = 0; i < file->section_count; i++) {
 		GElf_Shdr header;
 		Elf_Scn *section = section_at(file, i, &header);
 		if (section == NULL || header.sh_type != type)
 			continue;
-		Elf_Data *data = section_data(section, &header);
+		Elf_Data *data = section_data(file, section, &header);
 		size_t count = data != NULL ? data->d_size / sizeof(Elf64_Sym) : 0;
 		if (count > SYMBOLS_MAX)
 			count = SYMBOLS_MAX;
@@ -334,15 +399,16 @@ static void load_table(struct symbols *symbols, const struct file *file, uint32_
 			    symbol.st_value == 0 || kind == STT_SECTION || kind == STT_FILE ||
 			    kind == STT_TLS)
 				continue;
-			const char *name = elf_strptr(file->elf, header.sh_link, symbol.st_name);
+			const char *name = text_at(file, header.sh_link, symbol.st_name);
 			if (name == NULL || name[0] == '\0')
 				continue;
 			bool global = GELF_ST_BIND(symbol.st_info) != STB_LOCAL;
 			if (!symbols_push(symbols, (struct symbol){symbol.st_value, symbol.st_size,
 								   name, global}))
-				return;
+				return false;
 		}
 	}
+	return true;
 }
 
 static int by_value(const void *a, const void *b)
@@ -363,10 +429,10 @@ static const struct symbols *load_symbols(const struct lt_elf *const_elf)
 	if (elf->symbols_loaded)
 		return &elf->symbols;
 	elf->symbols_loaded = true;
-	load_table(&elf->symbols, &elf->main, SHT_SYMTAB);
-	load_table(&elf->symbols, &elf->main, SHT_DYNSYM);
-	if (elf->debug.elf != NULL)
-		load_table(&elf->symbols, &elf->debug, SHT_SYMTAB);
+	if (!load_table(&elf->symbols, &elf->main, SHT_SYMTAB) ||
+	    !load_table(&elf->symbols, &elf->main, SHT_DYNSYM) ||
+	    (elf->debug.elf != NULL && !load_table(&elf->symbols, &elf->debug, SHT_SYMTAB)))
+		elf->no_memory = true;
 	if (elf->symbols.count > 1)
 		qsort(elf->symbols.data, elf->symbols.count, sizeof(*elf->symbols.data), by_value);
 	return &elf->symbols;
@@ -424,7 +490,7 @@ bool lt_elf_section(const struct lt_elf *elf, const char *name, lt_addr *ret_sta
 		GElf_Shdr header;
 		if (section_at(file, i, &header) == NULL || (header.sh_flags & SHF_ALLOC) == 0)
 			continue;
-		const char *found = elf_strptr(file->elf, file->name_table, header.sh_name);
+		const char *found = text_at(file, file->name_table, header.sh_name);
 		if (found == NULL || strcmp(found, name) != 0)
 			continue;
 		*ret_start = elf->bias + header.sh_addr;
@@ -460,7 +526,7 @@ static bool find_relocation(const struct lt_elf *elf, uint32_t kind, lt_addr *re
 		Elf_Scn *section = section_at(&elf->main, i, &header);
 		if (section == NULL || header.sh_type != SHT_RELA)
 			continue;
-		Elf_Data *data = section_data(section, &header);
+		Elf_Data *data = section_data(&elf->main, section, &header);
 		GElf_Rela entry;
 		for (int k = 0; data != NULL && gelf_getrela(data, k, &entry) != NULL; k++) {
 			if (GELF_R_TYPE(entry.r_info) != kind)

@@ -24,6 +24,17 @@ LT_MUST_CHECK enum lt_status lt_elf_open(struct lt_session *session,
 					 struct lt_elf **ret_elf);
 void lt_elf_close(struct lt_elf *elf);
 
+/* The same where the file may be one that cannot be used: then LT_OK and NULL. Fails with LT_E_NO_MEMORY alone. */
+LT_MUST_CHECK enum lt_status lt_elf_try(struct lt_session *session,
+					const struct lt_process *process, const char *path,
+					struct lt_elf **ret_elf);
+
+/*
+ * LT_E_NO_MEMORY: memory ran out while the file was read, so that what was not found in it may be there.
+ * To be asked after the questions below. `elf` may be NULL.
+ */
+LT_MUST_CHECK enum lt_status lt_elf_check(struct lt_session *session, const struct lt_elf *elf);
+
 /* Path as the target sees it. */
 const char *lt_elf_path(const struct lt_elf *elf);
 

@@ -1,6 +1,7 @@
 #include "target/proc.h"
 
 #include "base/cleanup.h"
+#include "base/shortage.h"
 
 #include <ctype.h>
 #include <dirent.h>
@@ -38,8 +39,10 @@ char *lt_proc_slurp(const char *path, size_t limit, size_t *ret_size)
 	while (data != NULL && length < limit) {
 		if (length == capacity) {
 			char *grown = realloc(data, capacity * 2 + 1);
-			if (grown == NULL)
+			if (grown == NULL) {
+				lt_shortage_note();
 				return NULL;
+			}
 			data = grown;
 			capacity *= 2;
 		}
@@ -54,8 +57,10 @@ char *lt_proc_slurp(const char *path, size_t limit, size_t *ret_size)
 			break;
 		length += (size_t)got;
 	}
-	if (data == NULL)
+	if (data == NULL) {
+		lt_shortage_note();
 		return NULL;
+	}
 	data[length] = '\0';
 	if (ret_size != NULL)
 		*ret_size = length;

@@ -28,7 +28,9 @@ struct lt_probe_places {
 	lt_addr calls[LT_CALL_COUNT]; /* C functions, 0: not found */
 };
 
-void lt_probe_places_find(const struct lt_view *view, struct lt_probe_places *ret_places);
+/* What is not there is 0. Fails with LT_E_NO_MEMORY alone. */
+LT_MUST_CHECK enum lt_status lt_probe_places_find(const struct lt_view *view,
+						  struct lt_probe_places *ret_places);
 
 /* ---- What is copied (probe_plan.c) ---- */
 

@@ -65,7 +65,7 @@ static void find_notes(const struct lt_view *view, struct lt_probe_places *place
 	}
 }
 
-/* Bytes of a mapping of the interpreter's file: of the file itself where nothing can have changed them. */
+/* Bytes of a mapping of the interpreter's file: of the file itself where nothing can have changed them. NULL: no memory. */
 static char *read_mapping(const struct lt_view *view, const struct lt_mapping *mapping, size_t size)
 {
 	char *bytes = malloc(size);
@@ -84,8 +84,9 @@ static bool is_of_interpreter(const struct lt_view *view, const struct lt_mappin
 	       strcmp(mapping->path, lt_elf_path(view->python->elf)) == 0;
 }
 
-static lt_addr find_name(const struct lt_view *view)
+static enum lt_status find_name(const struct lt_view *view, lt_addr *ret_name)
 {
+	*ret_name = 0;
 	const struct lt_mappings *mappings = &view->process->mappings;
 	for (size_t i = 0; i < mappings->count; i++) {
 		const struct lt_mapping *mapping = &mappings->data[i];
@@ -93,18 +94,21 @@ static lt_addr find_name(const struct lt_view *view)
 			continue;
 		size_t size = (size_t)(mapping->end - mapping->start);
 		LT_FREE char *bytes = read_mapping(view, mapping, size);
-		const char *at = bytes == NULL
-					 ? NULL
-					 : memmem(bytes, size, telling_name, sizeof(telling_name));
-		if (at != NULL)
-			return mapping->start + (lt_addr)(at - bytes);
+		if (bytes == NULL)
+			return lt_fail_memory(view->session);
+		const char *at = memmem(bytes, size, telling_name, sizeof(telling_name));
+		if (at == NULL)
+			continue;
+		*ret_name = mapping->start + (lt_addr)(at - bytes);
+		return LT_OK;
 	}
-	return 0;
+	return LT_OK;
 }
 
 /* The entry of the table whose name lies at `name`. */
-static lt_addr find_entry(const struct lt_view *view, lt_addr name)
+static enum lt_status find_entry(const struct lt_view *view, lt_addr name, lt_addr *ret_entry)
 {
+	*ret_entry = 0;
 	const struct lt_mappings *mappings = &view->process->mappings;
 	for (size_t i = 0; i < mappings->count; i++) {
 		const struct lt_mapping *mapping = &mappings->data[i];
@@ -112,12 +116,17 @@ static lt_addr find_entry(const struct lt_view *view, lt_addr name)
 			continue;
 		size_t size = (size_t)(mapping->end - mapping->start);
 		LT_FREE char *bytes = read_mapping(view, mapping, size);
-		for (size_t at = 0; bytes != NULL && at + 8 <= size; at += 8)
-			if (memcmp(bytes + at, &name, sizeof(name)) == 0)
-				return mapping->start + at -
-				       lt_off(view->layout, LT_PyMethodDef_ml_name);
+		if (bytes == NULL)
+			return lt_fail_memory(view->session);
+		for (size_t at = 0; at + 8 <= size; at += 8) {
+			if (memcmp(bytes + at, &name, sizeof(name)) != 0)
+				continue;
+			*ret_entry =
+				mapping->start + at - lt_off(view->layout, LT_PyMethodDef_ml_name);
+			return LT_OK;
+		}
 	}
-	return 0;
+	return LT_OK;
 }
 
 /* The name and function of an entry. False: it is none, and the table ends there. */
@@ -138,19 +147,21 @@ static bool read_method(const struct lt_view *view, lt_addr entry, char name[NAM
 	return true;
 }
 
-static void find_methods(const struct lt_view *view, struct lt_probe_places *places)
+static enum lt_status find_methods(const struct lt_view *view, struct lt_probe_places *places)
 {
 	const struct lt_layout *layout = view->layout;
 	if (!lt_has(layout, LT_PyMethodDef_ml_name) || !lt_has(layout, LT_PyMethodDef_ml_meth) ||
 	    !lt_has(layout, LT_sizeof_PyMethodDef))
-		return;
-	lt_addr text = find_name(view);
-	lt_addr entry = text != 0 ? find_entry(view, text) : 0;
+		return LT_OK;
+	lt_addr text, entry = 0;
+	LT_TRY(find_name(view, &text));
+	if (text != 0)
+		LT_TRY(find_entry(view, text, &entry));
 	uint64_t size = lt_off(layout, LT_sizeof_PyMethodDef);
 	char name[NAME_MAX_BYTES];
 	lt_addr function;
 	if (entry == 0)
-		return;
+		return LT_OK;
 	for (int i = 0; i < METHODS_MAX && read_method(view, entry - size, name, &function); i++)
 		entry -= size;
 	for (int i = 0; i < METHODS_MAX && read_method(view, entry, name, &function);
@@ -163,9 +174,10 @@ static void find_methods(const struct lt_view *view, struct lt_probe_places *pla
 		for (int b = a + 1; b < LT_CALL_COUNT; b++)
 			if (places->calls[a] != 0 && places->calls[a] == places->calls[b])
 				places->calls[a] = places->calls[b] = 0;
+	return LT_OK;
 }
 
-void lt_probe_places_find(const struct lt_view *view, struct lt_probe_places *ret_places)
+enum lt_status lt_probe_places_find(const struct lt_view *view, struct lt_probe_places *ret_places)
 {
 	*ret_places = (struct lt_probe_places){0};
 	find_notes(view, ret_places);
@@ -178,8 +190,9 @@ void lt_probe_places_find(const struct lt_view *view, struct lt_probe_places *re
 		if (at != 0 && is_code(view, at))
 			ret_places->collector = at;
 	}
-	find_methods(view, ret_places);
+	LT_TRY(find_methods(view, ret_places));
 	lt_addr collect = lt_python_symbol(view->python, "PyGC_Collect");
 	if (collect != 0 && is_code(view, collect))
 		ret_places->calls[LT_CALL_C_COLLECT] = collect;
+	return lt_elf_check(view->session, view->python->elf);
 }

@@ -331,7 +331,7 @@ static enum lt_status open_source(struct source *source, const bool *ways)
 			       view->layout->name);
 	if (!lt_watch_goes_on(view))
 		return lt_watch_gone(view);
-	lt_probe_places_find(view, &places);
+	LT_TRY(lt_probe_places_find(view, &places));
 	source->ring_bytes = bytes_a_second(view, &probed);
 	enum lt_status status = LT_E_READ;
 	for (enum lt_probe_way way = 0; way < LT_WAYS; way++) {
