@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-enum { STEPS_MOST = 4 * LT_WATCH_FRAMES, WORDS_MOST = 64 };
+enum { STEPS_MOST = 4 * LT_WATCH_FRAMES, WORDS_MOST = 64, CALLBACKS_MOST = 16, WRAPPED_MOST = 4 };
 
 static bool text_is(const struct lt_view *view, lt_addr address, const char *text)
 {
@@ -102,6 +102,51 @@ static void find_call(const struct lt_view *view, const struct lt_stack_frame *f
 	}
 }
 
+/* The code objects of what is in gc.callbacks, 0 for one that is neither a function, a method nor a partial. */
+struct callbacks {
+	lt_addr codes[CALLBACKS_MOST];
+	size_t count;
+};
+
+static lt_addr code_of(const struct lt_view *view, lt_addr object)
+{
+	for (int i = 0; i < WRAPPED_MOST && object != 0 && (object & 7) == 0; i++) {
+		lt_addr type = word_at(view, object, LT_PyObject_ob_type);
+		lt_addr name = word_at(view, type, LT_PyTypeObject_tp_name);
+		if (text_is(view, name, "function"))
+			return word_at(view, object, LT_PyFunctionObject_func_code);
+		if (text_is(view, name, "method"))
+			object = word_at(view, object, LT_PyMethodObject_im_func);
+		else if (text_is(view, name, "functools.partial"))
+			object = word_at(view, object, LT_partialobject_fn);
+		else
+			break;
+	}
+	return 0;
+}
+
+static void read_callbacks(const struct lt_view *view, lt_addr list, struct callbacks *callbacks)
+{
+	uint64_t objects[CALLBACKS_MOST];
+	lt_addr items = word_at(view, list, LT_PyListObject_ob_item);
+	uint64_t count = items != 0 ? word_at(view, list, LT_PyVarObject_ob_size) : 0;
+	if (count > CALLBACKS_MOST)
+		count = CALLBACKS_MOST;
+	if (count == 0 || lt_memory_probe(view->memory, items, objects, count * 8) != count * 8)
+		return;
+	for (; callbacks->count < count; callbacks->count++)
+		callbacks->codes[callbacks->count] = code_of(view, objects[callbacks->count]);
+}
+
+static bool is_callback(const struct callbacks *callbacks, lt_addr code)
+{
+	for (size_t i = 0; i < callbacks->count; i++) {
+		if (code != 0 && callbacks->codes[i] == code)
+			return true;
+	}
+	return false;
+}
+
 bool lt_running_take(const struct lt_view *view, lt_addr interpreter, int64_t id,
 		     const struct lt_gc_state *state, struct lt_running *running)
 {
@@ -117,12 +162,23 @@ bool lt_running_take(const struct lt_view *view, lt_addr interpreter, int64_t id
 	found.finalizing = lt_interpreter_finalizing(view, interpreter, id);
 	lt_addr at = state->frame != 0 ? state->frame : lt_stack_innermost(view, found.tstate);
 	struct lt_stack_frame frame;
+	struct callbacks callbacks = {0};
+	if (state->frame == 0)
+		read_callbacks(view, state->callbacks, &callbacks);
 	for (int i = 0; i < STEPS_MOST && at != 0 && found.frame_count < LT_WATCH_FRAMES; i++) {
 		if (!lt_stack_read(view, at, &frame))
 			break;
 		at = frame.outer;
 		if (!frame.python)
 			continue;
+		if (is_callback(&callbacks, frame.code)) {
+			/* The collector called it: what it does is not what began the collection. */
+			found.frame_count = 0;
+			found.collect = 0;
+			found.argument = -1;
+			found.whole = false;
+			continue;
+		}
 		if (found.frame_count == 0)
 			find_call(view, &frame, &found);
 		found.addresses[found.frame_count] = frame.address;

@@ -23,7 +23,8 @@ struct lt_running {
 
 /*
  * Looks at the thread that holds the GIL of the interpreter, or at running->tstate when that is set. `state` is the
- * collector's as it was just read. False, with nothing changed: nobody holds it.
+ * collector's as it was just read. A function of gc.callbacks and what it calls are not of the stack: the collector calls them
+ * while it collects. False, with nothing changed: nobody holds it.
  */
 bool lt_running_take(const struct lt_view *view, lt_addr interpreter, int64_t id,
 		     const struct lt_gc_state *state, struct lt_running *running);

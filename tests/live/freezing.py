@@ -86,6 +86,30 @@ def wait_until(condition, timeout: float = 20) -> bool:
     return True
 
 
+class Looker:
+    """lt_freeze that has frozen `pid` and holds the copy until `ended()`."""
+
+    def __init__(self, pid: int):
+        self.pid = pid
+
+    def __enter__(self) -> "Looker":
+        self.process = subprocess.Popen([tool("lt_freeze"), "--hold", "-", str(self.pid)], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        if self.process.stdout.readline() != "held\n":
+            raise AssertionError(f"no copy was made: {self.process.communicate()}, exit code {self.process.returncode}")
+        [self.copy] = [child for child, state in children(self.pid).items() if state not in "ZX"]
+        return self
+
+    def ended(self) -> tuple[int, str]:
+        """Ends the look: its exit code and what it wrote on standard error."""
+        err = self.process.communicate(timeout=20)[1]
+        return self.process.returncode, err
+
+    def __exit__(self, *exc) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+
 def helpers_of(pid: int, program: str = "lt_freeze") -> list[int]:
     """Guards and janitors that still look after `pid`: their command line is that of the program that started them."""
     found = []

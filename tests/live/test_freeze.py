@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from freezing import (Victim, children, face, freeze, helpers_of, pause_process, stat_fields, steps, tool, wait_until)
+from freezing import (Looker, Victim, children, face, freeze, helpers_of, pause_process, stat_fields, steps, tool, wait_until)
 from harness.run import run_command
 
 TIMED = ("nanosleep", "clock_nanosleep", "poll", "ppoll", "select", "futex", "futex_until", "condition")
@@ -158,10 +158,9 @@ def test_stopped_target_stays_stopped():
 
 def test_stop_and_continue_while_frozen():
     with Victim("poll") as victim:
-        with subprocess.Popen([tool("lt_freeze"), "--hold", "500", str(victim.pid)], stdout=subprocess.PIPE) as looker:
-            assert wait_until(lambda: children(victim.pid))
+        with Looker(victim.pid) as looker:
             pause_process(victim.pid)
-            assert looker.wait(20) == 0
+            assert looker.ended()[0] == 0
         assert stat_fields(Path(f"/proc/{victim.pid}/stat"))[0] == "T"
         os.kill(victim.pid, signal.SIGCONT)
         victim.line()
@@ -197,27 +196,20 @@ def test_job_control_is_not_disturbed():
 def test_copy_goes_when_the_target_ends():
     """It shares the table of descriptors: with the copy alive, ports of the ended service would stay bound."""
     with Victim("poll") as victim:
-        with subprocess.Popen([tool("lt_freeze"), "--hold", "3000", str(victim.pid)], stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE, text=True) as looker:
-            assert wait_until(lambda: children(victim.pid))
-            copy = next(iter(children(victim.pid)))
+        with Looker(victim.pid) as looker:
+            copy = Path(f"/proc/{looker.copy}")
             victim.line()
             assert victim.process.wait(20) == 0
-            assert wait_until(lambda: not Path(f"/proc/{copy}").exists()
-                              or stat_fields(Path(f"/proc/{copy}/stat"))[0] in "ZX", 2)
-            assert looker.poll() is None, "the copy lived until the look was over"
-            out, err = looker.communicate(timeout=20)
-    assert "ended while it was looked at" in err
+            assert wait_until(lambda: not copy.exists() or stat_fields(copy / "stat")[0] in "ZX")
+            assert looker.process.poll() is None
+            assert "ended while it was looked at" in looker.ended()[1]
 
 
 def test_target_killed_while_frozen():
     with Victim("poll") as victim:
-        with subprocess.Popen([tool("lt_freeze"), "--hold", "300", str(victim.pid)], stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE, text=True) as looker:
-            assert wait_until(lambda: children(victim.pid))
+        with Looker(victim.pid) as looker:
             victim.process.kill()
-            looker.communicate(timeout=20)
-            assert looker.returncode == 0
+            assert looker.ended()[0] == 0
 
 
 def test_two_at_once():

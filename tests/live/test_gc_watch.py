@@ -236,6 +236,52 @@ def test_stacks_threads_and_calls_of_long_collections(interpreter):
                     assert [e["generation"] for e in inside] == [2], (name, events)
 
 
+CALLBACKS = PRELUDE + textwrap.dedent("""
+    import functools
+
+    def spin():
+        deadline = time.monotonic() + 0.003
+        while time.monotonic() < deadline:
+            pass
+
+    def function(phase, info):
+        spin()
+
+    class Meter:
+        def method(self, phase, info):
+            spin()
+
+    def in_partial(meter, phase, info):
+        spin()
+
+    def automatic():
+        hold(20 * 500)
+
+    ready()
+    wait_line()
+    gc.set_threshold(500, 1000, 1000)
+    for callback in (function, Meter().method, functools.partial(in_partial, Meter())):
+        gc.callbacks[:] = [callback]
+        gc.enable()
+        automatic()
+        gc.disable()
+    ready()
+""")
+
+
+def test_a_callback_is_not_what_began_the_collection(interpreter):
+    """Nearly all the time of these collections is that of what gc.callbacks holds."""
+    with Target(interpreter, CALLBACKS) as target, Watch(target, "--source", "poll") as watch:
+        target.send()
+        target.wait_ready()
+        wait_lines(watch, lambda events: sum(event["kind"] == "collection" for event in events) >= 50)
+        events = [event for event in watch.stop() if event["kind"] == "collection" and event["stack"]]
+    assert len(events) >= 30
+    for event in events:
+        assert event["stack"][0][0] in ("automatic", "hold", "hold.<locals>.<genexpr>", "<genexpr>"), event
+        assert event["call"] == ""
+
+
 CHANGES = PRELUDE + textwrap.dedent("""
     def step():
         ready()

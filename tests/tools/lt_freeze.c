@@ -1,10 +1,11 @@
 /*
  * lt_freeze: freezes a process from the command line, for the live tests.
  *
- *     lt_freeze [--mode fork|stop|live] [--count N] [--hold MS] [--word ADDR] [--ignore-headroom] [--probe]
+ *     lt_freeze [--mode fork|stop|live] [--count N] [--hold MS|-] [--word ADDR] [--ignore-headroom] [--probe]
  *               [--die lowtide|guard|both --at STEP] PID
  *
- * One line of JSON a freeze. --word reads eight bytes there at the start and at the end of the hold.
+ * One line of JSON a freeze. --hold -: "held", then until standard input ends. --word reads eight bytes there at the start and at the
+ * end of the hold.
  * --probe: the target is a CPython; its GIL and its collector are asked. --die: SIGKILL to lowtide, to the guard or to both when the guard comes to that step; --steps lists
  * them. The exit code is that of lowtide.
  */
@@ -37,6 +38,15 @@ static void sleep_ms(unsigned ms)
 {
 	struct timespec wait = {ms / 1000, (long)(ms % 1000) * 1000000};
 	nanosleep(&wait, NULL);
+}
+
+static void wait_for_end_of_input(void)
+{
+	char buffer[64];
+	puts("held");
+	fflush(stdout);
+	while (read(STDIN_FILENO, buffer, sizeof(buffer)) > 0) {
+	}
 }
 
 static void die_at(enum lt_freeze_step step)
@@ -76,7 +86,7 @@ int main(int count, char **arguments)
 		{"probe", 0, NULL, 'p'}, {0}};
 	struct lt_freeze_options freeze_options = {.mode = LT_MODE_FORK};
 	unsigned freezes = 1, hold = 0;
-	bool look_inside = false;
+	bool look_inside = false, hold_for_input = false;
 	lt_addr word = 0;
 	for (int option; (option = getopt_long(count, arguments, "", options, NULL)) >= 0;) {
 		switch (option) {
@@ -89,6 +99,7 @@ int main(int count, char **arguments)
 			freezes = (unsigned)strtoul(optarg, NULL, 10);
 			break;
 		case 'h':
+			hold_for_input = strcmp(optarg, "-") == 0;
 			hold = (unsigned)strtoul(optarg, NULL, 10);
 			break;
 		case 'w':
@@ -150,6 +161,8 @@ int main(int count, char **arguments)
 			fprintf(stderr, "the word cannot be read\n");
 		if (hold > 0)
 			sleep_ms(hold);
+		if (hold_for_input)
+			wait_for_end_of_input();
 		if (word != 0 && !lt_memory_u64(freeze->memory, word, &last))
 			fprintf(stderr, "the word cannot be read\n");
 		uint64_t stall = freeze->stall_ns;
