@@ -163,6 +163,42 @@ static struct lt_watch_event start(const struct lt_probe_events *state, enum lt_
 	return event;
 }
 
+/* How many collections the statistics counted between two states. */
+static uint64_t counted_between(const struct lt_gc_state *before, const struct lt_gc_state *after)
+{
+	uint64_t count = 0;
+	for (int i = 0; i < LT_GC_GENERATIONS; i++) {
+		if (after->generations[i].collections > before->generations[i].collections)
+			count += after->generations[i].collections -
+				 before->generations[i].collections;
+	}
+	return count;
+}
+
+/*
+ * Collections of the interpreter whose ends were lost: one that runs is not counted yet or, while its callbacks run, the
+ * last one counted. What is lost is counted when the statistics are compared.
+ */
+static void drop_ended(struct lt_probe_events *state, lt_addr interpreter,
+		       const struct lt_gc_state *now)
+{
+	for (size_t i = state->open.count; i > 0; i--) {
+		const struct lt_probe_open *open = &state->open.data[i - 1];
+		if (open->interpreter == interpreter && open->event.kind == LT_WATCH_COLLECTION &&
+		    counted_between(&open->event.before, now) > 1)
+			drop(state, i - 1);
+	}
+}
+
+static bool collects(const struct lt_probe_events *state, lt_addr interpreter)
+{
+	for (size_t i = 0; i < state->open.count; i++)
+		if (state->open.data[i].interpreter == interpreter &&
+		    state->open.data[i].event.kind == LT_WATCH_COLLECTION)
+			return true;
+	return false;
+}
+
 static void begin_collection(struct lt_probe_events *state, const struct lt_probe_record *record,
 			     size_t size, struct lt_watch_events *events)
 {
@@ -184,7 +220,7 @@ static void begin_collection(struct lt_probe_events *state, const struct lt_prob
 	if (counters == NULL && record->slots[LT_SLOT_INTERPRETER] != 0)
 		begin_counters(state, record->slots[LT_SLOT_INTERPRETER], event.interpreter,
 			       &event.before);
-	else if (counters != NULL)
+	else if (counters != NULL && !collects(state, record->slots[LT_SLOT_INTERPRETER]))
 		check_missed(state, counters, &event.before, event.start_ns, events);
 	push(state, record, size, &event);
 }
@@ -210,13 +246,21 @@ static void end_collection(struct lt_probe_events *state, const struct lt_probe_
 	}
 	const struct lt_probe_open begun = take_out(state, at);
 	struct lt_watch_event event = begun.event;
-	/* Its begin could not tell which interpreter runs: the statistics tell that it was. */
-	if (begun.interpreter != record->slots[LT_SLOT_INTERPRETER]) {
+	/*
+	 * None: it was asked for while another one ran, or there was nothing to do, and the collector returned at once. More:
+	 * the end of the one that began and the begin of this one were lost, of which the statistics tell; likewise where its
+	 * begin could not tell which interpreter runs.
+	 */
+	if (begun.interpreter != record->slots[LT_SLOT_INTERPRETER] ||
+	    counted_between(&event.before, &after) != 1) {
 		lt_memory_close(event.memory);
 		return;
 	}
 	event.end_ns = record->start_ns;
 	event.after = after;
+	/* Not done yet where it began while another one, whose end was lost, seemed to run. */
+	if (counters != NULL)
+		check_missed(state, counters, &event.before, event.start_ns, events);
 	for (int i = 0; i < LT_GC_GENERATIONS; i++) {
 		const struct lt_gc_generation *was = &event.before.generations[i];
 		const struct lt_gc_generation *is = &after.generations[i];
@@ -231,11 +275,7 @@ static void end_collection(struct lt_probe_events *state, const struct lt_probe_
 		if (counters != NULL)
 			counters->told[i] = is->collections;
 	}
-	/* Asked for while another one ran, or while there was nothing to do: the collector returned at once. */
-	if (event.generation >= 0)
-		emit(state, &event, events);
-	else
-		lt_memory_close(event.memory);
+	emit(state, &event, events);
 }
 
 static void begin_call(struct lt_probe_events *state, const struct lt_probe_record *record,
@@ -275,6 +315,10 @@ void lt_probe_events_take(struct lt_probe_events *state, const struct lt_probe_r
 	enum lt_watch_call call = record->site & 0xff;
 	if (call >= LT_CALL_COUNT)
 		return;
+	struct lt_gc_state now;
+	if ((moment == LT_MOMENT_BEGIN || moment == LT_MOMENT_WRITE) &&
+	    lt_probe_state(state->view, record, size, &now))
+		drop_ended(state, record->slots[LT_SLOT_INTERPRETER], &now);
 	if (moment == LT_MOMENT_WRITE) {
 		moment = record->slots[LT_SLOT_COLLECTING] != 0 ? LT_MOMENT_BEGIN : LT_MOMENT_END;
 		/* The word is written again while a collection runs when another one is asked for. */
@@ -301,15 +345,6 @@ void lt_probe_events_take(struct lt_probe_events *state, const struct lt_probe_r
 	}
 }
 
-static bool collects(const struct lt_probe_events *state, lt_addr interpreter)
-{
-	for (size_t i = 0; i < state->open.count; i++)
-		if (state->open.data[i].interpreter == interpreter &&
-		    state->open.data[i].event.kind == LT_WATCH_COLLECTION)
-			return true;
-	return false;
-}
-
 void lt_probe_events_look(struct lt_probe_events *state, lt_addr interpreter, uint64_t id,
 			  const struct lt_gc_state *now, struct lt_watch_events *events)
 {
@@ -319,6 +354,10 @@ void lt_probe_events_look(struct lt_probe_events *state, lt_addr interpreter, ui
 		return;
 	}
 	/* A collection is counted a moment before its end is seen: what the last look saw must have been told by now. */
+	struct lt_gc_state before = {0};
+	for (int i = 0; i < LT_GC_GENERATIONS; i++)
+		before.generations[i].collections = counters->looked_at[i];
+	drop_ended(state, interpreter, &before);
 	bool runs = collects(state, interpreter);
 	for (int i = 0; i < LT_GC_GENERATIONS; i++) {
 		if (!runs) {

@@ -1,10 +1,14 @@
 """Percentiles and totals of `lowtide gc` against those of the target's own log, by every source."""
+import bisect
 import csv
 import io
 import json
 import math
 import shutil
+import signal
+import subprocess
 import textwrap
+import time
 
 import pytest
 
@@ -136,6 +140,31 @@ def test_none_is_lost_at_the_begin(interpreter):
         target.send()
         log = target.wait_ready()["log"]
     check_span(result.json["result"], log)
+
+
+@pytest.mark.three_interpreters("what a full ring loses is lowtide's own")
+def test_what_is_lost_is_counted_and_nothing_is_made_of_it(interpreter):
+    """Stopped, lowtide loses begins and ends. The begin of one collection and the end of another are no collection."""
+    with Target(interpreter, DENSE) as target:
+        command = [lowtide_path(), "gc", "--json", "-d", "4", "--source", "probe", str(target.pid)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as lowtide:
+            for _ in range(3):
+                time.sleep(0.5)
+                lowtide.send_signal(signal.SIGSTOP)
+                time.sleep(0.6)
+                lowtide.send_signal(signal.SIGCONT)
+            out, err = lowtide.communicate(timeout=60)
+        if lowtide.returncode == 4:
+            pytest.skip("no probes on this machine")
+        target.send()
+        log = target.wait_ready()["log"]
+    found = json.loads(out)["result"]
+    check_span(found, log)
+    assert found["summary"]["missed"] > 0
+    ends = [one[2] for one in log]
+    for one in found["collections"]:
+        entry = log[min(bisect.bisect_left(ends, one["monotonic_ns"]), len(log) - 1)]
+        assert one["duration_ms"] * 1e6 <= entry[2] - entry[1] + 1000 and one["generation"] == entry[0], (one, entry)
 
 
 # A second interpreter collects by a low threshold of its own; the main one does nothing.
