@@ -142,6 +142,20 @@ def test_none_is_lost_at_the_begin(interpreter):
     check_span(result.json["result"], log)
 
 
+def test_callbacks_that_collect(interpreter, lowtide):
+    """While a collection runs another one is not begun: what a callback asks for is none."""
+    nested = MIXED.replace("log.append((info", "gc.collect(); log.append((info").replace("sleep(0.003)", "sleep(0.0005)")
+    assert nested.count("gc.collect()") == 3
+    with Target(interpreter, nested) as target:
+        result = lowtide("gc", "--json", "-d", "1", "--source", "probe", target.pid)
+        if result.code == 4:
+            pytest.skip("no probes on this machine")
+        target.send()
+        log = target.wait_ready()["log"]
+    check_span(result.json["result"], log)
+    assert result.json["result"]["summary"]["missed"] == 0
+
+
 @pytest.mark.three_interpreters("what a full ring loses is lowtide's own")
 def test_what_is_lost_is_counted_and_nothing_is_made_of_it(interpreter):
     """Stopped, lowtide loses begins and ends. The begin of one collection and the end of another are no collection."""
