@@ -4,11 +4,16 @@
 
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
+#endif
+
+#ifndef MREMAP_DONTUNMAP
+#define MREMAP_DONTUNMAP 4 /* Linux 5.7 */
 #endif
 
 enum { LARGE = 4 << 20 }; /* bytes, from which on it is worth a call */
@@ -32,4 +37,35 @@ void *lt_zeroed(size_t count, size_t size)
 	else
 		lt_shortage_note();
 	return data;
+}
+
+/* Whole pages. Where it fails the kernel may have taken away what was at `to`. */
+static bool move_pages(unsigned char *to, unsigned char *from, size_t bytes)
+{
+	if (mremap(from, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to) == to)
+		return true;
+	if (mmap(to, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+		 0) != to) {
+		lt_shortage_note();
+		return false;
+	}
+	memcpy(to, from, bytes);
+	return true;
+}
+
+bool lt_zeroed_move(void *to, void *from, size_t bytes)
+{
+	long page = sysconf(_SC_PAGESIZE);
+	if (page <= 0 || page > LT_ZEROED_ROOM || bytes < LARGE) {
+		memcpy(to, from, bytes);
+		return true;
+	}
+	uintptr_t mask = (uintptr_t)page - 1;
+	unsigned char *content = (unsigned char *)from + (((uintptr_t)to - (uintptr_t)from) & mask);
+	if (content != from)
+		memmove(content, from, bytes);
+	size_t head = (size_t)(-(uintptr_t)to & mask), tail = ((uintptr_t)to + bytes) & mask;
+	memcpy(to, content, head);
+	memcpy((unsigned char *)to + bytes - tail, content + bytes - tail, tail);
+	return move_pages((unsigned char *)to + head, content + head, bytes - head - tail);
 }

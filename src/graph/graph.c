@@ -28,6 +28,13 @@ struct lt_graph_builder {
 	size_t narrow_brought;
 };
 
+static void empty(struct lt_graph_builder *builder)
+{
+	narrow_places_deinit(&builder->narrow);
+	wide_places_deinit(&builder->wide);
+	targets_deinit(&builder->target);
+}
+
 enum lt_status lt_graph_builder_create(struct lt_session *session,
 				       struct lt_graph_builder **ret_builder)
 {
@@ -125,74 +132,75 @@ static void *shrunk(void *block, size_t size)
 	return smaller != NULL ? smaller : block;
 }
 
-enum { MOVED_AT_ONCE = 1 << 20 };
-
-/*
- * What is moved goes from the end on, and is given back where it was: hardly any of it is there twice. A block that
- * cannot be made smaller stays as it is.
- */
-static bool move_targets(struct targets *to, struct targets *from)
+static bool make_room(struct lt_graph_builder *builder, size_t places, size_t edges)
 {
-	size_t total = to->count + from->count;
-	if (!targets_reserve(to, total))
-		return false;
-	while (from->count > 0) {
-		size_t step = from->count < MOVED_AT_ONCE ? from->count : MOVED_AT_ONCE;
-		from->count -= step;
-		lt_zeroed_bring(to->data, to->count + from->count, to->count + from->count + step,
-				sizeof(*to->data));
-		memcpy(to->data + to->count + from->count, from->data + from->count,
-		       step * sizeof(*from->data));
-		from->data = shrunk(from->data, from->count * sizeof(*from->data));
-	}
-	to->count = total;
-	return true;
+	return targets_reserve(&builder->target, edges) &&
+	       (builder->is_wide ? wide_places_reserve(&builder->wide, places)
+				 : narrow_places_reserve(&builder->narrow, places));
 }
 
-/* The ends of the rows of `other`, whose edges come behind `before` others. Its first place is no end. */
-static bool move_places(struct lt_graph_builder *to, struct lt_graph_builder *other,
-			uint64_t before)
+/* The ends of the rows of `other`; its first place is no end. Its edges come behind those that are there. */
+static bool take_places(struct lt_graph_builder *to, struct lt_graph_builder *other)
 {
-	size_t count = place_count(to), left = place_count(other), total = count + left - 1;
-	if (!(to->is_wide ? wide_places_reserve(&to->wide, total)
-			  : narrow_places_reserve(&to->narrow, total)))
-		return false;
-	while (left > 1) {
-		uint64_t end = before + (other->is_wide ? other->wide.data[left - 1]
-							: other->narrow.data[left - 1]);
-		left--;
-		if (to->is_wide)
-			to->wide.data[count + left - 1] = end;
-		else
-			to->narrow.data[count + left - 1] = (uint32_t)end;
-		if (left % MOVED_AT_ONCE == 0 && !other->is_wide)
-			other->narrow.data =
-				shrunk(other->narrow.data, left * sizeof(*other->narrow.data));
+	uint64_t before = to->target.count;
+	size_t ends = place_count(other) - 1;
+	if (to->is_wide) {
+		uint64_t *end = other->wide.data + 1;
+		for (size_t i = 0; i < ends; i++)
+			end[i] += before;
+		to->wide.count += ends;
+		return lt_zeroed_move(to->wide.data + to->wide.count - ends, end,
+				      ends * sizeof(*end));
 	}
-	*(to->is_wide ? &to->wide.count : &to->narrow.count) = total;
-	return true;
+	uint32_t *end = other->narrow.data + 1;
+	for (size_t i = 0; i < ends; i++)
+		end[i] += (uint32_t)before;
+	to->narrow.count += ends;
+	return lt_zeroed_move(to->narrow.data + to->narrow.count - ends, end, ends * sizeof(*end));
 }
 
-static enum lt_status join(struct lt_graph_builder *builder, struct lt_graph_builder *other)
+static bool take_targets(struct targets *to, struct targets *from)
 {
-	uint64_t before = builder->target.count, edges = before + other->target.count;
-	uint64_t places = (uint64_t)place_count(builder) + place_count(other) - 1;
-	if (places > LT_GRAPH_NONE)
-		return lt_fail(builder->session, LT_E_INTERNAL, "the graph is too large");
-	if ((!builder->is_wide && edges > builder->narrow_edges && !widen(builder)) ||
-	    !move_places(builder, other, before) || !move_targets(&builder->target, &other->target))
-		return lt_fail_memory(builder->session);
+	to->count += from->count;
+	return lt_zeroed_move(to->data + to->count - from->count, from->data,
+			      from->count * sizeof(*from->data));
+}
+
+/* There is room for them, and places of both are as wide. */
+static bool append(struct lt_graph_builder *builder, struct lt_graph_builder *other)
+{
+	if (!make_room(other, place_count(other) + LT_ZEROED_ROOM / sizeof(uint32_t),
+		       other->target.count + LT_ZEROED_ROOM / sizeof(uint32_t)) ||
+	    !take_places(builder, other) || !take_targets(&builder->target, &other->target))
+		return false;
 	if (other->most > builder->most)
 		builder->most = other->most;
-	return LT_OK;
+	return true;
 }
 
-enum lt_status lt_graph_builder_join(struct lt_graph_builder *builder,
-				     struct lt_graph_builder *other)
+enum lt_status lt_graph_builder_join(struct lt_graph_builder *const *builders, unsigned count)
 {
-	enum lt_status status = join(builder, other);
-	lt_graph_builder_destroy(other);
-	return status;
+	struct lt_graph_builder *whole = builders[0];
+	uint64_t edges = 0, places = 1;
+	for (unsigned i = 0; i < count; i++) {
+		edges += builders[i]->target.count;
+		places += place_count(builders[i]) - 1;
+	}
+	if (places > LT_GRAPH_NONE)
+		return lt_fail(whole->session, LT_E_INTERNAL, "the graph is too large");
+	bool wide = edges > whole->narrow_edges;
+	for (unsigned i = 0; wide && i < count; i++)
+		if (!builders[i]->is_wide && !widen(builders[i]))
+			return lt_fail_memory(whole->session);
+	if (!make_room(whole, places, edges))
+		return lt_fail_memory(whole->session);
+	for (unsigned i = 1; i < count; i++) {
+		bool joined = append(whole, builders[i]);
+		empty(builders[i]);
+		if (!joined)
+			return lt_fail_memory(whole->session);
+	}
+	return LT_OK;
 }
 
 enum lt_status lt_graph_builder_finish(struct lt_graph_builder *builder, struct lt_graph *ret_graph)
@@ -230,11 +238,8 @@ enum lt_status lt_graph_builder_finish(struct lt_graph_builder *builder, struct 
 
 void lt_graph_builder_destroy(struct lt_graph_builder *builder)
 {
-	if (builder == NULL)
-		return;
-	narrow_places_deinit(&builder->narrow);
-	wide_places_deinit(&builder->wide);
-	targets_deinit(&builder->target);
+	if (builder != NULL)
+		empty(builder);
 	free(builder);
 }
 

@@ -58,9 +58,12 @@ LT_MUST_CHECK bool lt_graph_builder_add(struct lt_graph_builder *builder, const 
 /* The last edges of the next node. */
 LT_MUST_CHECK enum lt_status lt_graph_builder_row(struct lt_graph_builder *builder,
 						  const uint32_t *targets, size_t count);
-/* Appends the rows of `other`, which is destroyed; its targets may be nodes of either. */
-LT_MUST_CHECK enum lt_status lt_graph_builder_join(struct lt_graph_builder *builder,
-						   struct lt_graph_builder *other);
+/*
+ * Appends the rows of all others to those of the first one; targets may be nodes of any. The others are only good to be
+ * destroyed then, and after a failure the first one too.
+ */
+LT_MUST_CHECK enum lt_status lt_graph_builder_join(struct lt_graph_builder *const *builders,
+						   unsigned count);
 /* Moves the rows into *ret_graph and destroys the builder. Targets must be < rows added: checked. */
 LT_MUST_CHECK enum lt_status lt_graph_builder_finish(struct lt_graph_builder *builder,
 						     struct lt_graph *ret_graph);

@@ -540,8 +540,10 @@ static enum lt_status finish(struct part *const parts[PARTS], unsigned count, st
 		lt_apart_end(&parts[i]->apart, heap, &parts[i]->heap);
 		LT_TRY(take_over(parts[i], graph));
 	}
-	for (unsigned i = 1; i < count; i++)
-		LT_TRY(lt_graph_builder_join(parts[0]->builder, LT_TAKE(parts[i]->builder)));
+	struct lt_graph_builder *builders[PARTS];
+	for (unsigned i = 0; i < count; i++)
+		builders[i] = parts[i]->builder;
+	LT_TRY(lt_graph_builder_join(builders, count));
 	struct lt_graph_builder *builder = LT_TAKE(parts[0]->builder);
 	return lt_graph_builder_finish(builder, &graph->graph);
 }

@@ -347,13 +347,13 @@ static void test_held_random(void **unused)
 }
 
 /* The rows of two builders, the second's behind the first's, and the same rows of one. */
-static void rows_in_two(uint32_t nodes, uint32_t middle, const uint64_t narrow_edges[2])
+static void rows_in_two(uint32_t nodes, uint32_t middle, uint64_t narrow_edges)
 {
 	struct lt_graph_builder *one = NULL, *parts[2] = {0};
 	assert_int_equal(lt_graph_builder_create(&session, &one), LT_OK);
 	for (int i = 0; i < 2; i++) {
 		assert_int_equal(lt_graph_builder_create(&session, &parts[i]), LT_OK);
-		lt_graph_builder_set_narrow_edges(parts[i], narrow_edges[i]);
+		lt_graph_builder_set_narrow_edges(parts[i], narrow_edges);
 	}
 	for (uint32_t v = 0; v < nodes; v++) {
 		uint32_t row[4], count = random_below(4);
@@ -363,12 +363,13 @@ static void rows_in_two(uint32_t nodes, uint32_t middle, const uint64_t narrow_e
 		assert_int_equal(lt_graph_builder_row(parts[v >= middle], row, count), LT_OK);
 	}
 	LT_CLEANUP(lt_graph_deinit) struct lt_graph plain = {0}, joined = {0};
-	assert_int_equal(lt_graph_builder_join(parts[0], parts[1]), LT_OK);
+	assert_int_equal(lt_graph_builder_join(parts, 2), LT_OK);
 	assert_int_equal(lt_graph_builder_finish(one, &plain), LT_OK);
 	assert_int_equal(lt_graph_builder_finish(parts[0], &joined), LT_OK);
+	lt_graph_builder_destroy(parts[1]);
 	assert_int_equal(joined.node_count, nodes);
 	assert_int_equal(joined.edge_count, plain.edge_count);
-	assert_int_equal(joined.out.wide, plain.edge_count > narrow_edges[0]);
+	assert_int_equal(joined.out.wide, plain.edge_count > narrow_edges);
 	for (uint32_t v = 0; v < nodes; v++) {
 		struct lt_row a = lt_row(&plain.out, v), b = lt_row(&joined.out, v);
 		assert_int_equal(a.end - a.begin, b.end - b.begin);
@@ -383,14 +384,14 @@ static void test_rows_of_two_builders(void **unused)
 	(void)unused;
 	for (int round = 0; round < 200; round++) {
 		uint32_t nodes = 1 + random_below(SMALL);
-		const uint64_t narrow_edges[2] = {
-			random_below(2) == 0 ? random_below(2 * SMALL) : UINT32_MAX,
-			random_below(2) == 0 ? random_below(SMALL) : UINT32_MAX,
-		};
+		uint64_t narrow_edges = random_below(2) == 0 ? random_below(2 * SMALL) : UINT32_MAX;
 		rows_in_two(nodes, random_below(nodes + 1), narrow_edges);
 	}
-	/* More than is moved at once. */
-	rows_in_two(2500000, 1000000, (const uint64_t[2]){UINT32_MAX, UINT32_MAX});
+	/* Whose pages are moved, at four distances from the begin of a page. */
+	for (uint32_t i = 0; i < 4; i++) {
+		rows_in_two(2500000, 1000000 + i, UINT32_MAX);
+		rows_in_two(2500000, 1000000 + i, 2000000);
+	}
 }
 
 /* A linked list of a million nodes whose end leads back to the start. */
