@@ -381,8 +381,8 @@ static bool take_word(struct search *search, const struct range *range, lt_addr 
 		root.kind = LT_ROOT_STACK;
 		break;
 	}
-	search->graph->balance[node]--;
-	return lt_root_list_push(&search->roots->list, root);
+	return lt_heap_graph_take(search->graph, node, 1) &&
+	       lt_root_list_push(&search->roots->list, root);
 }
 
 /* Objects in the memory that is searched, such as static types: what they refer to is known. */
@@ -410,7 +410,7 @@ static uint32_t wanted_node(const struct search *search, uint64_t word)
 	if (word < search->least || word > search->most || word % 8 != 0)
 		return LT_NO_NODE;
 	uint32_t node = lt_heap_graph_find(graph, word);
-	return node != LT_NO_NODE && graph->balance[node] > 0 &&
+	return node != LT_NO_NODE && lt_heap_graph_balance(graph, node) > 0 &&
 			       (graph->flags[node] & LT_NODE_STATIC) == 0
 		       ? node
 		       : LT_NO_NODE;

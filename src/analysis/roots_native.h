@@ -20,7 +20,7 @@ struct lt_native {
 
 /*
  * Appends roots of the kinds LT_ROOT_STATE, LT_ROOT_STATIC and LT_ROOT_STACK, and of LT_ROOT_FRAME for
- * evaluation stacks of unknown depth; takes each from graph->balance. Nothing for a byte image.
+ * evaluation stacks of unknown depth; takes each from the balances. Nothing for a byte image.
  */
 LT_MUST_CHECK enum lt_status lt_roots_native(const struct lt_view *view,
 					     struct lt_heap_graph *graph, struct lt_roots *roots,

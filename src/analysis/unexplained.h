@@ -8,13 +8,13 @@
 #include "analysis/roots_native.h"
 
 /*
- * Takes the exact roots and what conservative scans of objects found from graph->balance, searches the
+ * Takes the exact roots and what conservative scans of objects found from the balances, searches the
  * memory of C code for the rest (lt_roots_native()), and appends a root of kind LT_ROOT_EXTERNAL, with the
  * count of references, for each object that still misses some. Immortal objects and those in mapped files
  * are left out: their counts mean nothing.
  *
  * ret_scanned: the references of conservative scans that account for a missing one. Uses up
- * graph->balance and graph->loose.
+ * the balances and graph->loose.
  */
 LT_MUST_CHECK enum lt_status
 lt_unexplained_find(const struct lt_view *view, struct lt_heap_graph *graph, struct lt_roots *roots,

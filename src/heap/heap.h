@@ -68,7 +68,7 @@ LT_VEC(lt_loose_refs, struct lt_loose_ref);
 /*
  * Every object reachable from tracked ones and from roots, with the references between them. Nodes are
  * numbered by ascending address. Use the functions below: the arrays are packed. Parallel references
- * are kept as they are. A node needs 11 bytes here (7 once settled), 1 or 2 in `objects` and 4 in `graph`,
+ * are kept as they are. A node needs 9 bytes here (7 once settled), 1 or 2 in `objects` and 4 in `graph`,
  * an edge 4.
  */
 struct lt_heap_graph {
@@ -82,17 +82,18 @@ struct lt_heap_graph {
 	uint64_t permanent;         /* nodes with LT_NODE_PERMANENT */
 	uint64_t conservative_refs; /* references found by conservative scans */
 	uint64_t total_bytes;
-	bool proved; /* as in struct lt_census */
-	/*
-	 * Reference count of each node less the references to it that the objects of the graph own, those
-	 * found by conservative scans left out. Negative: one was counted that is not owned.
-	 * LT_BALANCE_UNKNOWN: immortal, or not read.
-	 */
-	int32_t *balance;
+	bool proved;                /* as in struct lt_census */
+	int16_t *balance;           /* lt_heap_graph_balance() of each node, LT_BALANCE_* */
+	struct lt_map big_balances; /* node -> the same, of those with LT_BALANCE_BIG */
 	struct lt_loose_refs loose; /* what the conservative scans found, in the order of `from` */
 };
 
-enum { LT_BALANCE_UNKNOWN = INT32_MIN };
+/* In `balance`; all others are what they are. */
+enum {
+	LT_BALANCE_UNKNOWN = INT16_MIN,
+	LT_BALANCE_BIG = INT16_MAX,
+	LT_BALANCE_MOST = INT16_MAX - 1 /* up to this, and down to its negative */
+};
 
 enum {
 	LT_NODE_TRACKED = 1,
@@ -169,5 +170,26 @@ uint32_t lt_heap_graph_from(const struct lt_heap_graph *graph, lt_addr address);
 /* Once for each node; `size` comes zeroed. Adds to total_bytes. False: no memory. */
 bool lt_heap_graph_set_size(struct lt_heap_graph *graph, uint32_t node, uint64_t size);
 uint64_t lt_heap_graph_size(const struct lt_heap_graph *graph, uint32_t node);
+
+/* False: the object is immortal, or its count could not be read; there is no balance. */
+static inline bool lt_heap_graph_has_balance(const struct lt_heap_graph *graph, uint32_t node)
+{
+	return graph->balance[node] != LT_BALANCE_UNKNOWN;
+}
+int64_t lt_heap_graph_big_balance(const struct lt_heap_graph *graph, uint32_t node);
+/*
+ * Reference count of a node less the references to it that the objects of the graph own, those found by conservative
+ * scans left out. Negative: one was counted that is not owned; or there is none.
+ */
+static inline int64_t lt_heap_graph_balance(const struct lt_heap_graph *graph, uint32_t node)
+{
+	int16_t balance = graph->balance[node];
+	return balance != LT_BALANCE_BIG ? balance : lt_heap_graph_big_balance(graph, node);
+}
+/* Within INT32_MIN and INT32_MAX. False: no memory. */
+LT_MUST_CHECK bool lt_heap_graph_set_balance(struct lt_heap_graph *graph, uint32_t node,
+					     int64_t balance);
+/* So many references more that are accounted for; of one that has no balance nothing is taken. False: no memory. */
+LT_MUST_CHECK bool lt_heap_graph_take(struct lt_heap_graph *graph, uint32_t node, uint32_t count);
 
 #endif

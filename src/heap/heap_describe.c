@@ -111,25 +111,24 @@ static bool in_file(struct part *part, lt_addr object)
 }
 
 /* Immortality and reference count of a node. References counted before it was its turn are in its balance. */
-static void count_references(struct part *part, uint32_t node, lt_addr object)
+static bool count_references(struct part *part, uint32_t node, lt_addr object)
 {
 	const struct lt_view *view = &part->heap.track.view;
 	struct lt_heap_graph *graph = &part->graph;
 	uint64_t word;
 	if (!read_word(part, object + lt_off(view->layout, LT_PyObject_ob_refcnt), &word)) {
 		graph->balance[node] = LT_BALANCE_UNKNOWN;
-		return;
+		return true;
 	}
 	if (lt_is_immortal(view->layout, word)) {
 		graph->flags[node] |= LT_NODE_IMMORTAL;
 		graph->balance[node] = LT_BALANCE_UNKNOWN;
-		return;
+		return true;
 	}
 	int64_t count = (int64_t)lt_refcount(view->layout, word);
 	if (count < 0 || count > INT32_MAX)
 		count = INT32_MAX;
-	if (graph->balance[node] != LT_BALANCE_UNKNOWN)
-		graph->balance[node] = (int32_t)(graph->balance[node] + count);
+	return lt_heap_graph_set_balance(graph, node, graph->balance[node] + count);
 }
 
 /* The references of the dict of interned strings to its strings are not counted (Objects/unicodeobject.c). */
@@ -141,16 +140,7 @@ static bool is_interned_dict(const struct part *part, lt_addr object)
 	return false;
 }
 
-/* It never comes near the least value: references of one object are fewer than 2^31. */
-static void take_from_balance(struct lt_heap_graph *graph, uint32_t target, uint32_t count)
-{
-	if (graph->balance[target] <= -INT32_MAX)
-		return;
-	int64_t left = (int64_t)graph->balance[target] - count;
-	graph->balance[target] = left > -INT32_MAX ? (int32_t)left : -INT32_MAX;
-}
-
-/* A few objects (None, types, names) have most of these references. */
+/* References that are taken in the end. A few objects (None, types, names) have most of them. */
 static bool cross(struct part *part, uint32_t target)
 {
 	struct crossing *recent = &part->recent[target & (CROSSINGS - 1)];
@@ -169,7 +159,12 @@ static bool count_owned(struct part *part, uint32_t target)
 {
 	if (target < part->first || target >= part->end)
 		return cross(part, target);
-	take_from_balance(&part->graph, target, 1);
+	int16_t *balance = &part->graph.balance[target];
+	if (*balance == LT_BALANCE_UNKNOWN)
+		return true;
+	if (*balance == LT_BALANCE_BIG || *balance == -LT_BALANCE_MOST)
+		return cross(part, target);
+	--*balance;
 	return true;
 }
 
@@ -277,7 +272,8 @@ static enum lt_status describe(struct part *part, uint32_t node, lt_addr object)
 		graph->flags[node] |= LT_NODE_TRACKED;
 		graph->tracked++;
 	}
-	count_references(part, node, object);
+	if (!count_references(part, node, object))
+		return lt_fail_memory(session);
 	if (in_file(part, object))
 		graph->flags[node] |= LT_NODE_STATIC;
 	if (part->visit != NULL && !part->visit->node(part->visit->ctx, part->index,
@@ -451,31 +447,42 @@ static enum lt_status set_apart(struct part *part, const struct lt_heap *heap)
 	return LT_OK;
 }
 
+static bool take_map(struct lt_map *to, const struct lt_map *from)
+{
+	for (size_t i = 0; i < from->capacity; i++)
+		if (from->slots[i].key != 0 &&
+		    !lt_map_put(to, from->slots[i].key, from->slots[i].value))
+			return false;
+	return !from->has_zero || lt_map_put(to, 0, from->zero_value);
+}
+
 static enum lt_status take_over(struct part *part, struct lt_heap_graph *graph)
 {
-	struct lt_session *session = part->heap.track.view.session;
 	graph->tracked += part->graph.tracked;
 	graph->conservative_refs += part->graph.conservative_refs;
 	graph->total_bytes += part->graph.total_bytes;
-	const struct lt_map *big = &part->graph.big_sizes;
-	for (size_t i = 0; i < big->capacity; i++)
-		if (big->slots[i].key != 0 &&
-		    !lt_map_put(&graph->big_sizes, big->slots[i].key, big->slots[i].value))
-			return lt_fail_memory(session);
-	if (big->has_zero && !lt_map_put(&graph->big_sizes, 0, big->zero_value))
-		return lt_fail_memory(session);
 	const struct lt_loose_refs *loose = &part->graph.loose;
-	if (!lt_loose_refs_reserve(&graph->loose, graph->loose.count + loose->count))
-		return lt_fail_memory(session);
+	if (!take_map(&graph->big_sizes, &part->graph.big_sizes) ||
+	    !take_map(&graph->big_balances, &part->graph.big_balances) ||
+	    !lt_loose_refs_reserve(&graph->loose, graph->loose.count + loose->count))
+		return lt_fail_memory(part->heap.track.view.session);
 	for (size_t i = 0; i < loose->count; i++)
 		graph->loose.data[graph->loose.count++] = loose->data[i];
-	for (size_t i = 0; i < part->crossings.count; i++)
-		take_from_balance(graph, part->crossings.data[i].target,
-				  part->crossings.data[i].count);
-	for (size_t i = 0; i < CROSSINGS; i++)
-		if (part->recent[i].count > 0)
-			take_from_balance(graph, part->recent[i].target, part->recent[i].count);
 	return LT_OK;
+}
+
+/* Once all balances are there. */
+static enum lt_status take_crossings(const struct part *part, struct lt_heap_graph *graph)
+{
+	bool taken = true;
+	for (size_t i = 0; i < part->crossings.count && taken; i++)
+		taken = lt_heap_graph_take(graph, part->crossings.data[i].target,
+					   part->crossings.data[i].count);
+	for (size_t i = 0; i < CROSSINGS && taken; i++)
+		if (part->recent[i].count > 0)
+			taken = lt_heap_graph_take(graph, part->recent[i].target,
+						   part->recent[i].count);
+	return taken ? LT_OK : lt_fail_memory(part->heap.track.view.session);
 }
 
 static void end(struct part *part, struct lt_heap *heap)
@@ -483,6 +490,7 @@ static void end(struct part *part, struct lt_heap *heap)
 	lt_apart_end(&part->apart, heap, &part->heap);
 	lt_graph_builder_destroy(part->builder);
 	lt_map_deinit(&part->graph.big_sizes);
+	lt_map_deinit(&part->graph.big_balances);
 	lt_loose_refs_deinit(&part->graph.loose);
 	lt_refs_deinit(&part->refs);
 	numbers_deinit(&part->targets);
@@ -540,6 +548,8 @@ static enum lt_status finish(struct part *const parts[PARTS], unsigned count, st
 		lt_apart_end(&parts[i]->apart, heap, &parts[i]->heap);
 		LT_TRY(take_over(parts[i], graph));
 	}
+	for (unsigned i = 0; i < count; i++)
+		LT_TRY(take_crossings(parts[i], graph));
 	struct lt_graph_builder *builders[PARTS];
 	for (unsigned i = 0; i < count; i++)
 		builders[i] = parts[i]->builder;

@@ -548,6 +548,7 @@ void lt_heap_graph_settle(struct lt_heap_graph *graph)
 {
 	free(graph->balance);
 	graph->balance = NULL;
+	lt_map_deinit(&graph->big_balances);
 	lt_loose_refs_deinit(&graph->loose);
 }
 
@@ -608,4 +609,29 @@ uint64_t lt_heap_graph_size(const struct lt_heap_graph *graph, uint32_t node)
 	if (size == UINT16_MAX)
 		(void)lt_map_get(&graph->big_sizes, node, &size);
 	return size;
+}
+
+int64_t lt_heap_graph_big_balance(const struct lt_heap_graph *graph, uint32_t node)
+{
+	uint64_t balance = 0;
+	(void)lt_map_get(&graph->big_balances, node, &balance);
+	return (int64_t)balance;
+}
+
+bool lt_heap_graph_set_balance(struct lt_heap_graph *graph, uint32_t node, int64_t balance)
+{
+	if (balance >= -LT_BALANCE_MOST && balance <= LT_BALANCE_MOST) {
+		graph->balance[node] = (int16_t)balance;
+		return true;
+	}
+	graph->balance[node] = LT_BALANCE_BIG;
+	return lt_map_put(&graph->big_balances, node, (uint64_t)balance);
+}
+
+bool lt_heap_graph_take(struct lt_heap_graph *graph, uint32_t node, uint32_t count)
+{
+	if (!lt_heap_graph_has_balance(graph, node))
+		return true;
+	int64_t left = lt_heap_graph_balance(graph, node) - count;
+	return lt_heap_graph_set_balance(graph, node, left > INT32_MIN ? left : INT32_MIN);
 }

@@ -161,6 +161,41 @@ def test_each_kind(interpreter):
         assert all(name for name in names)
 
 
+MANY = '''
+    import ctypes
+    class Held:
+        pass
+    # Two of them lie before all that refers to them, two behind it.
+    held = {"c": Held(), "lists": Held()}
+    lists = [[held["lists"]] for _ in range(70000)]
+    one = [held["lists"]] * 100000
+    last = [[] for _ in range(70000)]
+    held["both"], held["last"] = Held(), Held()
+    for i, each in enumerate(lists):
+        each.append(held["both"] if i % 2 else held["last"])
+    for each in last:
+        each.append(held["last"])
+    increase = ctypes.pythonapi.Py_IncRef
+    increase.argtypes = [ctypes.py_object]
+    for _ in range(100000):
+        increase(held["c"])
+    for _ in range(50000):
+        increase(held["both"])
+    del each
+    ready(ids={name: hex(id(one)) for name, one in held.items()})
+'''
+
+
+def test_many_references(interpreter):
+    """More than 32,767 of one object, from objects, from C code and from both."""
+    with Target(interpreter, textwrap.dedent(MANY)) as target:
+        ids = target.facts["ids"]
+        seen = seen_in(target, *ids.values())
+        found = {name: [root["count"] for root in seen["objects"][ids[name]]["roots"]] for name in ids}
+        assert found == {"c": [100000], "lists": [], "both": [50000], "last": []}
+        assert sum(seen["overcounted"].values()) <= 5, seen["overcounted"]
+
+
 def test_much_static_data_is_searched_fast_and_only_in_part(interpreter):
     """A library with 1 GiB of .bss: what is left out is counted."""
     try:

@@ -33,27 +33,29 @@ static const char *type_name(struct lt_heap *heap, const struct lt_heap_graph *g
 }
 
 /* Objects that have fewer references than were counted, before anything uncertain is. */
-static json_t *overcounted(struct lt_heap *heap, const struct lt_heap_graph *graph,
+static json_t *overcounted(struct lt_heap *heap, struct lt_heap_graph *graph,
 			   const struct lt_roots *roots)
 {
 	json_t *result = json_object();
 	for (size_t i = 0; i < roots->list.count; i++) {
 		uint32_t node = lt_heap_graph_find(graph, roots->list.data[i].address);
 		if (node != LT_NO_NODE && roots->list.data[i].count > 0 &&
-		    graph->balance[node] != LT_BALANCE_UNKNOWN)
-			graph->balance[node]--;
+		    !lt_heap_graph_take(graph, node, 1))
+			abort();
 	}
 	for (uint32_t node = 0; node < graph->graph.node_count; node++) {
 		char text[256];
-		if (graph->balance[node] < 0 && graph->balance[node] > -(1 << 30) &&
+		int64_t balance = lt_heap_graph_balance(graph, node);
+		if (balance < 0 && balance > -(1 << 30) && lt_heap_graph_has_balance(graph, node) &&
 		    (graph->flags[node] & (LT_NODE_STATIC | LT_NODE_IMMORTAL)) == 0)
 			count_up(result, type_name(heap, graph, node, text), 1);
 	}
 	for (size_t i = 0; i < roots->list.count; i++) {
 		uint32_t node = lt_heap_graph_find(graph, roots->list.data[i].address);
 		if (node != LT_NO_NODE && roots->list.data[i].count > 0 &&
-		    graph->balance[node] != LT_BALANCE_UNKNOWN)
-			graph->balance[node]++;
+		    lt_heap_graph_has_balance(graph, node) &&
+		    !lt_heap_graph_set_balance(graph, node, lt_heap_graph_balance(graph, node) + 1))
+			abort();
 	}
 	return result;
 }

@@ -18,7 +18,7 @@ static void assert_made(struct lt_heap_graph *graph, size_t nodes)
 	uint64_t sum = 0;
 	for (size_t node = 0; node <= nodes; node++)
 		sum += graph->type[node] + graph->size[node] + graph->flags[node] +
-		       (uint32_t)graph->balance[node];
+		       (uint16_t)graph->balance[node];
 	assert_int_equal(sum, 0);
 	memset(graph->type, 1, (nodes + 1) * sizeof(*graph->type));
 	memset(graph->size, 1, (nodes + 1) * sizeof(*graph->size));
