@@ -101,7 +101,7 @@ static size_t collect(const struct lt_picture *picture, struct candidate *heap)
 	uint32_t type_count = lt_types_count(types);
 	size_t count = 0;
 	for (uint32_t node = 0; node < picture->graph.graph.node_count; node++) {
-		uint32_t index = picture->graph.type[node];
+		uint32_t index = lt_heap_graph_type(&picture->graph, node);
 		if (index >= type_count || !picture->alive[node])
 			continue;
 		enum lt_kind kind = lt_types_at(types, index)->kind;

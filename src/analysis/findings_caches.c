@@ -246,7 +246,7 @@ enum lt_status lt_findings_caches(struct lt_findings *findings)
 	const struct lt_types *types = picture->types;
 	LT_CLEANUP(caches_deinit) struct caches list = {0};
 	for (uint32_t node = 0; node < picture->graph.graph.node_count; node++) {
-		uint32_t type = picture->graph.type[node];
+		uint32_t type = lt_heap_graph_type(&picture->graph, node);
 		if (type >= lt_types_count(types) ||
 		    lt_types_at(types, type)->kind != LT_KIND_LRU_CACHE || !picture->alive[node])
 			continue;

@@ -60,7 +60,7 @@ static const struct lt_type *main_garbage(const struct lt_picture *picture, uint
 		return NULL;
 	uint32_t most = 0;
 	for (uint32_t node = 0; node < picture->graph.graph.node_count; node++) {
-		uint32_t type = picture->graph.type[node];
+		uint32_t type = lt_heap_graph_type(&picture->graph, node);
 		if (picture->alive[node] || type >= type_count)
 			continue;
 		count[type]++;
@@ -258,7 +258,7 @@ static const char *kinds_in(struct lt_findings *findings, uint32_t holder,
 	if (count == NULL || holder == LT_NO_NODE)
 		return kinds;
 	for (uint32_t node = 0; node < picture->graph.graph.node_count; node++) {
-		uint32_t type = picture->graph.type[node];
+		uint32_t type = lt_heap_graph_type(&picture->graph, node);
 		if (picture->parent[node] == holder && type < type_count)
 			count[type]++;
 	}

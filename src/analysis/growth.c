@@ -96,7 +96,8 @@ enum lt_status lt_generation_take(struct lt_picture *picture, struct lt_generati
 	uint32_t type_count = lt_types_count(picture->types);
 	LT_FREE uint32_t *hashes = hash_types(picture);
 	LT_FREE uint32_t *length = calloc((size_t)count + 1, sizeof(*length));
-	if (hashes == NULL || length == NULL)
+	LT_FREE uint32_t *types = malloc(((size_t)count + 1) * sizeof(*types));
+	if (hashes == NULL || length == NULL || types == NULL)
 		return lt_fail_memory(session);
 	struct lt_generation generation = {.count = count,
 					   .bytes = picture->graph.total_bytes,
@@ -111,13 +112,13 @@ enum lt_status lt_generation_take(struct lt_picture *picture, struct lt_generati
 			uint64_t entries = length_of(picture, node);
 			length[node] = entries < UINT32_MAX ? (uint32_t)entries : UINT32_MAX;
 		}
-		uint32_t type = picture->graph.type[node];
-		picture->graph.type[node] = type < type_count ? hashes[type] : 0;
+		uint32_t type = lt_heap_graph_type(&picture->graph, node);
+		types[node] = type < type_count ? hashes[type] : 0;
 		if (!picture->alive[node])
 			picture->retained[node] = 0;
 	}
 	generation.objects = LT_TAKE(picture->graph.objects);
-	generation.type = LT_TAKE(picture->graph.type);
+	generation.type = LT_TAKE(types);
 	generation.size = LT_TAKE(picture->graph.size);
 	generation.big_sizes = picture->graph.big_sizes;
 	picture->graph.big_sizes = (struct lt_map){0};
@@ -227,7 +228,7 @@ static enum lt_status find_births(struct finding_growth *f)
 			f->birth[node] = DEAD;
 			continue;
 		}
-		uint32_t type = picture->graph.type[node], past = 0;
+		uint32_t type = lt_heap_graph_type(&picture->graph, node), past = 0;
 		uint32_t hash = type < type_count ? hashes[type] : 0;
 		size_t birth = f->generation_count;
 		while (birth > 0 && find_past(f, birth - 1, node, &past) &&
@@ -395,7 +396,7 @@ static uint64_t hash_place(const struct finding_growth *f, const struct lt_root 
 	for (size_t i = 0, length = strcspn(name, "+"); i < length; i++)
 		hash = (hash ^ (uint8_t)name[i]) * 0x100000001b3;
 	return root->kind == LT_ROOT_EXTERNAL
-		       ? (hash ^ f->picture->graph.type[node]) * 0x100000001b3
+		       ? (hash ^ lt_heap_graph_type(&f->picture->graph, node)) * 0x100000001b3
 		       : hash;
 }
 
@@ -599,15 +600,15 @@ static uint32_t start_of_chain(const struct finding_growth *f, uint32_t node)
 	uint32_t at = has_length(f->picture, node) && dominator[node] != LT_GRAPH_NONE
 			      ? dominator[node]
 			      : node;
-	uint32_t type = f->picture->graph.type[at];
+	uint32_t type = lt_heap_graph_type(&f->picture->graph, at);
 	uint64_t links = 0;
 	for (;;) {
 		uint32_t up = dominator[at];
 		/* Between two of them may be the dict of the attributes. */
-		if (up != LT_GRAPH_NONE && f->picture->graph.type[up] != type &&
+		if (up != LT_GRAPH_NONE && lt_heap_graph_type(&f->picture->graph, up) != type &&
 		    has_length(f->picture, up))
 			up = dominator[up];
-		if (up == LT_GRAPH_NONE || f->picture->graph.type[up] != type)
+		if (up == LT_GRAPH_NONE || lt_heap_graph_type(&f->picture->graph, up) != type)
 			return links >= LINKS_MIN ? at : node;
 		at = up;
 		links++;

@@ -114,7 +114,7 @@ static enum lt_status list_referrers(struct work *work)
 		if (list->count > 0 && list->data[list->count - 1] == node)
 			continue;
 		list->data[list->count++] = node;
-		uint64_t *at = lt_map_at(&of_type, picture->graph.type[node],
+		uint64_t *at = lt_map_at(&of_type, lt_heap_graph_type(&picture->graph, node),
 					 result->referrer_types.count);
 		if (at == NULL)
 			return lt_fail_memory(session);

@@ -147,7 +147,7 @@ static enum lt_status count_buffers(struct lt_subject *subject)
 		any |= counts[t] != 0;
 	}
 	for (uint32_t node = 0; any && node < picture->graph.graph.node_count; node++) {
-		uint32_t type = picture->graph.type[node];
+		uint32_t type = lt_heap_graph_type(&picture->graph, node);
 		int64_t bytes = 0;
 		if (type >= type_count || counts[type] == 0 ||
 		    !lt_picture_number(picture, node, LT_DETAIL_BUFFER_BYTES, &bytes) || bytes <= 0)

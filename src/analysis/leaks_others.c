@@ -88,12 +88,12 @@ static enum lt_status count_garbage(struct lt_suspecting *suspecting, struct gar
 		return lt_fail_memory(suspecting->findings.session);
 	memset(counts.data, 0, ((size_t)type_count + 1) * sizeof(*counts.data));
 	for (uint32_t node = 0; node < picture->graph.graph.node_count; node++) {
-		if (picture->alive[node] || picture->graph.type[node] >= type_count)
+		if (picture->alive[node] || lt_heap_graph_type(&picture->graph, node) >= type_count)
 			continue;
 		garbage->objects++;
 		garbage->frozen += (picture->graph.flags[node] & LT_NODE_PERMANENT) != 0;
 		garbage->bytes += lt_heap_graph_size(&picture->graph, node);
-		counts.data[picture->graph.type[node]]++;
+		counts.data[lt_heap_graph_type(&picture->graph, node)]++;
 	}
 	for (uint32_t t = 0; t < type_count; t++) {
 		const struct lt_type *type = lt_types_at(picture->types, t);

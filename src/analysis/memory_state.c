@@ -98,7 +98,7 @@ static void end_gap(struct walk *walk, const struct lt_chunk *chunk, lt_addr sta
 		return;
 	const struct lt_heap_graph *graph = &reading->picture->graph;
 	uint32_t node = node_in(graph, start, start + chunk->size);
-	uint32_t type = node != LT_NO_NODE ? graph->type[node] : reading->type_count;
+	uint32_t type = node != LT_NO_NODE ? lt_heap_graph_type(graph, node) : reading->type_count;
 	if (type >= reading->type_count)
 		return;
 	struct lt_rss_kept *kept = &reading->kept[type];

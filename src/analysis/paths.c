@@ -210,7 +210,7 @@ static enum lt_status paths_of_type(struct lt_subject *subject, struct lt_expres
 	if (wanted == NULL)
 		return lt_fail_memory(subject->session);
 	for (uint32_t node = 0; node < nodes; node++) {
-		uint32_t type = picture->graph.type[node];
+		uint32_t type = lt_heap_graph_type(&picture->graph, node);
 		if (type >= types || !picked->of_type[type])
 			continue;
 		if (!picture->alive[node]) {

@@ -184,7 +184,8 @@ static bool search_back(struct search *search, uint32_t object)
 			last = holder;
 			uint64_t *count = NULL;
 			if (many) {
-				count = lt_map_at(&of_type, picture->graph.type[holder], 0);
+				count = lt_map_at(&of_type,
+						  lt_heap_graph_type(&picture->graph, holder), 0);
 				if (count == NULL)
 					return false;
 				if (++*count > ALIKE_MOST) {

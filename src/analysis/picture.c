@@ -292,7 +292,7 @@ enum lt_status lt_picture_ways(struct lt_picture *picture)
 	for (uint32_t t = 0; t < type_count; t++)
 		of_type[t] = lt_picture_step_cost(lt_types_at(types, t));
 	for (uint32_t node = 0; node < graph->node_count; node++) {
-		uint32_t type = picture->graph.type[node];
+		uint32_t type = lt_heap_graph_type(&picture->graph, node);
 		leave[node] = type < type_count ? of_type[type] : lt_picture_step_cost(NULL);
 	}
 	for (size_t r = 0; r < picture->roots.list.count; r++)
@@ -315,7 +315,7 @@ enum lt_status lt_picture_totals(const struct lt_picture *picture,
 		totals.data[t] = (struct lt_type_total){.type = lt_types_at(types, t)};
 	totals.count = type_count;
 	for (uint32_t node = 0; node < picture->graph.graph.node_count; node++) {
-		uint32_t type = picture->graph.type[node];
+		uint32_t type = lt_heap_graph_type(&picture->graph, node);
 		if (type >= type_count)
 			continue;
 		totals.data[type].count++;
@@ -329,7 +329,7 @@ enum lt_status lt_picture_totals(const struct lt_picture *picture,
 const struct lt_type *lt_picture_type(const struct lt_picture *picture, uint32_t node)
 {
 	const struct lt_types *types = picture->types;
-	uint32_t type = picture->graph.type[node];
+	uint32_t type = lt_heap_graph_type(&picture->graph, node);
 	return type < lt_types_count(types) ? lt_types_at(types, type) : NULL;
 }
 

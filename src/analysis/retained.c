@@ -105,8 +105,11 @@ static int by_type(const void *left, const void *right, void *ctx)
 {
 	const struct lt_picture *picture = ctx;
 	uint32_t a = *(const uint32_t *)left, b = *(const uint32_t *)right;
-	if (picture->graph.type[a] != picture->graph.type[b])
-		return picture->graph.type[a] < picture->graph.type[b] ? -1 : 1;
+	if (lt_heap_graph_type(&picture->graph, a) != lt_heap_graph_type(&picture->graph, b))
+		return lt_heap_graph_type(&picture->graph, a) <
+				       lt_heap_graph_type(&picture->graph, b)
+			       ? -1
+			       : 1;
 	return lt_picture_by_retained(left, right, ctx);
 }
 
@@ -198,8 +201,8 @@ static enum lt_status add_level(struct work *work, size_t level, uint32_t *membe
 		qsort_r(members + alone, count - alone, sizeof(*members), by_type, (void *)picture);
 	for (size_t i = alone; i < count;) {
 		struct row row = {.begin = i};
-		uint32_t type = picture->graph.type[members[i]];
-		for (; i < count && picture->graph.type[members[i]] == type; i++) {
+		uint32_t type = lt_heap_graph_type(&picture->graph, members[i]);
+		for (; i < count && lt_heap_graph_type(&picture->graph, members[i]) == type; i++) {
 			row.count++;
 			row.retained += picture->retained[members[i]];
 		}
@@ -458,7 +461,7 @@ static enum lt_status add_from(struct work *work, const struct lt_picked *picked
 	LT_FREE uint8_t *inner = NULL;
 	LT_TRY(lt_weights_nested(picture, picked->of_type, &inner));
 	for (uint32_t node = 0; node < picture->graph.graph.node_count; node++) {
-		uint32_t type = picture->graph.type[node];
+		uint32_t type = lt_heap_graph_type(&picture->graph, node);
 		if (picture->alive[node] && type < lt_types_count(picture->types) &&
 		    picked->of_type[type] && !inner[node] && !nodes_push(&members, node))
 			return lt_fail_memory(session);

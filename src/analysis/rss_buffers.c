@@ -56,13 +56,13 @@ static uint32_t next_between(const struct lt_heap_graph *graph, uint32_t node, u
 	uint32_t count = graph->graph.node_count, found = 0;
 	/* Without a way out, so that several are compared at once. */
 	for (; count - node >= AT_ONCE; node += AT_ONCE) {
-		const uint32_t *type = graph->type + node;
+		const uint16_t *type = graph->type + node;
 		for (unsigned i = 0; i < AT_ONCE; i++)
-			found |= type[i] - low <= high - low;
+			found |= (type[i] == LT_TYPE_BIG) | ((type[i] >= low) & (type[i] <= high));
 		if (found != 0)
 			break;
 	}
-	while (node < count && graph->type[node] - low > high - low)
+	while (node < count && lt_heap_graph_type(graph, node) - low > high - low)
 		node++;
 	return node;
 }
@@ -88,8 +88,9 @@ enum lt_status lt_rss_find_buffers(const struct lt_rss_reading *reading,
 	}
 	for (uint32_t node = 0; low <= high && node < picture->graph.graph.node_count; node++) {
 		node = next_between(&picture->graph, node, low, high);
-		uint32_t type = node < picture->graph.graph.node_count ? picture->graph.type[node]
-								       : type_count;
+		uint32_t type = node < picture->graph.graph.node_count
+					? lt_heap_graph_type(&picture->graph, node)
+					: type_count;
 		struct lt_rss_buffer buffer;
 		if (type < type_count && maps[type] != 0 && find_buffer(reading, node, &buffer) &&
 		    !lt_rss_buffers_push(&buffers, buffer))

@@ -294,7 +294,7 @@ static struct lt_rss_tally *tally_of_node(struct lt_rss_reading *reading, uint32
 {
 	if (knows_life && reading->picture->alive[node] == 0)
 		return &reading->fixed[LT_RSS_GARBAGE];
-	return tally_of_type(reading, reading->nodes.type[node]);
+	return tally_of_type(reading, lt_heap_graph_type(&reading->nodes, node));
 }
 
 /* Memory in use: [start, start + size), of which a program sees what is at `address`. */
@@ -314,7 +314,7 @@ static void take_used(struct walk *walk, lt_addr start, uint64_t size, lt_addr a
 		tally(reading, tally_of_node(reading, walk->node, walk->knows_life), start, size,
 		      1);
 		walk->object = walk->node;
-		walk->owner = reading->nodes.type[walk->node];
+		walk->owner = lt_heap_graph_type(&reading->nodes, walk->node);
 		uint8_t placed = PLACED_FIRST;
 		while (walk->node < walk->count && walk->address < start + size) {
 			reading->placed[walk->node] = placed;
@@ -337,7 +337,6 @@ static void take_full(struct walk *walk, lt_addr block, uint32_t size, uint32_t 
 {
 	struct lt_rss_reading *reading = walk->reading;
 	const struct lt_resident *resident = &reading->resident;
-	const uint32_t *types = reading->nodes.type;
 	lt_addr end = block + (uint64_t)count * size;
 	bool whole =
 		block >= resident->whole_start && end <= resident->whole_end && block >= walk->end;
@@ -350,7 +349,8 @@ static void take_full(struct walk *walk, lt_addr block, uint32_t size, uint32_t 
 			take_used(walk, block, size, address, LT_RSS_NO_OBJECT);
 			continue;
 		}
-		struct lt_rss_tally *to = tally_of_type(reading, types[walk->node]);
+		struct lt_rss_tally *to =
+			tally_of_type(reading, lt_heap_graph_type(&reading->nodes, walk->node));
 		to->bytes += size;
 		to->shared += shared_of(reading, block, block + size, size);
 		to->held += size;
@@ -453,7 +453,8 @@ static void part_garbage(struct lt_rss_reading *reading)
 				       lt_heap_graph_address(&picture->graph, node), &place,
 				       &block))
 			continue;
-		struct lt_rss_tally *from = tally_of_type(reading, picture->graph.type[node]);
+		struct lt_rss_tally *from =
+			tally_of_type(reading, lt_heap_graph_type(&picture->graph, node));
 		struct lt_rss_tally *to = &reading->fixed[LT_RSS_GARBAGE];
 		uint64_t bytes = lt_resident_bytes(&reading->resident, block.start, block.end);
 		uint64_t shared = shared_of(reading, block.start, block.end, bytes);
@@ -680,7 +681,8 @@ static enum lt_status take_buffers(struct lt_rss_reading *reading)
 	LT_TRY(lt_rss_find_buffers(reading, &buffers));
 	for (size_t i = 0; i < buffers.count; i++) {
 		const struct lt_rss_buffer *buffer = &buffers.data[i];
-		tally(reading, tally_of_type(reading, picture->graph.type[buffer->node]),
+		tally(reading,
+		      tally_of_type(reading, lt_heap_graph_type(&picture->graph, buffer->node)),
 		      buffer->start, buffer->end - buffer->start, 0);
 	}
 	return LT_OK;

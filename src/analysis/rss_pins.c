@@ -53,7 +53,7 @@ static void look_at_node(struct pinning *pinning, uint32_t node)
 {
 	const struct lt_picture *picture = pinning->reading->picture;
 	uint32_t owner = owner_of(picture, node);
-	uint32_t type = picture->graph.type[owner];
+	uint32_t type = lt_heap_graph_type(&picture->graph, owner);
 	if (type >= pinning->reading->type_count)
 		return;
 	struct survivors *survivors = &pinning->types[type];
@@ -209,7 +209,7 @@ static void find_holders(struct lt_rss_reading *reading)
 		if (end <= node)
 			end = node + 1;
 		for (; node < end && node < nodes; node++, at = lt_heap_graph_after(graph, at)) {
-			uint32_t type = graph->type[node];
+			uint32_t type = lt_heap_graph_type(graph, node);
 			if (type >= reading->type_count)
 				continue;
 			struct lt_rss_kept *kept = &reading->kept[type];

@@ -136,7 +136,7 @@ static uint64_t row_of(const struct file *file, const struct rows *rows, uint32_
 
 static const struct lt_type *type_of(const struct file *file, uint32_t node)
 {
-	uint32_t type = file->graph->type[node];
+	uint32_t type = lt_heap_graph_type(file->graph, node);
 	return type < lt_types_count(file->tide->types) ? lt_types_at(file->tide->types, type)
 							: NULL;
 }

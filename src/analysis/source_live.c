@@ -60,7 +60,7 @@ static struct object object_of(const struct live *live, uint32_t node)
 		.node = node,
 		.kind = LT_KIND_OPAQUE,
 	};
-	uint32_t type = live->graph->type[node];
+	uint32_t type = lt_heap_graph_type(live->graph, node);
 	if (type < lt_types_count(live->types)) {
 		object.type = lt_types_at(live->types, type);
 		object.kind = object.type->kind;

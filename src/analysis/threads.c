@@ -207,7 +207,7 @@ static bool find_values(struct threads *threads)
 	}
 	uint32_t nodes = wanted > 0 ? picture->graph.graph.node_count : 0;
 	for (uint32_t node = 0; node < nodes; node++) {
-		uint32_t type = picture->graph.type[node];
+		uint32_t type = lt_heap_graph_type(&picture->graph, node);
 		if (type >= type_count || !is_local[type])
 			continue;
 		refs.count = 0;

@@ -72,7 +72,7 @@ enum lt_status lt_tide_totals(struct lt_tide *tide, bool all, struct lt_type_tot
 static void free_nodes(struct lt_heap_nodes *nodes)
 {
 	free((void *)nodes->address);
-	free(nodes->type);
+	free((void *)nodes->type);
 	free((void *)nodes->size);
 	free(nodes->flags);
 }

@@ -88,7 +88,8 @@ uint32_t lt_ways_step(struct lt_ways *ways, const struct lt_picture *picture, ui
 		hash = mix(2, name_hash(ways, picture, ref->name));
 		break;
 	case LT_REF_SLOT:
-		hash = mix(hash, (uint64_t)picture->graph.type[from] << 32 | ref->index);
+		hash = mix(hash,
+			   (uint64_t)lt_heap_graph_type(&picture->graph, from) << 32 | ref->index);
 		break;
 	case LT_REF_MEMBER:
 	case LT_REF_LOCAL:

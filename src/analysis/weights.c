@@ -58,8 +58,8 @@ enum lt_status lt_weights_nested(const struct lt_picture *picture, const uint8_t
 			uint32_t up = picture->dominator[at];
 			if (up == LT_GRAPH_NONE)
 				found = OUTER;
-			else if (picture->graph.type[up] < types &&
-				 of_type[picture->graph.type[up]])
+			else if (lt_heap_graph_type(&picture->graph, up) < types &&
+				 of_type[lt_heap_graph_type(&picture->graph, up)])
 				found = INNER;
 			else
 				at = up;
@@ -120,7 +120,7 @@ enum lt_status lt_weights_of_groups(const struct lt_picture *picture,
 static uint32_t type_of(const void *ctx, uint32_t node)
 {
 	const struct lt_picture *picture = ctx;
-	return picture->graph.type[node];
+	return lt_heap_graph_type(&picture->graph, node);
 }
 
 enum lt_status lt_weights_of_types(const struct lt_picture *picture, uint64_t **ret_retained)

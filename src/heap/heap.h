@@ -68,18 +68,19 @@ LT_VEC(lt_loose_refs, struct lt_loose_ref);
 /*
  * Every object reachable from tracked ones and from roots, with the references between them. Nodes are
  * numbered by ascending address. Use the functions below: the arrays are packed. Parallel references
- * are kept as they are. A node needs 9 bytes here (7 once settled), 1 or 2 in `objects` and 4 in `graph`,
+ * are kept as they are. A node needs 7 bytes here (5 once settled), 1 or 2 in `objects` and 4 in `graph`,
  * an edge 4.
  */
 struct lt_heap_graph {
-	struct lt_graph graph;      /* nodes 0 .. graph.node_count - 1 */
-	struct lt_objmap *objects;  /* address <-> node; owned */
-	uint32_t *type;             /* index into the types, of each node */
-	uint16_t *size;             /* bytes, of each node; UINT16_MAX: see big_sizes */
-	struct lt_map big_sizes;    /* node -> bytes, for those */
-	uint8_t *flags;             /* LT_NODE_* of each node */
-	uint64_t tracked;           /* nodes with LT_NODE_TRACKED */
-	uint64_t permanent;         /* nodes with LT_NODE_PERMANENT */
+	struct lt_graph graph;     /* nodes 0 .. graph.node_count - 1 */
+	struct lt_objmap *objects; /* address <-> node; owned */
+	uint16_t *type; /* index into the types, of each node; LT_TYPE_BIG: see big_types */
+	struct lt_map big_types; /* node -> index, for those: a program that makes types has some */
+	uint16_t *size;          /* bytes, of each node; UINT16_MAX: see big_sizes */
+	struct lt_map big_sizes; /* node -> bytes, for those */
+	uint8_t *flags;          /* LT_NODE_* of each node */
+	uint64_t tracked;        /* nodes with LT_NODE_TRACKED */
+	uint64_t permanent;      /* nodes with LT_NODE_PERMANENT */
 	uint64_t conservative_refs; /* references found by conservative scans */
 	uint64_t total_bytes;
 	bool proved;                /* as in struct lt_census */
@@ -87,6 +88,8 @@ struct lt_heap_graph {
 	struct lt_map big_balances; /* node -> the same, of those with LT_BALANCE_BIG */
 	struct lt_loose_refs loose; /* what the conservative scans found, in the order of `from` */
 };
+
+enum { LT_TYPE_BIG = UINT16_MAX };
 
 /* In `balance`; all others are what they are. */
 enum {
@@ -144,8 +147,8 @@ struct lt_heap_nodes {
 	uint32_t count;
 	const lt_addr *address;
 	const uint64_t *size;
-	uint32_t *type; /* taken over, as is the next; NULL then */
-	uint8_t *flags;
+	const uint32_t *type;
+	uint8_t *flags; /* taken over; NULL then */
 };
 LT_MUST_CHECK enum lt_status lt_heap_graph_restore(struct lt_session *session,
 						   struct lt_heap_nodes *nodes,
@@ -170,6 +173,17 @@ uint32_t lt_heap_graph_from(const struct lt_heap_graph *graph, lt_addr address);
 /* Once for each node; `size` comes zeroed. Adds to total_bytes. False: no memory. */
 bool lt_heap_graph_set_size(struct lt_heap_graph *graph, uint32_t node, uint64_t size);
 uint64_t lt_heap_graph_size(const struct lt_heap_graph *graph, uint32_t node);
+
+uint32_t lt_heap_graph_big_type(const struct lt_heap_graph *graph, uint32_t node);
+/* Index into the types. */
+static inline uint32_t lt_heap_graph_type(const struct lt_heap_graph *graph, uint32_t node)
+{
+	uint16_t type = graph->type[node];
+	return type != LT_TYPE_BIG ? type : lt_heap_graph_big_type(graph, node);
+}
+/* False: no memory. */
+LT_MUST_CHECK bool lt_heap_graph_set_type(struct lt_heap_graph *graph, uint32_t node,
+					  uint32_t type);
 
 /* False: the object is immortal, or its count could not be read; there is no balance. */
 static inline bool lt_heap_graph_has_balance(const struct lt_heap_graph *graph, uint32_t node)

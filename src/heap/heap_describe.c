@@ -250,7 +250,8 @@ static enum lt_status describe_unknown(struct part *part, uint32_t node)
 	const struct lt_type *type = lt_types_unknown(part->heap.types);
 	if (type == NULL && !lt_types_missed(part->heap.types))
 		return lt_fail_memory(part->heap.track.view.session);
-	part->graph.type[node] = type != NULL ? type->index : 0;
+	if (!lt_heap_graph_set_type(&part->graph, node, type != NULL ? type->index : 0))
+		return lt_fail_memory(part->heap.track.view.session);
 	part->graph.balance[node] = LT_BALANCE_UNKNOWN;
 	return lt_graph_builder_row(part->builder, NULL, 0);
 }
@@ -264,7 +265,8 @@ static enum lt_status describe(struct part *part, uint32_t node, lt_addr object)
 	uint64_t size = 0;
 	if (type == NULL)
 		return describe_unknown(part, node);
-	graph->type[node] = type->index;
+	if (!lt_heap_graph_set_type(graph, node, type->index))
+		return lt_fail_memory(session);
 	if (lt_decode_size(heap->decoder, object, type, &size) &&
 	    !lt_heap_graph_set_size(graph, node, size))
 		return lt_fail_memory(session);
@@ -490,6 +492,7 @@ static void end(struct part *part, struct lt_heap *heap)
 	lt_apart_end(&part->apart, heap, &part->heap);
 	lt_graph_builder_destroy(part->builder);
 	lt_map_deinit(&part->graph.big_sizes);
+	lt_map_deinit(&part->graph.big_types);
 	lt_map_deinit(&part->graph.big_balances);
 	lt_loose_refs_deinit(&part->graph.loose);
 	lt_refs_deinit(&part->refs);
@@ -575,6 +578,9 @@ static enum lt_status describe_all(struct part *const parts[PARTS], unsigned cou
 		LT_TRY(describe_part(parts[0]));
 	if (*ret_missed)
 		return LT_OK;
+	for (unsigned i = 0; i < count; i++)
+		if (!take_map(&graph->big_types, &parts[i]->graph.big_types))
+			return lt_fail_memory(heap->track.view.session);
 	if (visit != NULL && visit->seen != NULL)
 		visit->seen(visit->ctx, graph);
 	return finish(parts, count, heap, graph);

@@ -557,6 +557,7 @@ void lt_heap_graph_deinit(struct lt_heap_graph *graph)
 	lt_graph_deinit(&graph->graph);
 	lt_objmap_destroy(graph->objects);
 	lt_map_deinit(&graph->big_sizes);
+	lt_map_deinit(&graph->big_types);
 	free(graph->type);
 	free(graph->size);
 	free(graph->flags);
@@ -609,6 +610,20 @@ uint64_t lt_heap_graph_size(const struct lt_heap_graph *graph, uint32_t node)
 	if (size == UINT16_MAX)
 		(void)lt_map_get(&graph->big_sizes, node, &size);
 	return size;
+}
+
+uint32_t lt_heap_graph_big_type(const struct lt_heap_graph *graph, uint32_t node)
+{
+	uint64_t type = 0;
+	(void)lt_map_get(&graph->big_types, node, &type);
+	return (uint32_t)type;
+}
+
+bool lt_heap_graph_set_type(struct lt_heap_graph *graph, uint32_t node, uint32_t type)
+{
+	bool big = type >= LT_TYPE_BIG;
+	graph->type[node] = big ? LT_TYPE_BIG : (uint16_t)type;
+	return !big || lt_map_put(&graph->big_types, node, type);
 }
 
 int64_t lt_heap_graph_big_balance(const struct lt_heap_graph *graph, uint32_t node)

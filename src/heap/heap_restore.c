@@ -38,12 +38,13 @@ enum lt_status lt_heap_graph_restore(struct lt_session *session, struct lt_heap_
 		.graph = {.node_count = nodes->count},
 		.objects = objects,
 		.size = calloc((size_t)nodes->count + 1, sizeof(*graph.size)),
-		.type = LT_TAKE(nodes->type),
+		.type = calloc((size_t)nodes->count + 1, sizeof(*graph.type)),
 		.flags = LT_TAKE(nodes->flags),
 	};
-	bool set = graph.size != NULL;
+	bool set = graph.size != NULL && graph.type != NULL;
 	for (uint32_t node = 0; set && node < nodes->count; node++) {
-		set = lt_heap_graph_set_size(&graph, node, nodes->size[node]);
+		set = lt_heap_graph_set_size(&graph, node, nodes->size[node]) &&
+		      lt_heap_graph_set_type(&graph, node, nodes->type[node]);
 		graph.tracked += (graph.flags[node] & LT_NODE_TRACKED) != 0;
 		graph.permanent += (graph.flags[node] & LT_NODE_PERMANENT) != 0;
 	}

@@ -215,7 +215,7 @@ static uint32_t key_name(struct writer *w, lt_addr key)
 static uint32_t place_name(struct writer *w, uint32_t from, const struct lt_ref *ref, uint32_t to)
 {
 	static const char local[] = "f_locals['";
-	uint64_t type = w->picture->graph.type[from];
+	uint64_t type = lt_heap_graph_type(&w->picture->graph, from);
 	uint64_t key = type << 32 | ref->index, known;
 	if (w->redact)
 		return LT_NAMES_NONE;
@@ -418,7 +418,7 @@ static void put_objects(struct writer *w)
 	uint32_t count = picture->graph.graph.node_count;
 	size_t window = 0;
 	for (uint32_t node = 0; node < count && w->status == LT_OK; node++) {
-		uint32_t type = picture->graph.type[node];
+		uint32_t type = lt_heap_graph_type(&picture->graph, node);
 		const struct type_info *info =
 			&w->types[type < w->type_count ? type : w->type_count];
 		uint32_t name = info->name;

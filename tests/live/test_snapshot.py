@@ -2,6 +2,7 @@
 import json
 import re
 import subprocess
+import textwrap
 
 import pytest
 from harness import Target, build_dir
@@ -165,6 +166,38 @@ def test_a_file_answers_as_the_process(lowtide, interpreter, tmp_path):
         assert about(lowtide, path, name) == expected, name
     assert lowtide("sql", "--json", path, slots).json["result"] == labels
     assert written["objects"] == types["--all",]["count"]
+
+
+MANY_TYPES = """
+    import gc
+    made = [type(f"Made{i}", (), {"__slots__": ()}) for i in range(66000)]
+    class Late:
+        pass
+    held = [Late() for _ in range(7)]
+    one_each = [made_type() for made_type in made]
+    gc.collect()
+    ready()
+"""
+
+
+@pytest.mark.three_interpreters("how types are numbered is lowtide's own")
+def test_more_types_than_two_bytes_can_number(lowtide, interpreter, tmp_path):
+    path = tmp_path / "types.tide"
+    with Target(interpreter, textwrap.dedent(MANY_TYPES), timeout=120) as target:
+        target.wait_asleep()
+        assert lowtide("snapshot", target.pid, "-o", path).code == 0
+        query = ("SELECT type, count(*) AS count, sum(size) AS bytes FROM objects WHERE type IN ('Late', 'dict', 'list') AND module IN ('builtins', '__main__') "
+                 "GROUP BY type ORDER BY type")
+        counts = [lowtide("sql", where, query, "--json").json["result"]["rows"] for where in (target.pid, path)]
+        assert counts[0] == counts[1] and (counts[0][0]["type"], counts[0][0]["count"]) == ("Late", 7), counts
+        query = "SELECT count(*) AS count, count(DISTINCT type) AS types FROM objects WHERE type LIKE 'Made%'"
+        for where in (target.pid, path):
+            assert lowtide("sql", where, query, "--json").json["result"]["rows"] == [{"count": 66000, "types": 66000}]
+        ways = [lowtide("path", where, "__main__.Late", "--json").json["result"] for where in (target.pid, path)]
+        assert all("held" in json.dumps(one) for one in ways), ways
+        explained = lowtide("rss", target.pid, "--json").json["result"]
+        assert explained["explained_ratio"] > 0.97
+        assert lowtide("leaks", path, path, "--json").code == 0
 
 
 def test_values_are_not_in_the_file(lowtide, interpreter, tmp_path):

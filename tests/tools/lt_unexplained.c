@@ -24,7 +24,7 @@ static const char *type_name(struct lt_heap *heap, const struct lt_heap_graph *g
 			     char text[256])
 {
 	const struct lt_types *types = lt_heap_types(heap);
-	uint32_t index = graph->type[node];
+	uint32_t index = lt_heap_graph_type(graph, node);
 	const struct lt_type *type =
 		index < lt_types_count(types) ? lt_types_at(types, index) : NULL;
 	snprintf(text, 256, "%s.%s", type != NULL ? type->module : "",

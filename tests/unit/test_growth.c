@@ -211,22 +211,23 @@ static void make_nodes(struct shot *shot, const uint32_t *order, uint32_t count)
 {
 	LT_FREE lt_addr *address = calloc((size_t)count + 1, sizeof(*address));
 	LT_FREE uint64_t *size = calloc((size_t)count + 1, sizeof(*size));
+	LT_FREE uint32_t *type = calloc((size_t)count + 1, sizeof(*type));
 	struct lt_heap_nodes nodes = {
 		.count = count,
 		.address = address,
 		.size = size,
-		.type = calloc((size_t)count + 1, sizeof(*nodes.type)),
+		.type = type,
 		.flags = calloc((size_t)count + 1, 1),
 	};
 	shot->length = calloc((size_t)count + 1, sizeof(*shot->length));
 	shot->refs = calloc((size_t)count + 1, sizeof(*shot->refs));
-	assert_true(address != NULL && size != NULL && nodes.type != NULL && nodes.flags != NULL);
+	assert_true(address != NULL && size != NULL && type != NULL && nodes.flags != NULL);
 	assert_true(shot->length != NULL && shot->refs != NULL);
 	for (uint32_t n = 0; n < count; n++) {
 		const struct object *object = &heap.objects[order[n]];
 		address[n] = object->address;
 		size[n] = object->size;
-		nodes.type[n] = object->type;
+		type[n] = object->type;
 		shot->length[n] = object->length;
 	}
 	assert_int_equal(lt_heap_graph_restore(&session, &nodes, &shot->picture.graph), LT_OK);
