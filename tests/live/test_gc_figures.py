@@ -101,12 +101,12 @@ def test_figures_are_those_of_the_log(interpreter, lowtide, tmp_path, source):
     assert sum(int(one.split()[1]) for one in metrics if one.startswith("python_gc_duration_seconds_count")) == len(timed)
 
 
-def check_span(found, log):
+def check_span(found, log, least=1000):
     """What a recording counts is what the log has from its begin to its end."""
     first = found["collections"][0]
     start = first["monotonic_ns"] - int(first["start"] * 1e9)
     inside = [one for one in log if start <= one[1] and one[2] <= start + found["summary"]["seconds"] * 1e9]
-    assert len(inside) > 1000 and abs(found["summary"]["count"] - len(inside)) <= 2, (found["summary"], len(inside))
+    assert len(inside) > least and abs(found["summary"]["count"] - len(inside)) <= 2, (found["summary"], len(inside))
 
 
 # Collects tens of thousands of times a second.
@@ -152,7 +152,7 @@ def test_callbacks_that_collect(interpreter, lowtide):
             pytest.skip("no probes on this machine")
         target.send()
         log = target.wait_ready()["log"]
-    check_span(result.json["result"], log)
+    check_span(result.json["result"], log, least=100)
     assert result.json["result"]["summary"]["missed"] == 0
 
 
