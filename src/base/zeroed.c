@@ -39,18 +39,27 @@ void *lt_zeroed(size_t count, size_t size)
 	return data;
 }
 
-/* Whole pages. Where it fails the kernel may have taken away what was at `to`. */
+/*
+ * Whole pages. In two steps, since one that fails may leave a hole at `to`, where another thread's memory could come to
+ * lie: what fails for want of memory or of a newer kernel is the first one, which takes nothing away.
+ */
 static bool move_pages(unsigned char *to, unsigned char *from, size_t bytes)
 {
-	if (mremap(from, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to) == to)
+	void *moved = mremap(from, bytes, bytes, MREMAP_MAYMOVE | MREMAP_DONTUNMAP, NULL);
+	if (moved == MAP_FAILED) {
+		memcpy(to, from, bytes);
 		return true;
-	if (mmap(to, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
-		 0) != to) {
-		lt_shortage_note();
-		return false;
 	}
-	memcpy(to, from, bytes);
-	return true;
+	if (mremap(moved, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, to) == to)
+		return true;
+	bool mapped = mmap(to, bytes, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == to;
+	if (mapped)
+		memcpy(to, moved, bytes);
+	else
+		lt_shortage_note();
+	munmap(moved, bytes);
+	return mapped;
 }
 
 bool lt_zeroed_move(void *to, void *from, size_t bytes)

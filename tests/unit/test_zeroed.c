@@ -1,6 +1,9 @@
 /* Arrays of zeros whose memory is there at once: what is asked for comes, what is beside it stays as it was. */
 #include "base/zeroed.h"
 
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -9,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -82,12 +87,76 @@ static void test_nothing_and_too_much(void **state)
 	free(small);
 }
 
+/* `count` numbers from one array into the middle of another, whose other elements stay as they were. */
+static void move(size_t before, size_t count, size_t behind)
+{
+	uint32_t *to = calloc(before + count + behind, sizeof(*to));
+	uint32_t *from = malloc(count * sizeof(*from) + LT_ZEROED_ROOM);
+	assert_true(to != NULL && from != NULL);
+	for (size_t i = 0; i < before; i++)
+		to[i] = 1;
+	for (size_t i = 0; i < behind; i++)
+		to[before + count + i] = 2;
+	for (size_t i = 0; i < count; i++)
+		from[i] = (uint32_t)i;
+	assert_true(lt_zeroed_move(to + before, from, count * sizeof(*from)));
+	for (size_t i = 0; i < before; i++)
+		assert_int_equal(to[i], 1);
+	for (size_t i = 0; i < count; i++)
+		assert_int_equal(to[before + i], i);
+	for (size_t i = 0; i < behind; i++)
+		assert_int_equal(to[before + count + i], 2);
+	/* Both are malloc's as before. */
+	memset(from, 3, count * sizeof(*from));
+	from = realloc(from, count * sizeof(*from) * 2);
+	to = realloc(to, (before + count + behind) * sizeof(*to) * 2);
+	assert_true(to != NULL && from != NULL);
+	assert_int_equal(to[before + count - 1], count - 1);
+	free(from);
+	free(to);
+}
+
+static void move_all(void)
+{
+	static const size_t befores[] = {0, 1, 1023, 1024, 100001};
+	for (size_t i = 0; i < sizeof(befores) / sizeof(befores[0]); i++) {
+		move(befores[i], ELEMENTS / 2, i);
+		move(befores[i], ELEMENTS / 2 + i, 5000);
+		move(befores[i], i + 1, 3);
+	}
+}
+
+static void test_moves(void **state)
+{
+	(void)state;
+	move_all();
+}
+
+/* From here on, of this program: the last test. */
+static void test_moves_where_the_kernel_refuses(void **state)
+{
+	(void)state;
+	struct sock_filter steps[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mremap, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOMEM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	const struct sock_fprog filter = {sizeof(steps) / sizeof(steps[0]), steps};
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) != 0)
+		skip();
+	move_all();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_all_of_it),
 		cmocka_unit_test(test_a_part),
 		cmocka_unit_test(test_nothing_and_too_much),
+		cmocka_unit_test(test_moves),
+		cmocka_unit_test(test_moves_where_the_kernel_refuses),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
