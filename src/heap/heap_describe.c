@@ -162,6 +162,7 @@ static bool count_owned(struct part *part, uint32_t target)
 	int16_t *balance = &part->graph.balance[target];
 	if (*balance == LT_BALANCE_UNKNOWN)
 		return true;
+	/* Many have references to it: it is not looked up for each. */
 	if (*balance == LT_BALANCE_BIG || *balance == -LT_BALANCE_MOST)
 		return cross(part, target);
 	--*balance;
