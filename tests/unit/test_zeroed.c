@@ -92,7 +92,8 @@ static void move(size_t before, size_t count, size_t behind)
 {
 	uint32_t *to = calloc(before + count + behind, sizeof(*to));
 	uint32_t *from = malloc(count * sizeof(*from) + LT_ZEROED_ROOM);
-	assert_true(to != NULL && from != NULL);
+	assert_non_null(to);
+	assert_non_null(from);
 	for (size_t i = 0; i < before; i++)
 		to[i] = 1;
 	for (size_t i = 0; i < behind; i++)
@@ -110,7 +111,8 @@ static void move(size_t before, size_t count, size_t behind)
 	memset(from, 3, count * sizeof(*from));
 	from = realloc(from, count * sizeof(*from) * 2);
 	to = realloc(to, (before + count + behind) * sizeof(*to) * 2);
-	assert_true(to != NULL && from != NULL);
+	assert_non_null(to);
+	assert_non_null(from);
 	assert_int_equal(to[before + count - 1], count - 1);
 	free(from);
 	free(to);
