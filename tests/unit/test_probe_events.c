@@ -1,21 +1,12 @@
 /* From records of probes to events: made-up collections of which records are lost, and what must come of the rest. */
-#include "target/image.h"
 #include "watch/probe_parts.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <string.h>
-
-#include <cmocka.h>
+#include "release.h"
 
 enum { COLLECTIONS = 3000, RECORD_MOST = 4096, INTERPRETER = 0x10000, THREAD = 77, US = 1000 };
 
 struct world {
-	struct lt_session session;
-	struct lt_memory *image;
-	struct lt_layout layout;
-	struct lt_python python;
-	struct lt_view view;
+	struct release release;
 	struct lt_probe_events state;
 	struct lt_watch_events events;
 	struct lt_gc_state now;
@@ -30,17 +21,8 @@ static int set_up(void **state)
 {
 	struct world *world = calloc(1, sizeof(*world));
 	assert_non_null(world);
-	lt_session_init(&world->session);
-	int column = lt_column_find(0x030c01f0);
-	assert_true(column >= 0);
-	lt_column_layout((unsigned)column, &world->layout);
-	assert_int_equal(lt_image_create(&world->session, &world->image), LT_OK);
-	world->python = (struct lt_python){.runtime = 0x1000, .layout = &world->layout};
-	world->view = (struct lt_view){.session = &world->session,
-				       .memory = world->image,
-				       .python = &world->python,
-				       .layout = &world->layout};
-	world->state.view = &world->view;
+	release_begin(&world->release);
+	world->state.view = &world->release.view;
 	*state = world;
 	return 0;
 }
@@ -50,8 +32,7 @@ static int tear_down(void **state)
 	struct world *world = *state;
 	lt_probe_events_deinit(&world->state);
 	lt_watch_events_deinit(&world->events);
-	lt_memory_close(world->image);
-	lt_session_deinit(&world->session);
+	release_end(&world->release);
 	free(world);
 	return 0;
 }
@@ -80,7 +61,7 @@ static bool record(struct world *world, enum lt_probe_moment moment, uint64_t at
 		struct lt_probe_record record;
 		uint8_t bytes[RECORD_MOST];
 	} made;
-	const struct lt_layout *layout = &world->layout;
+	const struct lt_layout *layout = &world->release.layout;
 	size_t size = (size_t)lt_off(layout, LT_sizeof__gc_runtime_state);
 	assert_true(sizeof(made.record) + size + 8 <= sizeof(made));
 	if (may_be_lost && is_lost(world)) {
@@ -156,7 +137,7 @@ static void check_all(struct world *world)
 		check(world);
 		lt_probe_events_deinit(&world->state);
 		lt_watch_events_deinit(&world->events);
-		world->state = (struct lt_probe_events){.view = &world->view};
+		world->state = (struct lt_probe_events){.view = &world->release.view};
 		world->events = (struct lt_watch_events){0};
 		world->now = (struct lt_gc_state){0};
 		world->lost = world->whole = 0;

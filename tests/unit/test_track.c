@@ -1,13 +1,8 @@
 /* Pools, tracked objects and the proof, on a heap made by hand in the layout of 3.12. */
 #include "heap/track.h"
 #include "target/ahead.h"
-#include "target/image.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <string.h>
-
-#include <cmocka.h>
+#include "release.h"
 
 enum {
 	POOL = 16384,
@@ -21,11 +16,7 @@ static const lt_addr ARENA = 0x7f0000100000, OUTSIDE = 0x7f0000900000, TYPES = 0
 		     HEADS = 0x7f0000b00000;
 
 struct world {
-	struct lt_session session;
-	struct lt_memory *image;
-	struct lt_layout layout;
-	struct lt_python python;
-	struct lt_view view;
+	struct release release;
 	struct lt_window *window;
 	struct lt_types *types;
 	struct lt_interpreter interpreter;
@@ -39,14 +30,14 @@ struct world {
 
 static void put(struct world *world, lt_addr address, uint64_t value)
 {
-	void *place = lt_image_at(world->image, address, sizeof(value));
+	void *place = lt_image_at(world->release.image, address, sizeof(value));
 	assert_non_null(place);
 	memcpy(place, &value, sizeof(value));
 }
 
 static void put_u32(struct world *world, lt_addr address, uint32_t value)
 {
-	void *place = lt_image_at(world->image, address, sizeof(value));
+	void *place = lt_image_at(world->release.image, address, sizeof(value));
 	assert_non_null(place);
 	memcpy(place, &value, sizeof(value));
 }
@@ -60,12 +51,13 @@ static void link_heads(struct world *world, lt_addr left, lt_addr right)
 static void make_type(struct world *world, lt_addr type, lt_addr metatype, uint64_t flags,
 		      const char *name)
 {
-	const struct lt_layout *layout = &world->layout;
+	const struct lt_layout *layout = &world->release.layout;
 	put(world, type + lt_off(layout, LT_PyObject_ob_type), metatype);
 	put(world, type + lt_off(layout, LT_PyTypeObject_tp_basicsize), 40);
 	put(world, type + lt_off(layout, LT_PyTypeObject_tp_flags), flags);
 	put(world, type + lt_off(layout, LT_PyTypeObject_tp_name), type + 1024);
-	memcpy(lt_image_at(world->image, type + 1024, strlen(name) + 1), name, strlen(name) + 1);
+	memcpy(lt_image_at(world->release.image, type + 1024, strlen(name) + 1), name,
+	       strlen(name) + 1);
 }
 
 static lt_addr block(unsigned index)
@@ -77,21 +69,24 @@ static int set_up(void **state)
 {
 	struct world *world = calloc(1, sizeof(*world));
 	assert_non_null(world);
-	lt_session_init(&world->session);
-	int column = lt_column_find(0x030c01f0);
-	assert_true(column >= 0);
-	lt_column_layout((unsigned)column, &world->layout);
-	assert_int_equal(lt_image_create(&world->session, &world->image), LT_OK);
-	assert_int_equal(lt_image_add(&world->session, world->image, ARENA, NULL, (size_t)2 * POOL),
+	release_begin(&world->release);
+	assert_int_equal(lt_image_add(&world->release.session, world->release.image, ARENA, NULL,
+				      (size_t)2 * POOL),
 			 LT_OK);
-	assert_int_equal(lt_image_add(&world->session, world->image, OUTSIDE, NULL, 4096), LT_OK);
-	assert_int_equal(lt_image_add(&world->session, world->image, TYPES, NULL, 8192), LT_OK);
-	assert_int_equal(lt_image_add(&world->session, world->image, HEADS, NULL, 4096), LT_OK);
+	assert_int_equal(
+		lt_image_add(&world->release.session, world->release.image, OUTSIDE, NULL, 4096),
+		LT_OK);
+	assert_int_equal(
+		lt_image_add(&world->release.session, world->release.image, TYPES, NULL, 8192),
+		LT_OK);
+	assert_int_equal(
+		lt_image_add(&world->release.session, world->release.image, HEADS, NULL, 4096),
+		LT_OK);
 
 	make_type(world, TYPES, TYPES, (uint64_t)1 << 31 | 4096, "type");
 	make_type(world, TYPES + 4096, TYPES, 4096 | 16384, "made.up.Thing");
 
-	const struct lt_layout *layout = &world->layout;
+	const struct lt_layout *layout = &world->release.layout;
 	put_u32(world, ARENA + lt_off(layout, LT_pool_header_ref_count), OBJECTS - 1);
 	put_u32(world, ARENA + lt_off(layout, LT_pool_header_szidx), BLOCK / 16 - 1);
 	put_u32(world, ARENA + lt_off(layout, LT_pool_header_nextoffset), FIRST + OBJECTS * BLOCK);
@@ -118,14 +113,12 @@ static int set_up(void **state)
 	link_heads(world, last, OUTSIDE);
 	link_heads(world, OUTSIDE, HEADS);
 
-	world->python.layout = &world->layout;
-	world->view = (struct lt_view){.session = &world->session,
-				       .memory = world->image,
-				       .python = &world->python,
-				       .layout = layout};
-	assert_int_equal(lt_window_create(&world->session, world->image, &world->window), LT_OK);
-	world->view.memory = lt_window_memory(world->window);
-	assert_int_equal(lt_types_create(&world->view, &world->types), LT_OK);
+	world->release.python.layout = &world->release.layout;
+	assert_int_equal(
+		lt_window_create(&world->release.session, world->release.image, &world->window),
+		LT_OK);
+	world->release.view.memory = lt_window_memory(world->window);
+	assert_int_equal(lt_types_create(&world->release.view, &world->types), LT_OK);
 	for (int i = 0; i < LT_GC_GENERATIONS; i++)
 		world->interpreter.gc.generations[i].head = HEADS + (lt_addr)i * 24;
 	world->interpreter.gc.permanent = HEADS + (lt_addr)3 * 24;
@@ -135,7 +128,7 @@ static int set_up(void **state)
 	assert_true(lt_ranges_push(&world->pymalloc.pools,
 				   (struct lt_range){ARENA, ARENA + (lt_addr)2 * POOL}));
 	assert_true(lt_pageset_add(&world->pymalloc.pages, ARENA, ARENA + (lt_addr)2 * POOL));
-	world->track = (struct lt_track){.view = world->view,
+	world->track = (struct lt_track){.view = world->release.view,
 					 .window = world->window,
 					 .types = world->types,
 					 .interpreters = &world->interpreters,
@@ -150,8 +143,7 @@ static int tear_down(void **state)
 	lt_types_destroy(world->types);
 	lt_window_destroy(world->window);
 	lt_pymalloc_deinit(&world->pymalloc);
-	lt_memory_close(world->image);
-	lt_session_deinit(&world->session);
+	release_end(&world->release);
 	free(world);
 	return 0;
 }
@@ -182,7 +174,7 @@ static void a_scan_finds_what_is_linked(void **state)
 	assert_int_equal(walked.count, tracked.count);
 	assert_true(walked.proved);
 	assert_string_equal(lt_types_get(world->types, TYPES + 4096)->module, "made.up");
-	assert_int_equal(world->session.unreadable, 0);
+	assert_int_equal(world->release.session.unreadable, 0);
 }
 
 /* Arenas that have gone since they were listed: those behind them are read all the same. */
@@ -191,7 +183,8 @@ static void a_scan_goes_on_behind_what_is_gone(void **state)
 	struct world *world = *state;
 	struct lt_tracked tracked = {0};
 	const lt_addr start = ARENA - (lt_addr)3 * POOL, end = ARENA + (lt_addr)5 * POOL;
-	assert_int_equal(lt_image_add(&world->session, world->image, start - POOL / 2, NULL, POOL),
+	assert_int_equal(lt_image_add(&world->release.session, world->release.image,
+				      start - POOL / 2, NULL, POOL),
 			 LT_OK);
 	world->pymalloc.pools.data[0] = (struct lt_range){start, end};
 	world->pymalloc.bytes = end - start;
@@ -201,7 +194,7 @@ static void a_scan_goes_on_behind_what_is_gone(void **state)
 	assert_int_equal(tracked.outside, 1);
 	assert_true(tracked.proved);
 	assert_int_equal(world->taken_count, tracked.count);
-	assert_true(world->session.unreadable > 0);
+	assert_true(world->release.session.unreadable > 0);
 }
 
 static bool count_joined(void *ctx)
@@ -223,12 +216,12 @@ static void two_threads_find_the_same(void **state)
 	struct world *other = calloc(1, sizeof(*other));
 	assert_non_null(other);
 	const lt_addr borders[] = {ARENA, ARENA + POOL, ARENA + (lt_addr)2 * POOL};
-	lt_ahead_create(world->image);
-	struct lt_memory *twin = lt_ahead_twin(world->image);
+	lt_ahead_create(world->release.image);
+	struct lt_memory *twin = lt_ahead_twin(world->release.image);
 	assert_non_null(twin);
 	struct lt_session session;
 	lt_session_init(&session);
-	struct lt_view view = world->view;
+	struct lt_view view = world->release.view;
 	struct lt_track track = world->track;
 	view.session = &session;
 	assert_int_equal(lt_window_create(&session, twin, &track.window), LT_OK);
@@ -269,8 +262,8 @@ static void two_threads_find_the_same(void **state)
 	lt_types_destroy(track.types);
 	lt_window_destroy(track.window);
 	lt_memory_close(twin);
-	lt_ahead_destroy(world->image->ahead);
-	world->image->ahead = NULL;
+	lt_ahead_destroy(world->release.image->ahead);
+	world->release.image->ahead = NULL;
 	lt_session_deinit(&session);
 	free(other);
 }
@@ -286,7 +279,7 @@ static void a_missing_or_false_object_breaks_the_proof(void **state)
 	assert_false(tracked.proved);
 	put(world, block(2), 0);
 	/* One that is in the list, but in a block that seems free. */
-	put(world, ARENA + lt_off(&world->layout, LT_pool_header_freeblock), block(5));
+	put(world, ARENA + lt_off(&world->release.layout, LT_pool_header_freeblock), block(5));
 	assert_int_equal(lt_track_scan(&world->track, take, world, &tracked), LT_OK);
 	assert_false(tracked.proved);
 }
@@ -304,30 +297,31 @@ static void a_list_that_does_not_end_is_left(void **state)
 	assert_int_equal(lt_track_walk(&world->track, 1000, NULL, NULL, &walked), LT_OK);
 	assert_false(walked.proved);
 	assert_true(walked.count <= 1000);
-	assert_true(world->session.unreadable > 0);
+	assert_true(world->release.session.unreadable > 0);
 }
 
 static void pools_are_parsed_and_bounded(void **state)
 {
 	struct world *world = *state;
-	unsigned char *bytes = lt_image_at(world->image, ARENA, POOL);
+	unsigned char *bytes = lt_image_at(world->release.image, ARENA, POOL);
 	struct lt_pool pool;
-	assert_true(lt_pool_parse(&world->view, &world->pymalloc, ARENA, bytes, &pool));
+	assert_true(lt_pool_parse(&world->release.view, &world->pymalloc, ARENA, bytes, &pool));
 	assert_int_equal(pool.count, OBJECTS);
 	assert_int_equal(pool.block_size, BLOCK);
 	assert_int_equal(pool.free[0], (uint64_t)1 << FREED);
 	assert_false(pool.torn);
 	/* A chain that runs in a circle, and one that leaves the pool. */
 	put(world, block(FREED), block(FREED));
-	assert_true(lt_pool_parse(&world->view, &world->pymalloc, ARENA, bytes, &pool));
+	assert_true(lt_pool_parse(&world->release.view, &world->pymalloc, ARENA, bytes, &pool));
 	assert_true(pool.torn);
 	put(world, block(FREED), OUTSIDE);
-	assert_true(lt_pool_parse(&world->view, &world->pymalloc, ARENA, bytes, &pool));
+	assert_true(lt_pool_parse(&world->release.view, &world->pymalloc, ARENA, bytes, &pool));
 	assert_true(pool.torn);
-	assert_false(
-		lt_pool_parse(&world->view, &world->pymalloc, ARENA + POOL, bytes + POOL, &pool));
-	put_u32(world, ARENA + lt_off(&world->layout, LT_pool_header_nextoffset), UINT32_MAX);
-	assert_false(lt_pool_parse(&world->view, &world->pymalloc, ARENA, bytes, &pool));
+	assert_false(lt_pool_parse(&world->release.view, &world->pymalloc, ARENA + POOL,
+				   bytes + POOL, &pool));
+	put_u32(world, ARENA + lt_off(&world->release.layout, LT_pool_header_nextoffset),
+		UINT32_MAX);
+	assert_false(lt_pool_parse(&world->release.view, &world->pymalloc, ARENA, bytes, &pool));
 }
 
 static void a_block_is_found_by_the_notes(void **state)
@@ -337,25 +331,27 @@ static void a_block_is_found_by_the_notes(void **state)
 	struct lt_pymalloc_place place = {0};
 	struct lt_tracked tracked = {0};
 	struct lt_range found;
-	assert_false(lt_pymalloc_block(&world->view, pymalloc, block(3), &place, &found));
+	assert_false(lt_pymalloc_block(&world->release.view, pymalloc, block(3), &place, &found));
 	pymalloc->notes = calloc(2, sizeof(*pymalloc->notes));
 	assert_non_null(pymalloc->notes);
 	assert_int_equal(lt_track_scan(&world->track, take, world, &tracked), LT_OK);
 	for (unsigned i = 0; i < OBJECTS; i++) {
 		for (unsigned offset = 0; offset < BLOCK; offset += 8) {
-			assert_true(lt_pymalloc_block(&world->view, pymalloc, block(i) + offset,
-						      &place, &found));
+			assert_true(lt_pymalloc_block(&world->release.view, pymalloc,
+						      block(i) + offset, &place, &found));
 			assert_int_equal(found.start, block(i));
 			assert_int_equal(found.end, block(i) + BLOCK);
 		}
 	}
 	struct lt_pymalloc_place fresh = {0};
-	assert_false(lt_pymalloc_block(&world->view, pymalloc, ARENA - 8, &fresh, &found));
-	assert_false(lt_pymalloc_block(&world->view, pymalloc, ARENA + 8, &fresh, &found));
+	assert_false(lt_pymalloc_block(&world->release.view, pymalloc, ARENA - 8, &fresh, &found));
+	assert_false(lt_pymalloc_block(&world->release.view, pymalloc, ARENA + 8, &fresh, &found));
 	/* A pool that is not in use, and what lies behind all of them. */
-	assert_false(lt_pymalloc_block(&world->view, pymalloc, ARENA + POOL + 64, &fresh, &found));
-	assert_false(lt_pymalloc_block(&world->view, pymalloc, OUTSIDE, &fresh, &found));
-	assert_false(lt_pymalloc_block(&world->view, pymalloc, OUTSIDE + 64, &fresh, &found));
+	assert_false(lt_pymalloc_block(&world->release.view, pymalloc, ARENA + POOL + 64, &fresh,
+				       &found));
+	assert_false(lt_pymalloc_block(&world->release.view, pymalloc, OUTSIDE, &fresh, &found));
+	assert_false(
+		lt_pymalloc_block(&world->release.view, pymalloc, OUTSIDE + 64, &fresh, &found));
 }
 
 static bool take_any(void *ctx, lt_addr object, const struct lt_type *type)
@@ -382,12 +378,12 @@ static void damage_does_no_harm(void **state)
 	for (int turn = 0; turn < 3000; turn++) {
 		seed = seed * 6364136223846793005u + 1442695040888963407u;
 		lt_addr at = parts[turn % 5].start + (seed >> 33) % parts[turn % 5].size;
-		unsigned char *place = lt_image_at(world->image, at, 1);
+		unsigned char *place = lt_image_at(world->release.image, at, 1);
 		unsigned char before = *place;
 		*place = (unsigned char)(seed >> 24);
 		struct lt_tracked tracked;
 		struct lt_types *types;
-		assert_int_equal(lt_types_create(&world->view, &types), LT_OK);
+		assert_int_equal(lt_types_create(&world->release.view, &types), LT_OK);
 		struct lt_track track = world->track;
 		track.types = types;
 		world->taken_count = 0;

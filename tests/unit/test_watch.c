@@ -1,12 +1,7 @@
 /* From samples of a collector to events: made-up histories, sampled as a poll would, and what must come of them. */
-#include "target/image.h"
 #include "watch/polled.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <string.h>
-
-#include <cmocka.h>
+#include "release.h"
 
 enum { MOST = 4000, MS = 1000000 };
 
@@ -18,11 +13,7 @@ struct collection {
 };
 
 struct world {
-	struct lt_session session;
-	struct lt_memory *image;
-	struct lt_layout layout;
-	struct lt_python python;
-	struct lt_view view;
+	struct release release;
 	struct collection history[MOST];
 	size_t count;
 	uint64_t random;
@@ -33,16 +24,7 @@ static int set_up(void **state)
 {
 	struct world *world = calloc(1, sizeof(*world));
 	assert_non_null(world);
-	lt_session_init(&world->session);
-	int column = lt_column_find(0x030c01f0);
-	assert_true(column >= 0);
-	lt_column_layout((unsigned)column, &world->layout);
-	assert_int_equal(lt_image_create(&world->session, &world->image), LT_OK);
-	world->python = (struct lt_python){.runtime = 0x1000, .layout = &world->layout};
-	world->view = (struct lt_view){.session = &world->session,
-				       .memory = world->image,
-				       .python = &world->python,
-				       .layout = &world->layout};
+	release_begin(&world->release);
 	*state = world;
 	return 0;
 }
@@ -51,8 +33,7 @@ static int tear_down(void **state)
 {
 	struct world *world = *state;
 	lt_watch_events_deinit(&world->events);
-	lt_memory_close(world->image);
-	lt_session_deinit(&world->session);
+	release_end(&world->release);
 	free(world);
 	return 0;
 }
@@ -125,7 +106,7 @@ static void watch(struct world *world, uint64_t every, uint64_t jitter)
 	struct lt_polled polled;
 	uint64_t at = 5 * MS, end = world->history[world->count - 1].end_ns + 10 * MS;
 	struct lt_sample sample = sample_at(world, at);
-	lt_polled_init(&polled, &world->view, LT_WATCH_POLL, 0x2000, 0, &sample);
+	lt_polled_init(&polled, &world->release.view, LT_WATCH_POLL, 0x2000, 0, &sample);
 	world->events.count = 0;
 	while (at < end) {
 		bool look;
@@ -247,7 +228,7 @@ static void test_changes_of_the_settings(void **state)
 	struct lt_polled polled;
 	bool look;
 	struct lt_sample sample = at_rest(MS);
-	lt_polled_init(&polled, &world->view, LT_WATCH_POLL, 0x2000, 3, &sample);
+	lt_polled_init(&polled, &world->release.view, LT_WATCH_POLL, 0x2000, 3, &sample);
 	sample = at_rest(2 * MS);
 	assert_int_equal(lt_polled_take(&polled, &sample, &world->events, &look), LT_OK);
 	assert_int_equal(world->events.count, 0);
@@ -299,7 +280,7 @@ static void test_collections_that_no_count_calls_for(void **state)
 		sample.state.generations[2].count = cases[i].count2;
 		sample.state.long_lived_total = cases[i].total;
 		sample.state.long_lived_pending = cases[i].pending;
-		lt_polled_init(&polled, &world->view, LT_WATCH_POLL, 0x2000, 0, &sample);
+		lt_polled_init(&polled, &world->release.view, LT_WATCH_POLL, 0x2000, 0, &sample);
 		sample.from_ns = sample.to_ns = 2 * MS;
 		sample.state.generations[cases[i].generation].collections = 1;
 		world->events.count = 0;
@@ -319,7 +300,7 @@ static void test_nonsense_does_no_harm(void **state)
 	world->random = 7;
 	struct lt_polled polled;
 	struct lt_sample sample = at_rest(MS);
-	lt_polled_init(&polled, &world->view, LT_WATCH_POLL, 0x2000, 0, &sample);
+	lt_polled_init(&polled, &world->release.view, LT_WATCH_POLL, 0x2000, 0, &sample);
 	for (uint64_t i = 0; i < 20000; i++) {
 		bool look;
 		sample.from_ns = sample.to_ns = (i + 2) * MS;
@@ -337,7 +318,7 @@ static void test_nonsense_does_no_harm(void **state)
 		world->events.count = 0;
 	}
 	assert_int_equal(lt_polled_end(&polled, 30000000ull * MS, &world->events), LT_OK);
-	assert_true(world->session.unreadable > 0);
+	assert_true(world->release.session.unreadable > 0);
 }
 
 /* --- the records of 3.15 ------------------------------------------------------------------------- */
@@ -349,22 +330,28 @@ static void make_rings(struct world *world)
 {
 	int column = lt_column_find(0x030f00f0);
 	assert_true(column >= 0);
-	lt_column_layout((unsigned)column, &world->layout);
-	lt_addr gc = INTERPRETER + lt_off(&world->layout, LT_PyInterpreterState_gc);
-	assert_int_equal(lt_image_add(&world->session, world->image, gc, NULL, 512), LT_OK);
-	assert_int_equal(lt_image_add(&world->session, world->image, STATS, NULL, RINGS), LT_OK);
+	lt_column_layout((unsigned)column, &world->release.layout);
+	lt_addr gc = INTERPRETER + lt_off(&world->release.layout, LT_PyInterpreterState_gc);
+	assert_int_equal(lt_image_add(&world->release.session, world->release.image, gc, NULL, 512),
+			 LT_OK);
+	assert_int_equal(
+		lt_image_add(&world->release.session, world->release.image, STATS, NULL, RINGS),
+		LT_OK);
 	uint64_t stats = STATS;
-	memcpy(lt_image_at(world->image,
-			   gc + lt_off(&world->layout, LT__gc_runtime_state_generation_stats), 8),
+	memcpy(lt_image_at(
+		       world->release.image,
+		       gc + lt_off(&world->release.layout, LT__gc_runtime_state_generation_stats),
+		       8),
 	       &stats, 8);
-	memcpy(lt_image_at(world->image, gc + lt_off(&world->layout, LT__gc_runtime_state_enabled),
-			   4),
+	memcpy(lt_image_at(world->release.image,
+			   gc + lt_off(&world->release.layout, LT__gc_runtime_state_enabled), 4),
 	       &(int){1}, 4);
 }
 
 static void put(struct world *world, lt_addr at, enum lt_field field, uint64_t value)
 {
-	memcpy(lt_image_at(world->image, at + lt_off(&world->layout, field), 8), &value, 8);
+	memcpy(lt_image_at(world->release.image, at + lt_off(&world->release.layout, field), 8),
+	       &value, 8);
 }
 
 /* The collection number `number` of a generation, as the collector would store it. */
@@ -372,7 +359,7 @@ static lt_addr put_record(struct world *world, int generation, uint64_t number, 
 			  uint64_t end_ns)
 {
 	struct lt_gc_ring_place place;
-	assert_true(lt_gc_ring_find(&world->layout, generation, &place));
+	assert_true(lt_gc_ring_find(&world->release.layout, generation, &place));
 	unsigned slot = (unsigned)(number % place.length);
 	lt_addr at = STATS + place.items + slot * place.record_size;
 	put(world, at, LT_gc_generation_stats_ts_start, start_ns);
@@ -389,7 +376,7 @@ static void look(struct world *world, struct lt_polled *polled, uint64_t at)
 	struct lt_sample sample = {.from_ns = at, .to_ns = at + 500, .steady = true};
 	bool wants;
 	unsigned crowd;
-	assert_true(lt_gc_state_read(&world->view, INTERPRETER, &sample.state));
+	assert_true(lt_gc_state_read(&world->release.view, INTERPRETER, &sample.state));
 	assert_int_equal(lt_polled_take_ring(polled, &sample, &world->events, &wants, &crowd),
 			 LT_OK);
 }
@@ -398,9 +385,9 @@ static void start(struct world *world, struct lt_polled *polled, uint64_t at)
 {
 	struct lt_sample sample = {.from_ns = at, .to_ns = at + 500, .steady = true};
 	struct lt_gc_rings rings;
-	assert_true(lt_gc_state_read(&world->view, INTERPRETER, &sample.state));
-	assert_true(lt_gc_rings_read(&world->view, INTERPRETER, &rings));
-	lt_polled_init(polled, &world->view, LT_WATCH_RING, INTERPRETER, 0, &sample);
+	assert_true(lt_gc_state_read(&world->release.view, INTERPRETER, &sample.state));
+	assert_true(lt_gc_rings_read(&world->release.view, INTERPRETER, &rings));
+	lt_polled_init(polled, &world->release.view, LT_WATCH_RING, INTERPRETER, 0, &sample);
 	lt_polled_init_ring(polled, &rings);
 }
 
@@ -482,11 +469,12 @@ static void test_records_that_are_being_written_wait(void **state)
 
 static void put_generation(struct world *world, int generation, enum lt_field field, int value)
 {
-	lt_addr at = INTERPRETER + lt_off(&world->layout, LT_PyInterpreterState_gc) +
-		     lt_off(&world->layout, LT__gc_runtime_state_generations) +
-		     (unsigned)generation * lt_off(&world->layout, LT_sizeof_gc_generation) +
-		     lt_off(&world->layout, field);
-	memcpy(lt_image_at(world->image, at, 4), &value, 4);
+	lt_addr at =
+		INTERPRETER + lt_off(&world->release.layout, LT_PyInterpreterState_gc) +
+		lt_off(&world->release.layout, LT__gc_runtime_state_generations) +
+		(unsigned)generation * lt_off(&world->release.layout, LT_sizeof_gc_generation) +
+		lt_off(&world->release.layout, field);
+	memcpy(lt_image_at(world->release.image, at, 4), &value, 4);
 }
 
 /* The counts are followed from record to record: they say which collections nobody can have asked for. */
@@ -531,7 +519,7 @@ static void test_rings_full_of_nonsense(void **state)
 	make_rings(world);
 	world->random = 5;
 	start(world, &polled, MS);
-	uint8_t *bytes = lt_image_at(world->image, STATS, RINGS);
+	uint8_t *bytes = lt_image_at(world->release.image, STATS, RINGS);
 	for (uint64_t i = 0; i < 5000; i++) {
 		for (int b = 0; b < 200; b++)
 			bytes[next(world) % RINGS] = (uint8_t)next(world);
