@@ -113,7 +113,6 @@ static int set_up(void **state)
 	link_heads(world, last, OUTSIDE);
 	link_heads(world, OUTSIDE, HEADS);
 
-	world->release.python.layout = &world->release.layout;
 	assert_int_equal(
 		lt_window_create(&world->release.session, world->release.image, &world->window),
 		LT_OK);
