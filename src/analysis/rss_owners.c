@@ -1,10 +1,9 @@
 /*
  * rss_owners.c: whose each block of pymalloc and each chunk of the C allocator is.
  *
- * While the picture is taken every object is asked for pointers to memory that is no object: the array of a list, the keys of a dict,
- * the data of an array, whatever a C type keeps. Then all blocks and chunks are walked in the order of their addresses,
- * beside the objects in theirs: a block has an object in it, is pointed to by one, is free, or is none of these.
- * What a C type's memory points to belongs to that type too, and is looked for in rounds.
+ * All blocks and chunks are walked in the order of their addresses, beside the objects in theirs: a block has an object in it,
+ * is pointed to by one (rss_pointers.c), is free, or is none of these. What a C type's memory points to belongs to that type
+ * too, and is looked for in rounds.
  */
 #include "analysis/rss_parts.h"
 
@@ -18,14 +17,9 @@
 #include <string.h>
 
 enum {
-	BEFORE = 32,      /* bytes before an object where its dict and values are pointed to */
-	BODY = 1024,      /* bytes of an object that are searched */
-	INSIDE_WORDS = 9, /* a pointer to memory may lead to one of these first words of it */
 	ROUNDS = 16,
 	PLACED = 1,         /* the memory of a node is accounted for */
 	PLACED_FIRST = 2,   /* the same: it is the first one in its memory */
-	CONTENT = 64 << 10, /* bytes of C memory that are searched, each */
-	WORD = 8,
 	CHUNK_HEADER = 16,
 	PAGE = 4096,
 };
@@ -55,179 +49,19 @@ static struct lt_rss_tally *tally_of_type(struct lt_rss_reading *reading, uint64
 	return &reading->types[type < reading->type_count ? type : reading->type_count];
 }
 
-/* ---- Pointers of objects ---- */
-
-/* Objects of these kinds have no memory beside themselves. */
-static bool is_compact(enum lt_kind kind)
-{
-	switch (kind) {
-	case LT_KIND_INT:
-	case LT_KIND_FLOAT:
-	case LT_KIND_COMPLEX:
-	case LT_KIND_NONE:
-	case LT_KIND_BYTES:
-	case LT_KIND_TUPLE:
-	case LT_KIND_CELL:
-	case LT_KIND_BUILTIN:
-	case LT_KIND_METHOD:
-	case LT_KIND_WEAKREF:
-		return true;
-	default:
-		return false;
-	}
-}
-
-/* What their memory points to are objects, which count for themselves. */
-static bool has_plain_content(enum lt_kind kind)
-{
-	switch (kind) {
-	case LT_KIND_DICT:
-	case LT_KIND_DEFAULT_DICT:
-	case LT_KIND_LIST:
-	case LT_KIND_SET:
-	case LT_KIND_STR:
-	case LT_KIND_BYTEARRAY:
-	case LT_KIND_ARRAY:
-	case LT_KIND_NDARRAY:
-	case LT_KIND_OBJECT:
-		return true;
-	default:
-		return false;
-	}
-}
-
-/* True when memory that is no object may begin at the address. */
-static bool may_be_owned(const struct lt_rss_reading *reading, const struct lt_heap_graph *graph,
-			 uint64_t word)
-{
-	return lt_pageset_has(&reading->allocated, word) && (word & (WORD - 1)) == 0 &&
-	       !lt_objmap_has(graph->objects, word);
-}
-
-static bool is_asked(const struct lt_type *type)
-{
-	return type != NULL && type->basicsize > 0 &&
-	       (!is_compact(type->kind) || !type->exact || type->managed_dict);
-}
-
-/* How much of a str is no text, which leads to nothing; what cannot be read is taken as whole. */
-static uint64_t before_text(const struct lt_view *view, const struct lt_type *type, lt_addr at)
-{
-	const struct lt_layout *layout = view->layout;
-	size_t offset = lt_off(layout, LT_PyASCIIObject_state);
-	uint32_t state;
-	const unsigned char *bytes = lt_memory_at(view->memory, at + offset, sizeof(state));
-	if (bytes == NULL)
-		return (uint64_t)type->basicsize;
-	memcpy(&state, bytes, sizeof(state));
-	if ((state >> lt_fact(layout, LT_FACT_unicode_compact_shift) & 1) == 0)
-		return (uint64_t)type->basicsize;
-	if ((state >> lt_fact(layout, LT_FACT_unicode_ascii_shift) & 1) == 0)
-		return lt_off(layout, LT_sizeof_PyCompactUnicodeObject);
-	/* Until 3.12 it may have a wide copy. */
-	return lt_has(layout, LT_PyASCIIObject_wstr) ? lt_off(layout, LT_sizeof_PyASCIIObject) : 0;
-}
-
-size_t lt_rss_pointers(const struct lt_view *view, const struct lt_type *type, lt_addr at,
-		       uint64_t words[LT_RSS_POINTERS])
-{
-	if (!is_asked(type))
-		return 0;
-	uint64_t before = type->managed_dict ? BEFORE : 0;
-	uint64_t size = type->basicsize < BODY ? (uint64_t)type->basicsize : BODY;
-	size_t count = 0;
-	/* Inline values are behind the struct, and what they refer to are objects. */
-	uint64_t got = before + size;
-	if (type->kind == LT_KIND_STR && type->exact)
-		got = before_text(view, type, at);
-	if (got == 0)
-		return 0;
-	const unsigned char *bytes = lt_memory_at(view->memory, at - before, got);
-	if (bytes == NULL) {
-		got = lt_memory_probe(view->memory, at - before, words, got);
-		bytes = (const unsigned char *)words;
-	}
-	for (size_t i = 0; i < got / WORD; i++) {
-		uint64_t word;
-		/* Of the words before only the last but two and three; one of them may be tagged. */
-		if (before != 0 && (i == 2 || i == 3))
-			continue;
-		memcpy(&word, bytes + i * WORD, sizeof(word));
-		if (before != 0 && i < 2)
-			word += word & 1;
-		if (word < at || word >= at + size)
-			words[count++] = word;
-	}
-	return count;
-}
-
-static bool ask_object(void *ctx, unsigned part, const struct lt_view *view,
-		       const struct lt_heap_graph *graph, lt_addr object,
-		       const struct lt_type *type)
-{
-	struct lt_rss_reading *reading = ctx;
-	uint64_t words[LT_RSS_POINTERS];
-	size_t count = lt_rss_pointers(view, type, object, words);
-	for (size_t i = 0; i < count; i++)
-		if (may_be_owned(reading, graph, words[i]) &&
-		    !lt_wordmap_add(&reading->owners[part], words[i], type->index))
-			return false;
-	return true;
-}
-
-static void forget_owners(void *ctx)
-{
-	struct lt_rss_reading *reading = ctx;
-	lt_rss_stop_beside(reading);
-	for (unsigned i = 0; i < LT_HEAP_PARTS; i++)
-		lt_wordmap_deinit(&reading->owners[i]);
-}
-
-/* An object's own pointer to the same comes first. */
-static void take_word(struct lt_rss_reading *reading, uint64_t word, uint32_t type)
-{
-	uint32_t before;
-	if (!may_be_owned(reading, &reading->nodes, word))
-		return;
-	for (unsigned i = 0; i < LT_HEAP_PARTS; i++)
-		if (lt_wordmap_get(&reading->owners[i], word, &before))
-			return;
-	if (!lt_wordmap_add(&reading->owners[0], word, type))
-		reading->no_memory = true;
-}
-
-/* Pointers in memory that belongs to objects of `type`. */
-static void take_content(struct lt_rss_reading *reading, struct lt_memory *memory, lt_addr start,
-			 uint64_t size, uint32_t type)
-{
-	uint64_t words[512];
-	if (type >= reading->type_count || reading->plain[type] != 0)
-		return;
-	if (size > CONTENT)
-		size = CONTENT;
-	for (uint64_t done = 0; done < size; done += sizeof(words)) {
-		size_t wanted = size - done < sizeof(words) ? size - done : sizeof(words);
-		size_t got = lt_memory_probe(memory, start + done, words, wanted);
-		for (size_t i = 0; i < got / WORD; i++)
-			take_word(reading, words[i], type);
-		if (got < wanted)
-			break;
-	}
-}
-
-/* The type that has a pointer to the memory; false: none has. */
-static bool find_owner(const struct lt_rss_reading *reading, lt_addr address, uint64_t size,
-		       uint32_t *ret_type)
-{
-	uint64_t words = (size + WORD - 1) / WORD;
-	return lt_wordmap_first(reading->owners, LT_HEAP_PARTS, address,
-				words < INSIDE_WORDS ? (unsigned)words : INSIDE_WORDS, ret_type);
-}
-
 /* ---- Blocks and chunks beside the objects ---- */
+
+/* Memory of a C type, which is looked into later. */
+struct content {
+	lt_addr start;
+	uint64_t size;
+	uint32_t type;
+};
+LT_VEC(contents, struct content);
 
 struct walk {
 	struct lt_rss_reading *reading;
+	struct contents *contents; /* NULL: it is looked into at once */
 	const struct lt_view *view;
 	bool knows_life;                /* which nodes are alive, and may ask for it */
 	uint32_t node;                  /* the first that is not behind */
@@ -297,6 +131,17 @@ static struct lt_rss_tally *tally_of_node(struct lt_rss_reading *reading, uint32
 	return tally_of_type(reading, lt_heap_graph_type(&reading->nodes, node));
 }
 
+static void take_content(struct walk *walk, lt_addr start, uint64_t size, uint32_t type)
+{
+	struct lt_rss_reading *reading = walk->reading;
+	if (type >= reading->type_count || reading->plain[type] != 0)
+		return;
+	if (walk->contents == NULL)
+		lt_rss_take_content(reading, walk->view->memory, start, size, type);
+	else if (!contents_push(walk->contents, (struct content){start, size, type}))
+		reading->no_memory = true;
+}
+
 /* Memory in use: [start, start + size), of which a program sees what is at `address`. */
 static void take_used(struct walk *walk, lt_addr start, uint64_t size, lt_addr address,
 		      enum lt_rss_fixed otherwise)
@@ -321,9 +166,9 @@ static void take_used(struct walk *walk, lt_addr start, uint64_t size, lt_addr a
 			placed = PLACED;
 			next(walk);
 		}
-	} else if (find_owner(reading, address, start + size - address, &type)) {
+	} else if (lt_rss_find_owner(reading, address, start + size - address, &type)) {
 		tally(reading, tally_of_type(reading, type), start, size, 0);
-		take_content(reading, walk->view->memory, address, start + size - address, type);
+		take_content(walk, address, start + size - address, type);
 		walk->owner = type;
 	} else if (!lt_rss_pendings_push(
 			   &reading->pending,
@@ -417,16 +262,20 @@ static bool take_pool(void *ctx, const struct lt_pool_seen *seen)
 	return !reading->no_memory;
 }
 
-static enum lt_status take_pymalloc(struct lt_rss_reading *reading, const struct lt_view *view)
+/* Arenas that begin in [from, to), which is the begin of one, or 0, and the same or UINT64_MAX. */
+static enum lt_status take_pymalloc(struct lt_rss_reading *reading, const struct lt_view *view,
+				    lt_addr from, lt_addr to, struct contents *contents)
 {
 	const struct lt_pymalloc *pymalloc = reading->pymalloc;
 	struct walk walk;
 	begin(&walk, reading, view);
-	lt_pymalloc_stats_begin(view, pymalloc, &reading->stats);
-	LT_TRY(lt_pymalloc_walk_noted(view, pymalloc, take_pool, &walk));
+	walk.contents = contents;
+	LT_TRY(lt_pymalloc_walk_noted(view, pymalloc, from, to, take_pool, &walk));
 	for (size_t i = 0; i < pymalloc->arenas.count; i++) {
 		const struct lt_pymalloc_arena *arena = &pymalloc->arenas.data[i];
 		lt_addr end = arena->pools + arena->total_pools * pymalloc->pool_size;
+		if (arena->start < from || arena->start >= to)
+			continue;
 		tally(reading, &reading->fixed[LT_RSS_ROUNDING], arena->start,
 		      arena->pools - arena->start, 0);
 		tally(reading, &reading->fixed[LT_RSS_FREE_POOLS], arena->untouched,
@@ -699,7 +548,7 @@ static void take_mappings(struct lt_rss_reading *reading)
 		if (maps->data[i].rss > 0 && reading->resident.mappings[i].claimed == 0 &&
 		    lt_mapping_may_hold_heap(mapping) && strcmp(mapping->path, "[heap]") != 0 &&
 		    lt_rss_stacks(reading, mapping) == 0 &&
-		    find_owner(reading, mapping->start, size, &type))
+		    lt_rss_find_owner(reading, mapping->start, size, &type))
 			tally(reading, tally_of_type(reading, type), mapping->start, size, 0);
 	}
 }
@@ -713,12 +562,12 @@ static void take_pending(struct lt_rss_reading *reading)
 			const struct lt_rss_pending one = pending->data[i];
 			uint32_t type;
 			uint64_t size = one.start + one.size - one.address;
-			if (!find_owner(reading, one.address, size, &type)) {
+			if (!lt_rss_find_owner(reading, one.address, size, &type)) {
 				pending->data[kept++] = one;
 				continue;
 			}
 			tally(reading, tally_of_type(reading, type), one.start, one.size, 0);
-			take_content(reading, reading->view->memory, one.address, size, type);
+			lt_rss_take_content(reading, reading->view->memory, one.address, size, type);
 		}
 		pending->count = kept;
 		if (kept == before)
@@ -742,7 +591,7 @@ enum lt_status lt_rss_begin(struct lt_rss_reading *reading)
 	reading->plain = calloc((size_t)reading->type_count + 1, 1);
 	for (uint32_t i = 0; reading->plain != NULL && i < reading->type_count; i++)
 		reading->plain[i] =
-			has_plain_content(lt_types_at(reading->picture->types, i)->kind);
+			lt_rss_has_plain_content(lt_types_at(reading->picture->types, i)->kind);
 	return reading->types != NULL && reading->plain != NULL && reading->kept != NULL &&
 			       reading->kept_top != NULL && reading->arena_used != NULL
 		       ? LT_OK
@@ -751,9 +600,17 @@ enum lt_status lt_rss_begin(struct lt_rss_reading *reading)
 
 /* ---- The blocks beside the rest of the picture ---- */
 
-/* What the thread reads with: nothing of it is others'. */
-struct lt_rss_beside {
-	struct lt_rss_reading *reading;
+enum {
+	PORTIONS = 2,
+	MANY = 16 << 20, /* bytes of arenas from which on a second thread is worth its start */
+};
+
+/* Some of the arenas. What they come to is counted apart, and added up when all are counted. */
+struct portion {
+	struct lt_rss_reading reading; /* a copy: all that changes in it is its own */
+	struct lt_resident shared;
+	struct contents contents;
+	lt_addr from, to; /* as take_pymalloc() takes them */
 	struct lt_session session;
 	struct lt_view view;
 	struct lt_memory *twin;
@@ -761,6 +618,11 @@ struct lt_rss_beside {
 	pthread_t thread;
 	bool started;
 	enum lt_status status;
+};
+
+struct lt_rss_beside {
+	unsigned count;
+	struct portion portions[PORTIONS];
 };
 
 static enum lt_status begin_blocks(struct lt_rss_reading *reading)
@@ -771,39 +633,156 @@ static enum lt_status begin_blocks(struct lt_rss_reading *reading)
 	reading->placed = lt_zeroed(nodes, 1);
 	if (reading->placed == NULL)
 		return lt_fail_memory(reading->session);
+	lt_pymalloc_stats_begin(lt_heap_view(reading->picture->heap), reading->pymalloc,
+				&reading->stats);
 	return LT_OK;
 }
 
 static void *work_beside(void *ctx)
 {
-	struct lt_rss_beside *beside = ctx;
-	beside->status = take_pymalloc(beside->reading, &beside->view);
+	struct portion *portion = ctx;
+	portion->status = take_pymalloc(&portion->reading, &portion->view, portion->from,
+					portion->to, &portion->contents);
 	return NULL;
+}
+
+static bool begin_portion(struct portion *portion, const struct lt_rss_reading *reading)
+{
+	const struct lt_view *view = lt_heap_view(reading->picture->heap);
+	struct lt_rss_reading *mine = &portion->reading;
+	size_t mappings = reading->resident.smaps.list.count;
+	lt_session_init(&portion->session);
+	*mine = *reading;
+	memset(mine->fixed, 0, sizeof(mine->fixed));
+	mine->pending = (struct lt_rss_pendings){0};
+	lt_pymalloc_stats_begin_part(&reading->stats, &mine->stats);
+	mine->types = calloc((size_t)mine->type_count + 1, sizeof(*mine->types));
+	mine->resident.mappings = calloc(mappings + 1, sizeof(*mine->resident.mappings));
+	if (mine->types == NULL || mine->resident.mappings == NULL)
+		return false;
+	for (size_t i = 0; i < mappings; i++) {
+		mine->resident.mappings[i] = reading->resident.mappings[i];
+		mine->resident.mappings[i].claimed = 0;
+	}
+	/* It notes what was asked last. */
+	if (reading->shared != NULL) {
+		portion->shared = *reading->shared;
+		mine->shared = &portion->shared;
+	}
+	portion->view = *view;
+	portion->view.session = &portion->session;
+	portion->twin = lt_ahead_twin(view->memory);
+	if (portion->twin == NULL ||
+	    lt_window_create(&portion->session, portion->twin, &portion->window) != LT_OK)
+		return false;
+	portion->view.memory = lt_window_memory(portion->window);
+	return true;
+}
+
+static void end_portion(struct portion *portion, const struct lt_rss_reading *reading)
+{
+	lt_window_destroy(portion->window);
+	if (portion->twin != NULL) {
+		if (reading->view != NULL)
+			reading->view->memory->short_reads += portion->twin->short_reads;
+		lt_memory_close(portion->twin);
+	}
+	free(portion->reading.types);
+	free(portion->reading.resident.mappings);
+	lt_rss_pendings_deinit(&portion->reading.pending);
+	contents_deinit(&portion->contents);
+	lt_session_deinit(&portion->session);
+}
+
+static void end_beside(struct lt_rss_reading *reading)
+{
+	struct lt_rss_beside *beside = LT_TAKE(reading->beside_blocks);
+	for (unsigned i = 0; beside != NULL && i < beside->count; i++) {
+		if (beside->portions[i].started)
+			pthread_join(beside->portions[i].thread, NULL);
+		end_portion(&beside->portions[i], reading);
+	}
+	free(beside);
 }
 
 static void start_beside(void *ctx, const struct lt_heap_graph *graph)
 {
 	struct lt_rss_reading *reading = ctx;
 	reading->nodes = *graph;
-	const struct lt_view *view = lt_heap_view(reading->picture->heap);
 	struct lt_rss_beside *beside = calloc(1, sizeof(*beside));
 	reading->beside_blocks = beside;
 	if (beside == NULL)
 		return;
-	lt_session_init(&beside->session);
-	beside->reading = reading;
 	if (begin_blocks(reading) != LT_OK) {
 		reading->no_memory = true;
 		return;
 	}
-	beside->view = *view;
-	beside->view.session = &beside->session;
-	beside->twin = lt_ahead_twin(view->memory);
-	if (beside->twin == NULL ||
-	    lt_window_create(&beside->session, beside->twin, &beside->window) != LT_OK)
-		return;
-	beside->view.memory = lt_window_memory(beside->window);
-	beside->started = lt_thread_start(&beside->thread, work_beside, beside);
+	const struct lt_pymalloc *pymalloc = reading->pymalloc;
+	size_t arenas = pymalloc->arenas.count;
+	unsigned count = arenas >= PORTIONS && pymalloc->bytes >= MANY ? PORTIONS : 1;
+	bool whole = true;
+	for (unsigned i = 0; i < count && whole; i++) {
+		struct portion *portion = &beside->portions[beside->count++];
+		portion->from = i == 0 ? 0 : pymalloc->arenas.data[arenas * i / count].start;
+		portion->to = i + 1 == count ? UINT64_MAX
+					     : pymalloc->arenas.data[arenas * (i + 1) / count].start;
+		whole = begin_portion(portion, reading);
+	}
+	if (!whole)
+		end_beside(reading);
+	for (unsigned i = 0; i < count && whole; i++) {
+		struct portion *portion = &beside->portions[i];
+		portion->started = lt_thread_start(&portion->thread, work_beside, portion);
+	}
+}
+
+static void add_tallies(struct lt_rss_tally *to, const struct lt_rss_tally *from, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		to[i].bytes += from[i].bytes;
+		to[i].shared += from[i].shared;
+		to[i].held += from[i].held;
+		to[i].count += from[i].count;
+	}
+}
+
+/* What a portion has counted. False: no memory. */
+static bool add_portion(struct lt_rss_reading *reading, const struct portion *portion)
+{
+	const struct lt_rss_reading *mine = &portion->reading;
+	struct lt_rss_pendings *pending = &reading->pending;
+	add_tallies(reading->types, mine->types, (size_t)reading->type_count + 1);
+	add_tallies(reading->fixed, mine->fixed, LT_RSS_FIXED_COUNT);
+	lt_pymalloc_stats_join(&reading->stats, &mine->stats);
+	for (size_t i = 0; i < reading->resident.smaps.list.count; i++)
+		reading->resident.mappings[i].claimed += mine->resident.mappings[i].claimed;
+	if (!lt_rss_pendings_reserve(pending, pending->count + mine->pending.count))
+		return false;
+	for (size_t i = 0; i < mine->pending.count; i++)
+		pending->data[pending->count++] = mine->pending.data[i];
+	for (size_t i = 0; i < portion->contents.count; i++) {
+		const struct content *content = &portion->contents.data[i];
+		lt_rss_take_content(reading, reading->view->memory, content->start, content->size,
+				    content->type);
+	}
+	return true;
+}
+
+/* Waits for the threads. False: no memory. */
+static bool join_beside(struct lt_rss_reading *reading)
+{
+	struct lt_rss_beside *beside = reading->beside_blocks;
+	bool whole = true;
+	for (unsigned i = 0; i < beside->count; i++) {
+		struct portion *portion = &beside->portions[i];
+		if (portion->started)
+			pthread_join(portion->thread, NULL);
+		else
+			(void)work_beside(portion);
+		portion->started = false;
+		whole = whole && portion->status == LT_OK && add_portion(reading, portion);
+	}
+	return whole;
 }
 
 static enum lt_status begin_asking(void *ctx)
@@ -820,56 +799,42 @@ static enum lt_status begin_asking(void *ctx)
 	return LT_OK;
 }
 
+static void forget_owners(void *ctx)
+{
+	struct lt_rss_reading *reading = ctx;
+	lt_rss_stop_beside(reading);
+	for (unsigned i = 0; i < LT_HEAP_PARTS; i++)
+		lt_wordmap_deinit(&reading->owners[i]);
+}
+
 void lt_rss_ask(struct lt_rss_reading *reading)
 {
 	reading->visit = (struct lt_heap_visit){.begin = begin_asking,
-						.node = ask_object,
+						.node = lt_rss_ask_object,
 						.restart = forget_owners,
 						.seen = start_beside,
 						.ctx = reading};
 }
 
-/* False: there is none, or it has nothing to say. */
-static bool join_beside(struct lt_rss_reading *reading, enum lt_status *ret_status)
-{
-	struct lt_rss_beside *beside = reading->beside_blocks;
-	reading->beside_blocks = NULL;
-	if (beside == NULL)
-		return false;
-	bool started = beside->started;
-	if (started)
-		pthread_join(beside->thread, NULL);
-	*ret_status = beside->status;
-	lt_window_destroy(beside->window);
-	if (beside->twin != NULL) {
-		if (reading->view != NULL)
-			reading->view->memory->short_reads += beside->twin->short_reads;
-		lt_memory_close(beside->twin);
-	}
-	lt_session_deinit(&beside->session);
-	free(beside);
-	return started;
-}
-
 void lt_rss_stop_beside(struct lt_rss_reading *reading)
 {
-	enum lt_status status;
-	(void)join_beside(reading, &status);
+	end_beside(reading);
 }
 
 enum lt_status lt_rss_blocks(struct lt_rss_reading *reading)
 {
-	enum lt_status status = LT_OK;
-	if (join_beside(reading, &status)) {
-		if (status != LT_OK)
-			return lt_fail_memory(reading->session);
+	bool whole = true;
+	if (reading->beside_blocks != NULL && reading->beside_blocks->count > 0) {
+		whole = join_beside(reading);
 	} else {
 		if (reading->types == NULL)
 			LT_TRY(begin_blocks(reading));
-		if (reading->no_memory)
-			return lt_fail_memory(reading->session);
-		LT_TRY(take_pymalloc(reading, reading->view));
+		if (!reading->no_memory)
+			LT_TRY(take_pymalloc(reading, reading->view, 0, UINT64_MAX, NULL));
 	}
+	end_beside(reading);
+	if (!whole || reading->no_memory)
+		return lt_fail_memory(reading->session);
 	part_garbage(reading);
 	return LT_OK;
 }

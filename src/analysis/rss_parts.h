@@ -86,7 +86,7 @@ struct lt_rss_reading {
 	size_t arena;                /* that the walk is in */
 	uint8_t *placed;             /* of each node: its memory is accounted for */
 	uint8_t *plain;              /* of each type: its memory holds nothing but objects */
-	struct lt_rss_beside *beside_blocks; /* the thread that walks the blocks, NULL: none */
+	struct lt_rss_beside *beside_blocks; /* the threads that walk the blocks, NULL: none */
 	struct lt_rss_pendings pending;
 	struct lt_trim_gain trim;
 	struct lt_foreign foreign;
@@ -130,7 +130,7 @@ void lt_rss_stop_figures(struct lt_rss_reading *reading);
 /* Sets `visit`, by which objects are asked for such pointers while the picture is taken; it waits for those figures. */
 void lt_rss_ask(struct lt_rss_reading *reading);
 
-/* Ends that thread, whatever it was at. */
+/* Ends the threads that walk the blocks, whatever they are at. */
 void lt_rss_stop_beside(struct lt_rss_reading *reading);
 
 /* Counts what Python's allocator has; which nodes are alive is known. */
@@ -160,6 +160,19 @@ enum { LT_RSS_NAME = 256, LT_RSS_POINTERS = 132 };
 /* Words of an object of a type, whose address is `at`, that may point to memory of its own; how many. */
 size_t lt_rss_pointers(const struct lt_view *view, const struct lt_type *type, lt_addr at,
 		       uint64_t words[LT_RSS_POINTERS]);
+
+/* What their memory points to are objects, which count for themselves. */
+bool lt_rss_has_plain_content(enum lt_kind kind);
+/* Of struct lt_heap_visit: notes whose the memory is that an object points to. */
+bool lt_rss_ask_object(void *ctx, unsigned part, const struct lt_view *view,
+		       const struct lt_heap_graph *graph, lt_addr object,
+		       const struct lt_type *type);
+/* The same of the pointers in memory that belongs to objects of `type`; an object's own pointer comes first. */
+void lt_rss_take_content(struct lt_rss_reading *reading, struct lt_memory *memory, lt_addr start,
+			 uint64_t size, uint32_t type);
+/* The type that has a pointer to the memory; false: none has. */
+bool lt_rss_find_owner(const struct lt_rss_reading *reading, lt_addr address, uint64_t size,
+		       uint32_t *ret_type);
 
 /* "dict", "shop.models.Order". */
 void lt_rss_type_name(const struct lt_rss_reading *reading, uint32_t type, char *buffer,

@@ -10,4 +10,7 @@
 /* Signals are left to the thread that knows what they mean. False: there is none, and nothing runs. */
 bool lt_thread_start(pthread_t *ret_thread, void *(*work)(void *ctx), void *ctx);
 
+/* Processors that this process may use, 1 at least. */
+unsigned lt_thread_processors(void);
+
 #endif

@@ -20,8 +20,8 @@ enum {
 	FIRST = 0,  /* the first thread's */
 	GIVEN = 1,  /* what it gives the second one in the end */
 	SECOND = 2, /* the second thread's */
-	BORDER =
-		62, /* of a hundred objects the first thread's, which has a helper that reads ahead */
+	BORDER = 52,        /* of a hundred objects the first thread's */
+	BORDER_HELPED = 62, /* when a third processor reads ahead for it */
 	MANY = 1 << 14, /* objects from which on a second thread is worth its start */
 	CROSSINGS =
 		1024, /* targets in the other part whose references are summed up; a power of two */
@@ -522,7 +522,9 @@ static enum lt_status describe_parts(struct part *const parts[PARTS], const stru
 				     struct lt_heap_graph *graph, bool *ret_missed)
 {
 	struct sharing sharing = {.asked = false};
-	uint32_t border = (uint32_t)((uint64_t)lt_objmap_count(graph->objects) * BORDER / 100);
+	bool helped = lt_thread_processors() > 2;
+	uint64_t percent = helped ? BORDER_HELPED : BORDER;
+	uint32_t border = (uint32_t)(lt_objmap_count(graph->objects) * percent / 100);
 	parts[SECOND]->first = parts[SECOND]->end;
 	parts[SECOND]->first_chunk = parts[SECOND]->end_chunk;
 	cut(parts[FIRST], chunk_from(graph->objects, border), parts[SECOND]);
@@ -533,7 +535,9 @@ static enum lt_status describe_parts(struct part *const parts[PARTS], const stru
 		pthread_mutex_destroy(&sharing.lock);
 		return lt_fail_memory(heap->track.view.session);
 	}
+	lt_window_set_ahead(heap->window, helped);
 	describe_shared(parts, &sharing);
+	lt_window_set_ahead(heap->window, true);
 	pthread_cond_destroy(&sharing.changed);
 	pthread_mutex_destroy(&sharing.lock);
 	LT_TRY(parts[FIRST]->status);

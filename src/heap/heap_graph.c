@@ -1,4 +1,5 @@
 #include "base/cleanup.h"
+#include "base/thread.h"
 #include "heap/apart.h"
 #include "heap/objmap.h"
 #include "heap/rooms.h"
@@ -12,8 +13,8 @@ enum {
 	SPARSE = 4,      /* less than one chunk in so many: a stretch has too few for one window */
 	NEAR = 1024,     /* objects that wait in `near` at most */
 	NEAR_BYTES = 64, /* what is read of most objects */
-	BORDER =
-		57, /* of a hundred bytes the first thread's, which has a helper that reads ahead */
+	BORDER = 51,         /* of a hundred bytes the first thread's */
+	BORDER_HELPED = 57,  /* when a third processor reads ahead for it */
 	MANY = 4 << 20,  /* bytes of the arenas from which on a second thread is worth its start */
 	BYTES_EACH = 48, /* of the arenas, for an object: hardly any heap has smaller ones */
 	PROGRESS_EACH = 8, /* stretches */
@@ -378,9 +379,9 @@ static enum lt_status explore_all(struct building *building)
 /* ---- A second thread ---- */
 
 /* Where its part of the arenas begins. */
-static lt_addr find_border(const struct lt_pymalloc *pymalloc)
+static lt_addr find_border(const struct lt_pymalloc *pymalloc, unsigned percent)
 {
-	uint64_t left = pymalloc->bytes / 100 * BORDER;
+	uint64_t left = pymalloc->bytes / 100 * percent;
 	for (size_t i = 0; i < pymalloc->pools.count; i++) {
 		const struct lt_range *range = &pymalloc->pools.data[i];
 		if (left < range->end - range->start)
@@ -395,6 +396,7 @@ static void end_second(struct building *building)
 	struct second *second = building->second;
 	building->second = NULL;
 	building->heap->track.beside = NULL;
+	lt_window_set_ahead(building->heap->window, true);
 	if (second == NULL)
 		return;
 	lt_objmap_destroy(second->building.objects);
@@ -451,12 +453,14 @@ static void begin_second(struct building *building)
 	}
 	lt_decoder_set_is_object(second->heap.decoder, is_known, &second->building);
 	lt_decoder_set_part(second->heap.decoder, add_found, &second->building);
+	bool helped = lt_thread_processors() > 2;
+	lt_window_set_ahead(heap->window, helped);
 	second->heap.track.passed = explore_held;
 	second->heap.track.passed_ctx = &second->building;
 	second->beside = (struct lt_track_beside){
 		.track = &second->heap.track,
 		.ctx = &second->building,
-		.border = find_border(&heap->pymalloc),
+		.border = find_border(&heap->pymalloc, helped ? BORDER_HELPED : BORDER),
 		.joined = join_second,
 	};
 	heap->track.beside = &second->beside;

@@ -508,8 +508,8 @@ static void see(const struct lt_view *view, const struct lt_pymalloc *pymalloc,
 	pool->handed_out = parsed.count;
 }
 
-enum lt_status lt_pymalloc_walk(const struct lt_view *view, const struct lt_pymalloc *pymalloc,
-				lt_pool_visit visit, void *ctx)
+static enum lt_status walk(const struct lt_view *view, const struct lt_pymalloc *pymalloc,
+			   lt_addr from, lt_addr to, lt_pool_visit visit, void *ctx)
 {
 	uint64_t step = pymalloc->pool_size > WALK_BYTES ? pymalloc->pool_size : WALK_BYTES;
 	LT_CLEANUP(lt_stream_deinit)
@@ -536,6 +536,8 @@ enum lt_status lt_pymalloc_walk(const struct lt_view *view, const struct lt_pyma
 			for (size_t offset = 0; offset + pymalloc->pool_size <= wanted;
 			     offset += pymalloc->pool_size) {
 				struct lt_pool_seen pool = {.address = at + offset};
+				if (pool.address < from || pool.address >= to)
+					continue;
 				if (offset + pymalloc->pool_size <= got)
 					pool.bytes = bytes + offset;
 				see(view, pymalloc, &pool);
@@ -545,6 +547,12 @@ enum lt_status lt_pymalloc_walk(const struct lt_view *view, const struct lt_pyma
 		}
 	}
 	return LT_OK;
+}
+
+enum lt_status lt_pymalloc_walk(const struct lt_view *view, const struct lt_pymalloc *pymalloc,
+				lt_pool_visit visit, void *ctx)
+{
+	return walk(view, pymalloc, 0, UINT64_MAX, visit, ctx);
 }
 
 static bool is_full(const struct lt_pool_note *note)
@@ -581,21 +589,27 @@ static void see_noted(const struct lt_view *view, const struct lt_pymalloc *pyma
 }
 
 enum lt_status lt_pymalloc_walk_noted(const struct lt_view *view,
-				      const struct lt_pymalloc *pymalloc, lt_pool_visit visit,
-				      void *ctx)
+				      const struct lt_pymalloc *pymalloc, lt_addr from, lt_addr to,
+				      lt_pool_visit visit, void *ctx)
 {
 	LT_CLEANUP(lt_stream_deinit)
 	struct lt_stream stream = {.memory = view->memory, .capacity = WALK_BYTES};
-	const struct lt_pool_note *note = pymalloc->notes;
-	if (note == NULL || pymalloc->pool_size > WALK_BYTES)
-		return lt_pymalloc_walk(view, pymalloc, visit, ctx);
+	const struct lt_pool_note *first = pymalloc->notes;
+	if (first == NULL || pymalloc->pool_size > WALK_BYTES)
+		return walk(view, pymalloc, from, to, visit, ctx);
 	for (size_t i = 0; i < pymalloc->pools.count; i++) {
-		lt_addr end = pymalloc->pools.data[i].end;
+		const struct lt_range *range = &pymalloc->pools.data[i];
+		lt_addr start = range->start > from ? range->start : from;
+		lt_addr end = range->end < to ? range->end : to;
+		const struct lt_pool_note *note = first;
+		first += (range->end - range->start) / pymalloc->pool_size;
+		if (start >= end)
+			continue;
+		note += (start - range->start) / pymalloc->pool_size;
 		struct lt_range run = {0};
 		const unsigned char *bytes = NULL;
 		size_t got = 0;
-		for (lt_addr at = pymalloc->pools.data[i].start; at < end;
-		     at += pymalloc->pool_size, note++) {
+		for (lt_addr at = start; at < end; at += pymalloc->pool_size, note++) {
 			struct lt_pool_seen pool = {.address = at};
 			if (is_full(note)) {
 				see_noted(view, pymalloc, note, &pool);
@@ -686,4 +700,27 @@ void lt_pymalloc_stats_add(struct lt_pymalloc_stats *stats, const struct lt_pyma
 	stats->header_bytes += pool->first;
 	stats->tail_bytes +=
 		pymalloc->pool_size - pool->first - (uint64_t)pool->capacity * pool->block_size;
+}
+
+void lt_pymalloc_stats_begin_part(const struct lt_pymalloc_stats *whole,
+				  struct lt_pymalloc_stats *ret_part)
+{
+	*ret_part = (struct lt_pymalloc_stats){.class_count = whole->class_count};
+	for (size_t i = 0; i < whole->class_count; i++)
+		ret_part->classes[i].size = whole->classes[i].size;
+}
+
+void lt_pymalloc_stats_join(struct lt_pymalloc_stats *whole, const struct lt_pymalloc_stats *part)
+{
+	for (size_t i = 0; i < whole->class_count; i++) {
+		whole->classes[i].pools += part->classes[i].pools;
+		whole->classes[i].used += part->classes[i].used;
+		whole->classes[i].free += part->classes[i].free;
+	}
+	whole->pools_used += part->pools_used;
+	whole->pools_free += part->pools_free;
+	whole->used_bytes += part->used_bytes;
+	whole->free_bytes += part->free_bytes;
+	whole->header_bytes += part->header_bytes;
+	whole->tail_bytes += part->tail_bytes;
 }

@@ -115,10 +115,11 @@ typedef bool (*lt_pool_visit)(void *ctx, const struct lt_pool_seen *pool);
 LT_MUST_CHECK enum lt_status lt_pymalloc_walk(const struct lt_view *view,
 					      const struct lt_pymalloc *pymalloc,
 					      lt_pool_visit visit, void *ctx);
-/* The same by the notes of a scan of the same picture: only pools with free blocks are read again. */
+/* The same of pools in [from, to), by the notes of a scan of the same picture: only those with free blocks are read again. */
 LT_MUST_CHECK enum lt_status lt_pymalloc_walk_noted(const struct lt_view *view,
 						    const struct lt_pymalloc *pymalloc,
-						    lt_pool_visit visit, void *ctx);
+						    lt_addr from, lt_addr to, lt_pool_visit visit,
+						    void *ctx);
 
 /*
  * The block that an address lies in, by the notes. Addresses have to ascend from call to call with the same `place`,
@@ -137,5 +138,9 @@ void lt_pymalloc_stats_begin(const struct lt_view *view, const struct lt_pymallo
 			     struct lt_pymalloc_stats *ret_stats);
 void lt_pymalloc_stats_add(struct lt_pymalloc_stats *stats, const struct lt_pymalloc *pymalloc,
 			   const struct lt_pool_seen *pool);
+/* What a part of such a walk counts, nothing at first, is then added to what began as the whole. */
+void lt_pymalloc_stats_begin_part(const struct lt_pymalloc_stats *whole,
+				  struct lt_pymalloc_stats *ret_part);
+void lt_pymalloc_stats_join(struct lt_pymalloc_stats *whole, const struct lt_pymalloc_stats *part);
 
 #endif

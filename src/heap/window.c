@@ -24,6 +24,7 @@ struct lt_window {
 	struct lt_memory *under; /* a cache over the lender */
 	struct piece now, before;
 	lt_addr last_end; /* of the window before: a pass goes on from there */
+	bool alone;       /* nothing is read ahead */
 	struct lt_stream stream;
 };
 
@@ -146,10 +147,15 @@ const unsigned char *lt_window_load(struct lt_window *window, lt_addr start, siz
 	window->memory.held = window->now.bytes;
 	window->memory.held_start = start;
 	window->memory.held_size = window->now.size;
-	if (goes_on)
+	if (goes_on && !window->alone)
 		lt_stream_ask(&window->stream, window->last_end, LT_WINDOW_MAX);
 	*ret_size = window->now.size;
 	return window->now.bytes;
+}
+
+void lt_window_set_ahead(struct lt_window *window, bool ahead)
+{
+	window->alone = !ahead;
 }
 
 void lt_window_clear(struct lt_window *window, bool free_buffer)

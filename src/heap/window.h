@@ -30,6 +30,9 @@ enum { LT_WINDOW_MAX = 1 << 20 };
 const unsigned char *lt_window_load(struct lt_window *window, lt_addr start, size_t size,
 				    size_t *ret_size);
 
+/* Whether another thread reads what comes next, as it does at first: not worth it where each processor has its work. */
+void lt_window_set_ahead(struct lt_window *window, bool ahead);
+
 /* True when the window, or the one before, holds the range whole. */
 bool lt_window_holds(const struct lt_window *window, lt_addr address, size_t size);
 /* What the window before holds, until the next load: objects refer to near ones on either side. False: nothing. */
